@@ -1,1 +1,33 @@
-//! placeholder
+//! Policy routing tables as one word in a stanza of interfaces(5).
+//!
+//! The rooms, from the ground up; each may use only those above it in this list.
+
+#![forbid(unsafe_code)]
+
+// words: what things are called, valid from birth
+pub mod line;
+pub mod net;
+pub mod route;
+pub mod rule;
+pub mod state;
+// reckoning: from the environment to what is to be done, without doing it
+pub mod desired;
+pub mod environment;
+pub mod plan;
+pub mod record;
+pub mod route_message;
+pub mod rule_message;
+pub mod stanza;
+pub mod tables;
+pub mod wire;
+// edges: the only rooms that do I/O
+pub mod journal;
+pub mod kernel;
+pub mod lock;
+pub mod registry;
+pub mod store;
+// errands: one for each thing that is asked of the program
+pub mod cli;
+pub mod converge;
+pub mod error;
+pub mod hook;

@@ -1,0 +1,57 @@
+//! Everything that can keep policy routing from being in force. Floor 3.
+
+use std::error::Error;
+
+use thiserror::Error;
+
+use crate::converge::StepError;
+use crate::kernel::KernelError;
+use crate::registry::RegistryError;
+use crate::stanza::OptionError;
+
+/// Why a stanza's policy routing is not in force: one or several causes, each a line.
+#[derive(Debug, Error)]
+pub enum Failure {
+    /// The stanza asks for what cannot be.
+    #[error("the stanza has errors")]
+    Options(Vec<OptionError>),
+    /// Its table has no ID that may be used.
+    #[error("policy-table \"{name}\": {source}")]
+    Table {
+        /// The table's name.
+        name: String,
+        /// What is wrong.
+        #[source]
+        source: RegistryError,
+    },
+    /// The kernel could not be asked at all.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// The kernel did not take it.
+    #[error("the kernel refused")]
+    Steps(Vec<StepError>),
+}
+
+impl Failure {
+    /// What to tell the administrator, one line for each cause.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Options(errors) => errors.iter().map(ToString::to_string).collect(),
+            Self::Table { .. } => vec![self.to_string()],
+            Self::Kernel(error) => vec![chain(error)],
+            Self::Steps(errors) => errors.iter().map(|error| chain(error)).collect(),
+        }
+    }
+}
+
+/// An error and what caused it, in one line.
+fn chain(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line = format!("{line}: {error}");
+        cause = error.source();
+    }
+    line
+}

@@ -1,0 +1,276 @@
+//! What `ifup` and `ifdown` set off: the story of a run, told in the words of the rooms below.
+//! Floor 3. Strict on the way up, generous on the way down.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
+use log::{debug, error, info, warn};
+
+use crate::converge::{self, Outcome};
+use crate::desired::{self, Notice};
+use crate::environment::{Call, Direction};
+use crate::error::Failure;
+use crate::journal;
+use crate::kernel::Kernel;
+use crate::line::Shown;
+use crate::net::{InterfaceName, TableId};
+use crate::record::{heading, Record};
+use crate::registry::Registry;
+use crate::stanza::{on_error, OnError, Stanza, Table};
+use crate::state::State;
+use crate::store::Store;
+
+/// Runs as a hook of the folder it was called from.
+pub fn run(
+    direction: Direction,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> ExitCode {
+    match Call::read(direction, environment) {
+        None => ExitCode::SUCCESS,
+        Some(call) if direction == Direction::Up => up(&call),
+        Some(call) => {
+            down(&call);
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn up(call: &Call) -> ExitCode {
+    if call.options.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    journal::start(call.verbose);
+    let interface = Shown(&call.interface);
+    match bring_up(call) {
+        Ok(summary) => {
+            info!("{interface}: {summary}");
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            for line in failure.lines() {
+                error!("{interface}: {line}");
+            }
+            let failing = on_error(call) == OnError::Fail;
+            error!("{interface}: {}", not_in_force(call, failing));
+            if failing {
+                ExitCode::FAILURE
+            } else {
+                ExitCode::SUCCESS
+            }
+        }
+    }
+}
+
+/// What the failure means for the interface, and the way out of it.
+fn not_in_force(call: &Call, failing: bool) -> String {
+    let interface = Shown(&call.interface);
+    if failing {
+        format!(
+            "policy routing is not in force and ifup fails (policy-on-error fail); correct the \
+             cause, then run: ifdown --force {interface}; ifup {interface}"
+        )
+    } else {
+        format!(
+            "policy routing is not in force, the interface itself is up; correct the cause, \
+             then run: ifup --force --ignore-errors {interface}"
+        )
+    }
+}
+
+/// All of an interface's coming up; the summary says what was done.
+fn bring_up(call: &Call) -> Result<String, Failure> {
+    let Some(stanza) = Stanza::judge(call).map_err(Failure::Options)? else {
+        return Ok("nothing to do".to_owned());
+    };
+    let mut kernel = Kernel::open()?;
+    let table = register(&stanza.table, &mut kernel, &stanza.interface)?;
+    let (wanted, notices) = desired::of_stanza(&stanza, table);
+    for notice in &notices {
+        match notice {
+            Notice::NoDefault(..) => warn!("{}: {notice}", stanza.interface),
+            Notice::Guessed(_) | Notice::Onlink(..) => info!("{}: {notice}", stanza.interface),
+        }
+    }
+    let outcome = converge_recorded(&mut kernel, call, &stanza.interface, &wanted)?;
+    report(&stanza.interface, &outcome);
+    Ok(format!(
+        "table {}: {} routes and {} rules in force, {} added, {} removed",
+        shown_table(&stanza.table, table),
+        outcome.in_force.routes().len(),
+        outcome.in_force.rules().len(),
+        outcome.added,
+        outcome.removed
+    ))
+}
+
+fn shown_table(table: &Table, id: TableId) -> String {
+    match table {
+        Table::Id(id) => id.to_string(),
+        Table::Named(name, _) => format!("{name} ({id})"),
+    }
+}
+
+fn report(interface: &InterfaceName, outcome: &Outcome) {
+    for warning in &outcome.warnings {
+        warn!("{interface}: {warning}");
+    }
+}
+
+/// The ID of the stanza's table, registered if its name is new.
+fn register(
+    table: &Table,
+    kernel: &mut Kernel,
+    interface: &InterfaceName,
+) -> Result<TableId, Failure> {
+    let (name, fixed) = match table {
+        Table::Id(id) => return Ok(*id),
+        Table::Named(name, fixed) => (name, *fixed),
+    };
+    let registered = Registry::below(Path::new("/"))
+        .id(name, fixed, |id| kernel.is_occupied(id))
+        .map_err(|source| Failure::Table {
+            name: name.to_string(),
+            source,
+        })?;
+    for warning in &registered.warnings {
+        warn!("{interface}: {warning}");
+    }
+    if registered.new {
+        info!(
+            "{interface}: table {name} is new and has ID {}",
+            registered.id
+        );
+    }
+    Ok(registered.id)
+}
+
+/// Converges with the record written ahead: whatever interrupts the run, what it put in is known.
+fn converge_recorded(
+    kernel: &mut Kernel,
+    call: &Call,
+    interface: &InterfaceName,
+    wanted: &State,
+) -> Result<Outcome, Failure> {
+    let mut book = Book::open(interface);
+    let stanza = heading(call);
+    let previous = book.record.of_stanza(&stanza);
+    let claimed = book.record.of_others(&stanza);
+    book.set(&stanza, previous.with(wanted));
+    match converge::up(kernel, wanted, &previous, &claimed) {
+        Ok(outcome) => {
+            book.set(&stanza, outcome.in_force.with(&outcome.stuck));
+            Ok(outcome)
+        }
+        Err(errors) => {
+            book.set(&stanza, previous);
+            Err(Failure::Steps(errors))
+        }
+    }
+}
+
+/// A device's record with the folder that keeps it. Trouble with the folder is told once, and
+/// the run goes on without it: routing matters more than the note of it.
+struct Book {
+    device: InterfaceName,
+    store: Option<Store>,
+    record: Record,
+}
+
+impl Book {
+    fn open(interface: &InterfaceName) -> Self {
+        let device = interface.device();
+        let opened = Store::open().and_then(|store| Ok((store.read(&device)?, store)));
+        match opened {
+            Ok((record, store)) => Self {
+                device,
+                store: Some(store),
+                record,
+            },
+            Err(error) => {
+                Self::warn(interface, &error);
+                Self {
+                    device,
+                    store: None,
+                    record: Record::default(),
+                }
+            }
+        }
+    }
+
+    fn warn(interface: &InterfaceName, error: &io::Error) {
+        warn!(
+            "{interface}: no record in {}: {error}; ifdown will go by the stanza",
+            crate::store::FOLDER
+        );
+    }
+
+    /// Notes what a stanza put in, on disk if that is news.
+    fn set(&mut self, stanza: &str, state: State) {
+        if self.record.of_stanza(stanza) != state {
+            self.record.set(stanza, state);
+            self.write();
+        }
+    }
+
+    fn write(&mut self) {
+        if let Some(store) = &self.store {
+            if let Err(error) = store.write(&self.device, &self.record) {
+                Self::warn(&self.device, &error);
+                self.store = None;
+            }
+        }
+    }
+}
+
+fn down(call: &Call) {
+    let Ok(interface) = call.interface.parse::<InterfaceName>() else {
+        return;
+    };
+    if call.options.is_empty() && !Store::has(&interface.device()) {
+        return;
+    }
+    journal::start(call.verbose);
+    match take_down(call, &interface) {
+        Ok(0) => debug!("{interface}: nothing of ours was left"),
+        Ok(removed) => info!("{interface}: {removed} routes and rules removed"),
+        Err(error) => error!("{interface}: {}", error.lines().join("; ")),
+    }
+}
+
+/// Takes an interface's routing out, by the record or else by the stanza; returns how many
+/// objects that were.
+fn take_down(call: &Call, interface: &InterfaceName) -> Result<usize, Failure> {
+    let mut book = Book::open(interface);
+    let (going, staying) = std::mem::take(&mut book.record).split(interface);
+    let mut objects = going.state();
+    if going.is_empty() || !going.damaged.is_empty() {
+        objects = objects.with(&by_stanza(call));
+    }
+    let objects = objects.without(&staying.state());
+    book.record = staying;
+    if !objects.is_empty() {
+        let outcome = converge::down(&mut Kernel::open()?, &objects);
+        report(interface, &outcome);
+        book.record.set(&heading(call), outcome.stuck);
+        book.write();
+        return Ok(outcome.removed);
+    }
+    if !going.is_empty() {
+        book.write();
+    }
+    Ok(0)
+}
+
+/// What the stanza as it stands now would have put in. Errors in it are no matter here.
+fn by_stanza(call: &Call) -> State {
+    let Ok(Some(stanza)) = Stanza::judge(call) else {
+        return State::default();
+    };
+    let table = match &stanza.table {
+        Table::Id(id) => *id,
+        Table::Named(name, fixed) => Registry::below(Path::new("/")).likely_id(name, *fixed),
+    };
+    desired::of_stanza(&stanza, table).0
+}

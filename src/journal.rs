@@ -1,0 +1,106 @@
+//! Where messages go: the back end of `log`. Floor 2.
+//!
+//! Syslog gets warnings, errors and the one line that sums a run up; standard error gets
+//! warnings and errors; with `VERBOSITY=1` both get everything. The socket is opened by the first
+//! message that needs it and never waited for: a syslog that is missing, full or stuck must
+//! not hold up `ifup`.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::os::unix::net::UnixDatagram;
+use std::sync::{Mutex, PoisonError};
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use syslog::{Facility, LogFormat, Logger, LoggerBackend, Severity};
+
+/// The tag of each line, and the name in front of each message on standard error.
+pub const NAME: &str = "policy-table";
+
+const SOCKET: &str = "/dev/log";
+
+/// Starts logging. Does nothing if it has been started before.
+pub fn start(verbose: bool) {
+    let journal = Journal {
+        verbose,
+        syslog: Mutex::new(Syslog::Untried),
+    };
+    if log::set_boxed_logger(Box::new(journal)).is_ok() {
+        log::set_max_level(if verbose {
+            LevelFilter::Debug
+        } else {
+            LevelFilter::Info
+        });
+    }
+}
+
+struct Journal {
+    verbose: bool,
+    syslog: Mutex<Syslog>,
+}
+
+enum Syslog {
+    Untried,
+    Open(Box<Logger<LoggerBackend, Line>>),
+    Missing,
+}
+
+impl Log for Journal {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("policy_table") && metadata.level() <= log::max_level()
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        if self.verbose || record.level() <= Level::Warn {
+            // Nobody is left to tell of an error here.
+            let _ = writeln!(io::stderr(), "{NAME}: {}", record.args());
+        }
+        let mut syslog = self.syslog.lock().unwrap_or_else(PoisonError::into_inner);
+        syslog.send(record);
+    }
+
+    fn flush(&self) {}
+}
+
+impl Syslog {
+    fn send(&mut self, record: &Record<'_>) {
+        if matches!(self, Self::Untried) {
+            *self = connect().map_or(Self::Missing, |logger| Self::Open(Box::new(logger)));
+        }
+        let Self::Open(logger) = self else {
+            return;
+        };
+        let message = record.args();
+        let sent = match record.level() {
+            Level::Error => logger.err(message),
+            Level::Warn => logger.warning(message),
+            Level::Info => logger.info(message),
+            Level::Debug | Level::Trace => logger.debug(message),
+        };
+        if sent.is_err() {
+            *self = Self::Missing;
+        }
+    }
+}
+
+/// syslog's own way to connect would block on a reader that does not read.
+fn connect() -> io::Result<Logger<LoggerBackend, Line>> {
+    let socket = UnixDatagram::unbound()?;
+    socket.set_nonblocking(true)?;
+    socket.connect(SOCKET)?;
+    Ok(Logger::new(LoggerBackend::Unix(socket), Line))
+}
+
+/// The line of RFC 3164 without its optional time, which every syslog of Debian's supplies:
+/// syslog's own formatter panics where the local time zone cannot be told.
+struct Line;
+
+impl<T: Display> LogFormat<T> for Line {
+    fn format<W: Write>(&self, w: &mut W, severity: Severity, message: T) -> syslog::Result<()> {
+        let priority = Facility::LOG_DAEMON as u8 | severity as u8;
+        let pid = std::process::id();
+        write!(w, "<{priority}>{NAME}[{pid}]: {message}").map_err(syslog::Error::Write)
+    }
+}

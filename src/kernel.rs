@@ -1,0 +1,321 @@
+//! The kernel's end: one rtnetlink socket, requests out, verdicts in. Floor 2: does what a plan
+//! says and reads what is there; decides nothing.
+
+use std::io;
+
+use neli::consts::nl::NlmF;
+use neli::consts::rtnl::Rtm;
+use neli::consts::socket::{Msg, NlFamily};
+use neli::socket::NlSocket;
+use neli::utils::Groups;
+use nix::errno::Errno;
+use thiserror::Error;
+
+use crate::net::{Family, InterfaceName, TableId, PROTOCOL};
+use crate::plan::{Step, Verb};
+use crate::route::Route;
+use crate::rule::{Action, Rule};
+use crate::state::Object;
+use crate::wire::{replies, request, Refusal, Reply, WireError};
+use crate::{route_message, rule_message};
+
+/// Why the kernel could not be asked, or gave no answer that can be used.
+#[derive(Debug, Error)]
+pub enum KernelError {
+    /// No rtnetlink socket, or it failed.
+    #[error("cannot talk to the kernel over rtnetlink")]
+    Socket(#[from] io::Error),
+    /// A message that could not be written or read.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// A dump refused.
+    #[error("the kernel does not list {what}: {}", explain(.refusal))]
+    Dump {
+        /// What was asked for.
+        what: String,
+        /// Its answer.
+        refusal: Refusal,
+    },
+    /// Each of several dumps was overtaken by a change.
+    #[error("the kernel's {0} keep changing while they are read")]
+    Unsteady(String),
+}
+
+/// What the kernel said, with its own text in front where it gave one.
+#[must_use]
+pub fn explain(refusal: &Refusal) -> String {
+    let errno = refusal.errno;
+    match &refusal.text {
+        Some(text) => format!("{text} ({})", errno.desc()),
+        None => errno.desc().to_owned(),
+    }
+}
+
+/// What became of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Done; of a deletion, what the kernel says it took out.
+    Done(Option<Object>),
+    /// Refused, and nothing changed.
+    Refused(Refusal),
+}
+
+/// An open rtnetlink socket.
+pub struct Kernel {
+    socket: NlSocket,
+    sequence: u32,
+    buffer: Vec<u8>,
+    devices: Vec<(InterfaceName, u32)>,
+}
+
+/// The kernel fills at most this much of a receive buffer with a dump (`af_netlink.c`).
+const BUFFER: usize = 32 * 1024;
+
+/// How often a dump that was overtaken by a change is taken again.
+const ATTEMPTS: usize = 5;
+
+impl Kernel {
+    /// Opens the socket.
+    ///
+    /// # Errors
+    /// The kernel gives none.
+    pub fn open() -> Result<Self, KernelError> {
+        let socket = NlSocket::connect(NlFamily::Route, None, Groups::empty())?;
+        socket.enable_ext_ack(true)?;
+        Ok(Self {
+            socket,
+            sequence: 0,
+            buffer: vec![0; BUFFER],
+            devices: Vec::new(),
+        })
+    }
+
+    /// Does steps of one kind, all in flight at once, and gives an answer for each.
+    ///
+    /// # Errors
+    /// The socket failed; which of the steps took place is then not known.
+    pub fn execute(&mut self, steps: &[Step]) -> Result<Vec<Answer>, KernelError> {
+        let mut answers: Vec<Option<Answer>> = vec![None; steps.len()];
+        let mut bytes = Vec::new();
+        let first = self.sequence + 1;
+        for (step, answer) in steps.iter().zip(&mut answers) {
+            log::debug!("{step}");
+            self.sequence += 1;
+            match self.encode(step)? {
+                Some(message) => bytes.extend(message),
+                None => {
+                    let refusal = Refusal {
+                        errno: Errno::ENODEV,
+                        text: None,
+                    };
+                    *answer = Some(Answer::Refused(refusal));
+                }
+            }
+        }
+        if !bytes.is_empty() {
+            self.socket.send(&bytes, Msg::empty())?;
+        }
+        let mut removed: Vec<Option<Object>> = vec![None; steps.len()];
+        while answers.iter().any(Option::is_none) {
+            let received = self.receive()?;
+            for reply in replies(&received) {
+                let reply = reply?;
+                let place =
+                    usize::try_from(reply.sequence.wrapping_sub(first)).unwrap_or(usize::MAX);
+                let (Some(answer), Some(removed)) =
+                    (answers.get_mut(place), removed.get_mut(place))
+                else {
+                    continue; // of another request
+                };
+                match reply.verdict() {
+                    Some(Ok(())) => *answer = Some(Answer::Done(removed.take())),
+                    Some(Err(refusal)) => *answer = Some(Answer::Refused(refusal)),
+                    None => *removed = self.decode(&reply)?,
+                }
+            }
+        }
+        Ok(answers.into_iter().flatten().collect())
+    }
+
+    /// Whether the kernel has routes of others in a table, or rules of others that look it up.
+    /// Where it cannot be asked the answer is no: a name's ID is worth no refusal.
+    pub fn is_occupied(&mut self, table: TableId) -> bool {
+        Family::ALL.into_iter().any(|family| {
+            let routes = self.routes(family, table).unwrap_or_default();
+            let rules = self.rules(family).unwrap_or_default();
+            routes.iter().any(|route| route.protocol != PROTOCOL)
+                || rules
+                    .iter()
+                    .any(|rule| rule.action == Action::Lookup(table) && rule.protocol != PROTOCOL)
+        })
+    }
+
+    /// All rules of a family.
+    ///
+    /// # Errors
+    /// The kernel gives no steady list.
+    pub fn rules(&mut self, family: Family) -> Result<Vec<Rule>, KernelError> {
+        let what = format!("{} rules", family.name());
+        self.dump(
+            &what,
+            Rtm::Getrule,
+            || rule_message::encode_dump(family),
+            |_, payload| rule_message::decode(payload),
+        )
+    }
+
+    /// The routes of one table; none where there is no such table.
+    ///
+    /// # Errors
+    /// The kernel gives no steady list.
+    pub fn routes(&mut self, family: Family, table: TableId) -> Result<Vec<Route>, KernelError> {
+        // Without strict checking the kernel ignores the table and lists them all.
+        self.socket.enable_strict_checking(true)?;
+        let what = format!("{} routes of table {table}", family.name());
+        let encode = || route_message::encode_dump(family, table);
+        let dumped = self.dump(&what, Rtm::Getroute, encode, |kernel, payload| {
+            route_message::decode(payload, |index| kernel.device(index))
+        });
+        match dumped {
+            Ok(mut routes) => {
+                routes.retain(|route| route.table == table);
+                Ok(routes)
+            }
+            Err(KernelError::Dump { refusal, .. }) if refusal.errno == Errno::ENOENT => {
+                Ok(Vec::new())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes a dump, again and again where a change overtakes it (`NLM_F_DUMP_INTR`).
+    fn dump<T, P: neli::Size + neli::ToBytes>(
+        &mut self,
+        what: &str,
+        kind: Rtm,
+        encode: impl Fn() -> Result<P, WireError>,
+        decode: impl Fn(&mut Self, &[u8]) -> Result<Option<T>, WireError>,
+    ) -> Result<Vec<T>, KernelError> {
+        for _ in 0..ATTEMPTS {
+            self.sequence += 1;
+            let message = request(kind, NlmF::DUMP, self.sequence, encode()?)?;
+            self.socket.send(&message, Msg::empty())?;
+            if let Some(found) = self.read_dump(what, &decode)? {
+                return Ok(found);
+            }
+        }
+        Err(KernelError::Unsteady(what.to_owned()))
+    }
+
+    /// The parts of one dump, or `None` if it cannot be trusted.
+    fn read_dump<T>(
+        &mut self,
+        what: &str,
+        decode: impl Fn(&mut Self, &[u8]) -> Result<Option<T>, WireError>,
+    ) -> Result<Option<Vec<T>>, KernelError> {
+        let (mut found, mut steady) = (Vec::new(), true);
+        loop {
+            let received = self.receive()?;
+            for reply in replies(&received) {
+                let reply = reply?;
+                if reply.sequence != self.sequence {
+                    continue;
+                }
+                steady &= reply.flags & NlmF::DUMP_INTR.bits() == 0;
+                match reply.verdict() {
+                    Some(Ok(())) => return Ok(steady.then_some(found)),
+                    Some(Err(refusal)) => {
+                        return Err(KernelError::Dump {
+                            what: what.to_owned(),
+                            refusal,
+                        })
+                    }
+                    None => found.extend(decode(self, reply.payload)?),
+                }
+            }
+        }
+    }
+
+    fn receive(&mut self) -> Result<Vec<u8>, KernelError> {
+        loop {
+            match self.socket.recv(&mut self.buffer, Msg::TRUNC) {
+                // With MSG_TRUNC the length is the message's, beyond the buffer if it was cut.
+                Ok((length, _)) => match self.buffer.get(..length) {
+                    Some(received) => return Ok(received.to_vec()),
+                    None => return Err(WireError::new("a reply is longer than the buffer").into()),
+                },
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// The request for a step; `None` where the device it names is not there.
+    fn encode(&mut self, step: &Step) -> Result<Option<Vec<u8>>, WireError> {
+        let flags = NlmF::ACK
+            | match step.verb {
+                Verb::Add => NlmF::CREATE | NlmF::EXCL,
+                Verb::Append => NlmF::CREATE | NlmF::APPEND,
+                Verb::Replace => NlmF::CREATE | NlmF::REPLACE,
+                // The kernel then tells what it took out, which need not be what was meant.
+                Verb::Delete => NlmF::ECHO,
+            };
+        let adding = step.verb != Verb::Delete;
+        match &step.object {
+            Object::Rule(rule) => {
+                let kind = if adding { Rtm::Newrule } else { Rtm::Delrule };
+                request(kind, flags, self.sequence, rule_message::encode(rule)?).map(Some)
+            }
+            Object::Route(route) => {
+                let index = match &route.device {
+                    None => None,
+                    Some(device) => match self.index(device) {
+                        None => return Ok(None),
+                        index => index,
+                    },
+                };
+                let kind = if adding { Rtm::Newroute } else { Rtm::Delroute };
+                request(
+                    kind,
+                    flags,
+                    self.sequence,
+                    route_message::encode(route, index)?,
+                )
+                .map(Some)
+            }
+        }
+    }
+
+    /// The object that a notification tells of.
+    fn decode(&mut self, reply: &Reply<'_>) -> Result<Option<Object>, WireError> {
+        if reply.kind == u16::from(Rtm::Delrule) {
+            return Ok(rule_message::decode(reply.payload)?.map(Object::Rule));
+        }
+        if reply.kind == u16::from(Rtm::Delroute) {
+            let route = route_message::decode(reply.payload, |index| self.device(index))?;
+            return Ok(route.map(Object::Route));
+        }
+        Ok(None)
+    }
+
+    /// The number of a device, asked for once.
+    fn index(&mut self, device: &InterfaceName) -> Option<u32> {
+        if let Some((_, index)) = self.devices.iter().find(|(known, _)| known == device) {
+            return Some(*index);
+        }
+        let index = nix::net::if_::if_nametoindex(device.as_str()).ok()?;
+        self.devices.push((device.clone(), index));
+        Some(index)
+    }
+
+    /// The name of a device, asked for once.
+    fn device(&mut self, index: u32) -> Option<InterfaceName> {
+        if let Some((device, _)) = self.devices.iter().find(|(_, known)| *known == index) {
+            return Some(device.clone());
+        }
+        let name = nix::net::if_::if_indextoname(index).ok()?;
+        let device: InterfaceName = name.to_str().ok()?.parse().ok()?;
+        self.devices.push((device.clone(), index));
+        Some(device)
+    }
+}

@@ -1,0 +1,286 @@
+//! Reading a line of `ip` syntax word by word, and the error that says what is wrong with it.
+//! Floor 0: routes and rules are read with these; nothing here knows what they are.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::net::{parse_number, Family, Prefix, TableId, WordError};
+
+/// Why a line is no route or rule. Each message names the word as it was written.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum LineError {
+    /// The line ends where a value should stand.
+    #[error("\"{0}\" needs a value")]
+    Missing(String),
+    /// A value that its keyword does not take.
+    #[error("\"{keyword} {}\": expected {expected}", Shown(.value))]
+    Value {
+        /// The keyword in front of it.
+        keyword: String,
+        /// The value as written.
+        value: String,
+        /// What may stand there.
+        expected: String,
+    },
+    /// A prefix or name that is wrong in itself.
+    #[error("\"{keyword} {}\": {source}", Shown(.value))]
+    Word {
+        /// The keyword in front of it.
+        keyword: String,
+        /// The value as written.
+        value: String,
+        /// What is wrong with it.
+        #[source]
+        source: WordError,
+    },
+    /// No keyword of this object.
+    #[error("unknown word \"{}\"{}", Shown(.word), Hint(.nearest))]
+    Unknown {
+        /// The word as written.
+        word: String,
+        /// The keyword that it resembles.
+        nearest: Option<String>,
+    },
+    /// Words that cannot stand together.
+    #[error("{0}")]
+    Contradiction(String),
+}
+
+/// A text from outside, safe to print: control characters escaped, cut to a readable length.
+pub struct Shown<'a>(pub &'a str);
+
+impl Shown<'_> {
+    /// Longest text shown whole, in characters: a line on a terminal.
+    const LONGEST: usize = 80;
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars().take(Self::LONGEST) {
+            if c.is_control() {
+                write!(f, "{}", c.escape_default())?;
+            } else {
+                write!(f, "{c}")?;
+            }
+        }
+        let length = self.0.chars().count();
+        if length > Self::LONGEST {
+            write!(f, "... ({length} characters)")?;
+        }
+        Ok(())
+    }
+}
+
+/// The end of a message that knows what was meant.
+pub struct Hint<'a>(pub &'a Option<String>);
+
+impl fmt::Display for Hint<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(nearest) => write!(f, "; did you mean \"{nearest}\"?"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The one of some known words that a misspelt one resembles.
+#[must_use]
+pub fn nearest(word: &str, known: &[&str]) -> Option<String> {
+    let word: String = word.chars().take(64).collect();
+    known
+        .iter()
+        .map(|known| (strsim::damerau_levenshtein(&word, known), known))
+        .filter(|(distance, known)| *distance <= 2.max(known.len() / 4) && *distance < known.len())
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| (*known).to_owned())
+}
+
+/// Whether `word` is `full` or a beginning of it, as iproute2 abbreviates most keywords.
+#[must_use]
+pub fn abbreviates(word: &str, full: &str) -> bool {
+    !word.is_empty() && full.starts_with(word)
+}
+
+/// The words of a line, and the keyword last read, which errors name.
+pub struct Words<'a> {
+    rest: std::str::SplitWhitespace<'a>,
+    keyword: &'a str,
+}
+
+impl<'a> Words<'a> {
+    /// Splits a line at white space.
+    #[must_use]
+    pub fn new(line: &'a str) -> Self {
+        Self {
+            rest: line.split_whitespace(),
+            keyword: "",
+        }
+    }
+
+    /// The next keyword, or the end of the line.
+    pub fn keyword(&mut self) -> Option<&'a str> {
+        self.keyword = self.rest.next()?;
+        Some(self.keyword)
+    }
+
+    /// The value of the keyword just read.
+    ///
+    /// # Errors
+    /// The line ends here.
+    pub fn value(&mut self) -> Result<&'a str, LineError> {
+        self.rest
+            .next()
+            .ok_or_else(|| LineError::Missing(self.keyword.to_owned()))
+    }
+
+    /// The value that follows if it is one of a kind, which `take` says; else nothing is read.
+    pub fn value_if(&mut self, take: impl Fn(&str) -> bool) -> Option<&'a str> {
+        let mut ahead = self.rest.clone();
+        let word = ahead.next().filter(|word| take(word))?;
+        self.rest = ahead;
+        Some(word)
+    }
+
+    /// An error about a value of the keyword just read.
+    #[must_use]
+    pub fn wrong(&self, value: &str, expected: &str) -> LineError {
+        LineError::Value {
+            keyword: self.keyword.to_owned(),
+            value: value.to_owned(),
+            expected: expected.to_owned(),
+        }
+    }
+
+    /// The value of the keyword just read, through any reader.
+    ///
+    /// # Errors
+    /// No value, or the reader does not take it.
+    pub fn parsed<T>(
+        &mut self,
+        expected: &str,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, LineError> {
+        let value = self.value()?;
+        read(value).ok_or_else(|| self.wrong(value, expected))
+    }
+
+    /// A number of 32 bits.
+    ///
+    /// # Errors
+    /// No value, or no such number.
+    pub fn number(&mut self) -> Result<u32, LineError> {
+        self.parsed("a number of 0 to 4294967295", parse_number)
+    }
+
+    /// A prefix, or `None` for the word that stands for all addresses.
+    ///
+    /// # Errors
+    /// No value, no prefix, host bits, or the wrong family.
+    pub fn prefix(&mut self, family: &mut Option<Family>) -> Result<Option<Prefix>, LineError> {
+        let value = self.value()?;
+        self.as_prefix(value, family)
+    }
+
+    /// As [`Words::prefix`], of a word already read.
+    ///
+    /// # Errors
+    /// No prefix, host bits, or the wrong family.
+    pub fn as_prefix(
+        &self,
+        value: &str,
+        family: &mut Option<Family>,
+    ) -> Result<Option<Prefix>, LineError> {
+        if matches!(value, "all" | "any" | "default") {
+            return Ok(None);
+        }
+        let prefix: Prefix = value.parse().map_err(|source| LineError::Word {
+            keyword: self.keyword.to_owned(),
+            value: value.to_owned(),
+            source,
+        })?;
+        self.settle(family, prefix.family(), value)?;
+        Ok(Some(prefix).filter(|prefix| !prefix.is_any()))
+    }
+
+    /// Holds a line to one family: the first address decides where nothing did before.
+    ///
+    /// # Errors
+    /// The value is of the other family.
+    pub fn settle(
+        &self,
+        family: &mut Option<Family>,
+        of_value: Family,
+        value: &str,
+    ) -> Result<(), LineError> {
+        match *family.get_or_insert(of_value) {
+            settled if settled == of_value => Ok(()),
+            settled => Err(self.wrong(value, &format!("an {} address here", settled.name()))),
+        }
+    }
+
+    /// A table by ID or name; `names` knows the names beside the kernel's own.
+    ///
+    /// # Errors
+    /// No value, or a name that nobody knows.
+    pub fn table(&mut self, names: Names<'_>) -> Result<TableId, LineError> {
+        self.parsed("a table name that is known, or an ID", |text| match text {
+            "default" => Some(TableId(253)),
+            "main" => Some(TableId(254)),
+            "local" => Some(TableId(255)),
+            _ => parse_number(text).map(TableId).or_else(|| names(text)),
+        })
+    }
+}
+
+/// Looks a table's name up.
+pub type Names<'a> = &'a dyn Fn(&str) -> Option<TableId>;
+
+/// For lines that name tables by ID alone, as records do.
+#[must_use]
+pub fn no_names(_: &str) -> Option<TableId> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shown_text_is_safe_and_short() {
+        assert_eq!(Shown("a\u{1b}[2J\n").to_string(), "a\\u{1b}[2J\\n");
+        let long = "x".repeat(10_000);
+        let shown = Shown(&long).to_string();
+        assert!(
+            shown.len() < 120 && shown.ends_with("... (10000 characters)"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn nearest_finds_slips_and_nothing_else() {
+        let known = ["policy-table", "policy-gateway", "from"];
+        assert_eq!(
+            nearest("policy-tabel", &known).as_deref(),
+            Some("policy-table")
+        );
+        assert_eq!(nearest("form", &known).as_deref(), Some("from"));
+        assert_eq!(nearest("zebra", &known), None);
+        assert_eq!(nearest("", &known), None);
+    }
+
+    #[test]
+    fn a_line_keeps_to_one_family() {
+        let mut words = Words::new("from 192.0.2.1 to 2001:db8::1");
+        let mut family = None;
+        assert_eq!(words.keyword(), Some("from"));
+        assert_eq!(words.prefix(&mut family).unwrap(), "192.0.2.1".parse().ok());
+        assert_eq!(words.keyword(), Some("to"));
+        let error = words.prefix(&mut family).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "\"to 2001:db8::1\": expected an IPv4 address here"
+        );
+        assert_eq!(words.value(), Err(LineError::Missing("to".to_owned())));
+    }
+}

@@ -1,0 +1,601 @@
+//! The words of the network: families, prefixes, interface names, table IDs. Floor 0.
+//!
+//! Each type is valid from birth; what cannot be built cannot be sent to the kernel.
+//! Nothing here does I/O or knows of options, routes or rules.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+use thiserror::Error;
+
+/// The routing protocol number that says a route or rule is ours, `rtm_protocol` and
+/// `FRA_PROTOCOL`; a file in `rt_protos.d` names it `policy-table`. Free in the kernel's
+/// `linux/rtnetlink.h` and in iproute2's `rt_protos`.
+pub const PROTOCOL: u8 = 157;
+
+/// Why a text is none of the words of this room. Each message says what was expected.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum WordError {
+    /// Neither an IPv4 nor an IPv6 prefix.
+    #[error("expected a prefix such as 192.0.2.0/24 or 2001:db8::/32")]
+    Prefix,
+    /// The kernel would silently match the whole network (measured on 6.18).
+    #[error("it has host bits set; write {network} for the network, or {host} for one address")]
+    HostBits {
+        /// What the kernel would make of it.
+        network: Prefix,
+        /// The address alone.
+        host: IpAddr,
+    },
+    /// A prefix length beyond the family's, or a mask with holes.
+    #[error("expected a prefix length of 0 to {0}, or a netmask without holes")]
+    Length(u8),
+    /// Not an interface name the kernel would take.
+    #[error(
+        "expected an interface name: 1 to 15 characters, without \"/\", white space \
+         or control characters"
+    )]
+    Interface,
+    /// Zero or one of the kernel's own tables.
+    #[error("table ID {0} is the kernel's own; expected 1 to 4294967295, but not 253 to 255")]
+    ReservedTable(u32),
+    /// Not a number that fits a table ID.
+    #[error("expected a table ID of 1 to 4294967295, in decimal or 0x notation")]
+    TableId,
+    /// A name that iproute2 gives a meaning of its own.
+    #[error("\"{0}\" is a name of the kernel's or ip's own; choose another")]
+    ReservedName(String),
+    /// A name that could not stand in a line of `rt_tables`.
+    #[error(
+        "a table name has 1 to {} bytes, without white space, \"#\" or control characters",
+        TableName::LONGEST
+    )]
+    TableName,
+    /// A name that `ip` would read as an ID.
+    #[error("a table name may not be a number; a number is taken as the table's ID")]
+    NumericName,
+}
+
+/// An address family of the routing policy database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// IPv4.
+    Inet,
+    /// IPv6.
+    Inet6,
+}
+
+impl Family {
+    /// Both, in the order in which they are asked of the kernel.
+    pub const ALL: [Self; 2] = [Self::Inet, Self::Inet6];
+
+    /// The family of an address.
+    #[must_use]
+    pub fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::Inet,
+            IpAddr::V6(_) => Self::Inet6,
+        }
+    }
+
+    /// Bits of an address: 32 or 128.
+    #[must_use]
+    pub fn bits(self) -> u8 {
+        match self {
+            Self::Inet => 32,
+            Self::Inet6 => 128,
+        }
+    }
+
+    /// The address that stands for none: `0.0.0.0` or `::`.
+    #[must_use]
+    pub fn unspecified(self) -> IpAddr {
+        match self {
+            Self::Inet => Ipv4Addr::UNSPECIFIED.into(),
+            Self::Inet6 => Ipv6Addr::UNSPECIFIED.into(),
+        }
+    }
+
+    /// What people call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Inet => "IPv4",
+            Self::Inet6 => "IPv6",
+        }
+    }
+}
+
+/// The word of interfaces(5): `inet` or `inet6`.
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Inet => "inet",
+            Self::Inet6 => "inet6",
+        })
+    }
+}
+
+/// An address as it sits on an interface: with the length of its network's prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct InterfaceAddress {
+    /// The address itself.
+    pub address: IpAddr,
+    length: u8,
+}
+
+impl InterfaceAddress {
+    /// Pairs an address with a prefix length in bits.
+    ///
+    /// # Errors
+    /// The length is longer than the family's addresses.
+    pub fn new(address: IpAddr, length: u8) -> Result<Self, WordError> {
+        let bits = Family::of(address).bits();
+        if length > bits {
+            return Err(WordError::Length(bits));
+        }
+        Ok(Self { address, length })
+    }
+
+    /// The network the address is in.
+    #[must_use]
+    pub fn network(&self) -> Prefix {
+        Prefix::around(self.address, self.length)
+    }
+
+    /// The address's family.
+    #[must_use]
+    pub fn family(&self) -> Family {
+        Family::of(self.address)
+    }
+}
+
+impl fmt::Display for InterfaceAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.length)
+    }
+}
+
+/// A network: an address without host bits, and a length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Prefix {
+    address: IpAddr,
+    length: u8,
+}
+
+impl Prefix {
+    /// The network of `length` bits around an address; a length beyond the family's is the host.
+    #[must_use]
+    pub fn around(address: IpAddr, length: u8) -> Self {
+        let length = length.min(Family::of(address).bits());
+        let address = match address {
+            IpAddr::V4(a) => {
+                let mask = u32::MAX.checked_shl(u32::from(32 - length)).unwrap_or(0);
+                IpAddr::V4(Ipv4Addr::from(u32::from(a) & mask))
+            }
+            IpAddr::V6(a) => {
+                let mask = u128::MAX.checked_shl(u32::from(128 - length)).unwrap_or(0);
+                IpAddr::V6(Ipv6Addr::from(u128::from(a) & mask))
+            }
+        };
+        Self { address, length }
+    }
+
+    /// The prefix that holds this address alone.
+    #[must_use]
+    pub fn host(address: IpAddr) -> Self {
+        Self::around(address, u8::MAX)
+    }
+
+    /// The prefix of length 0, the destination of a default route.
+    #[must_use]
+    pub fn any(family: Family) -> Self {
+        Self::around(family.unspecified(), 0)
+    }
+
+    /// The network's own address.
+    #[must_use]
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// Length in bits.
+    #[must_use]
+    pub fn length(&self) -> u8 {
+        self.length
+    }
+
+    /// Its family.
+    #[must_use]
+    pub fn family(&self) -> Family {
+        Family::of(self.address)
+    }
+
+    /// Whether it covers every address of its family.
+    #[must_use]
+    pub fn is_any(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Whether it is one address only.
+    #[must_use]
+    pub fn is_host(&self) -> bool {
+        self.length == self.family().bits()
+    }
+
+    /// Whether an address lies in it; one of the other family never does.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        Family::of(address) == self.family() && Self::around(address, self.length) == *self
+    }
+
+    /// The first address of an IPv4 network that a host can have: the howtos' router.
+    /// Networks of one or two addresses, and IPv6, have none.
+    #[must_use]
+    pub fn first_host(&self) -> Option<IpAddr> {
+        match self.address {
+            IpAddr::V4(network) if self.length <= 30 => {
+                Some(IpAddr::V4(Ipv4Addr::from(u32::from(network) + 1)))
+            }
+            _ => None,
+        }
+    }
+
+    /// The broadcast address of an IPv4 network that has one.
+    #[must_use]
+    pub fn broadcast(&self) -> Option<IpAddr> {
+        match self.address {
+            IpAddr::V4(network) if self.length <= 30 => {
+                let host_bits = u32::MAX.checked_shr(u32::from(self.length)).unwrap_or(0);
+                Some(IpAddr::V4(Ipv4Addr::from(u32::from(network) | host_bits)))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// As `ip` writes it: a host without its length.
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_host() {
+            write!(f, "{}", self.address)
+        } else {
+            write!(f, "{}/{}", self.address, self.length)
+        }
+    }
+}
+
+impl FromStr for Prefix {
+    type Err = WordError;
+
+    fn from_str(text: &str) -> Result<Self, WordError> {
+        let (address, length) = match text.split_once('/') {
+            Some((address, length)) => (address, Some(length)),
+            None => (text, None),
+        };
+        let host: IpAddr = address.parse().map_err(|_| WordError::Prefix)?;
+        let Some(length) = length else {
+            return Ok(Self::host(host));
+        };
+        let network = Self::around(host, parse_length(length, Family::of(host))?);
+        if network.address == host {
+            Ok(network)
+        } else {
+            Err(WordError::HostBits { network, host })
+        }
+    }
+}
+
+/// Reads a prefix length as ifupdown takes one: a number of bits, or a dotted mask.
+///
+/// # Errors
+/// Too long for the family, or a mask with holes.
+pub fn parse_length(text: &str, family: Family) -> Result<u8, WordError> {
+    let wrong = WordError::Length(family.bits());
+    if let (Family::Inet, Ok(mask)) = (family, text.parse::<Ipv4Addr>()) {
+        let mask = u32::from(mask);
+        let length = mask.leading_ones();
+        return if length == mask.count_ones() {
+            u8::try_from(length).map_err(|_| wrong)
+        } else {
+            Err(wrong)
+        };
+    }
+    match text.parse::<u8>() {
+        Ok(length) if length <= family.bits() => Ok(length),
+        _ => Err(wrong),
+    }
+}
+
+/// The name of a network device, or of an alias `eth0:1` on one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InterfaceName(String);
+
+impl InterfaceName {
+    /// The name as given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The device: of alias `eth0:1` it is `eth0`.
+    #[must_use]
+    pub fn device(&self) -> Self {
+        let device = self.0.split(':').next().unwrap_or_default();
+        Self(device.to_owned())
+    }
+}
+
+impl fmt::Display for InterfaceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for InterfaceName {
+    type Err = WordError;
+
+    /// The rule of the kernel's `dev_valid_name()`: shorter than 16 bytes (`IFNAMSIZ`).
+    fn from_str(text: &str) -> Result<Self, WordError> {
+        let bad = |c: char| c == '/' || c.is_whitespace() || c.is_control();
+        let device = text.split(':').next().unwrap_or_default();
+        if text.len() > 15 || matches!(device, "" | "." | "..") || text.contains(bad) {
+            return Err(WordError::Interface);
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// The number of a routing table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TableId(pub u32);
+
+impl TableId {
+    /// Refuses the tables that are the kernel's own, `RT_TABLE_*` of `linux/rtnetlink.h`.
+    ///
+    /// # Errors
+    /// The ID is 0 or 253 to 255.
+    pub fn of_policy(id: u32) -> Result<Self, WordError> {
+        match id {
+            0 | 253..=255 => Err(WordError::ReservedTable(id)),
+            _ => Ok(Self(id)),
+        }
+    }
+
+    /// Reads an ID that a stanza names.
+    ///
+    /// # Errors
+    /// Not a number that fits, or one of the kernel's own tables.
+    pub fn parse(text: &str) -> Result<Self, WordError> {
+        Self::of_policy(parse_number(text).ok_or(WordError::TableId)?)
+    }
+}
+
+impl fmt::Display for TableId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Decimal or 0x notation. A leading zero, which `ip` reads as octal and people as decimal, is
+/// no number of ours.
+#[must_use]
+pub fn parse_number(text: &str) -> Option<u32> {
+    let (digits, radix) = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(digits) => (digits, 16),
+        None => (text, 10),
+    };
+    let octal = radix == 10 && digits.len() > 1 && digits.starts_with('0');
+    if octal || !digits.starts_with(|c: char| c.is_digit(radix)) {
+        return None;
+    }
+    u32::from_str_radix(digits, radix).ok()
+}
+
+/// A table name that can stand in a line of `rt_tables` and be read back by `ip`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TableName(String);
+
+impl TableName {
+    /// Longest name in bytes; iproute2 reads lines of at most 511 bytes.
+    pub const LONGEST: usize = 255;
+
+    /// Names that `ip` gives a meaning of its own.
+    const RESERVED: [&'static str; 6] = ["local", "main", "default", "unspec", "all", "cache"];
+
+    /// The name as given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for TableName {
+    type Err = WordError;
+
+    fn from_str(text: &str) -> Result<Self, WordError> {
+        let bad = |c: char| c == '#' || c.is_whitespace() || c.is_control();
+        if text.is_empty() || text.len() > Self::LONGEST || text.contains(bad) {
+            return Err(WordError::TableName);
+        }
+        if Self::RESERVED.contains(&text) {
+            return Err(WordError::ReservedName(text.to_owned()));
+        }
+        if reads_as_number(text) {
+            return Err(WordError::NumericName);
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// Whether strtoul(3) with base 0, which `ip` tries, would take the whole text.
+fn reads_as_number(text: &str) -> bool {
+    let unsigned = text.trim_start_matches(['+', '-']);
+    match unsigned
+        .strip_prefix("0x")
+        .or_else(|| unsigned.strip_prefix("0X"))
+    {
+        Some(digits) => digits.chars().all(|c| c.is_ascii_hexdigit()),
+        None => unsigned.chars().all(|c| c.is_ascii_digit()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_are_networks() {
+        for (text, shown) in [
+            ("10.10.0.0/24", "10.10.0.0/24"),
+            ("10.10.0.10", "10.10.0.10"),
+            ("10.10.0.10/32", "10.10.0.10"),
+            ("0.0.0.0/0", "0.0.0.0/0"),
+            ("10.0.0.0/255.0.0.0", "10.0.0.0/8"),
+            ("2001:DB8::/32", "2001:db8::/32"),
+            ("::/0", "::/0"),
+        ] {
+            assert_eq!(text.parse::<Prefix>().unwrap().to_string(), shown);
+        }
+        for text in [
+            "",
+            "10.10.0",
+            "10.10.0.0/33",
+            "10.10.0.0/",
+            "x/8",
+            "2001:db8::/129",
+        ] {
+            assert!(text.parse::<Prefix>().is_err(), "{text}");
+        }
+        let error = "192.0.2.5/24".parse::<Prefix>().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "it has host bits set; write 192.0.2.0/24 for the network, or 192.0.2.5 for one address"
+        );
+    }
+
+    #[test]
+    fn first_host_and_broadcast_need_a_network_with_room() {
+        let net = |text: &str| text.parse::<Prefix>().unwrap();
+        assert_eq!(net("10.10.0.0/24").first_host(), "10.10.0.1".parse().ok());
+        assert_eq!(net("10.10.0.0/24").broadcast(), "10.10.0.255".parse().ok());
+        assert_eq!(net("10.10.0.4/30").first_host(), "10.10.0.5".parse().ok());
+        for none in ["10.10.0.0/31", "10.10.0.1/32", "2001:db8::/64"] {
+            assert_eq!(net(none).first_host(), None, "{none}");
+            assert_eq!(net(none).broadcast(), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn lengths_are_numbers_or_whole_masks() {
+        assert_eq!(parse_length("24", Family::Inet), Ok(24));
+        assert_eq!(parse_length("255.255.255.0", Family::Inet), Ok(24));
+        assert_eq!(parse_length("0.0.0.0", Family::Inet), Ok(0));
+        assert_eq!(parse_length("64", Family::Inet6), Ok(64));
+        for (text, family) in [
+            ("255.0.255.0", Family::Inet),
+            ("33", Family::Inet),
+            ("-1", Family::Inet),
+            ("", Family::Inet),
+            ("129", Family::Inet6),
+            ("255.255.255.0", Family::Inet6),
+        ] {
+            assert!(parse_length(text, family).is_err(), "{text} {family}");
+        }
+    }
+
+    #[test]
+    fn interface_names_are_the_kernels() {
+        for name in ["eth0", "eth0:1", "br-lan", "enp3s0f1np1", "eth0.100"] {
+            assert!(name.parse::<InterfaceName>().is_ok(), "{name}");
+        }
+        for name in [
+            "",
+            ".",
+            "..",
+            "../../etc/passwd",
+            "a b",
+            "a\n",
+            ":1",
+            "sixteen-bytes-xx",
+            "\u{1b}[2J",
+        ] {
+            assert_eq!(
+                name.parse::<InterfaceName>(),
+                Err(WordError::Interface),
+                "{name:?}"
+            );
+        }
+        let alias: InterfaceName = "eth0:1".parse().unwrap();
+        assert_eq!(alias.device().as_str(), "eth0");
+    }
+
+    #[test]
+    fn table_ids_leave_the_kernels_own_alone() {
+        assert_eq!(TableId::parse("200"), Ok(TableId(200)));
+        assert_eq!(TableId::parse("0xc8"), Ok(TableId(200)));
+        assert_eq!(TableId::parse("4294967295"), Ok(TableId(u32::MAX)));
+        for id in ["0", "253", "254", "0xff"] {
+            assert!(
+                matches!(TableId::parse(id), Err(WordError::ReservedTable(_))),
+                "{id}"
+            );
+        }
+        for id in [
+            "",
+            "-1",
+            "+1",
+            "4294967296",
+            "0100",
+            "1e3",
+            "0x",
+            "0x+1",
+            "12 ",
+        ] {
+            assert_eq!(TableId::parse(id), Err(WordError::TableId), "{id:?}");
+        }
+    }
+
+    #[test]
+    fn table_names_are_what_ip_can_read_back() {
+        for name in ["rt2", "uplink-b", "1st", "eth0.100", "größe", "0x1g"] {
+            assert!(name.parse::<TableName>().is_ok(), "{name}");
+        }
+        for name in TableName::RESERVED {
+            assert!(matches!(
+                name.parse::<TableName>(),
+                Err(WordError::ReservedName(_))
+            ));
+        }
+        for name in ["200", "0x64", "007", "-1", "+5"] {
+            assert_eq!(
+                name.parse::<TableName>(),
+                Err(WordError::NumericName),
+                "{name}"
+            );
+        }
+        let long = "a".repeat(TableName::LONGEST + 1);
+        for name in [
+            "",
+            "a b",
+            "rt2#x",
+            "a\tb",
+            "a\u{0}b",
+            "\u{1b}[2J",
+            long.as_str(),
+        ] {
+            assert_eq!(
+                name.parse::<TableName>(),
+                Err(WordError::TableName),
+                "{name:?}"
+            );
+        }
+    }
+}

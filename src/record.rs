@@ -1,0 +1,254 @@
+//! What was put in for a device, stanza by stanza, as text. Floor 1, pure; `store` keeps it.
+//!
+//! One record serves a device with all its stanzas and aliases: `ifdown eth0` must take the
+//! routing of `eth0:1` along, whose own hook ifupdown never runs.
+
+use std::fmt;
+
+use crate::environment::Call;
+use crate::net::InterfaceName;
+use crate::state::{Object, State};
+
+/// One stanza's part of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Section {
+    stanza: String,
+    state: State,
+}
+
+impl Section {
+    /// The interface or alias that the stanza brought up.
+    fn interface(&self) -> &str {
+        let word = self.stanza.split(' ').nth(1).unwrap_or_default();
+        word.split('=').next().unwrap_or_default()
+    }
+}
+
+/// The record of a device.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Record {
+    sections: Vec<Section>,
+    /// Lines that could not be read, by number: what they said must come from elsewhere.
+    pub damaged: Vec<usize>,
+}
+
+/// The line that heads a stanza's part. Several stanzas of one interface and family differ in
+/// their address.
+#[must_use]
+pub fn heading(call: &Call) -> String {
+    let logical = if call.logical.is_empty() || call.logical == call.interface {
+        String::new()
+    } else {
+        format!("={}", word(&call.logical))
+    };
+    let family = call
+        .family
+        .map_or_else(|| "-".to_owned(), |family| family.to_string());
+    let address = call.address.as_deref().map_or_else(|| "-".to_owned(), word);
+    format!(
+        "iface {}{logical} {family} {} {address}",
+        word(&call.interface),
+        word(&call.method)
+    )
+}
+
+/// A text from outside as one word of the heading.
+fn word(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            if c.is_whitespace() || c.is_control() {
+                '?'
+            } else {
+                c
+            }
+        })
+        .collect()
+}
+
+impl Record {
+    /// Reads a record's text. What cannot be read is noted, and the rest still counts.
+    #[must_use]
+    pub fn read(text: &str) -> Self {
+        let mut record = Self::default();
+        for (number, line) in text.lines().enumerate() {
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let object = line.strip_prefix('\t').map(str::parse::<Object>);
+            match (object, record.sections.last_mut()) {
+                (None, _) if line.starts_with("iface ") => {
+                    let section = Section {
+                        stanza: line.to_owned(),
+                        state: State::default(),
+                    };
+                    record.sections.push(section);
+                }
+                (Some(Ok(object)), Some(section)) => section.state.insert(object),
+                _ => record.damaged.push(number + 1),
+            }
+        }
+        if !text.is_empty() && !text.ends_with('\n') {
+            record.damaged.push(text.lines().count());
+        }
+        record
+    }
+
+    /// Whether it holds nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sections.is_empty()
+    }
+
+    /// What a stanza put in.
+    #[must_use]
+    pub fn of_stanza(&self, stanza: &str) -> State {
+        self.collect(|section| section.stanza == stanza)
+    }
+
+    /// What all stanzas but one put in.
+    #[must_use]
+    pub fn of_others(&self, stanza: &str) -> State {
+        self.collect(|section| section.stanza != stanza)
+    }
+
+    fn collect(&self, take: impl Fn(&Section) -> bool) -> State {
+        let taken = self.sections.iter().filter(|section| take(section));
+        taken.flat_map(|section| section.state.objects()).collect()
+    }
+
+    /// Notes what a stanza put in; of nothing, no note is kept.
+    pub fn set(&mut self, stanza: &str, state: State) {
+        let place = self
+            .sections
+            .iter()
+            .position(|section| section.stanza == stanza);
+        if let Some(place) = place {
+            self.sections.remove(place);
+        }
+        if !state.is_empty() {
+            let section = Section {
+                stanza: stanza.to_owned(),
+                state,
+            };
+            self.sections
+                .insert(place.unwrap_or(self.sections.len()), section);
+        }
+    }
+
+    /// Splits off what goes when an interface goes: with a device all of it, its aliases
+    /// included, with an alias its own part.
+    #[must_use]
+    pub fn split(self, interface: &InterfaceName) -> (Self, Self) {
+        let device = interface.device() == *interface;
+        let (going, staying) = self
+            .sections
+            .into_iter()
+            .partition(|section| device || section.interface() == interface.as_str());
+        (
+            Self {
+                sections: going,
+                damaged: self.damaged,
+            },
+            Self {
+                sections: staying,
+                damaged: Vec::new(),
+            },
+        )
+    }
+
+    /// All of it.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.collect(|_| true)
+    }
+}
+
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "# what policy-table(8) put in for this interface; ifdown(8) goes by it"
+        )?;
+        for section in &self.sections {
+            writeln!(f, "{}", section.stanza)?;
+            for object in section.state.objects() {
+                writeln!(f, "\t{object}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::Family;
+
+    fn rule(address: &str) -> State {
+        let line = format!("rule priority 21000 from {address} lookup 200 protocol 157");
+        [line.parse::<Object>().unwrap()].into_iter().collect()
+    }
+
+    fn record() -> Record {
+        let mut record = Record::default();
+        record.set("iface eth1 inet static 10.0.0.1", rule("10.0.0.1"));
+        record.set("iface eth1:1 inet static 10.0.0.2", rule("10.0.0.2"));
+        record.set("iface eth1=home inet static 10.0.0.3", rule("10.0.0.3"));
+        record
+    }
+
+    #[test]
+    fn a_record_reads_back_as_written() {
+        let record = record();
+        assert_eq!(Record::read(&record.to_string()), record);
+        assert!(Record::read("").is_empty());
+    }
+
+    #[test]
+    fn damage_is_noted_and_the_rest_kept() {
+        let text = record().to_string().replace("from 10.0.0.2", "fro\u{0}");
+        let damaged = Record::read(&text);
+        assert_eq!(damaged.damaged, [5]);
+        assert_eq!(damaged.state().rules().len(), 2);
+        let cut = record().to_string();
+        assert!(!Record::read(&cut[..cut.len() - 9]).damaged.is_empty());
+        assert_eq!(Record::read("\troute default\n").damaged, [1]);
+    }
+
+    #[test]
+    fn a_device_takes_its_aliases_along_and_an_alias_only_itself() {
+        let (going, staying) = record().split(&"eth1".parse().unwrap());
+        assert_eq!(
+            (going.state().rules().len(), staying.state().rules().len()),
+            (3, 0)
+        );
+        let (going, staying) = record().split(&"eth1:1".parse().unwrap());
+        assert_eq!(
+            (going.state(), staying.state().rules().len()),
+            (rule("10.0.0.2"), 2)
+        );
+    }
+
+    #[test]
+    fn a_stanzas_part_is_replaced_and_goes_when_empty() {
+        let mut record = record();
+        let stanza = "iface eth1 inet static 10.0.0.1";
+        record.set(stanza, rule("10.0.0.9"));
+        assert_eq!(record.of_stanza(stanza), rule("10.0.0.9"));
+        assert_eq!(record.of_others(stanza).rules().len(), 2);
+        record.set(stanza, State::default());
+        assert!(record.of_stanza(stanza).is_empty() && !record.is_empty());
+    }
+
+    #[test]
+    fn headings_are_one_line_whatever_the_environment_says() {
+        let call = Call {
+            interface: "eth1".to_owned(),
+            logical: "ho me\n".to_owned(),
+            family: Some(Family::Inet6),
+            method: "static".to_owned(),
+            ..Call::default()
+        };
+        assert_eq!(heading(&call), "iface eth1=ho?me? inet6 static -");
+    }
+}

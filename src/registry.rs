@@ -1,0 +1,373 @@
+//! The names of routing tables on disk: `rt_tables`, and the drop-ins beside it. Floor 2.
+//!
+//! A file is only ever appended to, one line in one write under a lock on it, so that no line
+//! of anybody's can be lost. A known name costs reading; a new one a write and an fsync(2).
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::Flock;
+use thiserror::Error;
+
+use crate::lock;
+use crate::net::{TableId, TableName, WordError};
+use crate::tables::{derived_id, line, Tables, LARGEST_NAMED};
+
+/// Why a name has no ID that may be used.
+#[derive(Debug, Error)]
+pub enum RegistryError {
+    /// The file gives the name one ID and the stanza another.
+    #[error("table {name} has ID {registered} already, in {}; expected that, or no ID", .file.display())]
+    OtherId {
+        /// The name.
+        name: TableName,
+        /// Its ID in the file.
+        registered: TableId,
+        /// The file.
+        file: PathBuf,
+    },
+    /// The ID that the stanza gives has another name.
+    #[error("ID {id} belongs to table {owner}; expected an ID that no other table has")]
+    IdTaken {
+        /// The ID.
+        id: TableId,
+        /// The name it has.
+        owner: String,
+    },
+    /// The file gives the name an ID of the kernel's own tables.
+    #[error("{}: {source}", .file.display())]
+    Reserved {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with the ID.
+        #[source]
+        source: WordError,
+    },
+}
+
+/// The ID of a table, and what the administrator should know of how it was found.
+#[derive(Debug)]
+pub struct Registered {
+    /// The table's ID.
+    pub id: TableId,
+    /// Whether the name is new.
+    pub new: bool,
+    /// What is wrong with the files, though an ID was found.
+    pub warnings: Vec<String>,
+}
+
+/// Where the files are, below a root directory.
+pub struct Registry {
+    root: PathBuf,
+}
+
+const NAMES: &str = "etc/iproute2/rt_tables";
+const DROP_INS: &str = "etc/iproute2/rt_tables.d";
+const OUR_DROP_IN: &str = "etc/iproute2/rt_tables.d/policy-table.conf";
+/// Where iproute2 looks when there is no file in `/etc`: since 6.5, and before 6.7 or so.
+const VENDOR_NAMES: [&str; 2] = ["usr/share/iproute2/rt_tables", "usr/lib/iproute2/rt_tables"];
+const VENDOR_DROP_INS: [&str; 2] = [
+    "usr/share/iproute2/rt_tables.d",
+    "usr/lib/iproute2/rt_tables.d",
+];
+
+impl Registry {
+    /// The files below `root`; `/` outside of tests.
+    #[must_use]
+    pub fn below(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+        }
+    }
+
+    /// The ID of a named table: the registered one, or a new one that is registered now, `fixed`
+    /// where the stanza gives it. `occupied` says whether the kernel has something of others
+    /// under an ID; it is asked for new names only.
+    ///
+    /// # Errors
+    /// The files and the stanza contradict each other. Files that cannot be read or written are
+    /// warnings: the ID alone is enough to route.
+    pub fn id(
+        &self,
+        name: &TableName,
+        fixed: Option<TableId>,
+        mut occupied: impl FnMut(TableId) -> bool,
+    ) -> Result<Registered, RegistryError> {
+        let mut warnings = Vec::new();
+        let tables = self.read(&mut warnings);
+        if let Some(id) = known(&tables, name, fixed, &mut warnings)? {
+            return Ok(Registered {
+                id,
+                new: false,
+                warnings,
+            });
+        }
+        let target = match self.open_target() {
+            Ok(target) => target,
+            Err((path, error)) => {
+                warnings.push(not_registered(name, &path, &error));
+                let id = choose(&tables, name, fixed, &mut occupied)?;
+                return Ok(Registered {
+                    id,
+                    new: true,
+                    warnings,
+                });
+            }
+        };
+        // Another run may have been quicker, with this name or with the ID.
+        warnings.clear();
+        let tables = self.read(&mut warnings);
+        if let Some(id) = known(&tables, name, fixed, &mut warnings)? {
+            return Ok(Registered {
+                id,
+                new: false,
+                warnings,
+            });
+        }
+        let id = choose(&tables, name, fixed, &mut occupied)?;
+        if id > LARGEST_NAMED {
+            warnings.push(format!(
+                "table {name} is not registered: ip cannot name IDs above {LARGEST_NAMED}; \
+                 going on with ID {id} alone"
+            ));
+        } else if let Err(error) = target.append(&line(id, name)) {
+            warnings.push(not_registered(name, &target.path, &error));
+        }
+        Ok(Registered {
+            id,
+            new: true,
+            warnings,
+        })
+    }
+
+    /// The ID that a name has, or would most likely have had: for taking out what a run that
+    /// left no record put in.
+    #[must_use]
+    pub fn likely_id(&self, name: &TableName, fixed: Option<TableId>) -> TableId {
+        let registered = self.read(&mut Vec::new()).id(name);
+        registered.or(fixed).unwrap_or_else(|| derived_id(name))
+    }
+
+    /// All names, in the order in which `ip` reads the files (measured on iproute2 6.15; 6.1
+    /// does not look in `/usr`, where Debian 12 has nothing).
+    fn read(&self, warnings: &mut Vec<String>) -> Tables {
+        let mut tables = Tables::default();
+        let mut add = |path: &Path| match fs::read(path) {
+            Ok(text) => {
+                for number in tables.add(path, &text) {
+                    warnings.push(format!(
+                        "{}:{number}: not a table ID and a name; ip stops reading there",
+                        path.display()
+                    ));
+                }
+                true
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => {
+                warnings.push(format!("cannot read {}: {error}", path.display()));
+                true
+            }
+        };
+        let _ = add(&self.root.join(NAMES))
+            || VENDOR_NAMES.iter().any(|path| add(&self.root.join(path)));
+        let own = self.root.join(DROP_INS);
+        for folder in VENDOR_DROP_INS {
+            for path in drop_ins(&self.root.join(folder)) {
+                let shadowed = path
+                    .file_name()
+                    .is_some_and(|name| own.join(name).symlink_metadata().is_ok());
+                if !shadowed {
+                    add(&path);
+                }
+            }
+        }
+        for path in drop_ins(&own) {
+            add(&path);
+        }
+        tables
+    }
+
+    /// The file that new names go to, locked. `rt_tables` where there is one; else, or where the
+    /// administrator has made it, our drop-in: an `rt_tables` of ours would shadow the vendor's.
+    fn open_target(&self) -> Result<Target, (PathBuf, io::Error)> {
+        let drop_in = self.root.join(OUR_DROP_IN);
+        let names = self.root.join(NAMES);
+        let path = if names.exists() && !drop_in.exists() {
+            names
+        } else {
+            drop_in
+        };
+        Target::lock(&path).map_err(|error| (path, error))
+    }
+}
+
+/// The ID a name has already.
+fn known(
+    tables: &Tables,
+    name: &TableName,
+    fixed: Option<TableId>,
+    warnings: &mut Vec<String>,
+) -> Result<Option<TableId>, RegistryError> {
+    let Some(registered) = tables.id(name) else {
+        return Ok(None);
+    };
+    let file = || {
+        tables
+            .file(name, registered)
+            .unwrap_or(Path::new(NAMES))
+            .to_owned()
+    };
+    TableId::of_policy(registered.0).map_err(|source| RegistryError::Reserved {
+        file: file(),
+        source,
+    })?;
+    if fixed.is_some_and(|fixed| fixed != registered) {
+        return Err(RegistryError::OtherId {
+            name: name.clone(),
+            registered,
+            file: file(),
+        });
+    }
+    if let Some(other) = tables.ids(name).find(|id| *id != registered) {
+        warnings.push(format!(
+            "table {name} has IDs {registered} and {other} in {}; taking {registered} as ip does",
+            file().display()
+        ));
+    }
+    if let Some(other) = tables
+        .names(registered)
+        .find(|other| *other != name.as_str())
+    {
+        warnings.push(format!(
+            "tables {name} and {other} are one: both have ID {registered}"
+        ));
+    }
+    Ok(Some(registered))
+}
+
+/// The drop-ins of a folder that `ip` reads.
+fn drop_ins(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    // A hidden file has no extension to Path, nor is it one to ip.
+    paths.retain(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "conf")
+    });
+    paths.retain(|path| {
+        path.file_name()
+            .is_some_and(|name| !name.as_encoded_bytes().starts_with(b"."))
+    });
+    paths.sort();
+    paths
+}
+
+/// The ID of a new name.
+fn choose(
+    tables: &Tables,
+    name: &TableName,
+    fixed: Option<TableId>,
+    occupied: &mut impl FnMut(TableId) -> bool,
+) -> Result<TableId, RegistryError> {
+    if let Some(id) = fixed {
+        return match tables.names(id).next() {
+            Some(owner) => Err(RegistryError::IdTaken {
+                id,
+                owner: owner.to_owned(),
+            }),
+            None => Ok(id),
+        };
+    }
+    let mut id = derived_id(name);
+    while tables.names(id).next().is_some() || occupied(id) {
+        id = TableId(id.0 + 1);
+    }
+    Ok(id)
+}
+
+fn not_registered(name: &TableName, path: &Path, error: &io::Error) -> String {
+    format!(
+        "table {name} is not registered in {}: {error}; going on with its ID alone",
+        path.display()
+    )
+}
+
+/// A file of names, locked against other runs of ours.
+struct Target {
+    path: PathBuf,
+    file: Flock<File>,
+}
+
+impl Target {
+    /// Opens and locks a file, making it and its folder where they are missing. An editor that
+    /// saves while this waits puts another file in its place, so that is looked at again.
+    fn lock(path: &Path) -> io::Result<Self> {
+        loop {
+            let file = lock::exclusive(open_to_append(path)?)?;
+            let (opened, there) = (file.metadata()?, path.metadata());
+            if there.is_ok_and(|there| (there.dev(), there.ino()) == (opened.dev(), opened.ino())) {
+                return Ok(Self {
+                    path: path.to_owned(),
+                    file,
+                });
+            }
+        }
+    }
+
+    /// Appends a line in one write, supplying the newline that the last line may lack.
+    fn append(&self, line: &str) -> io::Result<()> {
+        let mut file: &File = &self.file;
+        let text = if ends_in_newline(file)? {
+            line.to_owned()
+        } else {
+            format!("\n{line}")
+        };
+        let written = file.write(text.as_bytes())?;
+        if written == text.len() {
+            return file.sync_all();
+        }
+        // What is there of the line would swallow the next one; what others added stays.
+        let end = file.stream_position()?;
+        if file.metadata()?.len() == end {
+            file.set_len(end - written as u64)?;
+        }
+        Err(io::Error::new(
+            io::ErrorKind::StorageFull,
+            "no space for the whole line",
+        ))
+    }
+}
+
+fn open_to_append(path: &Path) -> io::Result<File> {
+    let open = || {
+        OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .mode(0o644)
+            .open(path)
+    };
+    match open() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            open()
+        }
+        opened => opened,
+    }
+}
+
+fn ends_in_newline(mut file: &File) -> io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(true);
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
+}

@@ -1,0 +1,112 @@
+//! The records on disk: one file for each device in `/run/policy-table`. Floor 2.
+//!
+//! The folder is locked while a run reads, acts and writes, so that runs for interfaces that
+//! come up side by side see each other's claims whole. A file is replaced in one step; a run
+//! that is killed leaves the old one or the new one.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{openat, renameat, Flock, OFlag};
+use nix::sys::stat::Mode;
+use nix::unistd::{unlinkat, UnlinkatFlags};
+
+use crate::lock;
+use crate::net::InterfaceName;
+use crate::record::Record;
+
+/// Where the records are; gone after a reboot, as the routes are.
+pub const FOLDER: &str = "/run/policy-table";
+
+/// The folder, locked.
+pub struct Store {
+    folder: Flock<File>,
+}
+
+impl Store {
+    /// Whether a device has a record. No lock is taken: for the many interfaces that have none.
+    #[must_use]
+    pub fn has(device: &InterfaceName) -> bool {
+        Path::new(FOLDER)
+            .join(device.as_str())
+            .symlink_metadata()
+            .is_ok()
+    }
+
+    /// Opens and locks the folder, making it if it is missing.
+    ///
+    /// # Errors
+    /// It cannot be made, is no folder, or stays locked.
+    pub fn open() -> io::Result<Self> {
+        let opened = match Self::open_folder() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                match DirBuilder::new().mode(0o755).create(FOLDER) {
+                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error)?,
+                    _ => Self::open_folder()?,
+                }
+            }
+            opened => opened?,
+        };
+        Ok(Self {
+            folder: lock::exclusive(opened)?,
+        })
+    }
+
+    /// A link in its place is not followed: nobody but this program makes the folder.
+    fn open_folder() -> io::Result<File> {
+        let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
+        OpenOptions::new()
+            .read(true)
+            .custom_flags(flags.bits())
+            .open(FOLDER)
+    }
+
+    fn open_file(&self, name: &str, flags: OFlag) -> io::Result<File> {
+        let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+        let file: OwnedFd = openat(&*self.folder, name, flags, Mode::from_bits_truncate(0o644))?;
+        Ok(file.into())
+    }
+
+    /// The record of a device; an empty one if there is none.
+    ///
+    /// # Errors
+    /// The file is there and cannot be read.
+    pub fn read(&self, device: &InterfaceName) -> io::Result<Record> {
+        let mut file = match self.open_file(device.as_str(), OFlag::O_RDONLY) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Record::default()),
+            opened => opened?,
+        };
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)?;
+        Ok(Record::read(&String::from_utf8_lossy(&text)))
+    }
+
+    /// Keeps the record of a device; an empty one is no file.
+    ///
+    /// # Errors
+    /// It cannot be written, and the one before stays.
+    pub fn write(&self, device: &InterfaceName, record: &Record) -> io::Result<()> {
+        if record.is_empty() {
+            return match unlinkat(&*self.folder, device.as_str(), UnlinkatFlags::NoRemoveDir) {
+                Ok(()) | Err(Errno::ENOENT) => Ok(()),
+                Err(errno) => Err(errno.into()),
+            };
+        }
+        let new = format!(".{device}.new");
+        // What a run that was killed left there.
+        let _ = unlinkat(&*self.folder, new.as_str(), UnlinkatFlags::NoRemoveDir);
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
+        let mut file = self.open_file(&new, flags)?;
+        file.write_all(record.to_string().as_bytes())?;
+        Ok(renameat(
+            &*self.folder,
+            new.as_str(),
+            &*self.folder,
+            device.as_str(),
+        )?)
+    }
+}

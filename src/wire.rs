@@ -1,0 +1,222 @@
+//! Netlink messages as bytes: requests out, replies in. Floor 1, pure.
+//!
+//! Framing is read here and not by neli, whose reader of error replies trusts the lengths in
+//! them; what is inside a frame is neli's again (`route_message`, `rule_message`).
+
+use std::io::Cursor;
+use std::net::IpAddr;
+
+use neli::consts::nl::NlmF;
+use neli::consts::rtnl::{RtAddrFamily, RtaType, Rtm};
+use neli::nl::{NlPayload, NlmsghdrBuilder};
+use neli::rtnl::{Rtattr, RtattrBuilder};
+use neli::types::{Buffer, RtBuffer};
+use neli::{Size, ToBytes};
+use nix::errno::Errno;
+use thiserror::Error;
+
+use crate::net::Family;
+
+/// A message that could not be written or read.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("netlink message: {0}")]
+pub struct WireError(String);
+
+impl WireError {
+    pub(crate) fn new(cause: impl ToString) -> Self {
+        Self(cause.to_string())
+    }
+}
+
+/// One request, ready to send; several may stand in one buffer.
+///
+/// # Errors
+/// neli could not write the payload.
+pub fn request<P: Size + ToBytes>(
+    kind: Rtm,
+    flags: NlmF,
+    sequence: u32,
+    payload: P,
+) -> Result<Vec<u8>, WireError> {
+    let message = NlmsghdrBuilder::default()
+        .nl_type(kind)
+        .nl_flags(NlmF::REQUEST | flags)
+        .nl_seq(sequence)
+        .nl_payload(NlPayload::Payload(payload))
+        .build()
+        .map_err(WireError::new)?;
+    let mut bytes = Cursor::new(Vec::with_capacity(message.padded_size()));
+    message.to_bytes(&mut bytes).map_err(WireError::new)?;
+    Ok(bytes.into_inner())
+}
+
+/// An attribute of a route or rule.
+pub(crate) fn attribute<T: RtaType>(
+    kind: T,
+    payload: impl Size + ToBytes,
+) -> Result<Rtattr<T, Buffer>, WireError> {
+    let builder = RtattrBuilder::default().rta_type(kind).rta_payload(payload);
+    builder.build().map_err(WireError::new)
+}
+
+/// An address as an attribute's payload.
+pub(crate) fn octets(address: IpAddr) -> Buffer {
+    match address {
+        IpAddr::V4(address) => address.octets().to_vec().into(),
+        IpAddr::V6(address) => address.octets().to_vec().into(),
+    }
+}
+
+/// An address from an attribute's payload.
+pub(crate) fn address(payload: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(payload).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(payload).map(IpAddr::from))
+        .ok()
+}
+
+/// A number of 32 bits from an attribute's payload.
+pub(crate) fn number(payload: &[u8]) -> Option<u32> {
+    payload.try_into().map(u32::from_ne_bytes).ok()
+}
+
+/// Numbers and raw values of the attributes in a message.
+pub(crate) fn attributes<T: RtaType>(
+    attributes: &RtBuffer<T, Buffer>,
+) -> impl Iterator<Item = (u16, &[u8])> {
+    attributes.iter().map(|attribute| {
+        let number: u16 = (*attribute.rta_type()).into();
+        // The two upper bits say how the payload is made, NLA_F_NESTED and NLA_F_NET_BYTEORDER.
+        (number & 0x3fff, attribute.rta_payload().as_ref())
+    })
+}
+
+/// The kernel's number of a family.
+pub(crate) fn family_number(family: Family) -> RtAddrFamily {
+    match family {
+        Family::Inet => RtAddrFamily::Inet,
+        Family::Inet6 => RtAddrFamily::Inet6,
+    }
+}
+
+/// The family of a kernel's number, if routes and rules have it.
+pub(crate) fn family(number: RtAddrFamily) -> Option<Family> {
+    match number {
+        RtAddrFamily::Inet => Some(Family::Inet),
+        RtAddrFamily::Inet6 => Some(Family::Inet6),
+        _ => None,
+    }
+}
+
+/// One message of the kernel's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reply<'a> {
+    /// `RTM_*`, or one of the kinds below 16 that netlink(7) keeps for itself.
+    pub kind: u16,
+    /// `NLM_F_*`.
+    pub flags: u16,
+    /// Of the request it answers.
+    pub sequence: u32,
+    /// What follows the header.
+    pub payload: &'a [u8],
+}
+
+/// What ends a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The kernel's error number.
+    pub errno: Errno,
+    /// Its extended-ack text, where it gives one.
+    pub text: Option<String>,
+}
+
+const HEADER: usize = 16;
+const NLMSG_ERROR: u16 = 2;
+const NLMSG_DONE: u16 = 3;
+const NLMSGERR_ATTR_MSG: u16 = 1;
+
+impl Reply<'_> {
+    /// Whether the reply ends its request: an acknowledgement or the end of a dump, `Ok`, or a
+    /// refusal. `None` for any other message.
+    #[must_use]
+    pub fn verdict(&self) -> Option<Result<(), Refusal>> {
+        if !matches!(self.kind, NLMSG_ERROR | NLMSG_DONE) {
+            return None;
+        }
+        // A negative errno; a reply too short to hold one is no success.
+        let code = self
+            .payload
+            .get(..4)
+            .and_then(number)
+            .map_or(Errno::EPROTO as u32, u32::wrapping_neg);
+        if code == 0 {
+            return Some(Ok(()));
+        }
+        let errno = Errno::from_raw(i32::try_from(code).unwrap_or(Errno::EPROTO as i32));
+        Some(Err(Refusal {
+            errno,
+            text: self.text(),
+        }))
+    }
+
+    /// The extended ack: behind the error number, and behind the request it repeats.
+    fn text(&self) -> Option<String> {
+        let rest = self.payload.get(4..)?;
+        let mut rest = if self.kind == NLMSG_ERROR {
+            let capped = self.flags & NlmF::CAPPED.bits() != 0;
+            let echoed = usize::try_from(number(rest.get(..4)?)?).ok()?;
+            rest.get(if capped { HEADER } else { aligned(echoed)? }..)?
+        } else {
+            rest
+        };
+        while let (Some(length), Some(kind)) = (short(rest, 0), short(rest, 2)) {
+            let length = usize::from(length);
+            let value = rest.get(4..length)?;
+            if kind == NLMSGERR_ATTR_MSG {
+                let text = String::from_utf8_lossy(value);
+                return Some(text.trim_end_matches(['\0', '.']).to_owned());
+            }
+            rest = rest.get(aligned(length)?..)?;
+        }
+        None
+    }
+}
+
+fn short(bytes: &[u8], at: usize) -> Option<u16> {
+    bytes
+        .get(at..at + 2)?
+        .try_into()
+        .map(u16::from_ne_bytes)
+        .ok()
+}
+
+/// Messages and attributes start at multiples of four, `NLMSG_ALIGN`.
+fn aligned(length: usize) -> Option<usize> {
+    length.checked_next_multiple_of(4)
+}
+
+/// The messages in one received buffer. A message cut short ends them with an error.
+pub fn replies(buffer: &[u8]) -> impl Iterator<Item = Result<Reply<'_>, WireError>> {
+    let mut rest = buffer;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let read = read_reply(rest);
+        rest = read.as_ref().map_or(&[], |(_, rest)| *rest);
+        Some(
+            read.map(|(reply, _)| reply)
+                .ok_or_else(|| WireError::new("a reply is cut short")),
+        )
+    })
+}
+
+fn read_reply(bytes: &[u8]) -> Option<(Reply<'_>, &[u8])> {
+    let length = usize::try_from(number(bytes.get(..4)?)?).ok()?;
+    let reply = Reply {
+        kind: short(bytes, 4)?,
+        flags: short(bytes, 6)?,
+        sequence: number(bytes.get(8..12)?)?,
+        payload: bytes.get(HEADER..length)?,
+    };
+    Some((reply, bytes.get(aligned(length)?..).unwrap_or_default()))
+}
