@@ -232,12 +232,12 @@ mod tests {
 
     #[test]
     fn a_rule_that_exists_is_believed_only_when_it_is_the_same() {
-        let ours = rule("priority 9 to 192.0.2.0/24 lookup 200 protocol 157");
+        let ours = rule("priority 9 to 192.0.2.0/24 lookup 200 proto 157");
         let theirs = Rule {
             protocol: 4,
             ..ours.clone()
         };
-        let twin = rule("priority 9 from 10.0.0.0/8 to 192.0.2.0/24 lookup 200 protocol 157");
+        let twin = rule("priority 9 from 10.0.0.0/8 to 192.0.2.0/24 lookup 200 proto 157");
         let object = Object::Rule(ours.clone());
         assert_eq!(
             existing_rule(&ours, &[twin.clone(), ours.clone()]),

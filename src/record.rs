@@ -185,7 +185,7 @@ mod tests {
     use crate::net::Family;
 
     fn rule(address: &str) -> State {
-        let line = format!("rule priority 21000 from {address} lookup 200 protocol 157");
+        let line = format!("rule priority 21000 from {address} lookup 200 proto 157");
         [line.parse::<Object>().unwrap()].into_iter().collect()
     }
 

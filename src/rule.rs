@@ -129,7 +129,7 @@ impl fmt::Display for Rule {
             Action::Lookup(table) => write!(f, " lookup {table}")?,
             Action::Other(number) => write!(f, " action {number}")?,
         }
-        write!(f, " protocol {}", self.protocol)?;
+        write!(f, " proto {}", self.protocol)?;
         for (number, _) in &self.unread {
             write!(f, " attribute {number}")?;
         }
@@ -156,25 +156,22 @@ mod tests {
     #[test]
     fn a_rules_line_reads_back_as_the_rule() {
         for line in [
-            "priority 21000 from 10.10.0.10 lookup 24242 protocol 157",
-            "priority 21000 to 10.10.0.10 lookup 24242 protocol 157",
-            "priority 0 from all lookup 255 protocol 2",
-            "priority 5 not from 10.0.0.0/8 to 192.0.2.0/24 lookup 4294967295 protocol 4",
-            "priority 21000 from 2001:db8::10 lookup 200 protocol 157",
+            "priority 21000 from 10.10.0.10 lookup 24242 proto 157",
+            "priority 21000 to 10.10.0.10 lookup 24242 proto 157",
+            "priority 0 from all lookup 255 proto 2",
+            "priority 5 not from 10.0.0.0/8 to 192.0.2.0/24 lookup 4294967295 proto 4",
+            "priority 21000 from 2001:db8::10 lookup 200 proto 157",
         ] {
             assert_eq!(line.parse::<Rule>().unwrap().to_string(), line);
         }
         let rule: Rule = "-6 pref 7 table main".parse().unwrap();
         assert_eq!(rule.family, Family::Inet6);
-        assert_eq!(
-            rule.to_string(),
-            "priority 7 from all lookup 254 protocol 0"
-        );
+        assert_eq!(rule.to_string(), "priority 7 from all lookup 254 proto 0");
     }
 
     #[test]
     fn identity_is_the_whole_rule_and_effect_all_but_the_protocol() {
-        let ours: Rule = "priority 9 from 10.0.0.1 lookup 200 protocol 157"
+        let ours: Rule = "priority 9 from 10.0.0.1 lookup 200 proto 157"
             .parse()
             .unwrap();
         let theirs = Rule {

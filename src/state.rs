@@ -170,8 +170,8 @@ mod tests {
     }
 
     const ROUTE: &str = "route default via 10.0.0.1 dev eth1 table 200 proto 157";
-    const RULE: &str = "rule priority 21000 from 10.0.0.9 lookup 200 protocol 157";
-    const RULE6: &str = "-6 rule priority 21000 from all lookup 200 protocol 157";
+    const RULE: &str = "rule priority 21000 from 10.0.0.9 lookup 200 proto 157";
+    const RULE6: &str = "-6 rule priority 21000 from all lookup 200 proto 157";
 
     #[test]
     fn an_objects_line_reads_back_as_the_object() {
@@ -180,7 +180,7 @@ mod tests {
         }
         assert_eq!(
             RULE6.parse::<Object>().unwrap().command("del"),
-            "ip -6 rule del priority 21000 from all lookup 200 protocol 157"
+            "ip -6 rule del priority 21000 from all lookup 200 proto 157"
         );
         for line in ["", "rule", "link eth0", "route", "-6 rule from 10.0.0.1"] {
             assert!(line.parse::<Object>().is_err(), "{line}");
