@@ -4,10 +4,12 @@ use std::net::IpAddr;
 
 use thiserror::Error;
 
-use crate::net::{Prefix, TableId};
-use crate::route::Route;
+use crate::line::Names;
+use crate::net::{InterfaceAddress, Prefix, TableId};
+use crate::options::{check_gateway, OptionError};
+use crate::route::{Hop, Route};
 use crate::rule::Rule;
-use crate::stanza::{Gateway, Stanza};
+use crate::stanza::{first_host, Gateway, Mode, Source, Stanza};
 use crate::state::{Object, State};
 
 /// What the administrator should know of how the wanted state came about.
@@ -30,76 +32,266 @@ pub enum Notice {
     NoDefault(TableId, Prefix),
 }
 
-/// The state that a stanza asks for, and what is to be said about it.
-#[must_use]
-pub fn of_stanza(stanza: &Stanza, table: TableId) -> (State, Vec<Notice>) {
-    let mut notices = Vec::new();
-    let objects = connected(stanza, table)
-        .into_iter()
-        .chain(default(stanza, table, &mut notices))
-        .map(Object::Route)
-        .chain(selectors(stanza, table).map(Object::Rule));
-    (objects.collect(), notices)
+/// What the kernel had to be asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The addresses of the interface, or the stanza's.
+    pub addresses: Vec<InterfaceAddress>,
+    /// The way of its default route in main.
+    pub default: Option<Hop>,
 }
 
-/// Without it neighbours on the own network would be reached through the router. A network of
-/// one address has no neighbours, and the kernel gives it no such route either.
-fn connected(stanza: &Stanza, table: TableId) -> Option<Route> {
-    let network = stanza.address.network();
-    let route = Route::to(network, table).dev(stanza.interface.device());
-    match stanza.address.address {
-        _ if network.is_host() => None,
-        // Without src, a program that asks this table for a source could get another address.
-        IpAddr::V4(own) => Some(Route {
-            source: Some(IpAddr::V4(own)),
-            ..route
-        }),
-        // The kernel refuses src while the address is tentative (EINVAL, measured on 6.18).
-        IpAddr::V6(_) => Some(route),
+/// The tables a stanza speaks of: its own, and those its lines name.
+pub struct TableIds<'a> {
+    /// The table of `policy-table`.
+    pub own: Option<TableId>,
+    /// The others.
+    pub names: Names<'a>,
+}
+
+/// The state that a stanza asks for, and what is to be said about it.
+///
+/// # Errors
+/// Options that what was found shows to be wrong.
+pub fn of_stanza(
+    stanza: &Stanza,
+    tables: &TableIds<'_>,
+    found: &Found,
+) -> Result<(State, Vec<Notice>), Vec<OptionError>> {
+    let mut notices = Vec::new();
+    let lines: Vec<Route> = collect(
+        stanza
+            .routes
+            .iter()
+            .map(|line| stanza.route(line, tables.own, tables.names)),
+    )?;
+    let mut routes = Vec::new();
+    let mut rules: Vec<Rule> = collect(
+        stanza
+            .rules
+            .iter()
+            .enumerate()
+            .map(|(n, line)| stanza.rule(n, line, tables.own, tables.names)),
+    )?;
+    match tables.own.filter(|_| stanza.derives()) {
+        None => routes.extend(lines),
+        Some(table) => {
+            routes.extend(connected(stanza, table, found));
+            let said = lines
+                .iter()
+                .any(|route| route.destination.is_any() && route.table == table);
+            routes.extend(lines);
+            // Behind the lines, one of which may lead to the router.
+            if !said {
+                let default = default(stanza, table, found, &mut notices);
+                routes.extend(default.map_err(|error| vec![error])?);
+            }
+            rules.extend(selectors(stanza, table, found));
+        }
     }
+    let routes = routes.into_iter().map(Object::Route);
+    Ok((
+        routes.chain(rules.into_iter().map(Object::Rule)).collect(),
+        notices,
+    ))
+}
+
+/// All values, or all errors.
+fn collect<T>(
+    results: impl Iterator<Item = Result<T, OptionError>>,
+) -> Result<Vec<T>, Vec<OptionError>> {
+    let (mut values, mut errors) = (Vec::new(), Vec::new());
+    for result in results {
+        match result {
+            Ok(value) => values.push(value),
+            Err(error) => errors.push(error),
+        }
+    }
+    if errors.is_empty() {
+        Ok(values)
+    } else {
+        Err(errors)
+    }
+}
+
+/// Without these neighbours on the own networks would be reached through the router. A network
+/// of one address has no neighbours, and the kernel gives it no such route either.
+fn connected(stanza: &Stanza, table: TableId, found: &Found) -> Vec<Route> {
+    let mut routes: Vec<Route> = Vec::new();
+    for own in &found.addresses {
+        let network = own.network();
+        let known = routes.iter().any(|route| route.destination == network);
+        if known || (network.is_host() && !own.is_point_to_point()) {
+            continue;
+        }
+        let hop = Hop {
+            device: Some(stanza.interface.device()),
+            ..Hop::direct()
+        };
+        let route = Route::to(network, table, hop);
+        // Without src, a program that asks this table for a source could get another address.
+        // IPv6 refuses one while it is tentative (EINVAL, measured on 6.18).
+        let source = Some(own.address).filter(IpAddr::is_ipv4);
+        routes.push(Route { source, ..route });
+    }
+    routes
 }
 
 /// What the table is for: everything else goes through this interface's own router.
-fn default(stanza: &Stanza, table: TableId, notices: &mut Vec<Notice>) -> Option<Route> {
-    let network = stanza.address.network();
-    let gateway = match stanza.gateway {
-        Gateway::OfStanza(gateway) | Gateway::Given(gateway) => gateway,
-        Gateway::Guessed(gateway) => {
-            notices.push(Notice::Guessed(gateway));
-            gateway
-        }
-        Gateway::Unknown => {
-            notices.push(Notice::NoDefault(table, network));
-            return None;
-        }
-        Gateway::None => return None,
+fn default(
+    stanza: &Stanza,
+    table: TableId,
+    found: &Found,
+    notices: &mut Vec<Notice>,
+) -> Result<Option<Route>, OptionError> {
+    let everywhere = Prefix::any(stanza.family);
+    let device = Some(stanza.interface.device());
+    let Some(own) = found.addresses.first() else {
+        // With `policy-source none` there need not be an address to judge a gateway by.
+        let gateway = match stanza.gateway {
+            Gateway::Given(gateway) | Gateway::Auto(Some(gateway)) => Some(gateway),
+            _ => None,
+        };
+        let hop = gateway.map(|gateway| Hop {
+            gateway: Some(gateway),
+            device,
+            ..Hop::direct()
+        });
+        return Ok(hop
+            .or(found.default.clone())
+            .map(|hop| Route::to(everywhere, table, hop)));
     };
-    let onlink = !network.contains(gateway) && !is_link_local(gateway);
-    if onlink {
-        notices.push(Notice::Onlink(gateway, network));
+    let Some(gateway) = gateway(stanza, own, found, table, notices)? else {
+        return Ok(None);
+    };
+    let hop = match gateway {
+        Way::Device => Hop {
+            device,
+            ..Hop::direct()
+        },
+        Way::Via(gateway) => {
+            let inside = found
+                .addresses
+                .iter()
+                .any(|own| own.network().contains(gateway));
+            let onlink = !inside && !is_link_local(gateway);
+            if onlink {
+                notices.push(Notice::Onlink(gateway, own.network()));
+            }
+            Hop {
+                gateway: Some(gateway),
+                device,
+                onlink,
+                ..Hop::direct()
+            }
+        }
+    };
+    Ok(Some(Route::to(everywhere, table, hop)))
+}
+
+/// How packets leave by an interface.
+enum Way {
+    /// Through a router.
+    Via(IpAddr),
+    /// As they are: what is at the other end is the router.
+    Device,
+}
+
+fn gateway(
+    stanza: &Stanza,
+    own: &InterfaceAddress,
+    found: &Found,
+    table: TableId,
+    notices: &mut Vec<Notice>,
+) -> Result<Option<Way>, OptionError> {
+    let wrong = |value: &str, fault| OptionError::new("policy-gateway", Some(value), fault);
+    let checked = |gateway: IpAddr| {
+        let every = found.addresses.iter();
+        every
+            .map(|own| check_gateway(gateway, own.address, own.network()))
+            .find_map(Result::err)
+            .map_or(Ok(Some(Way::Via(gateway))), |fault| {
+                Err(wrong(&gateway.to_string(), fault))
+            })
+    };
+    match stanza.gateway {
+        Gateway::None => Ok(None),
+        Gateway::Given(gateway) => checked(gateway),
+        Gateway::First => match first_host(own) {
+            Ok(first) => Ok(Some(Way::Via(first))),
+            Err(fault) => Err(wrong("first", fault)),
+        },
+        Gateway::Auto(Some(gateway)) => Ok(Some(Way::Via(gateway))),
+        Gateway::Auto(None) => Ok(match (&found.default, first_host(own)) {
+            (Some(hop), _) => Some(hop.gateway.map_or(Way::Device, Way::Via)),
+            (None, _) if own.is_point_to_point() => Some(Way::Device),
+            (None, Ok(first)) => {
+                notices.push(Notice::Guessed(first));
+                Some(Way::Via(first))
+            }
+            (None, Err(_)) => {
+                notices.push(Notice::NoDefault(table, own.network()));
+                None
+            }
+        }),
     }
-    let everywhere = Prefix::any(network.family());
-    let route = Route::to(everywhere, table)
-        .via(gateway)
-        .dev(stanza.interface.device());
-    Some(Route { onlink, ..route })
 }
 
 fn is_link_local(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
 }
 
-/// `from`: replies, and programs bound to the address, take the table. `to` comes from the howto
-/// that this replaces; the kernel finds the address in table local first and never gets there.
-fn selectors(stanza: &Stanza, table: TableId) -> impl Iterator<Item = Rule> {
-    let own = Some(Prefix::host(stanza.address.address));
-    let lookup = Rule::lookup(stanza.address.family(), stanza.priority, table);
-    [
-        Rule {
-            from: own,
-            ..lookup.clone()
-        },
-        Rule { to: own, ..lookup },
-    ]
-    .into_iter()
+/// The rules that bring packets to the table, for each address or network.
+fn selectors(stanza: &Stanza, table: TableId, found: &Found) -> Vec<Rule> {
+    let mut sources: Vec<Prefix> = Vec::new();
+    for own in &found.addresses {
+        let source = match stanza.source {
+            Source::Address => Prefix::host(own.address),
+            Source::Subnet => own.network(),
+            Source::None => continue,
+        };
+        if !sources.contains(&source) {
+            sources.push(source);
+        }
+    }
+    sources
+        .into_iter()
+        .flat_map(|source| of_source(stanza, table, source))
+        .collect()
+}
+
+fn of_source(stanza: &Stanza, table: TableId, source: Prefix) -> Vec<Rule> {
+    let source = Some(source);
+    let lookup = |table| Rule::lookup(stanza.family, stanza.priority, table);
+    let mut rules = Vec::new();
+    if stanza.mode == Mode::Main {
+        // The own network and the table's other routes first: two interfaces in one subnet.
+        rules.push(Rule {
+            from: source,
+            priority: stanza.priority - 200,
+            suppress_length: Some(0),
+            ..lookup(table)
+        });
+        // What main knows better than its default: Docker, VPNs, other interfaces, static
+        // routes. 1 and not 0, for wg-quick deletes every rule "lookup main
+        // suppress_prefixlength 0" that it finds (measured).
+        rules.push(Rule {
+            from: source,
+            priority: stanza.priority - 100,
+            suppress_length: Some(1),
+            ..lookup(TableId::MAIN)
+        });
+    }
+    // Replies, and programs bound to the address.
+    rules.push(Rule {
+        from: source,
+        ..lookup(table)
+    });
+    // From the howto that this replaces. The kernel finds an own address in table local first
+    // and never gets here.
+    rules.push(Rule {
+        to: source,
+        ..lookup(table)
+    });
+    rules
 }

@@ -46,6 +46,8 @@ pub struct Call {
     pub netmask: Option<String>,
     /// `IF_GATEWAY`.
     pub gateway: Option<String>,
+    /// `IF_POINTOPOINT`: the address at the other end.
+    pub peer: Option<String>,
     /// The `policy-*` options under the names they have in the file, in the order of these.
     pub options: Vec<(String, OsString)>,
     /// `VERBOSITY=1`, or `VERBOSE=1` of ifupdown-ng.
@@ -80,6 +82,7 @@ impl Call {
                 "VERBOSITY" | "VERBOSE" => call.verbose = value == "1",
                 "IF_ADDRESS" => call.address = Some(text()),
                 "IF_NETMASK" => call.netmask = Some(text()),
+                "IF_POINTOPOINT" => call.peer = Some(text()),
                 "IF_GATEWAY" => call.gateway = Some(text()),
                 _ => {
                     if let Some(option) = option_name(&name) {

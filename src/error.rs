@@ -6,8 +6,8 @@ use thiserror::Error;
 
 use crate::converge::StepError;
 use crate::kernel::KernelError;
+use crate::options::OptionError;
 use crate::registry::RegistryError;
-use crate::stanza::OptionError;
 
 /// Why a stanza's policy routing is not in force: one or several causes, each a line.
 #[derive(Debug, Error)]

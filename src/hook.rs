@@ -1,6 +1,7 @@
 //! What `ifup` and `ifdown` set off: the story of a run, told in the words of the rooms below.
 //! Floor 3. Strict on the way up, generous on the way down.
 
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::io;
 use std::path::Path;
@@ -9,16 +10,18 @@ use std::process::ExitCode;
 use log::{debug, error, info, warn};
 
 use crate::converge::{self, Outcome};
-use crate::desired::{self, Notice};
+use crate::desired::{self, Found, Notice, TableIds};
 use crate::environment::{Call, Direction};
 use crate::error::Failure;
+use crate::facts;
 use crate::journal;
 use crate::kernel::Kernel;
 use crate::line::Shown;
-use crate::net::{InterfaceName, TableId};
+use crate::net::{InterfaceName, TableId, TableName};
+use crate::options::{Fault, OptionError};
 use crate::record::{heading, Record};
 use crate::registry::Registry;
-use crate::stanza::{on_error, OnError, Stanza, Table};
+use crate::stanza::{on_error, OnError, Source, Stanza, Table};
 use crate::state::State;
 use crate::store::Store;
 
@@ -85,8 +88,12 @@ fn bring_up(call: &Call) -> Result<String, Failure> {
         return Ok("nothing to do".to_owned());
     };
     let mut kernel = Kernel::open()?;
-    let table = register(&stanza.table, &mut kernel, &stanza.interface)?;
-    let (wanted, notices) = desired::of_stanza(&stanza, table);
+    let found = facts::of_stanza(&mut kernel, &stanza)?;
+    if stanza.asks_address() && found.addresses.is_empty() && stanza.source != Source::None {
+        return Err(no_address(&stanza));
+    }
+    let tables = register(&stanza, &mut kernel)?;
+    let (wanted, notices) = wanted(&stanza, &tables, &found).map_err(Failure::Options)?;
     for notice in &notices {
         match notice {
             Notice::NoDefault(..) => warn!("{}: {notice}", stanza.interface),
@@ -96,8 +103,13 @@ fn bring_up(call: &Call) -> Result<String, Failure> {
     let outcome = converge_recorded(&mut kernel, call, &stanza.interface, &wanted)?;
     report(&stanza.interface, &outcome);
     Ok(format!(
-        "table {}: {} routes and {} rules in force, {} added, {} removed",
-        shown_table(&stanza.table, table),
+        "{}{} routes and {} rules in force, {} added, {} removed",
+        stanza
+            .table
+            .as_ref()
+            .zip(tables.own)
+            .map(in_table)
+            .unwrap_or_default(),
         outcome.in_force.routes().len(),
         outcome.in_force.rules().len(),
         outcome.added,
@@ -105,10 +117,24 @@ fn bring_up(call: &Call) -> Result<String, Failure> {
     ))
 }
 
-fn shown_table(table: &Table, id: TableId) -> String {
+fn no_address(stanza: &Stanza) -> Failure {
+    let fault = Fault::NoAddressYet {
+        interface: stanza.interface.clone(),
+        family: stanza.family,
+        seconds: facts::LONGEST.as_secs(),
+    };
+    let table = stanza.table.as_ref().map(ToString::to_string);
+    Failure::Options(vec![OptionError::new(
+        "policy-table",
+        table.as_deref(),
+        fault,
+    )])
+}
+
+fn in_table((table, id): (&Table, TableId)) -> String {
     match table {
-        Table::Id(id) => id.to_string(),
-        Table::Named(name, _) => format!("{name} ({id})"),
+        Table::Id(id) => format!("table {id}: "),
+        Table::Named(name, _) => format!("table {name} ({id}): "),
     }
 }
 
@@ -118,32 +144,79 @@ fn report(interface: &InterfaceName, outcome: &Outcome) {
     }
 }
 
-/// The ID of the stanza's table, registered if its name is new.
-fn register(
-    table: &Table,
-    kernel: &mut Kernel,
-    interface: &InterfaceName,
-) -> Result<TableId, Failure> {
-    let (name, fixed) = match table {
-        Table::Id(id) => return Ok(*id),
-        Table::Named(name, fixed) => (name, *fixed),
+/// The tables of a stanza with their IDs.
+struct Tables {
+    own: Option<TableId>,
+    named: Vec<(TableName, TableId)>,
+}
+
+/// What the stanza asks for with its tables known by ID.
+fn wanted(
+    stanza: &Stanza,
+    tables: &Tables,
+    found: &Found,
+) -> Result<(State, Vec<Notice>), Vec<OptionError>> {
+    let names = |text: &str| {
+        let known = tables.named.iter().find(|(name, _)| name.as_str() == text);
+        known.map(|(_, id)| *id)
     };
-    let registered = Registry::below(Path::new("/"))
-        .id(name, fixed, |id| kernel.is_occupied(id))
-        .map_err(|source| Failure::Table {
-            name: name.to_string(),
-            source,
-        })?;
-    for warning in &registered.warnings {
-        warn!("{interface}: {warning}");
+    desired::of_stanza(
+        stanza,
+        &TableIds {
+            own: tables.own,
+            names: &names,
+        },
+        found,
+    )
+}
+
+impl Tables {
+    /// Finds the ID of every table that a stanza names.
+    fn of<E>(
+        stanza: &Stanza,
+        mut id: impl FnMut(&TableName, Option<TableId>) -> Result<TableId, E>,
+    ) -> Result<Self, E> {
+        let mut named = Vec::new();
+        let own = match &stanza.table {
+            None => None,
+            Some(Table::Id(id)) => Some(*id),
+            Some(Table::Named(name, fixed)) => {
+                let own = id(name, *fixed)?;
+                named.push((name.clone(), own));
+                Some(own)
+            }
+        };
+        for name in &stanza.names {
+            if !named.iter().any(|(known, _)| known == name) {
+                named.push((name.clone(), id(name, None)?));
+            }
+        }
+        Ok(Self { own, named })
     }
-    if registered.new {
-        info!(
-            "{interface}: table {name} is new and has ID {}",
-            registered.id
-        );
-    }
-    Ok(registered.id)
+}
+
+/// The IDs of the stanza's tables, registered where a name is new.
+fn register(stanza: &Stanza, kernel: &mut Kernel) -> Result<Tables, Failure> {
+    let interface = &stanza.interface;
+    let registry = Registry::below(Path::new("/"));
+    Tables::of(stanza, |name, fixed| {
+        let registered = registry
+            .id(name, fixed, |id| kernel.is_occupied(id))
+            .map_err(|source| Failure::Table {
+                name: name.to_string(),
+                source,
+            })?;
+        for warning in &registered.warnings {
+            warn!("{interface}: {warning}");
+        }
+        if registered.new {
+            info!(
+                "{interface}: table {name} is new and has ID {}",
+                registered.id
+            );
+        }
+        Ok(registered.id)
+    })
 }
 
 /// Converges with the record written ahead: whatever interrupts the run, what it put in is known.
@@ -244,14 +317,15 @@ fn down(call: &Call) {
 fn take_down(call: &Call, interface: &InterfaceName) -> Result<usize, Failure> {
     let mut book = Book::open(interface);
     let (going, staying) = std::mem::take(&mut book.record).split(interface);
+    let mut kernel = Kernel::open()?;
     let mut objects = going.state();
     if going.is_empty() || !going.damaged.is_empty() {
-        objects = objects.with(&by_stanza(call));
+        objects = objects.with(&by_stanza(call, &mut kernel));
     }
     let objects = objects.without(&staying.state());
     book.record = staying;
     if !objects.is_empty() {
-        let outcome = converge::down(&mut Kernel::open()?, &objects);
+        let outcome = converge::down(&mut kernel, &objects);
         report(interface, &outcome);
         book.record.set(&heading(call), outcome.stuck);
         book.write();
@@ -264,13 +338,15 @@ fn take_down(call: &Call, interface: &InterfaceName) -> Result<usize, Failure> {
 }
 
 /// What the stanza as it stands now would have put in. Errors in it are no matter here.
-fn by_stanza(call: &Call) -> State {
+fn by_stanza(call: &Call, kernel: &mut Kernel) -> State {
     let Ok(Some(stanza)) = Stanza::judge(call) else {
         return State::default();
     };
-    let table = match &stanza.table {
-        Table::Id(id) => *id,
-        Table::Named(name, fixed) => Registry::below(Path::new("/")).likely_id(name, *fixed),
-    };
-    desired::of_stanza(&stanza, table).0
+    let registry = Registry::below(Path::new("/"));
+    let likely = |name: &TableName, fixed| Ok::<_, Infallible>(registry.likely_id(name, fixed));
+    let Ok(tables) = Tables::of(&stanza, likely);
+    let found = facts::at_once(kernel, &stanza).unwrap_or_default();
+    wanted(&stanza, &tables, &found)
+        .map(|(state, _)| state)
+        .unwrap_or_default()
 }

@@ -2,6 +2,8 @@
 //! says and reads what is there; decides nothing.
 
 use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Duration;
 
 use neli::consts::nl::NlmF;
 use neli::consts::rtnl::Rtm;
@@ -9,15 +11,20 @@ use neli::consts::socket::{Msg, NlFamily};
 use neli::socket::NlSocket;
 use neli::utils::Groups;
 use nix::errno::Errno;
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+use nix::sys::socket::{
+    bind, recv, socket, AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType,
+};
 use thiserror::Error;
 
+use crate::address_message::Assigned;
 use crate::net::{Family, InterfaceName, TableId, PROTOCOL};
 use crate::plan::{Step, Verb};
 use crate::route::Route;
 use crate::rule::{Action, Rule};
 use crate::state::Object;
 use crate::wire::{replies, request, Refusal, Reply, WireError};
-use crate::{route_message, rule_message};
+use crate::{address_message, route_message, rule_message};
 
 /// Why the kernel could not be asked, or gave no answer that can be used.
 #[derive(Debug, Error)]
@@ -66,6 +73,54 @@ pub struct Kernel {
     sequence: u32,
     buffer: Vec<u8>,
     devices: Vec<(InterfaceName, u32)>,
+}
+
+/// A socket on which the kernel tells of changes. It is nix's: neli lends its socket to poll(2)
+/// as a bare number only, which safe code cannot use.
+pub struct Watch {
+    socket: OwnedFd,
+}
+
+/// Bits of the groups `RTNLGRP_IPV4_IFADDR` (5) and `RTNLGRP_IPV6_IFADDR` (9).
+const ADDRESS_GROUPS: u32 = 1 << 4 | 1 << 8;
+
+impl Watch {
+    /// Watches the addresses of all devices.
+    ///
+    /// # Errors
+    /// The kernel gives no socket.
+    pub fn addresses() -> Result<Self, KernelError> {
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let opened = socket(
+            AddressFamily::Netlink,
+            SockType::Raw,
+            flags,
+            SockProtocol::NetlinkRoute,
+        );
+        let socket = opened.map_err(io::Error::from)?;
+        let groups = NetlinkAddr::new(0, ADDRESS_GROUPS);
+        bind(socket.as_raw_fd(), &groups).map_err(io::Error::from)?;
+        Ok(Self { socket })
+    }
+
+    /// Waits until something changes, but not longer than given. What has changed is for the
+    /// caller to look up: of a burst the kernel may drop a part.
+    ///
+    /// # Errors
+    /// The socket cannot be waited on.
+    pub fn wait(&self, longest: Duration) -> Result<(), KernelError> {
+        let timeout = PollTimeout::try_from(longest).unwrap_or(PollTimeout::MAX);
+        match poll(
+            &mut [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)],
+            timeout,
+        ) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(io::Error::from(errno).into()),
+        }
+        let mut buffer = [0; 8192];
+        while recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::empty()).is_ok() {}
+        Ok(())
+    }
 }
 
 /// The kernel fills at most this much of a receive buffer with a dump (`af_netlink.c`).
@@ -169,10 +224,35 @@ impl Kernel {
     /// # Errors
     /// The kernel gives no steady list.
     pub fn routes(&mut self, family: Family, table: TableId) -> Result<Vec<Route>, KernelError> {
+        self.list_routes(family, table, None)
+    }
+
+    /// The routes of one table that leave by a device; none where there is no such device.
+    ///
+    /// # Errors
+    /// The kernel gives no steady list.
+    pub fn routes_by(
+        &mut self,
+        family: Family,
+        table: TableId,
+        device: &InterfaceName,
+    ) -> Result<Vec<Route>, KernelError> {
+        match self.index(device) {
+            Some(index) => self.list_routes(family, table, Some(index)),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn list_routes(
+        &mut self,
+        family: Family,
+        table: TableId,
+        index: Option<u32>,
+    ) -> Result<Vec<Route>, KernelError> {
         // Without strict checking the kernel ignores the table and lists them all.
         self.socket.enable_strict_checking(true)?;
         let what = format!("{} routes of table {table}", family.name());
-        let encode = || route_message::encode_dump(family, table);
+        let encode = || route_message::encode_dump(family, table, index);
         let dumped = self.dump(&what, Rtm::Getroute, encode, |kernel, payload| {
             route_message::decode(payload, |index| kernel.device(index))
         });
@@ -186,6 +266,26 @@ impl Kernel {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// The addresses of a device; none where there is no such device.
+    ///
+    /// # Errors
+    /// The kernel gives no steady list.
+    pub fn addresses(
+        &mut self,
+        device: &InterfaceName,
+        family: Family,
+    ) -> Result<Vec<Assigned>, KernelError> {
+        let Some(index) = self.index(device) else {
+            return Ok(Vec::new());
+        };
+        self.socket.enable_strict_checking(true)?;
+        let what = format!("{} addresses of {device}", family.name());
+        let encode = || address_message::encode_dump(family, index);
+        self.dump(&what, Rtm::Getaddr, encode, |_, payload| {
+            address_message::decode(payload, index)
+        })
     }
 
     /// Takes a dump, again and again where a change overtakes it (`NLM_F_DUMP_INTR`).
@@ -267,19 +367,20 @@ impl Kernel {
                 request(kind, flags, self.sequence, rule_message::encode(rule)?).map(Some)
             }
             Object::Route(route) => {
-                let index = match &route.device {
-                    None => None,
-                    Some(device) => match self.index(device) {
-                        None => return Ok(None),
-                        index => index,
-                    },
-                };
+                let mut indexes = Vec::with_capacity(route.hops.len());
+                for hop in &route.hops {
+                    let index = hop.device.as_ref().map(|device| self.index(device));
+                    if index == Some(None) {
+                        return Ok(None);
+                    }
+                    indexes.push(index.flatten());
+                }
                 let kind = if adding { Rtm::Newroute } else { Rtm::Delroute };
                 request(
                     kind,
                     flags,
                     self.sequence,
-                    route_message::encode(route, index)?,
+                    route_message::encode(route, &indexes)?,
                 )
                 .map(Some)
             }

@@ -6,13 +6,18 @@
 
 // words: what things are called, valid from birth
 pub mod line;
+pub mod names;
 pub mod net;
 pub mod route;
+pub mod route_line;
 pub mod rule;
+pub mod rule_line;
 pub mod state;
 // reckoning: from the environment to what is to be done, without doing it
+pub mod address_message;
 pub mod desired;
 pub mod environment;
+pub mod options;
 pub mod plan;
 pub mod record;
 pub mod route_message;
@@ -30,4 +35,5 @@ pub mod store;
 pub mod cli;
 pub mod converge;
 pub mod error;
+pub mod facts;
 pub mod hook;

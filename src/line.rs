@@ -124,6 +124,19 @@ impl<'a> Words<'a> {
         Some(self.keyword)
     }
 
+    /// Goes on to the next keyword if it is one of a kind, which `take` says.
+    pub fn keyword_if(&mut self, take: impl Fn(&str) -> bool) -> bool {
+        let next = self.value_if(take);
+        self.keyword = next.unwrap_or(self.keyword);
+        next.is_some()
+    }
+
+    /// The keyword last read.
+    #[must_use]
+    pub fn last(&self) -> &'a str {
+        self.keyword
+    }
+
     /// The value of the keyword just read.
     ///
     /// # Errors

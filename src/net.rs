@@ -117,11 +117,12 @@ impl fmt::Display for Family {
     }
 }
 
-/// An address as it sits on an interface: with the length of its network's prefix.
+/// An address as it sits on an interface: with the length of its network's prefix, in bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct InterfaceAddress {
     /// The address itself.
     pub address: IpAddr,
+    peer: Option<IpAddr>,
     length: u8,
 }
 
@@ -135,13 +136,32 @@ impl InterfaceAddress {
         if length > bits {
             return Err(WordError::Length(bits));
         }
-        Ok(Self { address, length })
+        Ok(Self {
+            address,
+            peer: None,
+            length,
+        })
     }
 
-    /// The network the address is in.
+    /// The same with the other end of a point-to-point link; its own address is no other end.
+    #[must_use]
+    pub fn facing(self, peer: Option<IpAddr>) -> Self {
+        Self {
+            peer: peer.filter(|peer| *peer != self.address),
+            ..self
+        }
+    }
+
+    /// The network on the link: the one the address is in, or the other end's.
     #[must_use]
     pub fn network(&self) -> Prefix {
-        Prefix::around(self.address, self.length)
+        Prefix::around(self.peer.unwrap_or(self.address), self.length)
+    }
+
+    /// Whether the link has one other end.
+    #[must_use]
+    pub fn is_point_to_point(&self) -> bool {
+        self.peer.is_some()
     }
 
     /// The address's family.
@@ -352,6 +372,9 @@ impl FromStr for InterfaceName {
 pub struct TableId(pub u32);
 
 impl TableId {
+    /// `RT_TABLE_MAIN`.
+    pub const MAIN: Self = Self(254);
+
     /// Refuses the tables that are the kernel's own, `RT_TABLE_*` of `linux/rtnetlink.h`.
     ///
     /// # Errors

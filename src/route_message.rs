@@ -2,6 +2,7 @@
 //! `linux/rtnetlink.h`. Floor 1, pure. One encoder serves adding and deleting.
 
 use std::io::Cursor;
+use std::net::IpAddr;
 
 use neli::consts::rtnl::{RtScope, RtTable, Rta, RtmF, Rtn, Rtprot};
 use neli::rtnl::{Rtmsg, RtmsgBuilder};
@@ -9,57 +10,144 @@ use neli::types::{Buffer, RtBuffer};
 use neli::FromBytesWithInput;
 
 use crate::net::{Family, InterfaceName, Prefix, TableId};
-use crate::route::{Route, Scope};
+use crate::route::{Hop, Kind, Metrics, Route, Scope};
 use crate::wire::{
-    address, attribute, attributes, family, family_number, number, octets, WireError,
+    address, attribute, attributes, family, family_number, named, nested, number, octets, raw,
+    short, WireError,
 };
 
 /// `RTNH_F_ONLINK`, which shares the flags of a message with `RTM_F_*`.
 const ONLINK: u32 = 4;
+/// Numbers that neli names for glibc only.
+const VIA: u16 = 18;
+const PREF: u16 = 20;
+/// `RTAX_LOCK` and `RTAX_CC_ALGO` among the nested metrics.
+const LOCK: u16 = 1;
+const CC_ALGO: u16 = 16;
+/// Stands for what the header says and no word of ours can, among the attributes; no attribute
+/// can have this number.
+const HEADER: u16 = u16::MAX;
 
-/// The message that adds or deletes a route. `index` is the number of its device.
+/// The message that adds or deletes a route. `indexes` are the numbers of its hops' devices.
 ///
 /// # Errors
 /// neli could not write an attribute.
-pub fn encode(route: &Route, index: Option<u32>) -> Result<Rtmsg, WireError> {
-    let mut attrs = RtBuffer::<Rta, Buffer>::new();
+pub fn encode(route: &Route, indexes: &[Option<u32>]) -> Result<Rtmsg, WireError> {
+    let mut attrs = Vec::new();
+    let mut add = |kind: Rta, payload: Buffer| {
+        attribute(kind, payload).map(|attribute| attrs.push(attribute))
+    };
+    let word = |number: u32| Buffer::from(number.to_ne_bytes().to_vec());
     if !route.destination.is_any() {
-        attrs.push(attribute(Rta::Dst, octets(route.destination.address()))?);
+        add(Rta::Dst, octets(route.destination.address()))?;
     }
-    if let Some(gateway) = route.gateway {
-        attrs.push(attribute(Rta::Gateway, octets(gateway))?);
-    }
-    if let Some(index) = index {
-        attrs.push(attribute(Rta::Oif, index)?);
+    let mut flags = RtmF::empty();
+    match route.hops.as_slice() {
+        [] => {}
+        [hop] => {
+            if let Some(gateway) = hop.gateway {
+                let (kind, payload) = way(gateway, route.family());
+                add(Rta::from(kind), payload)?;
+            }
+            if let Some(Some(index)) = indexes.first() {
+                add(Rta::Oif, word(*index))?;
+            }
+            if hop.onlink {
+                flags = RtmF::from_bits_retain(ONLINK);
+            }
+        }
+        hops => {
+            let each = hops.iter().zip(indexes);
+            let payload: Vec<u8> = each
+                .flat_map(|(hop, index)| encode_hop(hop, *index, route.family()))
+                .collect();
+            add(Rta::Multipath, payload.into())?;
+        }
     }
     if let Some(source) = route.source {
-        attrs.push(attribute(Rta::Prefsrc, octets(source))?);
+        add(Rta::Prefsrc, octets(source))?;
     }
     if route.metric != 0 {
-        attrs.push(attribute(Rta::Priority, route.metric)?);
+        add(Rta::Priority, word(route.metric))?;
     }
-    attrs.push(attribute(Rta::Table, route.table.0)?);
-    message(route.family(), attrs)
+    if route.realms != 0 {
+        add(Rta::Flow, word(route.realms))?;
+    }
+    if route.metrics != Metrics::default() {
+        add(Rta::Metrics, encode_metrics(&route.metrics).into())?;
+    }
+    if route.preference != 0 {
+        add(Rta::from(PREF), vec![route.preference].into())?;
+    }
+    add(Rta::Table, word(route.table.0))?;
+    message(route.family(), attrs.into_iter().collect())
         .rtm_dst_len(route.destination.length())
+        .rtm_tos(route.tos)
         .rtm_protocol(Rtprot::from(route.protocol))
         .rtm_scope(RtScope::from(route.scope.0))
-        .rtm_type(Rtn::Unicast)
-        .rtm_flags(RtmF::from_bits_retain(if route.onlink {
-            ONLINK
-        } else {
-            0
-        }))
+        .rtm_type(Rtn::from(route.kind.0))
+        .rtm_flags(flags)
         .build()
         .map_err(WireError::new)
 }
 
-/// The message that asks for the routes of one table.
+/// A gateway as attribute: `RTA_VIA` says its family where it is not the route's.
+fn way(gateway: IpAddr, family: Family) -> (u16, Buffer) {
+    if Family::of(gateway) == family {
+        return (Rta::Gateway.into(), octets(gateway));
+    }
+    let number = u16::from(u8::from(family_number(Family::of(gateway))));
+    let mut payload = number.to_ne_bytes().to_vec();
+    payload.extend(octets(gateway).as_ref());
+    (VIA, payload.into())
+}
+
+/// `struct rtnexthop` and its attributes.
+fn encode_hop(hop: &Hop, index: Option<u32>, family: Family) -> Vec<u8> {
+    let mut attrs = Vec::new();
+    if let Some(gateway) = hop.gateway {
+        let (kind, payload) = way(gateway, family);
+        attrs.extend(raw(kind, payload.as_ref()));
+    }
+    if hop.realms != 0 {
+        attrs.extend(raw(Rta::Flow.into(), &hop.realms.to_ne_bytes()));
+    }
+    let length = u16::try_from(HOP + attrs.len()).unwrap_or(u16::MAX);
+    let weight = u8::try_from(hop.weight.saturating_sub(1)).unwrap_or(u8::MAX);
+    let mut bytes = length.to_ne_bytes().to_vec();
+    bytes.extend([u8::from(hop.onlink) << 2, weight]);
+    bytes.extend(index.unwrap_or(0).to_ne_bytes());
+    bytes.extend(attrs);
+    bytes
+}
+
+/// Bytes of a `struct rtnexthop`.
+const HOP: usize = 8;
+
+fn encode_metrics(metrics: &Metrics) -> Vec<u8> {
+    let lock = Some((LOCK, metrics.locked)).filter(|(_, locked)| *locked != 0);
+    let numbers = lock
+        .into_iter()
+        .chain(metrics.values.iter().map(|(kind, value)| (*kind, *value)));
+    let mut bytes: Vec<u8> = numbers
+        .flat_map(|(kind, value)| raw(kind, &value.to_ne_bytes()))
+        .collect();
+    if let Some(congctl) = &metrics.congctl {
+        bytes.extend(raw(CC_ALGO, &[congctl.as_bytes(), b"\0"].concat()));
+    }
+    bytes
+}
+
+/// The message that asks for the routes of one table, by one device if that is given.
 ///
 /// # Errors
 /// neli could not write it.
-pub fn encode_dump(family: Family, table: TableId) -> Result<Rtmsg, WireError> {
+pub fn encode_dump(family: Family, table: TableId, index: Option<u32>) -> Result<Rtmsg, WireError> {
     let mut attrs = RtBuffer::<Rta, Buffer>::new();
     attrs.push(attribute(Rta::Table, table.0)?);
+    if let Some(index) = index {
+        attrs.push(attribute(Rta::Oif, index)?);
+    }
     message(family, attrs).build().map_err(WireError::new)
 }
 
@@ -95,18 +183,22 @@ pub fn decode(
         return Ok(None);
     }
     let table = TableId(u8::from(*message.rtm_table()).into());
+    let onlink = message.rtm_flags().bits() & ONLINK != 0;
+    let mut hop = Hop {
+        onlink,
+        ..Hop::direct()
+    };
     let mut route = Route {
+        kind: Kind(u8::from(*message.rtm_type())),
+        tos: *message.rtm_tos(),
         protocol: u8::from(*message.rtm_protocol()),
         scope: Scope(u8::from(*message.rtm_scope())),
-        onlink: message.rtm_flags().bits() & ONLINK != 0,
         metric: 0,
-        ..Route::to(Prefix::any(family), table)
+        hops: Vec::new(),
+        ..Route::to(Prefix::any(family), table, Hop::direct())
     };
-    let (kind, tos) = (u8::from(*message.rtm_type()), *message.rtm_tos());
-    if kind != u8::from(Rtn::Unicast) || tos != 0 || *message.rtm_src_len() != 0 {
-        route
-            .unread
-            .push((HEADER, vec![kind, tos, *message.rtm_src_len()]));
+    if *message.rtm_src_len() != 0 {
+        route.unread.push((HEADER, vec![*message.rtm_src_len()]));
     }
     for (kind, value) in attributes(message.rtattrs()) {
         match Rta::from(kind) {
@@ -114,23 +206,71 @@ pub fn decode(
                 let to = address(value).map(|to| Prefix::around(to, *message.rtm_dst_len()));
                 route.destination = to.unwrap_or(route.destination);
             }
-            Rta::Gateway => route.gateway = address(value),
-            Rta::Oif => route.device = number(value).and_then(&mut device),
+            Rta::Gateway => hop.gateway = address(value),
+            Rta::Oif => hop.device = number(value).and_then(&mut device),
+            Rta::Multipath => route.hops = decode_hops(value, &mut device),
             Rta::Prefsrc => route.source = address(value),
             Rta::Priority => route.metric = number(value).unwrap_or(0),
+            Rta::Flow => route.realms = number(value).unwrap_or(0),
+            Rta::Metrics => route.metrics = decode_metrics(value),
             Rta::Table => route.table = number(value).map_or(route.table, TableId),
             // Age and users of the entry, nothing of what it is.
             Rta::Cacheinfo => {}
-            // Router preference; 0 is "medium", what every route without one has.
-            _ if kind == PREF && value == [0] => {}
+            _ if kind == VIA => hop.gateway = value.get(2..).and_then(address),
+            _ if kind == PREF => route.preference = value.first().copied().unwrap_or(0),
             _ => route.unread.push((kind, value.to_vec())),
         }
+    }
+    // IPv6 gives routes that drop packets the device lo, which nobody asked for.
+    if route.kind.has_device() && route.hops.is_empty() {
+        route.hops.push(hop);
     }
     Ok(Some(route))
 }
 
-/// Stands for what the header says and no word of ours can, among the attributes; no attribute
-/// can have this number.
-const HEADER: u16 = u16::MAX;
-/// `RTA_PREF`, which neli names for glibc only.
-const PREF: u16 = 20;
+fn decode_hops(mut rest: &[u8], device: &mut impl FnMut(u32) -> Option<InterfaceName>) -> Vec<Hop> {
+    let mut hops = Vec::new();
+    while let Some((hop, length)) = decode_hop(rest, device) {
+        hops.push(hop);
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+    }
+    hops
+}
+
+fn decode_hop(
+    bytes: &[u8],
+    device: &mut impl FnMut(u32) -> Option<InterfaceName>,
+) -> Option<(Hop, usize)> {
+    let length = usize::from(short(bytes, 0)?);
+    let attrs = bytes.get(HOP..length)?;
+    let mut hop = Hop {
+        onlink: u32::from(*bytes.get(2)?) & ONLINK != 0,
+        weight: u16::from(*bytes.get(3)?) + 1,
+        device: number(bytes.get(4..HOP)?).and_then(device),
+        ..Hop::direct()
+    };
+    for (kind, value) in nested(attrs) {
+        match Rta::from(kind) {
+            Rta::Gateway => hop.gateway = address(value),
+            Rta::Flow => hop.realms = number(value).unwrap_or(0),
+            _ if kind == VIA => hop.gateway = value.get(2..).and_then(address),
+            _ => {}
+        }
+    }
+    Some((hop, length))
+}
+
+fn decode_metrics(bytes: &[u8]) -> Metrics {
+    let mut metrics = Metrics::default();
+    for (kind, value) in nested(bytes) {
+        match (kind, number(value)) {
+            (CC_ALGO, _) => metrics.congctl = named(value).map(str::to_owned),
+            (LOCK, Some(locked)) => metrics.locked = locked,
+            (_, Some(number)) => {
+                metrics.values.insert(kind, number);
+            }
+            _ => {}
+        }
+    }
+    metrics
+}

@@ -8,46 +8,38 @@ use neli::rtnl::{Fibmsg, FibmsgBuilder};
 use neli::types::{Buffer, RtBuffer};
 use neli::FromBytesWithInput;
 
-use crate::net::{Family, Prefix, TableId};
-use crate::rule::{Action, Rule};
+use crate::net::{Family, InterfaceName, Prefix, TableId};
+use crate::rule::{Action, Ports, Rule};
 use crate::wire::{
-    address, attribute, attributes, family, family_number, number, octets, WireError,
+    address, attribute, attributes, family, family_number, name, named, number, octets, WireError,
 };
 
 /// The message that adds or deletes a rule.
 ///
 /// # Errors
-/// neli could not write an attribute, or the rule holds what has no encoding.
+/// neli could not write an attribute.
 pub fn encode(rule: &Rule) -> Result<Fibmsg, WireError> {
-    let mut attrs = RtBuffer::<Frattr, Buffer>::new();
-    for (kind, prefix) in [(Frattr::Src, rule.from), (Frattr::Dst, rule.to)] {
-        if let Some(prefix) = prefix {
-            attrs.push(attribute(kind, octets(prefix.address()))?);
-        }
-    }
-    attrs.push(attribute(Frattr::Priority, rule.priority)?);
-    attrs.push(attribute(Frattr::Protocol, rule.protocol)?);
-    let action = match rule.action {
-        Action::Lookup(TableId(table)) => {
-            attrs.push(attribute(Frattr::Table, table)?);
-            FrAct::FrActToTbl
-        }
-        Action::Other(number) => FrAct::from(number),
-    };
+    let mut attrs = Attributes(RtBuffer::new());
+    attrs.selectors(rule)?;
+    attrs.add(Frattr::Priority, rule.priority)?;
+    attrs.add(Frattr::Protocol, rule.protocol)?;
+    let action = attrs.action(rule.action)?;
+    attrs.option(Frattr::SuppressPrefixlen, rule.suppress_length)?;
+    attrs.option(Frattr::SuppressIfgroup, rule.suppress_group)?;
+    attrs.option(
+        Frattr::Flow,
+        Some(rule.realms).filter(|realms| *realms != 0),
+    )?;
     // A rule of another program that has to be put back is put back whole.
-    for (kind, value) in rule.unread.iter().filter(|(kind, _)| *kind != TOS) {
-        attrs.push(attribute(Frattr::from(*kind), Buffer::from(value.clone()))?);
+    for (kind, value) in &rule.unread {
+        attrs.add(Frattr::from(*kind), Buffer::from(value.clone()))?;
     }
-    let tos = rule.unread.iter().find(|(kind, _)| *kind == TOS);
     let length = |prefix: Option<Prefix>| prefix.map_or(0, |prefix| prefix.length());
     FibmsgBuilder::default()
         .fib_family(family_number(rule.family))
         .fib_src_len(length(rule.from))
         .fib_dst_len(length(rule.to))
-        .fib_tos(
-            tos.and_then(|(_, value)| value.first().copied())
-                .unwrap_or(0),
-        )
+        .fib_tos(rule.tos)
         // The attribute says the table; the header has room for IDs below 256 only.
         .fib_table(RtTable::Unspec)
         .fib_action(action)
@@ -56,9 +48,114 @@ pub fn encode(rule: &Rule) -> Result<Fibmsg, WireError> {
         } else {
             Frf::empty()
         })
-        .rtattrs(attrs)
+        .rtattrs(attrs.0)
         .build()
         .map_err(WireError::new)
+}
+
+struct Attributes(RtBuffer<Frattr, Buffer>);
+
+impl Attributes {
+    fn add(
+        &mut self,
+        kind: Frattr,
+        value: impl neli::Size + neli::ToBytes,
+    ) -> Result<(), WireError> {
+        self.0.push(attribute(kind, value)?);
+        Ok(())
+    }
+
+    fn option(
+        &mut self,
+        kind: Frattr,
+        value: Option<impl neli::Size + neli::ToBytes>,
+    ) -> Result<(), WireError> {
+        value.map_or(Ok(()), |value| self.add(kind, value))
+    }
+
+    fn selectors(&mut self, rule: &Rule) -> Result<(), WireError> {
+        self.option(Frattr::Src, rule.from.map(|from| octets(from.address())))?;
+        self.option(Frattr::Dst, rule.to.map(|to| octets(to.address())))?;
+        self.option(Frattr::Iifname, rule.iif.as_ref().map(name))?;
+        self.option(Frattr::Oifname, rule.oif.as_ref().map(name))?;
+        if let Some((mark, mask)) = rule.mark {
+            self.add(Frattr::Fwmark, mark)?;
+            self.add(Frattr::Fwmask, mask)?;
+        }
+        if let Some((first, last)) = rule.users {
+            self.add(
+                Frattr::UidRange,
+                pair(first.to_ne_bytes(), last.to_ne_bytes()),
+            )?;
+        }
+        self.option(Frattr::IpProto, rule.ip_protocol)?;
+        self.ports(Frattr::SportRange, Frattr::SportMask, rule.sport)?;
+        self.ports(Frattr::DportRange, Frattr::DportMask, rule.dport)?;
+        if let Some((dscp, mask)) = rule.dscp {
+            self.add(Frattr::Dscp, dscp)?;
+            self.option(Frattr::DscpMask, mask)?;
+        }
+        if let Some((label, mask)) = rule.flow_label {
+            self.add(
+                Frattr::Flowlabel,
+                Buffer::from(label.to_be_bytes().to_vec()),
+            )?;
+            self.add(
+                Frattr::FlowlabelMask,
+                Buffer::from(mask.to_be_bytes().to_vec()),
+            )?;
+        }
+        if rule.tunnel != 0 {
+            self.add(
+                Frattr::TunId,
+                Buffer::from(rule.tunnel.to_be_bytes().to_vec()),
+            )?;
+        }
+        Ok(())
+    }
+
+    fn ports(
+        &mut self,
+        range: Frattr,
+        mask: Frattr,
+        ports: Option<Ports>,
+    ) -> Result<(), WireError> {
+        let Some(ports) = ports else {
+            return Ok(());
+        };
+        self.add(
+            range,
+            pair(ports.first.to_ne_bytes(), ports.last.to_ne_bytes()),
+        )?;
+        self.option(mask, ports.mask)
+    }
+
+    fn action(&mut self, action: Action) -> Result<FrAct, WireError> {
+        Ok(match action {
+            Action::Lookup(TableId(table)) => {
+                self.add(Frattr::Table, table)?;
+                FrAct::FrActToTbl
+            }
+            Action::L3mdev => {
+                self.add(Frattr::L3mdev, 1_u8)?;
+                FrAct::FrActToTbl
+            }
+            Action::Goto(target) => {
+                self.add(Frattr::Goto, target)?;
+                FrAct::FrActGoto
+            }
+            Action::Nop => FrAct::FrActNop,
+            Action::Blackhole => FrAct::FrActBlackhole,
+            Action::Unreachable => FrAct::FrActUnreachable,
+            Action::Prohibit => FrAct::FrActProhibit,
+            Action::Other(number) => FrAct::from(number),
+        })
+    }
+}
+
+/// Two numbers side by side, as the kernel's ranges are.
+fn pair<const N: usize>(first: [u8; N], last: [u8; N]) -> Buffer {
+    Buffer::from([first, last].concat())
 }
 
 /// The message that asks for all rules of a family.
@@ -95,9 +192,9 @@ pub fn decode(payload: &[u8]) -> Result<Option<Rule>, WireError> {
         ..Rule::lookup(family, 0, table)
     };
     rule.invert = message.fib_flags().contains(Frf::INVERT);
-    if *message.fib_tos() != 0 {
-        rule.unread.push((TOS, vec![*message.fib_tos()]));
-    }
+    rule.tos = *message.fib_tos();
+    let action = u8::from(*message.fib_action());
+    let mut target = 0;
     for (kind, value) in attributes(message.rtattrs()) {
         match Frattr::from(kind) {
             Frattr::Src => rule.from = prefix(value, *message.fib_src_len()),
@@ -106,25 +203,117 @@ pub fn decode(payload: &[u8]) -> Result<Option<Rule>, WireError> {
             Frattr::Protocol => rule.protocol = value.first().copied().unwrap_or(0),
             Frattr::Table => {
                 let table = number(value).map_or(table, TableId);
-                rule.action = Action::Lookup(table);
+                // An l3mdev rule has table 0 beside the attribute that tells what it is.
+                if rule.action != Action::L3mdev {
+                    rule.action = Action::Lookup(table);
+                }
             }
-            // The kernel sends -1 where the rule has none.
-            Frattr::SuppressPrefixlen | Frattr::SuppressIfgroup
-                if number(value) == Some(u32::MAX) => {}
-            _ => rule.unread.push((kind, value.to_vec())),
+            Frattr::L3mdev if value != [0] => rule.action = Action::L3mdev,
+            Frattr::Goto => target = number(value).unwrap_or(0),
+            Frattr::SuppressPrefixlen => rule.suppress_length = suppressed(value),
+            Frattr::SuppressIfgroup => rule.suppress_group = suppressed(value),
+            Frattr::Flow => rule.realms = number(value).unwrap_or(0),
+            attribute => {
+                if !decode_selector(&mut rule, attribute, value) {
+                    rule.unread.push((kind, value.to_vec()));
+                }
+            }
         }
     }
-    let action = u8::from(*message.fib_action());
-    if action != u8::from(FrAct::FrActToTbl) {
-        rule.action = Action::Other(action);
-    }
+    rule.action = match action {
+        1 => rule.action,
+        2 => Action::Goto(target),
+        3 => Action::Nop,
+        6 => Action::Blackhole,
+        7 => Action::Unreachable,
+        8 => Action::Prohibit,
+        _ => Action::Other(action),
+    };
     Ok(Some(rule))
 }
 
-/// Stands for the header's `tos` among the attributes that have no word yet; no attribute can
-/// have this number.
-const TOS: u16 = u16::MAX;
+/// Takes an attribute that says what the rule matches; `false` for one that has no word.
+fn decode_selector(rule: &mut Rule, attribute: Frattr, value: &[u8]) -> bool {
+    match attribute {
+        Frattr::Iifname => rule.iif = device(value),
+        Frattr::Oifname => rule.oif = device(value),
+        Frattr::Fwmark => {
+            let mask = rule.mark.map_or(u32::MAX, |(_, mask)| mask);
+            rule.mark = number(value).map(|mark| (mark, mask));
+        }
+        Frattr::Fwmask => {
+            let mark = rule.mark.map_or(0, |(mark, _)| mark);
+            rule.mark = number(value).map(|mask| (mark, mask));
+        }
+        Frattr::UidRange => {
+            let both = (
+                value.get(..4).and_then(number),
+                value.get(4..).and_then(number),
+            );
+            rule.users = both.0.zip(both.1);
+        }
+        Frattr::IpProto => rule.ip_protocol = value.first().copied(),
+        Frattr::SportRange => rule.sport = ports(value),
+        Frattr::DportRange => rule.dport = ports(value),
+        Frattr::SportMask => set_mask(&mut rule.sport, value),
+        Frattr::DportMask => set_mask(&mut rule.dport, value),
+        Frattr::Dscp => {
+            let mask = rule.dscp.and_then(|(_, mask)| mask);
+            rule.dscp = value.first().map(|dscp| (*dscp, mask));
+        }
+        // Newer kernels send the mask of all bits where none was given.
+        Frattr::DscpMask => {
+            let mask = value.first().copied().filter(|mask| *mask != 0x3f);
+            rule.dscp = rule.dscp.map(|(dscp, _)| (dscp, mask));
+        }
+        Frattr::Flowlabel => {
+            let mask = rule.flow_label.map_or(0xf_ffff, |(_, mask)| mask);
+            rule.flow_label = big_endian(value).map(|label| (label, mask));
+        }
+        Frattr::FlowlabelMask => {
+            let label = rule.flow_label.map_or(0, |(label, _)| label);
+            rule.flow_label = big_endian(value).map(|mask| (label, mask));
+        }
+        Frattr::TunId => {
+            rule.tunnel = value.try_into().map_or(0, u64::from_be_bytes);
+        }
+        Frattr::Pad => {}
+        _ => return false,
+    }
+    true
+}
 
 fn prefix(payload: &[u8], length: u8) -> Option<Prefix> {
     address(payload).map(|address| Prefix::around(address, length))
+}
+
+fn device(payload: &[u8]) -> Option<InterfaceName> {
+    named(payload)?.parse().ok()
+}
+
+/// The kernel sends -1 where a rule suppresses nothing.
+fn suppressed(payload: &[u8]) -> Option<u32> {
+    number(payload).filter(|value| *value != u32::MAX)
+}
+
+fn ports(payload: &[u8]) -> Option<Ports> {
+    let port = |bytes: &[u8]| bytes.try_into().map(u16::from_ne_bytes).ok();
+    let (first, last) = (port(payload.get(..2)?)?, port(payload.get(2..)?)?);
+    Some(Ports {
+        first,
+        last,
+        mask: None,
+    })
+}
+
+/// Newer kernels send the mask of all bits where none was given.
+fn set_mask(ports: &mut Option<Ports>, payload: &[u8]) {
+    if let Some(ports) = ports {
+        let mask = payload.try_into().map(u16::from_ne_bytes).ok();
+        ports.mask = mask.filter(|mask| *mask != u16::MAX);
+    }
+}
+
+fn big_endian(payload: &[u8]) -> Option<u32> {
+    payload.try_into().map(u32::from_be_bytes).ok()
 }

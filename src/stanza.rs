@@ -3,131 +3,31 @@
 //! Every fault is collected, not the first alone, and each names the option as the
 //! administrator wrote it, the value, and what is expected.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::net::IpAddr;
-use std::str::FromStr;
-
-use thiserror::Error;
 
 use crate::environment::Call;
-use crate::line::{nearest, Hint, Shown};
+use crate::line::Names;
 use crate::net::{
-    parse_length, parse_number, Family, InterfaceAddress, InterfaceName, Prefix, TableId,
-    TableName, WordError,
+    parse_length, parse_number, Family, InterfaceAddress, InterfaceName, TableId, TableName,
+    WordError,
 };
+use crate::options::{check_gateway, Fault, OptionError, OptionLine, Options};
+use crate::route::Route;
+use crate::route_line::{self, Unsaid};
+use crate::rule::Rule;
+use crate::rule_line;
 
 /// Priority of the `from` and `to` rules where the stanza names none. Lower than main's 32766
 /// by enough that rules of VPNs and of administrators find room on both sides.
 pub const PRIORITY: u32 = 21000;
 
-/// The options there are.
-pub const OPTIONS: [&str; 5] = [
-    "policy-table",
-    "policy-table-id",
-    "policy-gateway",
-    "policy-priority",
-    "policy-on-error",
-];
+/// How far below the derived rules those of `policy-rule` start.
+const RULES_BELOW: u32 = 300;
 
-/// What is wrong with an option.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Fault {
-    /// Not an option of ours, though its name says so.
-    #[error("no such option{}", Hint(.0))]
-    Unknown(Option<String>),
-    /// Bytes that are no text.
-    #[error("the value is not UTF-8")]
-    NotText,
-    /// No value.
-    #[error("the value is empty")]
-    Empty,
-    /// interfaces(5) knows comments on lines of their own only.
-    #[error(
-        "interfaces(5) has no comments behind a value, all of it arrived here; \
-         put the comment on a line of its own"
-    )]
-    Comment,
-    /// Given twice.
-    #[error("given more than once with different values: {0}")]
-    Repeated(String),
-    /// An option that only says something about the table of `policy-table`.
-    #[error("it needs policy-table in the same stanza")]
-    NeedsTable,
-    /// `policy-table 200` says the ID already.
-    #[error("policy-table is a number here, which is the ID; remove one of the two")]
-    IdTwice,
-    /// A word that is wrong in itself.
-    #[error(transparent)]
-    Word(#[from] WordError),
-    /// `policy-table auto` on an interface whose name cannot name a table.
-    #[error("interface {0} cannot lend its name to a table: {1}; write a name")]
-    NoTableOfThisName(InterfaceName, #[source] WordError),
-    /// Not a priority.
-    #[error("expected a number of 301 to 32765")]
-    Priority,
-    /// Not a way to take errors.
-    #[error("expected warn or fail")]
-    OnError,
-    /// Not a gateway.
-    #[error("expected an {} address, auto, first or none", .0.name())]
-    Gateway(Family),
-    /// A gateway of the other family.
-    #[error("it is an {} address and the stanza is {}", .0.name(), .1.name())]
-    OtherFamily(Family, Family),
-    /// The interface's own address.
-    #[error("it is the interface's own address; expected the router's")]
-    OwnAddress,
-    /// An address that no router can have.
-    #[error("it is {0}; expected the router's address{1}")]
-    NoRouter(&'static str, &'static str),
-    /// `first` where the network has no first host.
-    #[error("network {0} has no first host address; write the router's address, or none")]
-    NoFirst(Prefix),
-    /// `first` where the first host is this one.
-    #[error(
-        "the first address of the network is this interface's own; write the router's, or none"
-    )]
-    FirstIsOwn,
-    /// The stanza gives no address.
-    #[error("the stanza gives no address (method {0}); policy routing needs one")]
-    NoAddress(String),
-    /// Not an address.
-    #[error("expected an address")]
-    Address,
-}
-
-/// A fault with the option and value it was found in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OptionError {
-    /// The option, as written.
-    pub option: String,
-    /// Its value, where it has one.
-    pub value: Option<String>,
-    /// What is wrong.
-    pub fault: Fault,
-}
-
-impl OptionError {
-    fn new(option: &str, value: Option<&str>, fault: Fault) -> Self {
-        Self {
-            option: option.to_owned(),
-            value: value.map(str::to_owned),
-            fault,
-        }
-    }
-}
-
-impl fmt::Display for OptionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", Shown(&self.option))?;
-        if let Some(value) = &self.value {
-            write!(f, " \"{}\"", Shown(value))?;
-        }
-        write!(f, ": {}", self.fault)
-    }
-}
-
-impl std::error::Error for OptionError {}
+/// How many rules without a priority fit before those of `policy-mode main` begin.
+const MOST_RULES: u32 = 99;
 
 /// The table that a stanza names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,18 +38,46 @@ pub enum Table {
     Named(TableName, Option<TableId>),
 }
 
-/// Where the default route of the table leads.
+/// As the option has it.
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => id.fmt(f),
+            Self::Named(name, _) => name.fmt(f),
+        }
+    }
+}
+
+/// What the stanza says of the default route of its table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gateway {
-    /// The stanza's own `gateway`.
-    OfStanza(IpAddr),
-    /// What `policy-gateway` says, or the first host it stands for.
+    /// Nothing, or `auto`; the stanza's own `gateway` comes first.
+    Auto(Option<IpAddr>),
+    /// This one.
     Given(IpAddr),
-    /// The first host of the network, because nothing says otherwise: a guess.
-    Guessed(IpAddr),
-    /// Nothing says it and it cannot be guessed.
-    Unknown,
-    /// `policy-gateway none`.
+    /// The first host of the network.
+    First,
+    /// There shall be none.
+    None,
+}
+
+/// What stays reachable from the address, `policy-mode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// What is in the table.
+    Strict,
+    /// Networks that main has routes for, too.
+    Main,
+}
+
+/// What the derived rules select on, `policy-source`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The interface's addresses.
+    Address,
+    /// Their networks.
+    Subnet,
+    /// There are none.
     None,
 }
 
@@ -167,14 +95,28 @@ pub enum OnError {
 pub struct Stanza {
     /// The interface, or alias, it brings up.
     pub interface: InterfaceName,
-    /// Its address.
-    pub address: InterfaceAddress,
-    /// Its table.
-    pub table: Table,
+    /// Its address family.
+    pub family: Family,
+    /// How it gets its address.
+    pub method: String,
+    /// Its address, where the stanza says it.
+    pub address: Option<InterfaceAddress>,
+    /// Its table, if it has one.
+    pub table: Option<Table>,
     /// Its table's default route.
     pub gateway: Gateway,
+    /// What stays reachable.
+    pub mode: Mode,
+    /// What the derived rules select on.
+    pub source: Source,
     /// Priority of the derived rules.
     pub priority: u32,
+    /// The lines of `policy-rule`.
+    pub rules: Vec<OptionLine>,
+    /// The lines of `policy-route`.
+    pub routes: Vec<OptionLine>,
+    /// The names of tables in these lines.
+    pub names: Vec<TableName>,
 }
 
 impl Stanza {
@@ -188,13 +130,80 @@ impl Stanza {
         }
         let mut judge = Judge {
             call,
-            errors: Vec::new(),
+            options: Options::of(call),
         };
         let stanza = judge.stanza();
         match stanza {
-            Some(stanza) if judge.errors.is_empty() => Ok(Some(stanza)),
-            _ => Err(judge.errors),
+            Some(stanza) if judge.options.errors.is_empty() => Ok(Some(stanza)),
+            _ => Err(judge.options.errors),
         }
+    }
+
+    /// Whether routes and rules follow from the table and the address. The loopback interface
+    /// has no network of its own, only what its lines say.
+    #[must_use]
+    pub fn derives(&self) -> bool {
+        self.table.is_some() && self.method != "loopback"
+    }
+
+    /// Whether the interface's addresses have to be asked of the kernel.
+    #[must_use]
+    pub fn asks_address(&self) -> bool {
+        self.derives() && self.address.is_none()
+    }
+
+    /// Whether the interface's default route in main is the one for its table too: where the
+    /// stanza names none, and something else than the stanza configures the interface.
+    #[must_use]
+    pub fn asks_gateway(&self) -> bool {
+        self.derives() && self.gateway == Gateway::Auto(None) && self.method != "static"
+    }
+
+    /// The rule of the `n`-th `policy-rule`, counted from 0. Its place in the file decides its
+    /// priority where it names none, so that the order survives any repair.
+    ///
+    /// # Errors
+    /// The line is no rule, or leaves open what it does.
+    pub fn rule(
+        &self,
+        n: usize,
+        line: &OptionLine,
+        table: Option<TableId>,
+        names: Names<'_>,
+    ) -> Result<Rule, OptionError> {
+        let place = u32::try_from(n).unwrap_or(u32::MAX).saturating_add(1);
+        let priority = self
+            .priority
+            .saturating_sub(RULES_BELOW)
+            .saturating_add(place);
+        let unsaid = Rule::lookup(self.family, priority, table.unwrap_or(TableId(0)));
+        match rule_line::read(&line.text, unsaid, names) {
+            Err(error) => Err(line.error(error.into())),
+            Ok((_, said)) if !said.action && table.is_none() => Err(line.error(Fault::NeedsAction)),
+            Ok((_, said)) if !said.priority && place > MOST_RULES => {
+                Err(line.error(Fault::TooMany(MOST_RULES)))
+            }
+            Ok((rule, _)) => Ok(rule),
+        }
+    }
+
+    /// The route of a `policy-route`.
+    ///
+    /// # Errors
+    /// The line is no route.
+    pub fn route(
+        &self,
+        line: &OptionLine,
+        table: Option<TableId>,
+        names: Names<'_>,
+    ) -> Result<Route, OptionError> {
+        let device = Some(self.interface.device());
+        let unsaid = Unsaid {
+            table,
+            device,
+            family: Some(self.family),
+        };
+        route_line::read(&line.text, &unsaid, names).map_err(|error| line.error(error.into()))
     }
 }
 
@@ -211,173 +220,216 @@ pub fn on_error(call: &Call) -> OnError {
     }
 }
 
-/// The faults found so far in a call.
+/// A call on the way to being a stanza.
 struct Judge<'a> {
     call: &'a Call,
-    errors: Vec<OptionError>,
+    options: Options<'a>,
 }
 
 impl Judge<'_> {
     fn stanza(&mut self) -> Option<Stanza> {
-        self.names();
-        let interface = self.word::<InterfaceName>("IFACE", &self.call.interface);
-        let table = self.table(interface.as_ref());
-        let priority = self.option("policy-priority", |text| match parse_number(text) {
-            Some(priority @ 301..=32765) => Ok(priority),
-            _ => Err(Fault::Priority),
-        });
-        self.option("policy-on-error", |text| match text {
-            "warn" | "fail" => Ok(()),
-            _ => Err(Fault::OnError),
-        });
+        let interface = self.interface();
+        let rules = self.options.lines("policy-rule", interface.as_ref());
+        let routes = self.options.lines("policy-route", interface.as_ref());
+        let has_lines = !(rules.is_empty() && routes.is_empty());
+        let table = self.table(interface.as_ref(), has_lines);
+        let priority = self
+            .options
+            .one("policy-priority", |text| match parse_number(text) {
+                Some(priority @ 301..=32765) => Ok(priority),
+                _ => Err(Fault::Priority),
+            });
         let address = self.address();
-        let gateway = address.and_then(|address| self.gateway(address));
-        Some(Stanza {
-            interface: interface?,
-            address: address?,
-            table: table?,
-            gateway: gateway?,
-            priority: priority.unwrap_or(PRIORITY),
-        })
-    }
-
-    fn fault(&mut self, option: &str, value: Option<&str>, fault: Fault) {
-        self.errors.push(OptionError::new(option, value, fault));
-    }
-
-    /// No ifupdown reports an option that it does not know, so this must.
-    fn names(&mut self) {
-        for (name, _) in &self.call.options {
-            if !OPTIONS.contains(&name.as_str()) {
-                self.fault(name, None, Fault::Unknown(nearest(name, &OPTIONS)));
-            }
-        }
-    }
-
-    /// A word from outside the options.
-    fn word<T: FromStr<Err = WordError>>(&mut self, name: &str, text: &str) -> Option<T> {
-        text.parse()
-            .map_err(|error| self.fault(name, Some(text), Fault::Word(error)))
-            .ok()
-    }
-
-    fn has(&self, option: &str) -> bool {
-        self.call.options.iter().any(|(name, _)| name == option)
-    }
-
-    /// The one value of an option, through its reader.
-    fn option<T>(&mut self, name: &str, read: impl Fn(&str) -> Result<T, Fault>) -> Option<T> {
-        let text = self.text(name)?;
-        read(&text)
-            .map_err(|fault| self.fault(name, Some(&text), fault))
-            .ok()
-    }
-
-    /// The one value of an option that is given.
-    fn text(&mut self, name: &str) -> Option<String> {
-        let (_, value) = self.call.options.iter().find(|(other, _)| other == name)?;
-        let Some(text) = value.to_str() else {
-            self.fault(name, Some(&value.to_string_lossy()), Fault::NotText);
-            return None;
+        let family = match address {
+            Some(Some(address)) => address.family(),
+            _ => self.call.family.unwrap_or(Family::Inet),
         };
-        let mut values: Vec<&str> = text.split('\n').map(str::trim).collect();
-        values.dedup();
-        match values.as_slice() {
-            [""] => self.fault(name, None, Fault::Empty),
-            [one] if one.contains('#') => self.fault(name, Some(one), Fault::Comment),
-            [one] => return Some((*one).to_owned()),
-            several => {
-                let shown: Vec<String> = several
-                    .iter()
-                    .map(|value| format!("\"{}\"", Shown(value)))
-                    .collect();
-                self.fault(name, None, Fault::Repeated(shown.join(", ")));
-            }
-        }
-        None
+        let unnamed_source = match (family, self.call.method.as_str()) {
+            // It outlives privacy addresses.
+            (Family::Inet6, "auto") => Source::Subnet,
+            _ => Source::Address,
+        };
+        let mut stanza = Stanza {
+            family,
+            method: self.call.method.clone(),
+            address: address.flatten(),
+            gateway: Gateway::Auto(None),
+            mode: self.mode().unwrap_or(Mode::Strict),
+            source: self.source().unwrap_or(unnamed_source),
+            priority: priority.unwrap_or(PRIORITY),
+            rules,
+            routes,
+            names: Vec::new(),
+            // A fault in these two has been noted; the rest is judged all the same.
+            interface: interface.or_else(|| "lo".parse().ok())?,
+            table: table.flatten(),
+        };
+        self.on_error();
+        stanza.gateway = self.gateway(&stanza)?;
+        stanza.names = self.lines(&stanza);
+        address.is_some().then_some(stanza)
     }
 
-    fn table(&mut self, interface: Option<&InterfaceName>) -> Option<Table> {
-        if !self.has("policy-table") {
-            let needing = self.call.options.clone();
-            for (name, _) in needing
-                .iter()
-                .filter(|(name, _)| OPTIONS.contains(&name.as_str()))
-            {
-                self.fault(name, None, Fault::NeedsTable);
+    fn interface(&mut self) -> Option<InterfaceName> {
+        let text = &self.call.interface;
+        let parsed = text.parse();
+        parsed
+            .map_err(|error| self.options.fault("IFACE", Some(text), Fault::Word(error)))
+            .ok()
+    }
+
+    fn mode(&mut self) -> Option<Mode> {
+        let words = [("strict", Mode::Strict), ("main", Mode::Main)];
+        self.options.choice("policy-mode", &words, "strict or main")
+    }
+
+    fn source(&mut self) -> Option<Source> {
+        let words = [
+            ("address", Source::Address),
+            ("subnet", Source::Subnet),
+            ("none", Source::None),
+        ];
+        self.options
+            .choice("policy-source", &words, "address, subnet or none")
+    }
+
+    fn on_error(&mut self) {
+        let words = [("warn", OnError::Warn), ("fail", OnError::Fail)];
+        self.options
+            .choice("policy-on-error", &words, "warn or fail");
+    }
+
+    /// The table, `Some(None)` where the stanza does well without one. `None` after a fault.
+    fn table(
+        &mut self,
+        interface: Option<&InterfaceName>,
+        has_lines: bool,
+    ) -> Option<Option<Table>> {
+        if !self.options.has("policy-table") {
+            let mut needing = vec![
+                "policy-table-id",
+                "policy-gateway",
+                "policy-mode",
+                "policy-source",
+            ];
+            if !has_lines {
+                needing.extend(["policy-priority", "policy-on-error"]);
             }
-            return None;
+            needing.retain(|name| self.options.has(name));
+            for name in &needing {
+                self.options.fault(name, None, Fault::NeedsTable);
+            }
+            return needing.is_empty().then_some(None);
         }
-        let id = self.option("policy-table-id", |text| Ok(TableId::parse(text)?));
-        let table = self.option("policy-table", |text| read_table(text, interface))?;
+        let id = self
+            .options
+            .one("policy-table-id", |text| Ok(TableId::parse(text)?));
+        let table = self
+            .options
+            .one("policy-table", |text| read_table(text, interface))?;
         match table {
-            Table::Id(_) if self.has("policy-table-id") => {
+            Table::Id(_) if self.options.has("policy-table-id") => {
                 let value = id.map(|id| id.to_string());
-                self.fault("policy-table-id", value.as_deref(), Fault::IdTwice);
+                self.options
+                    .fault("policy-table-id", value.as_deref(), Fault::IdTwice);
                 None
             }
-            Table::Named(name, _) => Some(Table::Named(name, id)),
-            Table::Id(_) => Some(table),
+            Table::Named(name, _) => Some(Some(Table::Named(name, id))),
+            Table::Id(_) => Some(Some(table)),
         }
     }
 
-    fn address(&mut self) -> Option<InterfaceAddress> {
+    /// The address, `Some(None)` where the kernel is to be asked. `None` after a fault.
+    fn address(&mut self) -> Option<Option<InterfaceAddress>> {
         let Some(written) = &self.call.address else {
-            let method = self.call.method.clone();
-            self.fault("address", None, Fault::NoAddress(method));
-            return None;
+            let method = self.call.method.as_str();
+            if method == "static" && self.options.has("policy-table") {
+                self.options
+                    .fault("address", None, Fault::NoAddress(method.to_owned()));
+                return None;
+            }
+            return Some(None);
         };
         let (address, length) = match written.split_once('/') {
             Some((address, length)) => (address, Some(length)),
             None => (written.as_str(), self.call.netmask.as_deref()),
         };
         let Ok(address) = address.parse::<IpAddr>() else {
-            self.fault("address", Some(written), Fault::Address);
+            self.options.fault("address", Some(written), Fault::Address);
             return None;
         };
         let family = Family::of(address);
-        let option = if written.contains('/') {
-            "address"
-        } else {
-            "netmask"
-        };
+        let in_address = written.contains('/');
         let length = length.map_or(Ok(family.bits()), |length| parse_length(length, family));
         let paired = length.and_then(|length| InterfaceAddress::new(address, length));
-        let shown = if option == "address" {
-            Some(written)
-        } else {
-            self.call.netmask.as_ref()
-        };
-        paired
-            .map_err(|error| self.fault(option, shown.map(String::as_str), Fault::Word(error)))
-            .ok()
-    }
-
-    /// Where the default route leads. `None` after a fault.
-    fn gateway(&mut self, own: InterfaceAddress) -> Option<Gateway> {
-        if self.has("policy-gateway") {
-            if let Some(written) = self.option("policy-gateway", |text| read_gateway(text, own))? {
-                return Some(written);
+        match paired {
+            Ok(paired) => {
+                let peer = self.call.peer.as_deref().and_then(|peer| peer.parse().ok());
+                Some(Some(paired.facing(peer)))
+            }
+            Err(error) => {
+                let option = if in_address { "address" } else { "netmask" };
+                let value = if in_address {
+                    Some(written)
+                } else {
+                    self.call.netmask.as_ref()
+                };
+                self.options
+                    .fault(option, value.map(String::as_str), Fault::Word(error));
+                None
             }
         }
+    }
+
+    /// What is said of the default route. `None` after a fault.
+    fn gateway(&mut self, stanza: &Stanza) -> Option<Gateway> {
+        let said = if self.options.has("policy-gateway") {
+            self.options
+                .one("policy-gateway", |text| read_gateway(text, stanza))?
+        } else {
+            Gateway::Auto(None)
+        };
         match &self.call.gateway {
-            Some(text) => match text.parse::<IpAddr>().map_err(|_| Fault::Address) {
-                Ok(gateway) => match check_gateway(gateway, own) {
-                    Ok(()) => Some(Gateway::OfStanza(gateway)),
-                    Err(fault) => self.bad_gateway(text, fault),
-                },
-                Err(fault) => self.bad_gateway(text, fault),
-            },
-            None => Some(match own.network().first_host() {
-                Some(first) if first != own.address => Gateway::Guessed(first),
-                _ => Gateway::Unknown,
-            }),
+            Some(text) if said == Gateway::Auto(None) && stanza.derives() => {
+                let checked = text
+                    .parse()
+                    .map_err(|_| Fault::Address)
+                    .and_then(|gateway| {
+                        check_against(gateway, stanza)?;
+                        Ok(Gateway::Auto(Some(gateway)))
+                    });
+                checked
+                    .map_err(|fault| self.options.fault("gateway", Some(text), fault))
+                    .ok()
+            }
+            _ => Some(said),
         }
     }
 
-    fn bad_gateway(&mut self, text: &str, fault: Fault) -> Option<Gateway> {
-        self.fault("gateway", Some(text), fault);
-        None
+    /// Judges the lines, and returns the tables they name.
+    fn lines(&mut self, stanza: &Stanza) -> Vec<TableName> {
+        let found = RefCell::new(Vec::new());
+        let names = |text: &str| {
+            let name: TableName = text.parse().ok()?;
+            if !found.borrow().contains(&name) {
+                found.borrow_mut().push(name);
+            }
+            Some(TableId(u32::MAX))
+        };
+        // Where policy-table itself is at fault, its lines are not, for want of it.
+        let table = self
+            .options
+            .has("policy-table")
+            .then_some(TableId(u32::MAX));
+        let rules = stanza.rules.iter().enumerate();
+        let of_rules = rules.filter_map(|(n, line)| stanza.rule(n, line, table, &names).err());
+        let of_routes = stanza
+            .routes
+            .iter()
+            .filter_map(|line| stanza.route(line, table, &names).err());
+        let errors: Vec<OptionError> = of_rules.chain(of_routes).collect();
+        self.options.errors.extend(errors);
+        found.into_inner()
     }
 }
 
@@ -398,49 +450,50 @@ fn read_table(text: &str, interface: Option<&InterfaceName>) -> Result<Table, Fa
     }
 }
 
-/// `None` is `auto`: what the option says when it is not there.
-fn read_gateway(text: &str, own: InterfaceAddress) -> Result<Option<Gateway>, Fault> {
+fn read_gateway(text: &str, stanza: &Stanza) -> Result<Gateway, Fault> {
     match text {
-        "auto" => Ok(None),
-        "none" => Ok(Some(Gateway::None)),
-        "first" => match own.network().first_host() {
-            Some(first) if first != own.address => Ok(Some(Gateway::Given(first))),
-            Some(_) => Err(Fault::FirstIsOwn),
-            None => Err(Fault::NoFirst(own.network())),
-        },
+        "auto" => Ok(Gateway::Auto(None)),
+        "none" => Ok(Gateway::None),
+        "first" => {
+            if let Some(own) = &stanza.address {
+                first_host(own)?;
+            }
+            Ok(Gateway::First)
+        }
         _ => {
-            let gateway = text.parse().map_err(|_| Fault::Gateway(own.family()))?;
-            check_gateway(gateway, own)?;
-            Ok(Some(Gateway::Given(gateway)))
+            let gateway = text.parse().map_err(|_| Fault::Gateway(stanza.family))?;
+            check_against(gateway, stanza)?;
+            Ok(Gateway::Given(gateway))
         }
     }
 }
 
-fn check_gateway(gateway: IpAddr, own: InterfaceAddress) -> Result<(), Fault> {
-    let network = own.network();
-    let ends = [
-        network.broadcast(),
-        network.first_host().map(|_| network.address()),
-    ];
-    if Family::of(gateway) != own.family() {
-        Err(Fault::OtherFamily(Family::of(gateway), own.family()))
-    } else if gateway == own.address {
-        Err(Fault::OwnAddress)
-    } else if gateway.is_unspecified() {
-        Err(Fault::NoRouter(
-            "no address",
-            ", or none for no default route",
-        ))
-    } else if gateway.is_multicast() {
-        Err(Fault::NoRouter("a multicast address", ""))
-    } else if gateway.is_loopback() {
-        Err(Fault::NoRouter("a loopback address", ""))
-    } else if ends.contains(&Some(gateway)) || gateway == IpAddr::from([255; 4]) {
-        Err(Fault::NoRouter(
-            "the network's own or its broadcast address",
-            "",
-        ))
-    } else {
-        Ok(())
+/// Holds a gateway against the stanza's address, or only its family where it is not known yet.
+fn check_against(gateway: IpAddr, stanza: &Stanza) -> Result<(), Fault> {
+    match &stanza.address {
+        Some(own) => check_gateway(gateway, own.address, own.network()),
+        None => {
+            let nobody = stanza.family.unspecified();
+            check_gateway(gateway, nobody, crate::net::Prefix::host(nobody)).map_err(|fault| {
+                match fault {
+                    Fault::OwnAddress => {
+                        Fault::NoRouter("no address", ", or none for no default route")
+                    }
+                    fault => fault,
+                }
+            })
+        }
+    }
+}
+
+/// The first host of an address's network, where that can be the router.
+///
+/// # Errors
+/// The network has none, or it is the address itself.
+pub fn first_host(own: &InterfaceAddress) -> Result<IpAddr, Fault> {
+    match own.network().first_host() {
+        Some(first) if first != own.address => Ok(first),
+        Some(_) => Err(Fault::FirstIsOwn),
+        None => Err(Fault::NoFirst(own.network())),
     }
 }

@@ -15,7 +15,7 @@ use neli::{Size, ToBytes};
 use nix::errno::Errno;
 use thiserror::Error;
 
-use crate::net::Family;
+use crate::net::{Family, InterfaceName};
 
 /// A message that could not be written or read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -77,6 +77,37 @@ pub(crate) fn address(payload: &[u8]) -> Option<IpAddr> {
 /// A number of 32 bits from an attribute's payload.
 pub(crate) fn number(payload: &[u8]) -> Option<u32> {
     payload.try_into().map(u32::from_ne_bytes).ok()
+}
+
+/// A name as an attribute's payload, with the NUL that ends it.
+pub(crate) fn name(name: &InterfaceName) -> Buffer {
+    [name.as_str().as_bytes(), b"\0"].concat().into()
+}
+
+/// A name from an attribute's payload.
+pub(crate) fn named(payload: &[u8]) -> Option<&str> {
+    let text = payload.split(|byte| *byte == 0).next()?;
+    std::str::from_utf8(text).ok()
+}
+
+/// An attribute inside another one, padded.
+pub(crate) fn raw(kind: u16, payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(4 + payload.len()).unwrap_or(u16::MAX);
+    let mut bytes = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
+    bytes.extend(payload);
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    bytes
+}
+
+/// The attributes inside another one, as far as they are whole.
+pub(crate) fn nested(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        let length = usize::from(short(rest, 0)?);
+        let attribute = (short(rest, 2)? & 0x3fff, rest.get(4..length)?);
+        rest = rest.get(aligned(length)?..).unwrap_or_default();
+        Some(attribute)
+    })
 }
 
 /// Numbers and raw values of the attributes in a message.
@@ -161,27 +192,23 @@ impl Reply<'_> {
     /// The extended ack: behind the error number, and behind the request it repeats.
     fn text(&self) -> Option<String> {
         let rest = self.payload.get(4..)?;
-        let mut rest = if self.kind == NLMSG_ERROR {
+        let rest = if self.kind == NLMSG_ERROR {
             let capped = self.flags & NlmF::CAPPED.bits() != 0;
             let echoed = usize::try_from(number(rest.get(..4)?)?).ok()?;
             rest.get(if capped { HEADER } else { aligned(echoed)? }..)?
         } else {
             rest
         };
-        while let (Some(length), Some(kind)) = (short(rest, 0), short(rest, 2)) {
-            let length = usize::from(length);
-            let value = rest.get(4..length)?;
-            if kind == NLMSGERR_ATTR_MSG {
-                let text = String::from_utf8_lossy(value);
-                return Some(text.trim_end_matches(['\0', '.']).to_owned());
-            }
-            rest = rest.get(aligned(length)?..)?;
-        }
-        None
+        let (_, text) = nested(rest).find(|(kind, _)| *kind == NLMSGERR_ATTR_MSG)?;
+        Some(
+            String::from_utf8_lossy(text)
+                .trim_end_matches(['\0', '.'])
+                .to_owned(),
+        )
     }
 }
 
-fn short(bytes: &[u8], at: usize) -> Option<u16> {
+pub(crate) fn short(bytes: &[u8], at: usize) -> Option<u16> {
     bytes
         .get(at..at + 2)?
         .try_into()

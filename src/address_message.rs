@@ -1,0 +1,104 @@
+//! An interface's address as a netlink message: `struct ifaddrmsg` and the `IFA_*` attributes of
+//! `linux/if_addr.h`. Floor 1, pure. Addresses are only ever read.
+
+use std::io::Cursor;
+
+use neli::consts::rtnl::{Ifa, RtScope};
+use neli::rtnl::{Ifaddrmsg, IfaddrmsgBuilder};
+use neli::types::RtBuffer;
+use neli::FromBytesWithInput;
+
+use crate::net::{Family, InterfaceAddress};
+use crate::wire::{address, attributes, family_number, named, number, WireError};
+
+/// `IFA_F_*`; the first is `IFA_F_SECONDARY` of IPv4.
+const TEMPORARY: u32 = 0x01;
+const DAD_FAILED: u32 = 0x08;
+const DEPRECATED: u32 = 0x20;
+const TENTATIVE: u32 = 0x40;
+/// `IFA_FLAGS`, which holds all of the flags; the header has room for eight.
+const FLAGS: u16 = 8;
+
+/// Whether packets may leave with an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// They may.
+    Usable,
+    /// Not before duplicate address detection is over.
+    Tentative,
+    /// Not for policy routing: of the link alone, temporary, deprecated or a duplicate.
+    Unfit,
+}
+
+/// An address of an interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assigned {
+    /// The address itself.
+    pub address: InterfaceAddress,
+    /// `eth0`, or `eth0:1` for the address of an alias; IPv6 has none.
+    pub label: Option<String>,
+    /// Whether it can be used.
+    pub standing: Standing,
+}
+
+/// The message that asks for the addresses of one device.
+///
+/// # Errors
+/// neli could not write it.
+pub fn encode_dump(family: Family, index: u32) -> Result<Ifaddrmsg, WireError> {
+    IfaddrmsgBuilder::default()
+        .ifa_family(family_number(family))
+        .ifa_prefixlen(0)
+        .ifa_scope(RtScope::Universe)
+        .ifa_index(index)
+        .rtattrs(RtBuffer::new())
+        .build()
+        .map_err(WireError::new)
+}
+
+/// The address that a message of the kernel's tells of, if it is of the device.
+///
+/// # Errors
+/// The message does not hold what its header says.
+pub fn decode(payload: &[u8], index: u32) -> Result<Option<Assigned>, WireError> {
+    let message = Ifaddrmsg::from_bytes_with_input(&mut Cursor::new(payload), payload.len())
+        .map_err(WireError::new)?;
+    if *message.ifa_index() != index {
+        return Ok(None);
+    }
+    let (mut local, mut other, mut label) = (None, None, None);
+    let mut flags = u32::from(message.ifa_flags().bits());
+    for (kind, value) in attributes(message.rtattrs()) {
+        match Ifa::from(kind) {
+            Ifa::Local => local = address(value),
+            // The other end's where there is one, else the same again.
+            Ifa::Address => other = address(value),
+            Ifa::Label => label = named(value).map(str::to_owned),
+            _ if kind == FLAGS => flags = number(value).unwrap_or(flags),
+            _ => {}
+        }
+    }
+    let Some(own) = local.or(other) else {
+        return Ok(None);
+    };
+    let Ok(paired) = InterfaceAddress::new(own, *message.ifa_prefixlen()) else {
+        return Ok(None);
+    };
+    let address = paired.facing(other);
+    let temporary = address.family() == Family::Inet6 && flags & TEMPORARY != 0;
+    let standing = if *message.ifa_scope() != RtScope::Universe
+        || temporary
+        || flags & (DAD_FAILED | DEPRECATED) != 0
+    {
+        Standing::Unfit
+    } else if flags & TENTATIVE != 0 {
+        Standing::Tentative
+    } else {
+        Standing::Usable
+    };
+    Ok(Some(Assigned {
+        address,
+        label,
+        standing,
+    }))
+}

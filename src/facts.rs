@@ -1,0 +1,106 @@
+//! What a stanza leaves to the kernel to know: the interface's addresses and its default route
+//! in main. Floor 3: asks, and waits for an address that is on its way.
+
+use std::time::{Duration, Instant};
+
+use crate::address_message::{Assigned, Standing};
+use crate::desired::Found;
+use crate::kernel::{Kernel, KernelError, Watch};
+use crate::net::{Family, InterfaceAddress, InterfaceName, TableId};
+use crate::route::{Hop, Kind};
+use crate::stanza::{Source, Stanza};
+
+/// Longest wait for an address: what ifupdown's own settle-dad gives one.
+pub const LONGEST: Duration = Duration::from_secs(6);
+
+/// Finds what a stanza that comes up needs; addresses may be none after all.
+///
+/// # Errors
+/// The kernel could not be asked.
+pub fn of_stanza(kernel: &mut Kernel, stanza: &Stanza) -> Result<Found, KernelError> {
+    // Without rules on addresses there is nothing to wait for.
+    let longest = if stanza.source == Source::None {
+        Duration::ZERO
+    } else {
+        LONGEST
+    };
+    find(kernel, stanza, longest)
+}
+
+/// Finds what there is now.
+///
+/// # Errors
+/// The kernel could not be asked.
+pub fn at_once(kernel: &mut Kernel, stanza: &Stanza) -> Result<Found, KernelError> {
+    find(kernel, stanza, Duration::ZERO)
+}
+
+fn find(kernel: &mut Kernel, stanza: &Stanza, longest: Duration) -> Result<Found, KernelError> {
+    let addresses = if stanza.asks_address() {
+        addresses(kernel, &stanza.interface, stanza.family, longest)?
+    } else {
+        stanza.address.into_iter().collect()
+    };
+    let default = if stanza.asks_gateway() {
+        default_way(kernel, &stanza.interface.device(), stanza.family)?
+    } else {
+        None
+    };
+    Ok(Found { addresses, default })
+}
+
+/// The usable addresses of an interface, waited for while there is none or one is tentative.
+fn addresses(
+    kernel: &mut Kernel,
+    interface: &InterfaceName,
+    family: Family,
+    longest: Duration,
+) -> Result<Vec<InterfaceAddress>, KernelError> {
+    let deadline = Instant::now() + longest;
+    let mut watch = None;
+    loop {
+        let mut found = kernel.addresses(&interface.device(), family)?;
+        found.retain(|assigned| is_of(assigned, interface));
+        let usable: Vec<InterfaceAddress> = found
+            .iter()
+            .filter(|assigned| assigned.standing == Standing::Usable)
+            .map(|assigned| assigned.address)
+            .collect();
+        let settled = found
+            .iter()
+            .all(|assigned| assigned.standing != Standing::Tentative);
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() || (settled && !usable.is_empty()) {
+            return Ok(usable);
+        }
+        match &watch {
+            // What changed before the watch was set would otherwise be missed.
+            None => watch = Some(Watch::addresses()?),
+            Some(watch) => watch.wait(left)?,
+        }
+    }
+}
+
+/// An alias has the addresses that bear its label; a device all of its own.
+fn is_of(assigned: &Assigned, interface: &InterfaceName) -> bool {
+    let alias = interface.device() != *interface;
+    !alias || assigned.label.as_deref() == Some(interface.as_str())
+}
+
+/// The way of the default route in main that leaves by a device, the one of lowest metric.
+fn default_way(
+    kernel: &mut Kernel,
+    device: &InterfaceName,
+    family: Family,
+) -> Result<Option<Hop>, KernelError> {
+    let mut routes = kernel.routes_by(family, TableId::MAIN, device)?;
+    routes.retain(|route| route.destination.is_any() && route.kind == Kind::UNICAST);
+    routes.sort_by_key(|route| route.metric);
+    let mut hops = routes.into_iter().flat_map(|route| route.hops);
+    let hop = hops.find(|hop| hop.device.as_ref() == Some(device));
+    Ok(hop.map(|hop| Hop {
+        weight: 1,
+        realms: 0,
+        ..hop
+    }))
+}

@@ -1,0 +1,286 @@
+//! Numbers that have names in `ip` lines, beside tables. Floor 0.
+//!
+//! The names are those that iproute2 and netbase ship; what an administrator adds to files in
+//! `/etc` is written as a number here, for a hook reads no file that it does not need.
+
+use crate::line::abbreviates;
+use crate::net::parse_number;
+
+type Name = (&'static str, u8);
+
+/// `rt_protos`, as far as the kernel and routing daemons of Debian go, and ours.
+const PROTOCOLS: [Name; 20] = [
+    ("unspec", 0),
+    ("redirect", 1),
+    ("kernel", 2),
+    ("boot", 3),
+    ("static", 4),
+    ("gated", 8),
+    ("ra", 9),
+    ("mrt", 10),
+    ("zebra", 11),
+    ("bird", 12),
+    ("dnrouted", 13),
+    ("xorp", 14),
+    ("ntk", 15),
+    ("dhcp", 16),
+    ("keepalived", 18),
+    ("babel", 42),
+    ("policy-table", crate::net::PROTOCOL),
+    ("bgp", 186),
+    ("isis", 187),
+    ("ospf", 188),
+];
+
+/// `/etc/protocols`, IANA's names.
+const IP_PROTOCOLS: [Name; 33] = [
+    ("icmp", 1),
+    ("igmp", 2),
+    ("ipencap", 4),
+    ("st", 5),
+    ("tcp", 6),
+    ("egp", 8),
+    ("igp", 9),
+    ("udp", 17),
+    ("hmp", 20),
+    ("rdp", 27),
+    ("dccp", 33),
+    ("xtp", 36),
+    ("ddp", 37),
+    ("ipv6", 41),
+    ("ipv6-route", 43),
+    ("ipv6-frag", 44),
+    ("rsvp", 46),
+    ("gre", 47),
+    ("esp", 50),
+    ("ah", 51),
+    ("ipv6-icmp", 58),
+    ("ipv6-nonxt", 59),
+    ("ipv6-opts", 60),
+    ("eigrp", 88),
+    ("ospf", 89),
+    ("ipip", 94),
+    ("etherip", 97),
+    ("pim", 103),
+    ("ipcomp", 108),
+    ("vrrp", 112),
+    ("l2tp", 115),
+    ("sctp", 132),
+    ("udplite", 136),
+];
+
+/// `rt_dsfield`: values of the whole field, of which the upper six bits are the DSCP.
+const DSFIELDS: [Name; 26] = [
+    ("default", 0x00),
+    ("AF11", 0x28),
+    ("AF12", 0x30),
+    ("AF13", 0x38),
+    ("AF21", 0x48),
+    ("AF22", 0x50),
+    ("AF23", 0x58),
+    ("AF31", 0x68),
+    ("AF32", 0x70),
+    ("AF33", 0x78),
+    ("AF41", 0x88),
+    ("AF42", 0x90),
+    ("AF43", 0x98),
+    ("CS1", 0x20),
+    ("CS2", 0x40),
+    ("CS3", 0x60),
+    ("CS4", 0x80),
+    ("CS5", 0xa0),
+    ("CS6", 0xc0),
+    ("CS7", 0xe0),
+    ("EF", 0xb8),
+    ("LE", 0x04),
+    ("VOICE-ADMIT", 0xb0),
+    ("lowdelay", 0x10),
+    ("throughput", 0x08),
+    ("reliability", 0x04),
+];
+
+/// `rt_scopes`.
+const SCOPES: [Name; 5] = [
+    ("global", 0),
+    ("site", 200),
+    ("link", 253),
+    ("host", 254),
+    ("nowhere", 255),
+];
+
+/// RFC 4191's router preferences as `RTA_PREF` has them.
+const PREFERENCES: [Name; 3] = [("medium", 0), ("high", 1), ("low", 3)];
+
+fn find(names: &[Name], text: &str) -> Option<u8> {
+    names
+        .iter()
+        .find(|(name, _)| *name == text)
+        .map(|(_, number)| *number)
+}
+
+fn name(names: &[Name], number: u8) -> Option<&'static str> {
+    names
+        .iter()
+        .find(|(_, known)| *known == number)
+        .map(|(name, _)| *name)
+}
+
+fn small(text: &str) -> Option<u8> {
+    parse_number(text).and_then(|number| u8::try_from(number).ok())
+}
+
+/// A routing protocol, by name or number.
+#[must_use]
+pub fn protocol(text: &str) -> Option<u8> {
+    small(text).or_else(|| find(&PROTOCOLS, text))
+}
+
+/// An IP protocol, by name or number.
+#[must_use]
+pub fn ip_protocol(text: &str) -> Option<u8> {
+    small(text)
+        .or_else(|| find(&IP_PROTOCOLS, text))
+        .or_else(|| {
+            // Two names that people write and netbase gives as aliases.
+            find(&[("icmpv6", 58), ("ipv6-crypt", 50)], text)
+        })
+}
+
+/// The word `ip` prints for an IP protocol.
+#[must_use]
+pub fn ip_protocol_name(number: u8) -> String {
+    name(&IP_PROTOCOLS, number).map_or_else(|| number.to_string(), str::to_owned)
+}
+
+/// A DS field: a name, or a number that is hexadecimal with or without 0x, as `ip` reads it.
+#[must_use]
+pub fn dsfield(text: &str) -> Option<u8> {
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    let number = Some(digits).filter(|digits| !digits.starts_with('+'));
+    // EF is a name before it is a number.
+    find(&DSFIELDS, text).or_else(|| u8::from_str_radix(number?, 16).ok())
+}
+
+/// A DSCP of 0 to 63: a name, or a number.
+#[must_use]
+pub fn dscp(text: &str) -> Option<u8> {
+    let named = || {
+        find(&DSFIELDS, text)
+            .filter(|field| field & 3 == 0)
+            .map(|field| field >> 2)
+    };
+    small(text).filter(|number| *number < 64).or_else(named)
+}
+
+/// A scope, by name or number.
+#[must_use]
+pub fn scope(text: &str) -> Option<u8> {
+    small(text).or_else(|| find(&SCOPES, text))
+}
+
+/// The word for a scope.
+#[must_use]
+pub fn scope_name(number: u8) -> String {
+    name(&SCOPES, number).map_or_else(|| number.to_string(), str::to_owned)
+}
+
+/// A router preference.
+#[must_use]
+pub fn preference(text: &str) -> Option<u8> {
+    find(&PREFERENCES, text).or_else(|| small(text))
+}
+
+/// The word for a router preference.
+#[must_use]
+pub fn preference_name(number: u8) -> String {
+    name(&PREFERENCES, number).map_or_else(|| number.to_string(), str::to_owned)
+}
+
+/// Two realms in one number, `FROM/TO` or `TO`; `rt_realms` ships no names.
+#[must_use]
+pub fn realms(text: &str) -> Option<u32> {
+    let half = |text: &str| small(text).map(u32::from);
+    match text.split_once('/') {
+        Some((from, to)) => Some(half(from)? << 16 | half(to)?),
+        None => half(text),
+    }
+}
+
+/// As `ip` writes realms.
+#[must_use]
+pub fn realms_text(realms: u32) -> String {
+    match realms >> 16 {
+        0 => format!("{realms}"),
+        from => format!("{from}/{}", realms & 0xffff),
+    }
+}
+
+/// A value and a mask, `VALUE[/MASK]`; without one all bits count.
+#[must_use]
+pub fn masked(text: &str) -> Option<(u32, u32)> {
+    match text.split_once('/') {
+        Some((value, mask)) => Some((parse_number(value)?, parse_number(mask)?)),
+        None => Some((parse_number(text)?, u32::MAX)),
+    }
+}
+
+/// `RTN_*` of `linux/rtnetlink.h` by the words of ip-route(8), some of which may be cut short.
+#[must_use]
+pub fn route_kind(text: &str) -> Option<u8> {
+    const EXACT: [Name; 4] = [("local", 2), ("brd", 3), ("throw", 9), ("nat", 10)];
+    const CUT: [Name; 7] = [
+        ("broadcast", 3),
+        ("anycast", 4),
+        ("multicast", 5),
+        ("prohibit", 8),
+        ("unreachable", 7),
+        ("blackhole", 6),
+        ("unicast", 1),
+    ];
+    let cut = || {
+        CUT.iter()
+            .find(|(name, _)| abbreviates(text, name))
+            .map(|(_, kind)| *kind)
+    };
+    find(&EXACT, text).filter(|kind| *kind != 10).or_else(cut)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_numbers_are_read_as_ip_reads_them() {
+        assert_eq!(
+            (protocol("static"), protocol("157"), protocol("x")),
+            (Some(4), Some(157), None)
+        );
+        assert_eq!(
+            (ip_protocol("tcp"), ip_protocol("icmpv6")),
+            (Some(6), Some(58))
+        );
+        assert_eq!(
+            (dsfield("10"), dsfield("0x10"), dsfield("EF")),
+            (Some(16), Some(16), Some(0xb8))
+        );
+        assert_eq!((dsfield("100"), dsfield("+1")), (None, None));
+        assert_eq!(
+            (dscp("10"), dscp("64"), dscp("EF"), dscp("CS6")),
+            (Some(10), None, Some(46), Some(48))
+        );
+        assert_eq!(
+            (scope("link"), scope("7"), scope("x")),
+            (Some(253), Some(7), None)
+        );
+        assert_eq!(
+            (realms("5"), realms("1/2"), realms("256")),
+            (Some(5), Some(0x1_0002), None)
+        );
+        assert_eq!(realms_text(0x1_0002), "1/2");
+        assert_eq!(masked("0x10/0xff"), Some((16, 255)));
+        assert_eq!(
+            (route_kind("black"), route_kind("b"), route_kind("loc")),
+            (Some(6), Some(3), None)
+        );
+    }
+}

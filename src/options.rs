@@ -1,0 +1,343 @@
+//! The options of a stanza as they stand in the file, and what can be wrong with one. Floor 1.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use thiserror::Error;
+
+use crate::environment::Call;
+use crate::line::{nearest, Hint, LineError, Shown};
+use crate::net::{Family, InterfaceName, Prefix, WordError};
+
+/// The options there are.
+pub const OPTIONS: [&str; 9] = [
+    "policy-table",
+    "policy-table-id",
+    "policy-gateway",
+    "policy-mode",
+    "policy-source",
+    "policy-priority",
+    "policy-rule",
+    "policy-route",
+    "policy-on-error",
+];
+
+/// Options that hold lines of `ip` syntax, as many as wanted, and bear a number where an ifupdown
+/// keeps one option of a name only.
+const LINES: [&str; 2] = ["policy-rule", "policy-route"];
+
+/// What is wrong with an option.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Fault {
+    /// Not an option of ours, though its name says so.
+    #[error("no such option{}", Hint(.0))]
+    Unknown(Option<String>),
+    /// Bytes that are no text.
+    #[error("the value is not UTF-8")]
+    NotText,
+    /// No value.
+    #[error("the value is empty")]
+    Empty,
+    /// interfaces(5) knows comments on lines of their own only.
+    #[error(
+        "interfaces(5) has no comments behind a value, all of it arrived here; \
+         put the comment on a line of its own"
+    )]
+    Comment,
+    /// Given twice.
+    #[error("given more than once with different values: {0}")]
+    Repeated(String),
+    /// An option that only says something about the table of `policy-table`.
+    #[error("it needs policy-table in the same stanza")]
+    NeedsTable,
+    /// `policy-table 200` says the ID already.
+    #[error("policy-table is a number here, which is the ID; remove one of the two")]
+    IdTwice,
+    /// A word that is wrong in itself.
+    #[error(transparent)]
+    Word(#[from] WordError),
+    /// A line that is no rule or route.
+    #[error(transparent)]
+    Line(#[from] LineError),
+    /// A rule that says nothing of what it does, and no table to look up instead.
+    #[error("it needs an action such as \"lookup TABLE\", or policy-table in the same stanza")]
+    NeedsAction,
+    /// More rules than the band below the derived ones has room for.
+    #[error("more than {0} rules without a priority in one stanza; give them priorities")]
+    TooMany(u32),
+    /// `policy-table auto` on an interface whose name cannot name a table.
+    #[error("interface {0} cannot lend its name to a table: {1}; write a name")]
+    NoTableOfThisName(InterfaceName, #[source] WordError),
+    /// Not a priority.
+    #[error("expected a number of 301 to 32765")]
+    Priority,
+    /// Not one of a few words.
+    #[error("expected {0}")]
+    Choice(&'static str),
+    /// Not a gateway.
+    #[error("expected an {} address, auto, first or none", .0.name())]
+    Gateway(Family),
+    /// A gateway of the other family.
+    #[error("it is an {} address and the stanza is {}", .0.name(), .1.name())]
+    OtherFamily(Family, Family),
+    /// The interface's own address.
+    #[error("it is the interface's own address; expected the router's")]
+    OwnAddress,
+    /// An address that no router can have.
+    #[error("it is {0}; expected the router's address{1}")]
+    NoRouter(&'static str, &'static str),
+    /// `first` where the network has no first host.
+    #[error("network {0} has no first host address; write the router's address, or none")]
+    NoFirst(Prefix),
+    /// `first` where the first host is this one.
+    #[error(
+        "the first address of the network is this interface's own; write the router's, or none"
+    )]
+    FirstIsOwn,
+    /// The stanza gives no address.
+    #[error("the stanza gives no address (method {0}); policy routing needs one")]
+    NoAddress(String),
+    /// The interface has no address either.
+    #[error(
+        "interface {interface} has no usable {} address, after waiting {seconds} seconds for one",
+        .family.name()
+    )]
+    NoAddressYet {
+        /// The interface.
+        interface: InterfaceName,
+        /// What was looked for.
+        family: Family,
+        /// How long.
+        seconds: u64,
+    },
+    /// Not an address.
+    #[error("expected an address")]
+    Address,
+}
+
+/// A fault with the option and value it was found in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OptionError {
+    /// The option, as written.
+    pub option: String,
+    /// Its value, where it has one.
+    pub value: Option<String>,
+    /// What is wrong.
+    pub fault: Fault,
+}
+
+impl OptionError {
+    /// Puts a fault beside where it was found.
+    #[must_use]
+    pub fn new(option: &str, value: Option<&str>, fault: Fault) -> Self {
+        Self {
+            option: option.to_owned(),
+            value: value.map(str::to_owned),
+            fault,
+        }
+    }
+}
+
+impl fmt::Display for OptionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", Shown(&self.option))?;
+        if let Some(value) = &self.value {
+            write!(f, " \"{}\"", Shown(value))?;
+        }
+        write!(f, ": {}", self.fault)
+    }
+}
+
+impl std::error::Error for OptionError {}
+
+/// A line of `ip` syntax and the option it stands in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OptionLine {
+    /// The option, as written.
+    pub option: String,
+    /// The line, `$IFACE` filled in.
+    pub text: String,
+}
+
+impl OptionLine {
+    /// An error about this line.
+    #[must_use]
+    pub fn error(&self, fault: Fault) -> OptionError {
+        OptionError::new(&self.option, Some(&self.text), fault)
+    }
+}
+
+/// A call's options, and the faults found so far in them.
+pub struct Options<'a> {
+    call: &'a Call,
+    /// What was found wrong.
+    pub errors: Vec<OptionError>,
+}
+
+impl<'a> Options<'a> {
+    /// Starts on a call by looking at the names: no ifupdown reports an option that it does not
+    /// know, so this must.
+    #[must_use]
+    pub fn of(call: &'a Call) -> Self {
+        let mut options = Self {
+            call,
+            errors: Vec::new(),
+        };
+        for (name, _) in &call.options {
+            if !OPTIONS.contains(&name.as_str()) && numbered(name).is_none() {
+                options.fault(name, None, Fault::Unknown(nearest(name, &OPTIONS)));
+            }
+        }
+        options
+    }
+
+    /// Notes a fault.
+    pub fn fault(&mut self, option: &str, value: Option<&str>, fault: Fault) {
+        self.errors.push(OptionError::new(option, value, fault));
+    }
+
+    /// Whether an option is given.
+    #[must_use]
+    pub fn has(&self, option: &str) -> bool {
+        self.call.options.iter().any(|(name, _)| name == option)
+    }
+
+    /// The one value of an option, through its reader.
+    pub fn one<T>(&mut self, name: &str, read: impl Fn(&str) -> Result<T, Fault>) -> Option<T> {
+        let text = self.text(name)?;
+        read(&text)
+            .map_err(|fault| self.fault(name, Some(&text), fault))
+            .ok()
+    }
+
+    /// The one value of an option that takes one of a few words.
+    pub fn choice<T: Copy>(
+        &mut self,
+        name: &str,
+        words: &[(&str, T)],
+        expected: &'static str,
+    ) -> Option<T> {
+        self.one(name, |text| {
+            let found = words.iter().find(|(word, _)| *word == text);
+            found
+                .map(|(_, value)| *value)
+                .ok_or(Fault::Choice(expected))
+        })
+    }
+
+    /// The one value of an option that is given.
+    fn text(&mut self, name: &str) -> Option<String> {
+        let (_, value) = self.call.options.iter().find(|(other, _)| other == name)?;
+        let Some(text) = value.to_str() else {
+            self.fault(name, Some(&value.to_string_lossy()), Fault::NotText);
+            return None;
+        };
+        let mut values: Vec<&str> = text.split('\n').map(str::trim).collect();
+        values.dedup();
+        match values.as_slice() {
+            [""] => self.fault(name, None, Fault::Empty),
+            [one] if one.contains('#') => self.fault(name, Some(one), Fault::Comment),
+            [one] => return Some((*one).to_owned()),
+            several => {
+                let shown: Vec<String> = several
+                    .iter()
+                    .map(|value| format!("\"{}\"", Shown(value)))
+                    .collect();
+                self.fault(name, None, Fault::Repeated(shown.join(", ")));
+            }
+        }
+        None
+    }
+
+    /// The lines of an option that may repeat, in the order of the file: ifupdown joins repeats
+    /// by newlines; `;` and numbers serve the ifupdowns that keep one value only.
+    pub fn lines(&mut self, name: &str, interface: Option<&InterfaceName>) -> Vec<OptionLine> {
+        let mut given: Vec<(u32, &'a str, &'a std::ffi::OsStr)> = Vec::new();
+        for (option, value) in &self.call.options {
+            let number = match numbered(option) {
+                Some((base, number)) if base == name => number,
+                _ if option == name => 0,
+                _ => continue,
+            };
+            given.push((number, option, value));
+        }
+        given.sort_by_key(|(number, _, _)| *number);
+        let mut lines = Vec::new();
+        for (_, option, value) in given {
+            let Some(text) = value.to_str() else {
+                self.fault(option, Some(&value.to_string_lossy()), Fault::NotText);
+                continue;
+            };
+            let before = lines.len();
+            for line in text
+                .split(['\n', ';'])
+                .map(str::trim)
+                .filter(|line| !line.is_empty())
+            {
+                if line.contains('#') {
+                    self.fault(option, Some(line), Fault::Comment);
+                }
+                let text = fill_in(line, interface);
+                lines.push(OptionLine {
+                    option: option.to_owned(),
+                    text,
+                });
+            }
+            if lines.len() == before {
+                self.fault(option, None, Fault::Empty);
+            }
+        }
+        lines
+    }
+}
+
+/// The option and number of a numbered form, `policy-rule-2`.
+fn numbered(option: &str) -> Option<(&'static str, u32)> {
+    LINES.into_iter().find_map(|base| {
+        let digits = option.strip_prefix(base)?.strip_prefix('-')?;
+        let number = digits
+            .parse()
+            .ok()
+            .filter(|_| digits.bytes().all(|b| b.is_ascii_digit()))?;
+        Some((base, number))
+    })
+}
+
+/// `$IFACE` is the interface, as in the lines of `post-up`; of an alias it is the device.
+fn fill_in(line: &str, interface: Option<&InterfaceName>) -> String {
+    let device = interface.map(InterfaceName::device);
+    let device = device.as_ref().map_or("", InterfaceName::as_str);
+    line.replace("${IFACE}", device).replace("$IFACE", device)
+}
+
+/// What is wrong with an address as the router of an interface that has another one.
+///
+/// # Errors
+/// It cannot be the router's.
+pub fn check_gateway(gateway: IpAddr, own: IpAddr, network: Prefix) -> Result<(), Fault> {
+    let ends = [
+        network.broadcast(),
+        network.first_host().map(|_| network.address()),
+    ];
+    if Family::of(gateway) != Family::of(own) {
+        Err(Fault::OtherFamily(Family::of(gateway), Family::of(own)))
+    } else if gateway == own {
+        Err(Fault::OwnAddress)
+    } else if gateway.is_unspecified() {
+        Err(Fault::NoRouter(
+            "no address",
+            ", or none for no default route",
+        ))
+    } else if gateway.is_multicast() {
+        Err(Fault::NoRouter("a multicast address", ""))
+    } else if gateway.is_loopback() {
+        Err(Fault::NoRouter("a loopback address", ""))
+    } else if ends.contains(&Some(gateway)) || gateway == IpAddr::from([255; 4]) {
+        Err(Fault::NoRouter(
+            "the network's own or its broadcast address",
+            "",
+        ))
+    } else {
+        Ok(())
+    }
+}

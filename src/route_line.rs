@@ -1,0 +1,524 @@
+//! A route's line in the words of ip-route(8), both ways. Floor 0.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use crate::line::{abbreviates, nearest, no_names, LineError, Names, Words};
+use crate::names;
+use crate::net::{parse_number, Family, InterfaceName, Prefix, TableId};
+use crate::route::{Hop, Kind, Metrics, Route, Scope};
+
+const KEYWORDS: [&str; 36] = [
+    "via",
+    "dev",
+    "oif",
+    "table",
+    "protocol",
+    "scope",
+    "src",
+    "metric",
+    "preference",
+    "priority",
+    "onlink",
+    "default",
+    "tos",
+    "dsfield",
+    "mtu",
+    "advmss",
+    "window",
+    "hoplimit",
+    "ssthresh",
+    "cwnd",
+    "reordering",
+    "initcwnd",
+    "initrwnd",
+    "quickack",
+    "congctl",
+    "realms",
+    "pref",
+    "nexthop",
+    "unicast",
+    "local",
+    "broadcast",
+    "multicast",
+    "blackhole",
+    "unreachable",
+    "prohibit",
+    "throw",
+];
+
+/// Keywords of single numbers, and the `RTAX_*` they set; whether iproute2 takes them cut short.
+const METRICS: [(&str, u16, bool); 11] = [
+    ("mtu", 2, false),
+    ("window", 3, true),
+    ("ssthresh", 6, true),
+    ("cwnd", 7, true),
+    ("advmss", 8, false),
+    ("reordering", 9, true),
+    ("hoplimit", 10, false),
+    ("initcwnd", 11, true),
+    ("initrwnd", 14, true),
+    ("quickack", 15, true),
+    ("fastopen_no_cookie", 17, true),
+];
+const RTAX_MTU: u16 = 2;
+const RTAX_QUICKACK: u16 = 15;
+
+/// What a line leaves to the stanza it stands in.
+#[derive(Debug, Clone, Default)]
+pub struct Unsaid {
+    /// The table, where the line names none.
+    pub table: Option<TableId>,
+    /// The device, where the line names none and the route leaves by one.
+    pub device: Option<InterfaceName>,
+    /// The family, where no address says it.
+    pub family: Option<Family>,
+}
+
+/// Reads the words of ip-route(8).
+///
+/// # Errors
+/// The first word that ip-route(8) would not take, or words that cannot stand together.
+pub fn read(line: &str, unsaid: &Unsaid, names: Names<'_>) -> Result<Route, LineError> {
+    let unset = Prefix::any(unsaid.family.unwrap_or(Family::Inet));
+    let mut reader = Reader {
+        route: Route {
+            hops: Vec::new(),
+            ..Route::to(unset, TableId(0), Hop::direct())
+        },
+        hop: Hop::direct(),
+        family: None,
+        destination: None,
+        kind: None,
+        table: None,
+        metric: None,
+        scope: None,
+    };
+    let mut words = Words::new(line);
+    while let Some(word) = words.keyword() {
+        let taken = reader.way(word, &mut words)?
+            || reader.about(word, &mut words, names)?
+            || reader.metric(word, &mut words)?
+            || reader.destination(word, &mut words)?;
+        if !taken {
+            let nearest = nearest(word, &KEYWORDS);
+            return Err(LineError::Unknown {
+                word: word.to_owned(),
+                nearest,
+            });
+        }
+    }
+    reader.finish(unsaid)
+}
+
+struct Reader {
+    route: Route,
+    hop: Hop,
+    family: Option<Family>,
+    destination: Option<Option<Prefix>>,
+    kind: Option<Kind>,
+    table: Option<TableId>,
+    metric: Option<u32>,
+    scope: Option<Scope>,
+}
+
+impl Reader {
+    /// Takes the words that say by what way packets go.
+    fn way(&mut self, word: &str, words: &mut Words<'_>) -> Result<bool, LineError> {
+        match word {
+            "via" => self.hop.gateway = Some(gateway(words, &mut self.family)?),
+            "dev" | "oif" => self.hop.device = Some(device(words)?),
+            "onlink" => self.hop.onlink = true,
+            "nexthop" => {
+                let hop = nexthop(words, &mut self.family)?;
+                self.route.hops.push(hop);
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Takes the words that say what else the route is.
+    fn about(
+        &mut self,
+        word: &str,
+        words: &mut Words<'_>,
+        names: Names<'_>,
+    ) -> Result<bool, LineError> {
+        let is = |full: &str| abbreviates(word, full);
+        match word {
+            "-4" => self.family = Some(Family::Inet),
+            "-6" => self.family = Some(Family::Inet6),
+            "src" => self.route.source = Some(address(words, &mut self.family)?),
+            "scope" => {
+                let expected = "a scope such as global, link or host";
+                self.scope = Some(Scope(words.parsed(expected, names::scope)?));
+            }
+            "preference" => self.metric = Some(words.number()?),
+            // What `ip route show` prints of how a route fares, not of what it is.
+            "linkdown" | "dead" | "pervasive" | "offload" | "trap" | "\\" => {}
+            "error" | "expires" => {
+                words.value()?;
+            }
+            _ if word == "tos" || is("dsfield") => {
+                let expected = "a DS field: two hexadecimal digits, or a name";
+                self.route.tos = words.parsed(expected, names::dsfield)?;
+            }
+            _ if is("metric") || is("priority") => self.metric = Some(words.number()?),
+            _ if is("realms") => {
+                let expected = "REALM or FROM/TO, of 0 to 255";
+                self.route.realms = words.parsed(expected, names::realms)?;
+            }
+            _ if is("protocol") => {
+                let expected = "a routing protocol's number of 0 to 255, or its name";
+                self.route.protocol = words.parsed(expected, names::protocol)?;
+            }
+            _ if is("table") => self.table = Some(words.table(names)?),
+            _ if is("pref") => {
+                self.route.preference = words.parsed("low, medium or high", names::preference)?;
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Takes the words for TCP and packet sizes.
+    fn metric(&mut self, word: &str, words: &mut Words<'_>) -> Result<bool, LineError> {
+        let metrics = &mut self.route.metrics;
+        if abbreviates(word, "congctl") && word.len() > 1 {
+            metrics.congctl = Some(words.value()?.to_owned());
+            return Ok(true);
+        }
+        let matches = |(name, _, cut): &&(&str, u16, bool)| {
+            word == *name || (*cut && word.len() > 1 && abbreviates(word, name))
+        };
+        let Some((_, number, _)) = METRICS.iter().find(matches) else {
+            return Ok(false);
+        };
+        if *number == RTAX_MTU && words.value_if(|word| word == "lock").is_some() {
+            metrics.locked |= 1 << RTAX_MTU;
+        }
+        let value = if *number == RTAX_QUICKACK {
+            words.parsed("0 or 1", |text| {
+                parse_number(text).filter(|value| *value <= 1)
+            })?
+        } else {
+            words.number()?
+        };
+        metrics.values.insert(*number, value);
+        Ok(true)
+    }
+
+    /// Takes the destination, with the kind of route in front.
+    fn destination(&mut self, word: &str, words: &mut Words<'_>) -> Result<bool, LineError> {
+        if self.destination.is_some() {
+            return Ok(false);
+        }
+        if word == "to" {
+            let value = words.value()?;
+            self.destination = Some(words.as_prefix(value, &mut self.family)?);
+            return Ok(true);
+        }
+        let starts_a_number = word.starts_with(|c: char| c.is_ascii_digit());
+        if let (false, None, Some(kind)) = (starts_a_number, self.kind, names::route_kind(word)) {
+            self.kind = Some(Kind(kind));
+            return Ok(true);
+        }
+        match words.as_prefix(word, &mut self.family) {
+            Ok(prefix) => self.destination = Some(prefix),
+            Err(LineError::Word {
+                source: crate::net::WordError::Prefix,
+                ..
+            }) => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        Ok(true)
+    }
+
+    fn finish(mut self, unsaid: &Unsaid) -> Result<Route, LineError> {
+        let wrong = |text: &str| Err(LineError::Contradiction(text.to_owned()));
+        let family = self.family.or(unsaid.family).unwrap_or(Family::Inet);
+        let Some(destination) = self.destination else {
+            return wrong("a route needs a destination: a prefix, or default");
+        };
+        let mut route = self.route;
+        route.destination = destination.unwrap_or_else(|| Prefix::any(family));
+        route.kind = self.kind.unwrap_or(Kind::UNICAST);
+        let one_way = self.hop != Hop::direct();
+        if one_way && !route.hops.is_empty() {
+            return wrong(
+                "\"nexthop\" cannot stand beside \"via\" or \"dev\"; give each its own nexthop",
+            );
+        }
+        if route.kind.has_device() {
+            if route.hops.is_empty() {
+                route
+                    .hops
+                    .push(std::mem::replace(&mut self.hop, Hop::direct()));
+            }
+            for hop in &mut route.hops {
+                hop.device = hop.device.take().or_else(|| unsaid.device.clone());
+            }
+        } else if (one_way || !route.hops.is_empty()) && self.hop.gateway.is_some() {
+            return wrong("a route that drops or throws packets has no \"via\"");
+        } else if !route.hops.is_empty() {
+            return wrong("a route that drops or throws packets has no \"nexthop\"");
+        }
+        let Some(table) = self.table.or(unsaid.table) else {
+            return wrong("\"table\" is needed: the stanza has no policy-table to stand in for it");
+        };
+        route.table = table;
+        route.metric = match self.metric {
+            None | Some(0) => Route::usual_metric(family),
+            Some(metric) => metric,
+        };
+        route.scope = self.scope.unwrap_or_else(|| route.usual_scope());
+        Ok(route)
+    }
+}
+
+fn device(words: &mut Words<'_>) -> Result<InterfaceName, LineError> {
+    words.parsed("an interface name of 1 to 15 characters", |text| {
+        text.parse().ok()
+    })
+}
+
+fn address(words: &mut Words<'_>, family: &mut Option<Family>) -> Result<IpAddr, LineError> {
+    let value = words.value()?;
+    let address = value
+        .parse()
+        .map_err(|_| words.wrong(value, "an address"))?;
+    words.settle(family, Family::of(address), value)?;
+    Ok(address)
+}
+
+/// A router, of the other family where `inet` or `inet6` says so.
+fn gateway(words: &mut Words<'_>, family: &mut Option<Family>) -> Result<IpAddr, LineError> {
+    let Some(said) = words.value_if(|word| matches!(word, "inet" | "inet6")) else {
+        return address(words, family);
+    };
+    let mut of_gateway = Some(if said == "inet" {
+        Family::Inet
+    } else {
+        Family::Inet6
+    });
+    address(words, &mut of_gateway)
+}
+
+fn nexthop(words: &mut Words<'_>, family: &mut Option<Family>) -> Result<Hop, LineError> {
+    let mut hop = Hop::direct();
+    let is_about_hop = |word: &str| {
+        matches!(
+            word,
+            "via" | "dev" | "oif" | "weight" | "onlink" | "linkdown" | "dead" | "pervasive"
+        ) || (word.len() > 4 && abbreviates(word, "realms"))
+    };
+    while words.keyword_if(is_about_hop) {
+        match words.last() {
+            "via" => hop.gateway = Some(gateway(words, family)?),
+            "dev" | "oif" => hop.device = Some(device(words)?),
+            "onlink" => hop.onlink = true,
+            "weight" => {
+                hop.weight = words.parsed("a weight of 1 to 256", |text| {
+                    let weight =
+                        parse_number(text).and_then(|weight| u16::try_from(weight).ok())?;
+                    Some(weight).filter(|weight| (1..=256).contains(weight))
+                })?;
+            }
+            "linkdown" | "dead" | "pervasive" => {}
+            _ => hop.realms = words.parsed("REALM or FROM/TO, of 0 to 255", names::realms)?,
+        }
+    }
+    Ok(hop)
+}
+
+/// The line that `ip route add` takes, in the order in which `ip route show` prints it.
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.kind != Kind::UNICAST {
+            write!(f, "{} ", kind_name(self.kind))?;
+        }
+        if self.destination.is_any() {
+            f.write_str("default")?;
+        } else {
+            self.destination.fmt(f)?;
+        }
+        if self.tos != 0 {
+            write!(f, " tos {:#04x}", self.tos)?;
+        }
+        let single = match self.hops.as_slice() {
+            [hop] => Some(hop),
+            _ => None,
+        };
+        if let Some(hop) = single {
+            write_way(f, hop, self.family())?;
+        }
+        write!(f, " table {} proto {}", self.table, self.protocol)?;
+        if self.scope != Scope::GLOBAL || self.scope != self.usual_scope() {
+            write!(f, " scope {}", names::scope_name(self.scope.0))?;
+        }
+        if let Some(source) = self.source {
+            write!(f, " src {source}")?;
+        }
+        if self.metric != 0 {
+            write!(f, " metric {}", self.metric)?;
+        }
+        if single.is_some_and(|hop| hop.onlink) {
+            f.write_str(" onlink")?;
+        }
+        if self.realms != 0 {
+            write!(f, " realms {}", names::realms_text(self.realms))?;
+        }
+        write_metrics(f, &self.metrics)?;
+        if self.preference != 0 {
+            write!(f, " pref {}", names::preference_name(self.preference))?;
+        }
+        if single.is_none() {
+            self.hops
+                .iter()
+                .try_for_each(|hop| write_nexthop(f, hop, self.family()))?;
+        }
+        for (number, _) in &self.unread {
+            write!(f, " attribute {number}")?;
+        }
+        Ok(())
+    }
+}
+
+fn kind_name(kind: Kind) -> String {
+    match kind {
+        Kind::LOCAL => "local".to_owned(),
+        Kind::BROADCAST => "broadcast".to_owned(),
+        Kind::ANYCAST => "anycast".to_owned(),
+        Kind::MULTICAST => "multicast".to_owned(),
+        Kind::BLACKHOLE => "blackhole".to_owned(),
+        Kind::UNREACHABLE => "unreachable".to_owned(),
+        Kind::PROHIBIT => "prohibit".to_owned(),
+        Kind::THROW => "throw".to_owned(),
+        Kind(number) => number.to_string(),
+    }
+}
+
+fn write_way(f: &mut fmt::Formatter<'_>, hop: &Hop, family: Family) -> fmt::Result {
+    match hop.gateway {
+        Some(gateway) if Family::of(gateway) == family => write!(f, " via {gateway}")?,
+        Some(gateway) => write!(f, " via {} {gateway}", Family::of(gateway))?,
+        None => {}
+    }
+    match &hop.device {
+        Some(device) => write!(f, " dev {device}"),
+        None => Ok(()),
+    }
+}
+
+fn write_nexthop(f: &mut fmt::Formatter<'_>, hop: &Hop, family: Family) -> fmt::Result {
+    f.write_str(" nexthop")?;
+    write_way(f, hop, family)?;
+    write!(f, " weight {}", hop.weight)?;
+    if hop.realms != 0 {
+        write!(f, " realms {}", names::realms_text(hop.realms))?;
+    }
+    f.write_str(if hop.onlink { " onlink" } else { "" })
+}
+
+fn write_metrics(f: &mut fmt::Formatter<'_>, metrics: &Metrics) -> fmt::Result {
+    for (name, number, _) in METRICS {
+        if let Some(value) = metrics.values.get(&number) {
+            let lock = if metrics.locked & 1 << number != 0 {
+                "lock "
+            } else {
+                ""
+            };
+            write!(f, " {name} {lock}{value}")?;
+        }
+    }
+    match &metrics.congctl {
+        Some(congctl) => write!(f, " congctl {congctl}"),
+        None => Ok(()),
+    }
+}
+
+/// A line that leaves nothing to a stanza, as records hold and `ip route show` prints them.
+impl FromStr for Route {
+    type Err = LineError;
+
+    fn from_str(line: &str) -> Result<Self, LineError> {
+        read(
+            line,
+            &Unsaid {
+                table: Some(TableId(254)),
+                ..Unsaid::default()
+            },
+            &no_names,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_routes_line_reads_back_as_the_route() {
+        for line in [
+            "default via 10.10.0.1 dev eth1 table 24242 proto 157",
+            "default via 10.9.0.1 dev eth1 table 24242 proto 157 onlink",
+            "10.10.0.0/24 dev eth1 table 24242 proto 157 scope link src 10.10.0.10",
+            "10.0.0.5 dev eth1 table 7 proto 4 scope global metric 5",
+            "default via fe80::1 dev eth1 table 24242 proto 157 metric 1024",
+            "2001:db8::/64 dev eth1 table 24242 proto 157 metric 256 pref high",
+            "default via inet6 fe80::1 dev eth1 table 7 proto 157",
+            "local default dev lo table 100 proto 157 scope host",
+            "unreachable default table 7 proto 157 metric 4294967295",
+            "blackhole 2001:db8::/32 table 7 proto 157 metric 1024",
+            "throw 10.0.0.0/8 tos 0x10 table 7 proto 157 realms 1/2",
+            "10.0.0.0/8 via 10.1.0.1 dev eth1 table 7 proto 157 mtu lock 1400 advmss 1360 \
+             initcwnd 10 initrwnd 20 quickack 1 congctl reno",
+            "default table 7 proto 157 nexthop via 10.1.0.1 dev eth1 weight 1 \
+             nexthop via 10.2.0.1 dev eth2 weight 2 realms 5 onlink",
+        ] {
+            assert_eq!(line.parse::<Route>().unwrap().to_string(), line);
+        }
+        let route: Route = "-6 default dev eth1".parse().unwrap();
+        assert_eq!(
+            route.to_string(),
+            "default dev eth1 table 254 proto 157 metric 1024"
+        );
+    }
+
+    #[test]
+    fn bad_lines_name_the_word() {
+        for (line, message) in [
+            ("", "a route needs a destination: a prefix, or default"),
+            ("default via", "\"via\" needs a value"),
+            (
+                "default vai 10.0.0.1",
+                "unknown word \"vai\"; did you mean \"via\"?",
+            ),
+            (
+                "default via 10.0.0.300",
+                "\"via 10.0.0.300\": expected an address",
+            ),
+            (
+                "10.0.0.0/8 via fe80::1",
+                "\"via fe80::1\": expected an IPv4 address here",
+            ),
+            (
+                "blackhole default via 10.0.0.1",
+                "a route that drops or throws packets has no \"via\"",
+            ),
+            (
+                "default via 10.0.0.1 nexthop via 10.0.0.2",
+                "\"nexthop\" cannot stand beside \"via\" or \"dev\"; give each its own nexthop",
+            ),
+            ("default quickack 2", "\"quickack 2\": expected 0 or 1"),
+            (
+                "default nexthop weight 257",
+                "\"weight 257\": expected a weight of 1 to 256",
+            ),
+        ] {
+            assert_eq!(line.parse::<Route>().unwrap_err().to_string(), message);
+        }
+    }
+}
