@@ -65,6 +65,8 @@ fn hint(step: &Step, refusal: &Refusal) -> &'static str {
 pub struct Outcome {
     /// The objects of ours that are in force now.
     pub in_force: State,
+    /// Those of them that were there before this run.
+    pub already: State,
     /// How many were put in.
     pub added: usize,
     /// How many were taken out.
@@ -142,7 +144,10 @@ impl Run<'_> {
         let mut errors = Vec::new();
         for (step, answer) in steps.into_iter().zip(answers) {
             let settled = match answer {
-                Answer::Done(_) => self.done(step),
+                Answer::Done(_) => {
+                    self.done(step);
+                    Ok(())
+                }
                 Answer::Refused(refusal) if refusal.errno == Errno::EEXIST => self.exists(step),
                 Answer::Refused(refusal) => Err(StepError::Refused { step, refusal }),
             };
@@ -152,7 +157,7 @@ impl Run<'_> {
     }
 
     /// Notes a step that succeeded, and what would undo it.
-    fn done(&mut self, step: Step) -> Result<(), StepError> {
+    fn done(&mut self, step: Step) {
         self.outcome.added += 1;
         self.outcome.in_force.insert(step.object.clone());
         if step.verb == Verb::Replace {
@@ -168,7 +173,6 @@ impl Run<'_> {
         } else {
             self.undo.push(Step::delete(step.object));
         }
-        Ok(())
     }
 
     /// Looks what is there when the kernel says that something is.
@@ -182,6 +186,7 @@ impl Run<'_> {
         };
         match existing {
             Existing::InForce(object) => {
+                self.outcome.already.insert(object.clone());
                 self.outcome.in_force.insert(object);
                 Ok(())
             }
@@ -193,7 +198,10 @@ impl Run<'_> {
             }
             Existing::Blocked(foreign) => Err(StepError::Blocked { step, foreign }),
             Existing::Step(step) => match self.one(step.clone())? {
-                Ok(()) => self.done(step),
+                Ok(()) => {
+                    self.done(step);
+                    Ok(())
+                }
                 Err(refusal) => Err(StepError::Refused { step, refusal }),
             },
         }
@@ -240,9 +248,9 @@ fn delete(kernel: &mut Kernel, steps: Vec<Step>, outcome: &mut Outcome) -> Resul
         return Ok(());
     }
     let answers = kernel.execute(&steps).inspect_err(|_| {
-        steps
-            .iter()
-            .for_each(|step| outcome.stuck.insert(step.object.clone()));
+        for step in &steps {
+            outcome.stuck.insert(step.object.clone());
+        }
     })?;
     for (step, answer) in steps.into_iter().zip(answers) {
         match answer {

@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::line::Names;
 use crate::net::{InterfaceAddress, Prefix, TableId};
 use crate::options::{check_gateway, OptionError};
-use crate::route::{Hop, Route};
+use crate::route::{Hop, Kind, Route};
 use crate::rule::Rule;
 use crate::stanza::{first_host, Gateway, Mode, Source, Stanza};
 use crate::state::{Object, State};
@@ -79,7 +79,7 @@ pub fn of_stanza(
             routes.extend(connected(stanza, table, found));
             let said = lines
                 .iter()
-                .any(|route| route.destination.is_any() && route.table == table);
+                .any(|route| replaces_default(route, stanza, table));
             routes.extend(lines);
             // Behind the lines, one of which may lead to the router.
             if !said {
@@ -94,6 +94,14 @@ pub fn of_stanza(
         routes.chain(rules.into_iter().map(Object::Rule)).collect(),
         notices,
     ))
+}
+
+/// Whether a line stands for the derived default route: a default of the table that leads
+/// somewhere, or takes its place. A last resort under a higher metric stands behind it.
+fn replaces_default(route: &Route, stanza: &Stanza, table: TableId) -> bool {
+    let usual = route.metric == Route::usual_metric(route.family());
+    let default = route.destination == Prefix::any(stanza.family) && route.table == table;
+    default && (route.kind == Kind::UNICAST || usual)
 }
 
 /// All values, or all errors.

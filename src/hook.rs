@@ -3,12 +3,12 @@
 
 use std::convert::Infallible;
 use std::ffi::OsString;
-use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
 use log::{debug, error, info, warn};
 
+use crate::book::Book;
 use crate::converge::{self, Outcome};
 use crate::desired::{self, Found, Notice, TableIds};
 use crate::environment::{Call, Direction};
@@ -19,7 +19,7 @@ use crate::kernel::Kernel;
 use crate::line::Shown;
 use crate::net::{InterfaceName, TableId, TableName};
 use crate::options::{Fault, OptionError};
-use crate::record::{heading, Record};
+use crate::record::heading;
 use crate::registry::Registry;
 use crate::stanza::{on_error, OnError, Source, Stanza, Table};
 use crate::state::State;
@@ -229,70 +229,20 @@ fn converge_recorded(
     let mut book = Book::open(interface);
     let stanza = heading(call);
     let previous = book.record.of_stanza(&stanza);
-    let claimed = book.record.of_others(&stanza);
+    let claimed = book
+        .record
+        .of_others(&stanza)
+        .with(&book.claimed_elsewhere(&previous));
     book.set(&stanza, previous.with(wanted));
     match converge::up(kernel, wanted, &previous, &claimed) {
         Ok(outcome) => {
             book.set(&stanza, outcome.in_force.with(&outcome.stuck));
+            book.share(&outcome.already.without(&previous).without(&claimed));
             Ok(outcome)
         }
         Err(errors) => {
             book.set(&stanza, previous);
             Err(Failure::Steps(errors))
-        }
-    }
-}
-
-/// A device's record with the folder that keeps it. Trouble with the folder is told once, and
-/// the run goes on without it: routing matters more than the note of it.
-struct Book {
-    device: InterfaceName,
-    store: Option<Store>,
-    record: Record,
-}
-
-impl Book {
-    fn open(interface: &InterfaceName) -> Self {
-        let device = interface.device();
-        let opened = Store::open().and_then(|store| Ok((store.read(&device)?, store)));
-        match opened {
-            Ok((record, store)) => Self {
-                device,
-                store: Some(store),
-                record,
-            },
-            Err(error) => {
-                Self::warn(interface, &error);
-                Self {
-                    device,
-                    store: None,
-                    record: Record::default(),
-                }
-            }
-        }
-    }
-
-    fn warn(interface: &InterfaceName, error: &io::Error) {
-        warn!(
-            "{interface}: no record in {}: {error}; ifdown will go by the stanza",
-            crate::store::FOLDER
-        );
-    }
-
-    /// Notes what a stanza put in, on disk if that is news.
-    fn set(&mut self, stanza: &str, state: State) {
-        if self.record.of_stanza(stanza) != state {
-            self.record.set(stanza, state);
-            self.write();
-        }
-    }
-
-    fn write(&mut self) {
-        if let Some(store) = &self.store {
-            if let Err(error) = store.write(&self.device, &self.record) {
-                Self::warn(&self.device, &error);
-                self.store = None;
-            }
         }
     }
 }
@@ -322,11 +272,14 @@ fn take_down(call: &Call, interface: &InterfaceName) -> Result<usize, Failure> {
     if going.is_empty() || !going.damaged.is_empty() {
         objects = objects.with(&by_stanza(call, &mut kernel));
     }
-    let objects = objects.without(&staying.state());
+    let objects = objects
+        .without(&staying.state())
+        .without(&book.claimed_elsewhere(&objects));
     book.record = staying;
     if !objects.is_empty() {
         let outcome = converge::down(&mut kernel, &objects);
         report(interface, &outcome);
+        book.unshare(&objects.without(&outcome.stuck));
         book.record.set(&heading(call), outcome.stuck);
         book.write();
         return Ok(outcome.removed);

@@ -156,15 +156,11 @@ impl Kernel {
         for (step, answer) in steps.iter().zip(&mut answers) {
             log::debug!("{step}");
             self.sequence += 1;
-            match self.encode(step)? {
-                Some(message) => bytes.extend(message),
-                None => {
-                    let refusal = Refusal {
-                        errno: Errno::ENODEV,
-                        text: None,
-                    };
-                    *answer = Some(Answer::Refused(refusal));
-                }
+            if let Some(message) = self.encode(step)? {
+                bytes.extend(message);
+            } else {
+                let (errno, text) = (Errno::ENODEV, None);
+                *answer = Some(Answer::Refused(Refusal { errno, text }));
             }
         }
         if !bytes.is_empty() {

@@ -32,6 +32,7 @@ pub mod lock;
 pub mod registry;
 pub mod store;
 // errands: one for each thing that is asked of the program
+pub mod book;
 pub mod cli;
 pub mod converge;
 pub mod error;

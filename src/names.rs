@@ -166,7 +166,7 @@ pub fn dsfield(text: &str) -> Option<u8> {
 pub fn dscp(text: &str) -> Option<u8> {
     let named = || {
         find(&DSFIELDS, text)
-            .filter(|field| field & 3 == 0)
+            .filter(|field| field.trailing_zeros() >= 2)
             .map(|field| field >> 2)
     };
     small(text).filter(|number| *number < 64).or_else(named)

@@ -115,6 +115,14 @@ pub enum Fault {
     Address,
 }
 
+impl Fault {
+    /// `0.0.0.0` or `::` where a router should be.
+    #[must_use]
+    pub fn unspecified() -> Self {
+        Self::NoRouter("no address", ", or none for no default route")
+    }
+}
+
 /// A fault with the option and value it was found in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OptionError {
@@ -123,7 +131,7 @@ pub struct OptionError {
     /// Its value, where it has one.
     pub value: Option<String>,
     /// What is wrong.
-    pub fault: Fault,
+    pub fault: Box<Fault>,
 }
 
 impl OptionError {
@@ -133,7 +141,7 @@ impl OptionError {
         Self {
             option: option.to_owned(),
             value: value.map(str::to_owned),
-            fault,
+            fault: Box::new(fault),
         }
     }
 }
@@ -324,10 +332,7 @@ pub fn check_gateway(gateway: IpAddr, own: IpAddr, network: Prefix) -> Result<()
     } else if gateway == own {
         Err(Fault::OwnAddress)
     } else if gateway.is_unspecified() {
-        Err(Fault::NoRouter(
-            "no address",
-            ", or none for no default route",
-        ))
+        Err(Fault::unspecified())
     } else if gateway.is_multicast() {
         Err(Fault::NoRouter("a multicast address", ""))
     } else if gateway.is_loopback() {

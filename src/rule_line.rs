@@ -336,8 +336,8 @@ impl Rule {
             None => {}
         }
         match self.mark {
-            Some((mark, u32::MAX)) => write!(f, " fwmark {mark:#x}")?,
-            Some((mark, mask)) => write!(f, " fwmark {mark:#x}/{mask:#x}")?,
+            Some((value, u32::MAX)) => write!(f, " fwmark {value:#x}")?,
+            Some((value, mask)) => write!(f, " fwmark {value:#x}/{mask:#x}")?,
             None => {}
         }
         if let Some(iif) = &self.iif {
@@ -362,7 +362,7 @@ impl Rule {
                     write!(f, " {keyword} {first:#x}/{mask:#x}")?;
                 }
                 Some(Ports { first, last, .. }) if first == last => {
-                    write!(f, " {keyword} {first}")?
+                    write!(f, " {keyword} {first}")?;
                 }
                 Some(Ports { first, last, .. }) => write!(f, " {keyword} {first}-{last}")?,
                 None => {}

@@ -10,8 +10,8 @@ use std::net::IpAddr;
 use crate::environment::Call;
 use crate::line::Names;
 use crate::net::{
-    parse_length, parse_number, Family, InterfaceAddress, InterfaceName, TableId, TableName,
-    WordError,
+    parse_length, parse_number, Family, InterfaceAddress, InterfaceName, Prefix, TableId,
+    TableName, WordError,
 };
 use crate::options::{check_gateway, Fault, OptionError, OptionLine, Options};
 use crate::route::Route;
@@ -470,20 +470,15 @@ fn read_gateway(text: &str, stanza: &Stanza) -> Result<Gateway, Fault> {
 
 /// Holds a gateway against the stanza's address, or only its family where it is not known yet.
 fn check_against(gateway: IpAddr, stanza: &Stanza) -> Result<(), Fault> {
-    match &stanza.address {
-        Some(own) => check_gateway(gateway, own.address, own.network()),
-        None => {
-            let nobody = stanza.family.unspecified();
-            check_gateway(gateway, nobody, crate::net::Prefix::host(nobody)).map_err(|fault| {
-                match fault {
-                    Fault::OwnAddress => {
-                        Fault::NoRouter("no address", ", or none for no default route")
-                    }
-                    fault => fault,
-                }
-            })
-        }
-    }
+    let Some(own) = &stanza.address else {
+        let nobody = stanza.family.unspecified();
+        return match check_gateway(gateway, nobody, Prefix::host(nobody)) {
+            // It is no address of this interface that is equal here.
+            Err(Fault::OwnAddress) => Err(Fault::unspecified()),
+            checked => checked,
+        };
+    };
+    check_gateway(gateway, own.address, own.network())
 }
 
 /// The first host of an address's network, where that can be the router.

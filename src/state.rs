@@ -141,6 +141,14 @@ impl State {
             .collect()
     }
 
+    /// What is both here and there.
+    #[must_use]
+    pub fn only(&self, other: &Self) -> Self {
+        self.objects()
+            .filter(|object| other.contains(object))
+            .collect()
+    }
+
     /// What is in either.
     #[must_use]
     pub fn with(&self, other: &Self) -> Self {

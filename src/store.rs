@@ -18,9 +18,13 @@ use nix::unistd::{unlinkat, UnlinkatFlags};
 use crate::lock;
 use crate::net::InterfaceName;
 use crate::record::Record;
+use crate::state::State;
 
 /// Where the records are; gone after a reboot, as the routes are.
 pub const FOLDER: &str = "/run/policy-table";
+
+/// The file of shared objects; hidden, for it belongs to no device.
+const SHARED: &str = ".shared";
 
 /// The folder, locked.
 pub struct Store {
@@ -85,28 +89,66 @@ impl Store {
         Ok(Record::read(&String::from_utf8_lossy(&text)))
     }
 
+    /// The objects that stanzas of several devices put in. A hint: which of them still do, their
+    /// records say.
+    #[must_use]
+    pub fn shared(&self) -> State {
+        let read = self
+            .open_file(SHARED, OFlag::O_RDONLY)
+            .and_then(|mut file| {
+                let mut text = String::new();
+                file.read_to_string(&mut text)?;
+                Ok(text)
+            });
+        read.map(|text| Record::read(&text).state())
+            .unwrap_or_default()
+    }
+
+    /// Keeps these objects as shared.
+    ///
+    /// # Errors
+    /// They cannot be written.
+    pub fn set_shared(&self, state: &State) -> io::Result<()> {
+        let mut record = Record::default();
+        record.set("iface several", state.clone());
+        self.keep(SHARED, &record)
+    }
+
+    /// What the records of all other devices hold. Files that are no records hold nothing.
+    #[must_use]
+    pub fn of_others(&self, device: &InterfaceName) -> State {
+        let entries = std::fs::read_dir(FOLDER).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let devices = names.filter_map(|name| name.parse::<InterfaceName>().ok());
+        let others = devices.filter(|other| other != device && !other.as_str().starts_with('.'));
+        let records = others.filter_map(|other| self.read(&other).ok());
+        records
+            .flat_map(|record| record.state().objects().collect::<Vec<_>>())
+            .collect()
+    }
+
     /// Keeps the record of a device; an empty one is no file.
     ///
     /// # Errors
     /// It cannot be written, and the one before stays.
     pub fn write(&self, device: &InterfaceName, record: &Record) -> io::Result<()> {
+        self.keep(device.as_str(), record)
+    }
+
+    /// Puts a file in another one's place, in one step; of an empty record, no file.
+    fn keep(&self, name: &str, record: &Record) -> io::Result<()> {
         if record.is_empty() {
-            return match unlinkat(&*self.folder, device.as_str(), UnlinkatFlags::NoRemoveDir) {
+            return match unlinkat(&*self.folder, name, UnlinkatFlags::NoRemoveDir) {
                 Ok(()) | Err(Errno::ENOENT) => Ok(()),
                 Err(errno) => Err(errno.into()),
             };
         }
-        let new = format!(".{device}.new");
+        let new = format!(".{name}.new");
         // What a run that was killed left there.
         let _ = unlinkat(&*self.folder, new.as_str(), UnlinkatFlags::NoRemoveDir);
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
         let mut file = self.open_file(&new, flags)?;
         file.write_all(record.to_string().as_bytes())?;
-        Ok(renameat(
-            &*self.folder,
-            new.as_str(),
-            &*self.folder,
-            device.as_str(),
-        )?)
+        Ok(renameat(&*self.folder, new.as_str(), &*self.folder, name)?)
     }
 }

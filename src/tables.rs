@@ -53,6 +53,7 @@ impl Tables {
     }
 
     /// All IDs that lines give a name, in the order in which they are read.
+    #[must_use = "an iterator does nothing by itself"]
     pub fn ids<'a>(&'a self, name: &'a TableName) -> impl DoubleEndedIterator<Item = TableId> + 'a {
         self.entries
             .iter()

@@ -23,7 +23,7 @@ use crate::net::{Family, InterfaceName};
 pub struct WireError(String);
 
 impl WireError {
-    pub(crate) fn new(cause: impl ToString) -> Self {
+    pub(crate) fn new(cause: impl std::fmt::Display) -> Self {
         Self(cause.to_string())
     }
 }

@@ -1,0 +1,112 @@
+//! A device's record during a run, and what other devices' records claim. Floor 3.
+
+use std::io;
+
+use log::warn;
+
+use crate::net::InterfaceName;
+use crate::record::Record;
+use crate::state::State;
+use crate::store::{Store, FOLDER};
+
+/// A device's record with the folder that keeps it. Trouble with the folder is told once, and
+/// the run goes on without it: routing matters more than the note of it.
+pub struct Book {
+    device: InterfaceName,
+    store: Option<Store>,
+    /// What is noted for the device.
+    pub record: Record,
+}
+
+impl Book {
+    /// Opens the record of an interface's device, locked against other runs.
+    #[must_use]
+    pub fn open(interface: &InterfaceName) -> Self {
+        let device = interface.device();
+        let opened = Store::open().and_then(|store| Ok((store.read(&device)?, store)));
+        match opened {
+            Ok((record, store)) => Self {
+                device,
+                store: Some(store),
+                record,
+            },
+            Err(error) => {
+                let mut book = Self {
+                    device,
+                    store: None,
+                    record: Record::default(),
+                };
+                book.give_up(&error);
+                book
+            }
+        }
+    }
+
+    fn give_up(&mut self, error: &io::Error) {
+        warn!(
+            "{}: no record in {FOLDER}: {error}; ifdown will go by the stanza",
+            self.device
+        );
+        self.store = None;
+    }
+
+    /// Notes what a stanza put in, on disk if that is news.
+    pub fn set(&mut self, stanza: &str, state: State) {
+        if self.record.of_stanza(stanza) != state {
+            self.record.set(stanza, state);
+            self.write();
+        }
+    }
+
+    /// Keeps the record as it is now.
+    pub fn write(&mut self) {
+        if let Some(Err(error)) = self
+            .store
+            .as_ref()
+            .map(|store| store.write(&self.device, &self.record))
+        {
+            self.give_up(&error);
+        }
+    }
+
+    /// Of some objects, those that other devices' stanzas put in as well. Only what has been
+    /// found shared is looked for in the other records: a host may have thousands of them.
+    #[must_use]
+    pub fn claimed_elsewhere(&self, objects: &State) -> State {
+        let Some(store) = &self.store else {
+            return State::default();
+        };
+        let suspects = objects.only(&store.shared());
+        if suspects.is_empty() {
+            return suspects;
+        }
+        suspects.only(&store.of_others(&self.device))
+    }
+
+    /// Notes of objects that were there before this run which of them another device put in.
+    pub fn share(&mut self, objects: &State) {
+        let Some(store) = self.store.as_ref().filter(|_| !objects.is_empty()) else {
+            return;
+        };
+        let known = store.shared();
+        let shared = known.with(&objects.only(&store.of_others(&self.device)));
+        self.set_shared(&known, &shared);
+    }
+
+    /// Notes that nobody is left who put these objects in.
+    pub fn unshare(&mut self, objects: &State) {
+        if let Some(store) = &self.store {
+            let known = store.shared();
+            self.set_shared(&known, &known.without(objects));
+        }
+    }
+
+    fn set_shared(&mut self, known: &State, shared: &State) {
+        let Some(store) = self.store.as_ref().filter(|_| known != shared) else {
+            return;
+        };
+        if let Err(error) = store.set_shared(shared) {
+            self.give_up(&error);
+        }
+    }
+}
