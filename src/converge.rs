@@ -310,7 +310,7 @@ fn put_back(
             verb: Verb::Append,
             object,
         }])?;
-        match kernel.execute(&[step.clone()])?.pop() {
+        match kernel.execute(std::slice::from_ref(&step))?.pop() {
             Some(Answer::Done(Some(other))) if !is_meant(&other, &step.object) => {
                 wrong = Some(other);
             }

@@ -1,27 +1,25 @@
 //! What `ifup` and `ifdown` set off: the story of a run, told in the words of the rooms below.
 //! Floor 3. Strict on the way up, generous on the way down.
 
-use std::convert::Infallible;
 use std::ffi::OsString;
-use std::path::Path;
 use std::process::ExitCode;
 
 use log::{debug, error, info, warn};
 
 use crate::book::Book;
 use crate::converge::{self, Outcome};
-use crate::desired::{self, Found, Notice, TableIds};
+use crate::desired::Notice;
 use crate::environment::{Call, Direction};
 use crate::error::Failure;
 use crate::facts;
 use crate::journal;
 use crate::kernel::Kernel;
 use crate::line::Shown;
-use crate::net::{InterfaceName, TableId, TableName};
+use crate::naming::Tables;
+use crate::net::InterfaceName;
 use crate::options::{Fault, OptionError};
 use crate::record::heading;
-use crate::registry::Registry;
-use crate::stanza::{on_error, OnError, Source, Stanza, Table};
+use crate::stanza::{on_error, OnError, Source, Stanza};
 use crate::state::State;
 use crate::store::Store;
 
@@ -56,7 +54,7 @@ fn up(call: &Call) -> ExitCode {
                 error!("{interface}: {line}");
             }
             let failing = on_error(call) == OnError::Fail;
-            error!("{interface}: {}", not_in_force(call, failing));
+            error!("{interface}: {}", consequence(call, failing));
             if failing {
                 ExitCode::FAILURE
             } else {
@@ -67,17 +65,29 @@ fn up(call: &Call) -> ExitCode {
 }
 
 /// What the failure means for the interface, and the way out of it.
-fn not_in_force(call: &Call, failing: bool) -> String {
+fn consequence(call: &Call, failing: bool) -> String {
     let interface = Shown(&call.interface);
+    let before = call.interface.parse().is_ok_and(|interface| {
+        Store::has(&interface)
+            && !Book::open(&interface)
+                .record
+                .of_stanza(&heading(call))
+                .is_empty()
+    });
+    let state = if before {
+        "stays as an earlier ifup left it"
+    } else {
+        "is not in force"
+    };
     if failing {
         format!(
-            "policy routing is not in force and ifup fails (policy-on-error fail); correct the \
-             cause, then run: ifdown --force {interface}; ifup {interface}"
+            "policy routing {state} and ifup fails (policy-on-error fail); correct the cause, \
+             then run: ifdown --force {interface}; ifup {interface}"
         )
     } else {
         format!(
-            "policy routing is not in force, the interface itself is up; correct the cause, \
-             then run: ifup --force --ignore-errors {interface}"
+            "policy routing {state}, the interface itself is up; correct the cause, then run: \
+             ifup --force --ignore-errors {interface}"
         )
     }
 }
@@ -92,29 +102,29 @@ fn bring_up(call: &Call) -> Result<String, Failure> {
     if stanza.asks_address() && found.addresses.is_empty() && stanza.source != Source::None {
         return Err(no_address(&stanza));
     }
-    let tables = register(&stanza, &mut kernel)?;
-    let (wanted, notices) = wanted(&stanza, &tables, &found).map_err(Failure::Options)?;
+    let tables = Tables::registered(&stanza, &mut kernel)?;
+    let (wanted, notices) = tables.wanted(&stanza, &found).map_err(Failure::Options)?;
+    let mut summary = Vec::new();
     for notice in &notices {
         match notice {
             Notice::NoDefault(..) => warn!("{}: {notice}", stanza.interface),
-            Notice::Guessed(_) | Notice::Onlink(..) => info!("{}: {notice}", stanza.interface),
+            Notice::Guessed(_) | Notice::Onlink(..) => summary.push(notice.to_string()),
         }
     }
     let outcome = converge_recorded(&mut kernel, call, &stanza.interface, &wanted)?;
     report(&stanza.interface, &outcome);
-    Ok(format!(
-        "{}{} routes and {} rules in force, {} added, {} removed",
-        stanza
-            .table
-            .as_ref()
-            .zip(tables.own)
-            .map(in_table)
-            .unwrap_or_default(),
+    summary.insert(0, sum_up(&tables, &outcome));
+    Ok(summary.join("; "))
+}
+
+fn sum_up(tables: &Tables, outcome: &Outcome) -> String {
+    format!(
+        "{tables}{} routes and {} rules in force, {} added, {} removed",
         outcome.in_force.routes().len(),
         outcome.in_force.rules().len(),
         outcome.added,
         outcome.removed
-    ))
+    )
 }
 
 fn no_address(stanza: &Stanza) -> Failure {
@@ -131,92 +141,10 @@ fn no_address(stanza: &Stanza) -> Failure {
     )])
 }
 
-fn in_table((table, id): (&Table, TableId)) -> String {
-    match table {
-        Table::Id(id) => format!("table {id}: "),
-        Table::Named(name, _) => format!("table {name} ({id}): "),
-    }
-}
-
 fn report(interface: &InterfaceName, outcome: &Outcome) {
     for warning in &outcome.warnings {
         warn!("{interface}: {warning}");
     }
-}
-
-/// The tables of a stanza with their IDs.
-struct Tables {
-    own: Option<TableId>,
-    named: Vec<(TableName, TableId)>,
-}
-
-/// What the stanza asks for with its tables known by ID.
-fn wanted(
-    stanza: &Stanza,
-    tables: &Tables,
-    found: &Found,
-) -> Result<(State, Vec<Notice>), Vec<OptionError>> {
-    let names = |text: &str| {
-        let known = tables.named.iter().find(|(name, _)| name.as_str() == text);
-        known.map(|(_, id)| *id)
-    };
-    desired::of_stanza(
-        stanza,
-        &TableIds {
-            own: tables.own,
-            names: &names,
-        },
-        found,
-    )
-}
-
-impl Tables {
-    /// Finds the ID of every table that a stanza names.
-    fn of<E>(
-        stanza: &Stanza,
-        mut id: impl FnMut(&TableName, Option<TableId>) -> Result<TableId, E>,
-    ) -> Result<Self, E> {
-        let mut named = Vec::new();
-        let own = match &stanza.table {
-            None => None,
-            Some(Table::Id(id)) => Some(*id),
-            Some(Table::Named(name, fixed)) => {
-                let own = id(name, *fixed)?;
-                named.push((name.clone(), own));
-                Some(own)
-            }
-        };
-        for name in &stanza.names {
-            if !named.iter().any(|(known, _)| known == name) {
-                named.push((name.clone(), id(name, None)?));
-            }
-        }
-        Ok(Self { own, named })
-    }
-}
-
-/// The IDs of the stanza's tables, registered where a name is new.
-fn register(stanza: &Stanza, kernel: &mut Kernel) -> Result<Tables, Failure> {
-    let interface = &stanza.interface;
-    let registry = Registry::below(Path::new("/"));
-    Tables::of(stanza, |name, fixed| {
-        let registered = registry
-            .id(name, fixed, |id| kernel.is_occupied(id))
-            .map_err(|source| Failure::Table {
-                name: name.to_string(),
-                source,
-            })?;
-        for warning in &registered.warnings {
-            warn!("{interface}: {warning}");
-        }
-        if registered.new {
-            info!(
-                "{interface}: table {name} is new and has ID {}",
-                registered.id
-            );
-        }
-        Ok(registered.id)
-    })
 }
 
 /// Converges with the record written ahead: whatever interrupts the run, what it put in is known.
@@ -295,11 +223,7 @@ fn by_stanza(call: &Call, kernel: &mut Kernel) -> State {
     let Ok(Some(stanza)) = Stanza::judge(call) else {
         return State::default();
     };
-    let registry = Registry::below(Path::new("/"));
-    let likely = |name: &TableName, fixed| Ok::<_, Infallible>(registry.likely_id(name, fixed));
-    let Ok(tables) = Tables::of(&stanza, likely);
     let found = facts::at_once(kernel, &stanza).unwrap_or_default();
-    wanted(&stanza, &tables, &found)
-        .map(|(state, _)| state)
-        .unwrap_or_default()
+    let wanted = Tables::likely(&stanza).wanted(&stanza, &found);
+    wanted.map(|(state, _)| state).unwrap_or_default()
 }

@@ -126,6 +126,10 @@ impl Watch {
 /// The kernel fills at most this much of a receive buffer with a dump (`af_netlink.c`).
 const BUFFER: usize = 32 * 1024;
 
+/// How many requests are sent before their answers are read: as many answers as a socket's
+/// receive buffer of usual size holds (`net.core.rmem_default`), with room to spare.
+const IN_FLIGHT: usize = 64;
+
 /// How often a dump that was overtaken by a change is taken again.
 const ATTEMPTS: usize = 5;
 
@@ -145,11 +149,19 @@ impl Kernel {
         })
     }
 
-    /// Does steps of one kind, all in flight at once, and gives an answer for each.
+    /// Does steps one after another, many in flight at once, and gives an answer for each.
     ///
     /// # Errors
     /// The socket failed; which of the steps took place is then not known.
     pub fn execute(&mut self, steps: &[Step]) -> Result<Vec<Answer>, KernelError> {
+        let mut answers = Vec::with_capacity(steps.len());
+        for steps in steps.chunks(IN_FLIGHT) {
+            answers.extend(self.execute_at_once(steps)?);
+        }
+        Ok(answers)
+    }
+
+    fn execute_at_once(&mut self, steps: &[Step]) -> Result<Vec<Answer>, KernelError> {
         let mut answers: Vec<Option<Answer>> = vec![None; steps.len()];
         let mut bytes = Vec::new();
         let first = self.sequence + 1;

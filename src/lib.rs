@@ -5,36 +5,40 @@
 #![forbid(unsafe_code)]
 
 // words: what things are called, valid from birth
+pub mod net;
 pub mod line;
 pub mod names;
-pub mod net;
 pub mod route;
 pub mod route_line;
 pub mod rule;
 pub mod rule_line;
 pub mod state;
+
 // reckoning: from the environment to what is to be done, without doing it
-pub mod address_message;
-pub mod desired;
 pub mod environment;
 pub mod options;
+pub mod stanza;
+pub mod desired;
 pub mod plan;
 pub mod record;
-pub mod route_message;
-pub mod rule_message;
-pub mod stanza;
 pub mod tables;
 pub mod wire;
+pub mod address_message;
+pub mod route_message;
+pub mod rule_message;
+
 // edges: the only rooms that do I/O
-pub mod journal;
-pub mod kernel;
 pub mod lock;
+pub mod kernel;
 pub mod registry;
 pub mod store;
-// errands: one for each thing that is asked of the program
+pub mod journal;
+
+// errands: the edges put to use, one room for each thing that is asked of the program
 pub mod book;
-pub mod cli;
+pub mod facts;
 pub mod converge;
 pub mod error;
-pub mod facts;
+pub mod naming;
 pub mod hook;
+pub mod cli;

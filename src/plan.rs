@@ -244,7 +244,7 @@ mod tests {
             Existing::InForce(object.clone())
         );
         assert_eq!(
-            existing_rule(&ours, &[theirs.clone()]),
+            existing_rule(&ours, std::slice::from_ref(&theirs)),
             Existing::Foreign(Object::Rule(theirs))
         );
         assert_eq!(

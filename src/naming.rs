@@ -1,0 +1,124 @@
+//! The tables that a stanza names, with their IDs. Floor 3.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::path::Path;
+
+use log::warn;
+
+use crate::desired::{self, Found, Notice, TableIds};
+use crate::error::Failure;
+use crate::kernel::Kernel;
+use crate::net::{TableId, TableName};
+use crate::options::OptionError;
+use crate::registry::Registry;
+use crate::stanza::{Stanza, Table};
+use crate::state::State;
+
+/// The tables of a stanza, by name and ID.
+#[derive(Debug, Default)]
+pub struct Tables {
+    own: Option<TableId>,
+    named: Vec<(TableName, TableId)>,
+    new: Vec<TableName>,
+}
+
+impl Tables {
+    /// The IDs of a stanza's tables, registered now where a name is new. What is wrong with the
+    /// files is logged.
+    ///
+    /// # Errors
+    /// A table has no ID that may be used.
+    pub fn registered(stanza: &Stanza, kernel: &mut Kernel) -> Result<Self, Failure> {
+        let registry = Registry::below(Path::new("/"));
+        let mut new = Vec::new();
+        let tables = Self::of(stanza, |name, fixed| {
+            let registered = registry
+                .id(name, fixed, |id| kernel.is_occupied(id))
+                .map_err(|source| Failure::Table {
+                    name: name.to_string(),
+                    source,
+                })?;
+            for warning in &registered.warnings {
+                warn!("{}: {warning}", stanza.interface);
+            }
+            if registered.new {
+                new.push(name.clone());
+            }
+            Ok::<_, Failure>(registered.id)
+        })?;
+        Ok(Self { new, ..tables })
+    }
+
+    /// The IDs that a stanza's tables have, or would most likely have had.
+    #[must_use]
+    pub fn likely(stanza: &Stanza) -> Self {
+        let registry = Registry::below(Path::new("/"));
+        let likely = |name: &TableName, fixed| Ok::<_, Infallible>(registry.likely_id(name, fixed));
+        let Ok(tables) = Self::of(stanza, likely);
+        tables
+    }
+
+    fn of<E>(
+        stanza: &Stanza,
+        mut id: impl FnMut(&TableName, Option<TableId>) -> Result<TableId, E>,
+    ) -> Result<Self, E> {
+        let mut tables = Self::default();
+        match &stanza.table {
+            None => {}
+            Some(Table::Id(id)) => tables.own = Some(*id),
+            Some(Table::Named(name, fixed)) => {
+                let own = id(name, *fixed)?;
+                tables.own = Some(own);
+                tables.named.push((name.clone(), own));
+            }
+        }
+        for name in &stanza.names {
+            if tables.id(name.as_str()).is_none() {
+                let id = id(name, None)?;
+                tables.named.push((name.clone(), id));
+            }
+        }
+        Ok(tables)
+    }
+
+    fn id(&self, text: &str) -> Option<TableId> {
+        let known = self.named.iter().find(|(name, _)| name.as_str() == text);
+        known.map(|(_, id)| *id)
+    }
+
+    /// What the stanza asks for.
+    ///
+    /// # Errors
+    /// Options that what was found shows to be wrong.
+    pub fn wanted(
+        &self,
+        stanza: &Stanza,
+        found: &Found,
+    ) -> Result<(State, Vec<Notice>), Vec<OptionError>> {
+        let names = |text: &str| self.id(text);
+        desired::of_stanza(
+            stanza,
+            &TableIds {
+                own: self.own,
+                names: &names,
+            },
+            found,
+        )
+    }
+}
+
+/// The tables as the summary of a run begins with them; nothing where there are none.
+impl fmt::Display for Tables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(id) = self.own.filter(|_| self.named.is_empty()) {
+            return write!(f, "table {id}: ");
+        }
+        for (place, (name, id)) in self.named.iter().enumerate() {
+            let lead = if place == 0 { "table " } else { ", " };
+            let new = if self.new.contains(name) { ", new" } else { "" };
+            write!(f, "{lead}{name} ({id}{new})")?;
+        }
+        f.write_str(if self.named.is_empty() { "" } else { ": " })
+    }
+}
