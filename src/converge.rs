@@ -135,9 +135,10 @@ impl Run<'_> {
         let answers = match self.kernel.execute(&steps) {
             Ok(answers) => answers,
             Err(error) => {
-                // Which of them took place is not known; each may have.
-                self.undo
-                    .extend(steps.into_iter().map(|step| Step::delete(step.object)));
+                // Which of them took place is not known; each may have, but for what was there.
+                let new = steps.into_iter().map(|step| step.object);
+                let new = new.filter(|object| !self.previous.contains(object));
+                self.undo.extend(new.map(Step::delete));
                 return vec![error.into()];
             }
         };
