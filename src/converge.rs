@@ -41,7 +41,6 @@ fn hint(step: &Step, refusal: &Refusal) -> &'static str {
     let is_route = matches!(step.object, Object::Route(_));
     match refusal.errno {
         Errno::EPERM | Errno::EACCES => "; this needs root (CAP_NET_ADMIN)",
-        Errno::ENODEV => "; there is no such device",
         Errno::ENETDOWN => "; the device is down",
         Errno::ENETUNREACH | Errno::EHOSTUNREACH => {
             "; the gateway is not reached through this device: is its address right?"

@@ -5,12 +5,13 @@ use std::net::IpAddr;
 use thiserror::Error;
 
 use crate::line::Names;
-use crate::net::{InterfaceAddress, Prefix, TableId};
-use crate::options::{check_gateway, OptionError};
+use crate::net::{InterfaceAddress, Prefix};
+use crate::options::{check_gateway, first_host, OptionError};
 use crate::route::{Hop, Kind, Route};
 use crate::rule::Rule;
-use crate::stanza::{first_host, Gateway, Mode, Source, Stanza};
+use crate::stanza::{Gateway, Mode, Source, Stanza};
 use crate::state::{Object, State};
+use crate::table::TableId;
 
 /// What the administrator should know of how the wanted state came about.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -16,10 +16,12 @@ pub enum Failure {
     #[error("the stanza has errors")]
     Options(Vec<OptionError>),
     /// Its table has no ID that may be used.
-    #[error("policy-table \"{name}\": {source}")]
+    #[error("{option} \"{value}\": {source}")]
     Table {
-        /// The table's name.
-        name: String,
+        /// The option that says it.
+        option: &'static str,
+        /// The option's value, as written.
+        value: String,
         /// What is wrong.
         #[source]
         source: RegistryError,

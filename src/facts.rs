@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 
 use crate::address_message::{Assigned, Standing};
 use crate::desired::Found;
-use crate::kernel::{Kernel, KernelError, Watch};
-use crate::net::{Family, InterfaceAddress, InterfaceName, TableId};
+use crate::kernel::{Kernel, KernelError};
+use crate::net::{Family, InterfaceAddress, InterfaceName};
 use crate::route::{Hop, Kind};
 use crate::stanza::{Source, Stanza};
+use crate::table::TableId;
+use crate::watch::Watch;
 
 /// Longest wait for an address: what ifupdown's own settle-dad gives one.
 pub const LONGEST: Duration = Duration::from_secs(6);

@@ -13,13 +13,14 @@ use crate::environment::{Call, Direction};
 use crate::error::Failure;
 use crate::facts;
 use crate::journal;
+use crate::judge::on_error;
 use crate::kernel::Kernel;
 use crate::line::Shown;
 use crate::naming::Tables;
 use crate::net::InterfaceName;
 use crate::options::{Fault, OptionError};
 use crate::record::heading;
-use crate::stanza::{on_error, OnError, Source, Stanza};
+use crate::stanza::{OnError, Source, Stanza};
 use crate::state::State;
 use crate::store::Store;
 
@@ -74,6 +75,11 @@ fn consequence(call: &Call, failing: bool) -> String {
                 .of_stanza(&heading(call))
                 .is_empty()
     });
+    let name = if call.logical.is_empty() || call.logical == call.interface {
+        interface.to_string()
+    } else {
+        format!("{interface}={}", Shown(&call.logical))
+    };
     let state = if before {
         "stays as an earlier ifup left it"
     } else {
@@ -82,12 +88,12 @@ fn consequence(call: &Call, failing: bool) -> String {
     if failing {
         format!(
             "policy routing {state} and ifup fails (policy-on-error fail); correct the cause, \
-             then run: ifdown --force {interface}; ifup {interface}"
+             then run: ifdown --force {name}; ifup {name}"
         )
     } else {
         format!(
             "policy routing {state}, the interface itself is up; correct the cause, then run: \
-             ifup --force --ignore-errors {interface}"
+             ifup --force --ignore-errors {name}"
         )
     }
 }

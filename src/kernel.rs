@@ -2,8 +2,6 @@
 //! says and reads what is there; decides nothing.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::time::Duration;
 
 use neli::consts::nl::NlmF;
 use neli::consts::rtnl::Rtm;
@@ -11,18 +9,15 @@ use neli::consts::socket::{Msg, NlFamily};
 use neli::socket::NlSocket;
 use neli::utils::Groups;
 use nix::errno::Errno;
-use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
-use nix::sys::socket::{
-    bind, recv, socket, AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType,
-};
 use thiserror::Error;
 
 use crate::address_message::Assigned;
-use crate::net::{Family, InterfaceName, TableId, PROTOCOL};
+use crate::net::{Family, InterfaceName, PROTOCOL};
 use crate::plan::{Step, Verb};
 use crate::route::Route;
 use crate::rule::{Action, Rule};
 use crate::state::Object;
+use crate::table::TableId;
 use crate::wire::{replies, request, Refusal, Reply, WireError};
 use crate::{address_message, route_message, rule_message};
 
@@ -73,54 +68,6 @@ pub struct Kernel {
     sequence: u32,
     buffer: Vec<u8>,
     devices: Vec<(InterfaceName, u32)>,
-}
-
-/// A socket on which the kernel tells of changes. It is nix's: neli lends its socket to poll(2)
-/// as a bare number only, which safe code cannot use.
-pub struct Watch {
-    socket: OwnedFd,
-}
-
-/// Bits of the groups `RTNLGRP_IPV4_IFADDR` (5) and `RTNLGRP_IPV6_IFADDR` (9).
-const ADDRESS_GROUPS: u32 = 1 << 4 | 1 << 8;
-
-impl Watch {
-    /// Watches the addresses of all devices.
-    ///
-    /// # Errors
-    /// The kernel gives no socket.
-    pub fn addresses() -> Result<Self, KernelError> {
-        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        let opened = socket(
-            AddressFamily::Netlink,
-            SockType::Raw,
-            flags,
-            SockProtocol::NetlinkRoute,
-        );
-        let socket = opened.map_err(io::Error::from)?;
-        let groups = NetlinkAddr::new(0, ADDRESS_GROUPS);
-        bind(socket.as_raw_fd(), &groups).map_err(io::Error::from)?;
-        Ok(Self { socket })
-    }
-
-    /// Waits until something changes, but not longer than given. What has changed is for the
-    /// caller to look up: of a burst the kernel may drop a part.
-    ///
-    /// # Errors
-    /// The socket cannot be waited on.
-    pub fn wait(&self, longest: Duration) -> Result<(), KernelError> {
-        let timeout = PollTimeout::try_from(longest).unwrap_or(PollTimeout::MAX);
-        match poll(
-            &mut [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)],
-            timeout,
-        ) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(io::Error::from(errno).into()),
-        }
-        let mut buffer = [0; 8192];
-        while recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::empty()).is_ok() {}
-        Ok(())
-    }
 }
 
 /// The kernel fills at most this much of a receive buffer with a dump (`af_netlink.c`).

@@ -6,6 +6,7 @@
 
 // words: what things are called, valid from birth
 pub mod net;
+pub mod table;
 pub mod line;
 pub mod names;
 pub mod route;
@@ -18,6 +19,7 @@ pub mod state;
 pub mod environment;
 pub mod options;
 pub mod stanza;
+pub mod judge;
 pub mod desired;
 pub mod plan;
 pub mod record;
@@ -30,6 +32,7 @@ pub mod rule_message;
 // edges: the only rooms that do I/O
 pub mod lock;
 pub mod kernel;
+pub mod watch;
 pub mod registry;
 pub mod store;
 pub mod journal;

@@ -5,7 +5,8 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::net::{parse_number, Family, Prefix, TableId, WordError};
+use crate::net::{parse_number, Family, Prefix, WordError};
+use crate::table::TableId;
 
 /// Why a line is no route or rule. Each message names the word as it was written.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -9,11 +9,11 @@ use log::warn;
 use crate::desired::{self, Found, Notice, TableIds};
 use crate::error::Failure;
 use crate::kernel::Kernel;
-use crate::net::{TableId, TableName};
 use crate::options::OptionError;
-use crate::registry::Registry;
+use crate::registry::{Registry, RegistryError};
 use crate::stanza::{Stanza, Table};
 use crate::state::State;
+use crate::table::{TableId, TableName};
 
 /// The tables of a stanza, by name and ID.
 #[derive(Debug, Default)]
@@ -33,12 +33,8 @@ impl Tables {
         let registry = Registry::below(Path::new("/"));
         let mut new = Vec::new();
         let tables = Self::of(stanza, |name, fixed| {
-            let registered = registry
-                .id(name, fixed, |id| kernel.is_occupied(id))
-                .map_err(|source| Failure::Table {
-                    name: name.to_string(),
-                    source,
-                })?;
+            let registered = registry.id(name, fixed, |id| kernel.is_occupied(id));
+            let registered = registered.map_err(|source| failure(stanza, name, source))?;
             for warning in &registered.warnings {
                 warn!("{}: {warning}", stanza.interface);
             }
@@ -68,7 +64,7 @@ impl Tables {
             None => {}
             Some(Table::Id(id)) => tables.own = Some(*id),
             Some(Table::Named(name, fixed)) => {
-                let own = id(name, *fixed)?;
+                let own = id(name, fixed.as_ref().map(|fixed| fixed.id))?;
                 tables.own = Some(own);
                 tables.named.push((name.clone(), own));
             }
@@ -105,6 +101,28 @@ impl Tables {
             },
             found,
         )
+    }
+}
+
+/// An error of the registry beside the option that led to it.
+fn failure(stanza: &Stanza, name: &TableName, source: RegistryError) -> Failure {
+    let id = match &stanza.table {
+        Some(Table::Named(own, Some(id))) if own == name => Some(id),
+        _ => None,
+    };
+    match (&source, id) {
+        (RegistryError::OtherId { .. } | RegistryError::IdTaken { .. }, Some(id)) => {
+            Failure::Table {
+                option: "policy-table-id",
+                value: id.written.clone(),
+                source,
+            }
+        }
+        _ => Failure::Table {
+            option: "policy-table",
+            value: name.to_string(),
+            source,
+        },
     }
 }
 

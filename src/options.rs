@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::environment::Call;
 use crate::line::{nearest, Hint, LineError, Shown};
-use crate::net::{Family, InterfaceName, Prefix, WordError};
+use crate::net::{Family, InterfaceAddress, InterfaceName, Prefix, WordError};
 
 /// The options there are.
 pub const OPTIONS: [&str; 9] = [
@@ -25,6 +25,9 @@ pub const OPTIONS: [&str; 9] = [
 /// Options that hold lines of `ip` syntax, as many as wanted, and bear a number where an ifupdown
 /// keeps one option of a name only.
 const LINES: [&str; 2] = ["policy-rule", "policy-route"];
+
+/// How many of an option's contradicting values a message shows.
+const SHOWN: usize = 3;
 
 /// What is wrong with an option.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -113,6 +116,9 @@ pub enum Fault {
     /// Not an address.
     #[error("expected an address")]
     Address,
+    /// `0.0.0.0` or `::`.
+    #[error("it stands for no address; policy routing needs the interface's own")]
+    NoAddressAtAll,
 }
 
 impl Fault {
@@ -247,10 +253,11 @@ impl<'a> Options<'a> {
             [one] if one.contains('#') => self.fault(name, Some(one), Fault::Comment),
             [one] => return Some((*one).to_owned()),
             several => {
-                let shown: Vec<String> = several
-                    .iter()
-                    .map(|value| format!("\"{}\"", Shown(value)))
-                    .collect();
+                let quoted = |value: &&str| format!("\"{}\"", Shown(value));
+                let mut shown: Vec<String> = several.iter().take(SHOWN).map(quoted).collect();
+                if several.len() > SHOWN {
+                    shown.push(format!("... ({} values)", several.len()));
+                }
                 self.fault(name, None, Fault::Repeated(shown.join(", ")));
             }
         }
@@ -344,5 +351,17 @@ pub fn check_gateway(gateway: IpAddr, own: IpAddr, network: Prefix) -> Result<()
         ))
     } else {
         Ok(())
+    }
+}
+
+/// The first host of an address's network, where that can be the router.
+///
+/// # Errors
+/// The network has none, or it is the address itself.
+pub fn first_host(own: &InterfaceAddress) -> Result<IpAddr, Fault> {
+    match own.network().first_host() {
+        Some(first) if first != own.address => Ok(first),
+        Some(_) => Err(Fault::FirstIsOwn),
+        None => Err(Fault::NoFirst(own.network())),
     }
 }

@@ -12,7 +12,8 @@ use nix::fcntl::Flock;
 use thiserror::Error;
 
 use crate::lock;
-use crate::net::{TableId, TableName, WordError};
+use crate::net::WordError;
+use crate::table::{TableId, TableName};
 use crate::tables::{derived_id, line, Tables, LARGEST_NAMED};
 
 /// Why a name has no ID that may be used.
@@ -104,6 +105,17 @@ impl Registry {
                 warnings,
             });
         }
+        if let Some(id) = fixed.filter(|id| *id > LARGEST_NAMED) {
+            warnings.push(format!(
+                "table {name} is not registered: ip cannot name IDs above {LARGEST_NAMED}; \
+                 going on with ID {id} alone"
+            ));
+            return Ok(Registered {
+                id: choose(&tables, name, fixed, &mut occupied)?,
+                new: true,
+                warnings,
+            });
+        }
         let target = match self.open_target() {
             Ok(target) => target,
             Err((path, error)) => {
@@ -127,12 +139,7 @@ impl Registry {
             });
         }
         let id = choose(&tables, name, fixed, &mut occupied)?;
-        if id > LARGEST_NAMED {
-            warnings.push(format!(
-                "table {name} is not registered: ip cannot name IDs above {LARGEST_NAMED}; \
-                 going on with ID {id} alone"
-            ));
-        } else if let Err(error) = target.append(&line(id, name)) {
+        if let Err(error) = target.append(&line(id, name)) {
             warnings.push(not_registered(name, &target.path, &error));
         }
         Ok(Registered {
@@ -154,7 +161,7 @@ impl Registry {
     /// does not look in `/usr`, where Debian 12 has nothing).
     fn read(&self, warnings: &mut Vec<String>) -> Tables {
         let mut tables = Tables::default();
-        let mut add = |path: &Path| match fs::read(path) {
+        let mut add = |path: &Path| match read_file(path) {
             Ok(text) => {
                 for number in tables.add(path, &text) {
                     warnings.push(format!(
@@ -245,6 +252,31 @@ fn known(
         ));
     }
     Ok(Some(registered))
+}
+
+/// A file's text. Opening a pipe must not wait for somebody to write into it.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(NONBLOCK)
+        .open(path)?;
+    let mut text = Vec::new();
+    file.take(LONGEST).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+/// Most that is read of a file, in bytes; a line for each of 4,000 tables is a hundredth of it.
+const LONGEST: u64 = 16 << 20;
+
+const NONBLOCK: i32 = nix::fcntl::OFlag::O_NONBLOCK.bits();
+
+/// Refuses what is no file: a pipe, a device, a folder.
+fn only_files(file: File) -> io::Result<File> {
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::other("it is not a regular file"))
+    }
 }
 
 /// The drop-ins of a folder that `ip` reads.
@@ -349,7 +381,9 @@ fn open_to_append(path: &Path) -> io::Result<File> {
             .append(true)
             .create(true)
             .mode(0o644)
+            .custom_flags(NONBLOCK)
             .open(path)
+            .and_then(only_files)
     };
     match open() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -6,8 +6,9 @@ use std::str::FromStr;
 
 use crate::line::{abbreviates, nearest, no_names, LineError, Names, Words};
 use crate::names;
-use crate::net::{parse_number, Family, InterfaceName, Prefix, TableId};
+use crate::net::{parse_number, Family, InterfaceName, Prefix};
 use crate::route::{Hop, Kind, Metrics, Route, Scope};
+use crate::table::TableId;
 
 const KEYWORDS: [&str; 36] = [
     "via",

@@ -5,8 +5,9 @@ use std::str::FromStr;
 
 use crate::line::{abbreviates, nearest, no_names, LineError, Names, Words};
 use crate::names;
-use crate::net::{parse_number, Family, InterfaceName, TableId};
+use crate::net::{parse_number, Family, InterfaceName};
 use crate::rule::{Action, Ports, Rule};
+use crate::table::TableId;
 
 const KEYWORDS: [&str; 32] = [
     "not",

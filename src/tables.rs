@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::net::{TableId, TableName};
+use crate::table::{TableId, TableName};
 
 /// One line that names a table, and the place of its file among those read.
 #[derive(Debug, Clone, PartialEq, Eq)]

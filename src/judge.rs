@@ -1,0 +1,320 @@
+//! From a call's options to a stanza. Floor 1, pure.
+//!
+//! Every fault is collected, not the first alone, and each names the option as the
+//! administrator wrote it, the value, and what is expected.
+
+use std::cell::RefCell;
+use std::net::IpAddr;
+
+use crate::environment::Call;
+use crate::net::{
+    parse_length, parse_number, Family, InterfaceAddress, InterfaceName, Prefix, WordError,
+};
+use crate::options::{check_gateway, first_host, Fault, OptionError, Options};
+use crate::stanza::{FixedId, Gateway, Mode, OnError, Source, Stanza, Table, PRIORITY};
+use crate::table::{TableId, TableName};
+
+impl Stanza {
+    /// Judges a call's options; `None` where it has none.
+    ///
+    /// # Errors
+    /// Every fault there is.
+    pub fn judge(call: &Call) -> Result<Option<Self>, Vec<OptionError>> {
+        if call.options.is_empty() {
+            return Ok(None);
+        }
+        let mut judge = Judge {
+            call,
+            options: Options::of(call),
+        };
+        let stanza = judge.stanza();
+        match stanza {
+            Some(stanza) if judge.options.errors.is_empty() => Ok(Some(stanza)),
+            _ => Err(judge.options.errors),
+        }
+    }
+}
+
+/// What the stanza says of errors; `warn` where that itself is in error.
+#[must_use]
+pub fn on_error(call: &Call) -> OnError {
+    let fail = |(name, value): &(String, std::ffi::OsString)| {
+        // Of contradicting values the stricter one.
+        let said = value.to_str().unwrap_or_default();
+        name == "policy-on-error" && said.lines().any(|value| value.trim() == "fail")
+    };
+    if call.options.iter().any(fail) {
+        OnError::Fail
+    } else {
+        OnError::Warn
+    }
+}
+
+/// A call on the way to being a stanza.
+struct Judge<'a> {
+    call: &'a Call,
+    options: Options<'a>,
+}
+
+impl Judge<'_> {
+    fn stanza(&mut self) -> Option<Stanza> {
+        let interface = self.interface();
+        let rules = self.options.lines("policy-rule", interface.as_ref());
+        let routes = self.options.lines("policy-route", interface.as_ref());
+        let has_lines = !(rules.is_empty() && routes.is_empty());
+        let table = self.table(interface.as_ref(), has_lines);
+        let priority = self
+            .options
+            .one("policy-priority", |text| match parse_number(text) {
+                Some(priority @ 301..=32765) => Ok(priority),
+                _ => Err(Fault::Priority),
+            });
+        let address = self.address();
+        let family = match address {
+            Some(Some(address)) => address.family(),
+            _ => self.call.family.unwrap_or(Family::Inet),
+        };
+        let unnamed_source = match (family, self.call.method.as_str()) {
+            // It outlives privacy addresses.
+            (Family::Inet6, "auto") => Source::Subnet,
+            _ => Source::Address,
+        };
+        let mut stanza = Stanza {
+            family,
+            method: self.call.method.clone(),
+            address: address.flatten(),
+            gateway: Gateway::Auto(None),
+            mode: self.mode().unwrap_or(Mode::Strict),
+            source: self.source().unwrap_or(unnamed_source),
+            priority: priority.unwrap_or(PRIORITY),
+            rules,
+            routes,
+            names: Vec::new(),
+            // A fault in these two has been noted; the rest is judged all the same.
+            interface: interface.or_else(|| "lo".parse().ok())?,
+            table: table.flatten(),
+        };
+        self.on_error();
+        stanza.gateway = self.gateway(&stanza)?;
+        stanza.names = self.lines(&stanza);
+        address.is_some().then_some(stanza)
+    }
+
+    fn interface(&mut self) -> Option<InterfaceName> {
+        let text = &self.call.interface;
+        let parsed = text.parse();
+        parsed
+            .map_err(|error| self.options.fault("IFACE", Some(text), Fault::Word(error)))
+            .ok()
+    }
+
+    fn mode(&mut self) -> Option<Mode> {
+        let words = [("strict", Mode::Strict), ("main", Mode::Main)];
+        self.options.choice("policy-mode", &words, "strict or main")
+    }
+
+    fn source(&mut self) -> Option<Source> {
+        let words = [
+            ("address", Source::Address),
+            ("subnet", Source::Subnet),
+            ("none", Source::None),
+        ];
+        self.options
+            .choice("policy-source", &words, "address, subnet or none")
+    }
+
+    fn on_error(&mut self) {
+        let words = [("warn", OnError::Warn), ("fail", OnError::Fail)];
+        self.options
+            .choice("policy-on-error", &words, "warn or fail");
+    }
+
+    /// The table, `Some(None)` where the stanza does well without one. `None` after a fault.
+    fn table(
+        &mut self,
+        interface: Option<&InterfaceName>,
+        has_lines: bool,
+    ) -> Option<Option<Table>> {
+        if !self.options.has("policy-table") {
+            let mut needing = vec![
+                "policy-table-id",
+                "policy-gateway",
+                "policy-mode",
+                "policy-source",
+            ];
+            if !has_lines {
+                needing.extend(["policy-priority", "policy-on-error"]);
+            }
+            needing.retain(|name| self.options.has(name));
+            for name in &needing {
+                self.options.fault(name, None, Fault::NeedsTable);
+            }
+            return needing.is_empty().then_some(None);
+        }
+        let id = self.options.one("policy-table-id", |text| {
+            Ok(FixedId {
+                id: TableId::parse(text)?,
+                written: text.to_owned(),
+            })
+        });
+        let table = self
+            .options
+            .one("policy-table", |text| read_table(text, interface))??;
+        match table {
+            Table::Id(_) if self.options.has("policy-table-id") => {
+                let value = id.map(|id| id.written);
+                self.options
+                    .fault("policy-table-id", value.as_deref(), Fault::IdTwice);
+                None
+            }
+            Table::Named(name, _) => Some(Some(Table::Named(name, id))),
+            Table::Id(_) => Some(Some(table)),
+        }
+    }
+
+    /// The address, `Some(None)` where the kernel is to be asked. `None` after a fault.
+    fn address(&mut self) -> Option<Option<InterfaceAddress>> {
+        let Some(written) = &self.call.address else {
+            let method = self.call.method.as_str();
+            if method == "static" && self.options.has("policy-table") {
+                self.options
+                    .fault("address", None, Fault::NoAddress(method.to_owned()));
+                return None;
+            }
+            return Some(None);
+        };
+        let (address, length) = match written.split_once('/') {
+            Some((address, length)) => (address, Some(length)),
+            None => (written.as_str(), self.call.netmask.as_deref()),
+        };
+        let fault = match address.parse::<IpAddr>() {
+            // `from 0.0.0.0` would be all packets that have no source yet: whatever this host sends.
+            Ok(address) if address.is_unspecified() => Err(Fault::NoAddressAtAll),
+            parsed => parsed.map_err(|_| Fault::Address),
+        };
+        let address = fault
+            .map_err(|fault| self.options.fault("address", Some(written), fault))
+            .ok()?;
+        let family = Family::of(address);
+        let in_address = written.contains('/');
+        let length = length.map_or(Ok(family.bits()), |length| parse_length(length, family));
+        let paired = length.and_then(|length| InterfaceAddress::new(address, length));
+        match paired {
+            Ok(paired) => {
+                let peer = self.call.peer.as_deref().and_then(|peer| peer.parse().ok());
+                Some(Some(paired.facing(peer)))
+            }
+            Err(error) => {
+                let option = if in_address { "address" } else { "netmask" };
+                let value = if in_address {
+                    Some(written)
+                } else {
+                    self.call.netmask.as_ref()
+                };
+                self.options
+                    .fault(option, value.map(String::as_str), Fault::Word(error));
+                None
+            }
+        }
+    }
+
+    /// What is said of the default route. `None` after a fault.
+    fn gateway(&mut self, stanza: &Stanza) -> Option<Gateway> {
+        let said = if self.options.has("policy-gateway") {
+            self.options
+                .one("policy-gateway", |text| read_gateway(text, stanza))?
+        } else {
+            Gateway::Auto(None)
+        };
+        match &self.call.gateway {
+            Some(text) if said == Gateway::Auto(None) && stanza.derives() => {
+                let checked = text
+                    .parse()
+                    .map_err(|_| Fault::Address)
+                    .and_then(|gateway| {
+                        check_against(gateway, stanza)?;
+                        Ok(Gateway::Auto(Some(gateway)))
+                    });
+                checked
+                    .map_err(|fault| self.options.fault("gateway", Some(text), fault))
+                    .ok()
+            }
+            _ => Some(said),
+        }
+    }
+
+    /// Judges the lines, and returns the tables they name.
+    fn lines(&mut self, stanza: &Stanza) -> Vec<TableName> {
+        let found = RefCell::new(Vec::new());
+        let names = |text: &str| {
+            let name: TableName = text.parse().ok()?;
+            if !found.borrow().contains(&name) {
+                found.borrow_mut().push(name);
+            }
+            Some(TableId(u32::MAX))
+        };
+        // Where policy-table itself is at fault, its lines are not, for want of it.
+        let table = self
+            .options
+            .has("policy-table")
+            .then_some(TableId(u32::MAX));
+        let rules = stanza.rules.iter().enumerate();
+        let of_rules = rules.filter_map(|(n, line)| stanza.rule(n, line, table, &names).err());
+        let of_routes = stanza
+            .routes
+            .iter()
+            .filter_map(|line| stanza.route(line, table, &names).err());
+        let errors: Vec<OptionError> = of_rules.chain(of_routes).collect();
+        self.options.errors.extend(errors);
+        found.into_inner()
+    }
+}
+
+/// `None` where the name is the interface's, which has been found wrong itself.
+fn read_table(text: &str, interface: Option<&InterfaceName>) -> Result<Option<Table>, Fault> {
+    if text == "auto" {
+        let Some(device) = interface.map(InterfaceName::device) else {
+            return Ok(None);
+        };
+        return match device.as_str().parse() {
+            Ok(name) => Ok(Some(Table::Named(name, None))),
+            Err(error) => Err(Fault::NoTableOfThisName(device, error)),
+        };
+    }
+    match text.parse::<TableName>() {
+        Ok(name) => Ok(Some(Table::Named(name, None))),
+        Err(WordError::NumericName) => Ok(Some(Table::Id(TableId::parse(text)?))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn read_gateway(text: &str, stanza: &Stanza) -> Result<Gateway, Fault> {
+    match text {
+        "auto" => Ok(Gateway::Auto(None)),
+        "none" => Ok(Gateway::None),
+        "first" => {
+            if let Some(own) = &stanza.address {
+                first_host(own)?;
+            }
+            Ok(Gateway::First)
+        }
+        _ => {
+            let gateway = text.parse().map_err(|_| Fault::Gateway(stanza.family))?;
+            check_against(gateway, stanza)?;
+            Ok(Gateway::Given(gateway))
+        }
+    }
+}
+
+/// Holds a gateway against the stanza's address, or only its family where it is not known yet.
+fn check_against(gateway: IpAddr, stanza: &Stanza) -> Result<(), Fault> {
+    let Some(own) = &stanza.address else {
+        let nobody = stanza.family.unspecified();
+        return match check_gateway(gateway, nobody, Prefix::host(nobody)) {
+            // It is no address of this interface that is equal here.
+            Err(Fault::OwnAddress) => Err(Fault::unspecified()),
+            checked => checked,
+        };
+    };
+    check_gateway(gateway, own.address, own.network())
+}

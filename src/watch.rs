@@ -1,0 +1,59 @@
+//! Waiting for the kernel to tell of a change. Floor 2.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+use nix::sys::socket::{
+    bind, recv, socket, AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType,
+};
+
+/// A socket on which the kernel tells of changes. It is nix's: neli lends its socket to poll(2)
+/// as a bare number only, which safe code cannot use.
+pub struct Watch {
+    socket: OwnedFd,
+}
+
+/// Bits of the groups `RTNLGRP_IPV4_IFADDR` (5) and `RTNLGRP_IPV6_IFADDR` (9).
+const ADDRESS_GROUPS: u32 = 1 << 4 | 1 << 8;
+
+impl Watch {
+    /// Watches the addresses of all devices.
+    ///
+    /// # Errors
+    /// The kernel gives no socket.
+    pub fn addresses() -> io::Result<Self> {
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let opened = socket(
+            AddressFamily::Netlink,
+            SockType::Raw,
+            flags,
+            SockProtocol::NetlinkRoute,
+        );
+        let socket = opened?;
+        let groups = NetlinkAddr::new(0, ADDRESS_GROUPS);
+        bind(socket.as_raw_fd(), &groups)?;
+        Ok(Self { socket })
+    }
+
+    /// Waits until something changes, but not longer than given. What has changed is for the
+    /// caller to look up: of a burst the kernel may drop a part.
+    ///
+    /// # Errors
+    /// The socket cannot be waited on.
+    pub fn wait(&self, longest: Duration) -> io::Result<()> {
+        let timeout = PollTimeout::try_from(longest).unwrap_or(PollTimeout::MAX);
+        match poll(
+            &mut [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)],
+            timeout,
+        ) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let mut buffer = [0; 8192];
+        while recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::empty()).is_ok() {}
+        Ok(())
+    }
+}
