@@ -11,8 +11,8 @@ pub const HELP: &str = "\
 Usage: policy-table --help | --version
 
 Gives an interface of ifupdown its own routing table. It is not run by hand:
-ifup(8) and ifdown(8) run it from /etc/network/if-up.d and if-down.d for each
-stanza of interfaces(5) that has a policy-table line, as in
+ifup(8) and ifdown(8) run it from /etc/network/if-up.d and if-down.d, and it
+acts on stanzas of interfaces(5) that have policy-* options, as in
 
     iface eth1 inet static
         address 10.10.0.10/24
@@ -28,11 +28,14 @@ in policy-table(8).
 /// Runs as a command; `arguments` are those behind the program's name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match answer(lexopt::Parser::from_args(arguments)) {
-        Ok(text) => {
+        Ok(text) => match io::stdout().write_all(text.as_bytes()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                let _ = writeln!(io::stderr(), "policy-table: cannot write: {error}");
+                ExitCode::FAILURE
+            }
             // Who closes the pipe early has read enough.
-            let _ = io::stdout().write_all(text.as_bytes());
-            ExitCode::SUCCESS
-        }
+            _ => ExitCode::SUCCESS,
+        },
         Err(error) => {
             let _ = writeln!(
                 io::stderr(),

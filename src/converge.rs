@@ -43,7 +43,7 @@ fn hint(step: &Step, refusal: &Refusal) -> &'static str {
         Errno::EPERM | Errno::EACCES => "; this needs root (CAP_NET_ADMIN)",
         Errno::ENETDOWN => "; the device is down",
         Errno::ENETUNREACH | Errno::EHOSTUNREACH => {
-            "; the gateway is not reached through this device: is its address right?"
+            "; the gateway is not reached through this device: correct its address, or add onlink"
         }
         Errno::EINVAL if text.contains("source address") || text.contains("prefsrc") => {
             "; the address is not on this host, or not yet"

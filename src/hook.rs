@@ -68,18 +68,20 @@ fn up(call: &Call) -> ExitCode {
 /// What the failure means for the interface, and the way out of it.
 fn consequence(call: &Call, failing: bool) -> String {
     let interface = Shown(&call.interface);
-    let before = call.interface.parse().is_ok_and(|interface| {
+    let device = call.interface.parse::<InterfaceName>();
+    let mapped = !call.logical.is_empty() && call.logical != call.interface;
+    let name = if mapped && device.is_ok() {
+        format!("{interface}={}", Shown(&call.logical))
+    } else {
+        interface.to_string()
+    };
+    let before = device.is_ok_and(|interface| {
         Store::has(&interface)
             && !Book::open(&interface)
                 .record
                 .of_stanza(&heading(call))
                 .is_empty()
     });
-    let name = if call.logical.is_empty() || call.logical == call.interface {
-        interface.to_string()
-    } else {
-        format!("{interface}={}", Shown(&call.logical))
-    };
     let state = if before {
         "stays as an earlier ifup left it"
     } else {
@@ -114,6 +116,11 @@ fn bring_up(call: &Call) -> Result<String, Failure> {
     for notice in &notices {
         match notice {
             Notice::NoDefault(..) => warn!("{}: {notice}", stanza.interface),
+            // The lease named a router, which main has no room for.
+            Notice::Guessed(_) if stanza.method == "dhcp" => warn!(
+                "{}: {notice}; beside another default route dhcp needs a metric",
+                stanza.interface
+            ),
             Notice::Guessed(_) | Notice::Onlink(..) => summary.push(notice.to_string()),
         }
     }

@@ -39,9 +39,9 @@ impl Stanza {
 #[must_use]
 pub fn on_error(call: &Call) -> OnError {
     let fail = |(name, value): &(String, std::ffi::OsString)| {
-        // Of contradicting values the stricter one.
+        // Contradicting values must not cost the host its network.
         let said = value.to_str().unwrap_or_default();
-        name == "policy-on-error" && said.lines().any(|value| value.trim() == "fail")
+        name == "policy-on-error" && said.lines().all(|value| value.trim() == "fail")
     };
     if call.options.iter().any(fail) {
         OnError::Fail
@@ -70,10 +70,8 @@ impl Judge<'_> {
                 _ => Err(Fault::Priority),
             });
         let address = self.address();
-        let family = match address {
-            Some(Some(address)) => address.family(),
-            _ => self.call.family.unwrap_or(Family::Inet),
-        };
+        let called = || self.call.family.unwrap_or(Family::Inet);
+        let family = address.map_or_else(called, |address| address.family());
         let unnamed_source = match (family, self.call.method.as_str()) {
             // It outlives privacy addresses.
             (Family::Inet6, "auto") => Source::Subnet,
@@ -82,7 +80,8 @@ impl Judge<'_> {
         let mut stanza = Stanza {
             family,
             method: self.call.method.clone(),
-            address: address.flatten(),
+            address,
+            table,
             gateway: Gateway::Auto(None),
             mode: self.mode().unwrap_or(Mode::Strict),
             source: self.source().unwrap_or(unnamed_source),
@@ -90,14 +89,13 @@ impl Judge<'_> {
             rules,
             routes,
             names: Vec::new(),
-            // A fault in these two has been noted; the rest is judged all the same.
+            // A fault in the name has been noted; the rest is judged all the same.
             interface: interface.or_else(|| "lo".parse().ok())?,
-            table: table.flatten(),
         };
         self.on_error();
-        stanza.gateway = self.gateway(&stanza)?;
+        stanza.gateway = self.gateway(&stanza).unwrap_or(stanza.gateway);
         stanza.names = self.lines(&stanza);
-        address.is_some().then_some(stanza)
+        Some(stanza)
     }
 
     fn interface(&mut self) -> Option<InterfaceName> {
@@ -129,12 +127,8 @@ impl Judge<'_> {
             .choice("policy-on-error", &words, "warn or fail");
     }
 
-    /// The table, `Some(None)` where the stanza does well without one. `None` after a fault.
-    fn table(
-        &mut self,
-        interface: Option<&InterfaceName>,
-        has_lines: bool,
-    ) -> Option<Option<Table>> {
+    /// The table; a stanza of lines alone does well without one.
+    fn table(&mut self, interface: Option<&InterfaceName>, has_lines: bool) -> Option<Table> {
         if !self.options.has("policy-table") {
             let mut needing = vec![
                 "policy-table-id",
@@ -147,9 +141,9 @@ impl Judge<'_> {
             }
             needing.retain(|name| self.options.has(name));
             for name in &needing {
-                self.options.fault(name, None, Fault::NeedsTable);
+                self.options.one(name, |_| Err::<(), _>(Fault::NeedsTable));
             }
-            return needing.is_empty().then_some(None);
+            return None;
         }
         let id = self.options.one("policy-table-id", |text| {
             Ok(FixedId {
@@ -167,21 +161,20 @@ impl Judge<'_> {
                     .fault("policy-table-id", value.as_deref(), Fault::IdTwice);
                 None
             }
-            Table::Named(name, _) => Some(Some(Table::Named(name, id))),
-            Table::Id(_) => Some(Some(table)),
+            Table::Named(name, _) => Some(Table::Named(name, id)),
+            Table::Id(_) => Some(table),
         }
     }
 
-    /// The address, `Some(None)` where the kernel is to be asked. `None` after a fault.
-    fn address(&mut self) -> Option<Option<InterfaceAddress>> {
+    /// The address, where the stanza says it.
+    fn address(&mut self) -> Option<InterfaceAddress> {
         let Some(written) = &self.call.address else {
             let method = self.call.method.as_str();
             if method == "static" && self.options.has("policy-table") {
                 self.options
                     .fault("address", None, Fault::NoAddress(method.to_owned()));
-                return None;
             }
-            return Some(None);
+            return None;
         };
         let (address, length) = match written.split_once('/') {
             Some((address, length)) => (address, Some(length)),
@@ -202,7 +195,7 @@ impl Judge<'_> {
         match paired {
             Ok(paired) => {
                 let peer = self.call.peer.as_deref().and_then(|peer| peer.parse().ok());
-                Some(Some(paired.facing(peer)))
+                Some(paired.facing(peer))
             }
             Err(error) => {
                 let option = if in_address { "address" } else { "netmask" };

@@ -33,6 +33,7 @@ pub mod rule_message;
 pub mod lock;
 pub mod kernel;
 pub mod watch;
+pub mod append;
 pub mod registry;
 pub mod store;
 pub mod journal;

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::environment::Call;
 use crate::line::{nearest, Hint, LineError, Shown};
-use crate::net::{Family, InterfaceAddress, InterfaceName, Prefix, WordError};
+use crate::net::{Family, InterfaceAddress, InterfaceName, Prefix, WordError, PROTOCOL};
 
 /// The options there are.
 pub const OPTIONS: [&str; 9] = [
@@ -65,6 +65,9 @@ pub enum Fault {
     /// A rule that says nothing of what it does, and no table to look up instead.
     #[error("it needs an action such as \"lookup TABLE\", or policy-table in the same stanza")]
     NeedsAction,
+    /// A tag that would make the object somebody else's.
+    #[error("it names a protocol; what this stanza puts in bears policy-table's own, {PROTOCOL}")]
+    Protocol,
     /// More rules than the band below the derived ones has room for.
     #[error("more than {0} rules without a priority in one stanza; give them priorities")]
     TooMany(u32),

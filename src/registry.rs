@@ -3,15 +3,15 @@
 //! A file is only ever appended to, one line in one write under a lock on it, so that no line
 //! of anybody's can be lost. A known name costs reading; a new one a write and an fsync(2).
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::Flock;
+use nix::fcntl::OFlag;
 use thiserror::Error;
 
-use crate::lock;
+use crate::append::Target;
 use crate::net::WordError;
 use crate::table::{TableId, TableName};
 use crate::tables::{derived_id, line, Tables, LARGEST_NAMED};
@@ -258,7 +258,7 @@ fn known(
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     let file = OpenOptions::new()
         .read(true)
-        .custom_flags(NONBLOCK)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
         .open(path)?;
     let mut text = Vec::new();
     file.take(LONGEST).read_to_end(&mut text)?;
@@ -267,17 +267,6 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
 
 /// Most that is read of a file, in bytes; a line for each of 4,000 tables is a hundredth of it.
 const LONGEST: u64 = 16 << 20;
-
-const NONBLOCK: i32 = nix::fcntl::OFlag::O_NONBLOCK.bits();
-
-/// Refuses what is no file: a pipe, a device, a folder.
-fn only_files(file: File) -> io::Result<File> {
-    if file.metadata()?.is_file() {
-        Ok(file)
-    } else {
-        Err(io::Error::other("it is not a regular file"))
-    }
-}
 
 /// The drop-ins of a folder that `ip` reads.
 fn drop_ins(folder: &Path) -> Vec<PathBuf> {
@@ -326,82 +315,4 @@ fn not_registered(name: &TableName, path: &Path, error: &io::Error) -> String {
         "table {name} is not registered in {}: {error}; going on with its ID alone",
         path.display()
     )
-}
-
-/// A file of names, locked against other runs of ours.
-struct Target {
-    path: PathBuf,
-    file: Flock<File>,
-}
-
-impl Target {
-    /// Opens and locks a file, making it and its folder where they are missing. An editor that
-    /// saves while this waits puts another file in its place, so that is looked at again.
-    fn lock(path: &Path) -> io::Result<Self> {
-        loop {
-            let file = lock::exclusive(open_to_append(path)?)?;
-            let (opened, there) = (file.metadata()?, path.metadata());
-            if there.is_ok_and(|there| (there.dev(), there.ino()) == (opened.dev(), opened.ino())) {
-                return Ok(Self {
-                    path: path.to_owned(),
-                    file,
-                });
-            }
-        }
-    }
-
-    /// Appends a line in one write, supplying the newline that the last line may lack.
-    fn append(&self, line: &str) -> io::Result<()> {
-        let mut file: &File = &self.file;
-        let text = if ends_in_newline(file)? {
-            line.to_owned()
-        } else {
-            format!("\n{line}")
-        };
-        let written = file.write(text.as_bytes())?;
-        if written == text.len() {
-            return file.sync_all();
-        }
-        // What is there of the line would swallow the next one; what others added stays.
-        let end = file.stream_position()?;
-        if file.metadata()?.len() == end {
-            file.set_len(end - written as u64)?;
-        }
-        Err(io::Error::new(
-            io::ErrorKind::StorageFull,
-            "no space for the whole line",
-        ))
-    }
-}
-
-fn open_to_append(path: &Path) -> io::Result<File> {
-    let open = || {
-        OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .mode(0o644)
-            .custom_flags(NONBLOCK)
-            .open(path)
-            .and_then(only_files)
-    };
-    match open() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if let Some(folder) = path.parent() {
-                fs::create_dir_all(folder)?;
-            }
-            open()
-        }
-        opened => opened,
-    }
-}
-
-fn ends_in_newline(mut file: &File) -> io::Result<bool> {
-    if file.metadata()?.len() == 0 {
-        return Ok(true);
-    }
-    file.seek(SeekFrom::End(-1))?;
-    let mut last = [0];
-    file.read_exact(&mut last)?;
-    Ok(last == *b"\n")
 }

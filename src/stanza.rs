@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use crate::line::Names;
-use crate::net::{Family, InterfaceAddress, InterfaceName};
+use crate::net::{Family, InterfaceAddress, InterfaceName, PROTOCOL};
 use crate::options::{Fault, OptionError, OptionLine};
 use crate::route::Route;
 use crate::route_line::{self, Unsaid};
@@ -167,6 +167,7 @@ impl Stanza {
             Ok((_, said)) if !said.priority && place > MOST_RULES => {
                 Err(line.error(Fault::TooMany(MOST_RULES)))
             }
+            Ok((rule, _)) if rule.protocol != PROTOCOL => Err(line.error(Fault::Protocol)),
             Ok((rule, _)) => Ok(rule),
         }
     }
@@ -187,6 +188,10 @@ impl Stanza {
             device,
             family: Some(self.family),
         };
-        route_line::read(&line.text, &unsaid, names).map_err(|error| line.error(error.into()))
+        match route_line::read(&line.text, &unsaid, names) {
+            Err(error) => Err(line.error(error.into())),
+            Ok(route) if route.protocol != PROTOCOL => Err(line.error(Fault::Protocol)),
+            Ok(route) => Ok(route),
+        }
     }
 }

@@ -26,7 +26,8 @@ pub struct Said {
 }
 
 impl Said {
-    fn new(output: &Output) -> Self {
+    /// Of a finished process.
+    pub fn new(output: &Output) -> Self {
         use std::os::unix::process::ExitStatusExt;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let code = output

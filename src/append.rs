@@ -1,0 +1,104 @@
+//! Appending a line to a file that others write, too. Floor 2.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{Flock, OFlag};
+
+use crate::lock;
+
+/// A file that lines are appended to, locked against other runs of ours.
+pub struct Target {
+    /// Where it is.
+    pub path: PathBuf,
+    file: Flock<File>,
+}
+
+impl Target {
+    /// Opens and locks a file, making it and its folder where they are missing. An editor that
+    /// saves while this waits puts another file in its place, so that is looked at again.
+    ///
+    /// # Errors
+    /// It cannot be opened or made, is no regular file, or stays locked.
+    pub fn lock(path: &Path) -> io::Result<Self> {
+        loop {
+            let file = lock::exclusive(open_to_append(path)?)?;
+            let (opened, there) = (file.metadata()?, path.metadata());
+            if there.is_ok_and(|there| (there.dev(), there.ino()) == (opened.dev(), opened.ino())) {
+                return Ok(Self {
+                    path: path.to_owned(),
+                    file,
+                });
+            }
+        }
+    }
+
+    /// Appends a line in one write, supplying the newline that the last line may lack.
+    ///
+    /// # Errors
+    /// The line is not there whole, or may not survive a crash.
+    pub fn append(&self, line: &str) -> io::Result<()> {
+        let mut file: &File = &self.file;
+        let text = if ends_in_newline(file)? {
+            line.to_owned()
+        } else {
+            format!("\n{line}")
+        };
+        let written = file.write(text.as_bytes())?;
+        if written == text.len() {
+            return file.sync_all();
+        }
+        // What is there of the line would swallow the next one; what others added stays.
+        let end = file.stream_position()?;
+        if file.metadata()?.len() == end {
+            file.set_len(end - written as u64)?;
+        }
+        Err(io::Error::new(
+            io::ErrorKind::StorageFull,
+            "no space for the whole line",
+        ))
+    }
+}
+
+fn open_to_append(path: &Path) -> io::Result<File> {
+    let open = || {
+        OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .mode(0o644)
+            .custom_flags(OFlag::O_NONBLOCK.bits())
+            .open(path)
+            .and_then(only_files)
+    };
+    match open() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            open()
+        }
+        opened => opened,
+    }
+}
+
+fn ends_in_newline(mut file: &File) -> io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(true);
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
+}
+
+/// Refuses what is no file: a pipe, a device, a folder.
+fn only_files(file: File) -> io::Result<File> {
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::other("it is not a regular file"))
+    }
+}

@@ -1,0 +1,303 @@
+//! What the README, the manual pages and the package's own pages say, held against the program:
+//! its options, and every stanza they show, brought up by the real `ifup`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::format_push_string,
+    clippy::print_stderr
+)]
+
+mod lab;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use lab::{lab, Lab};
+use policy_table::cli::HELP;
+use policy_table::options::OPTIONS;
+
+const README: &str = "README.md";
+const PROGRAM: &str = "man/policy-table.8";
+const INTERFACES: &str = "man/policy-table-interfaces.5";
+const PACKAGE: &str = "debian/ifupdown-policy-table.README.Debian";
+
+/// Names that start as an option does and are none: a page's, and what is in the page's name.
+const NO_OPTIONS: [&str; 2] = ["policy-table-interfaces", "policy-tabel"];
+
+/// A document's text, of a manual page without its markup. One that is not there is skipped,
+/// which is said, and is a failure where `CI` is set.
+fn text(path: &str) -> Option<String> {
+    match fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)) {
+        Ok(text) if path.starts_with("man/") => Some(without_markup(&text)),
+        Ok(text) => Some(text),
+        Err(error) if std::env::var_os("CI").is_some() => panic!("{path}: {error}"),
+        Err(error) => {
+            eprintln!("skipped: {path}: {error}");
+            None
+        }
+    }
+}
+
+fn documents() -> Vec<(&'static str, String)> {
+    let all = [README, PROGRAM, INTERFACES, PACKAGE];
+    all.into_iter()
+        .filter_map(|path| Some((path, text(path)?)))
+        .collect()
+}
+
+/// Escapes of man(7) as what they print, and requests as the words behind them. What is set as
+/// it stands, between `.nf` and `.fi` or `.EX` and `.EE`, is indented, and nothing else is.
+fn without_markup(page: &str) -> String {
+    let (mut plain, mut as_it_stands) = (String::new(), false);
+    for line in page.lines().filter(|line| !line.starts_with(".\\\"")) {
+        let mut line = line.to_owned();
+        for (escape, printed) in [
+            ("\\-", "-"),
+            ("\\&", ""),
+            ("\\(aq", "'"),
+            ("\\(dq", "\""),
+            ("\\e", "\\"),
+            ("\\fB", ""),
+            ("\\fI", ""),
+            ("\\fR", ""),
+            ("\\fP", ""),
+        ] {
+            line = line.replace(escape, printed);
+        }
+        let (request, words) = line.split_once(' ').unwrap_or((&line, ""));
+        match request {
+            ".nf" | ".EX" => as_it_stands = true,
+            ".fi" | ".EE" => as_it_stands = false,
+            ".BR" | ".RB" | ".IR" | ".RI" | ".BI" | ".IB" => plain += &words.replace(' ', ""),
+            _ if request.starts_with('.') => plain += words.trim_matches('"'),
+            _ if as_it_stands => plain += &format!("    {line}"),
+            _ => plain += line.trim_start(),
+        }
+        plain.push('\n');
+    }
+    plain
+}
+
+/// The words of a text that start with `start`; what is only the end of a longer word is none.
+fn words<'a>(text: &'a str, start: &str) -> BTreeSet<&'a str> {
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
+    let all = text
+        .split(|c| !is_part(c))
+        .filter(|word| word.starts_with(start));
+    // `policy-*` is every option, and so none.
+    all.map(|word| word.trim_end_matches(['-', '_']))
+        .filter(|word| word.len() > start.len())
+        .collect()
+}
+
+/// `policy-rule-1`, or `policy-rule-N` where any number is meant, is a `policy-rule`.
+fn without_number(word: &str) -> &str {
+    match word.rsplit_once('-') {
+        Some((word, number)) if number == "N" || number.parse::<u32>().is_ok() => word,
+        _ => word,
+    }
+}
+
+#[test]
+fn every_option_is_documented() {
+    for path in [README, INTERFACES] {
+        let Some(text) = text(path) else { continue };
+        let words = words(&text, "policy-");
+        for option in OPTIONS {
+            assert!(words.contains(option), "{path} does not know {option}");
+        }
+    }
+}
+
+#[test]
+fn every_documented_option_exists() {
+    for (path, text) in documents() {
+        for word in words(&text, "policy-") {
+            let option = without_number(word);
+            let known = OPTIONS.contains(&option) || NO_OPTIONS.contains(&option);
+            assert!(known, "{path}: there is no {word}");
+        }
+    }
+}
+
+#[test]
+fn the_help_and_the_page_have_the_same_options() {
+    let Some(page) = text(PROGRAM) else { return };
+    let helped = words(HELP, "--");
+    assert!(helped.contains("--help"));
+    let described = words(&page, "--");
+    for option in &helped {
+        assert!(
+            described.contains(option),
+            "{PROGRAM} does not know {option}"
+        );
+    }
+    // Those of ifup and ifdown are named elsewhere in the page; ours are described under OPTIONS.
+    let section = page
+        .split(".SH ")
+        .find(|section| section.starts_with("OPTIONS"));
+    for option in words(section.expect("a section OPTIONS"), "--") {
+        assert!(helped.contains(option), "--help does not know {option}");
+    }
+}
+
+#[test]
+fn the_package_has_the_programs_version() {
+    let changelog =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("debian/changelog"));
+    let changelog = changelog.unwrap();
+    let version = changelog.split(['(', ')']).nth(1).unwrap();
+    let upstream = version
+        .rsplit_once('-')
+        .map_or(version, |(upstream, _)| upstream);
+    assert_eq!(upstream, env!("CARGO_PKG_VERSION"));
+}
+
+/// The parts of a text that are set as an interfaces file and have a stanza with our options.
+fn examples(text: &str) -> Vec<String> {
+    let mut blocks = vec![String::new()];
+    let mut fenced = false;
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            fenced = !fenced;
+            blocks.push(String::new());
+        } else if fenced || line.starts_with("    ") || line.starts_with('\t') || line.is_empty() {
+            // What is left out here and there in an example is no line of the file.
+            if !matches!(line.trim(), "..." | "…") {
+                *blocks.last_mut().unwrap() += &format!("{line}\n");
+            }
+        } else {
+            blocks.push(String::new());
+        }
+    }
+    blocks.retain(|block| {
+        let mut lines = block.lines().map(str::trim);
+        lines.clone().any(|line| line.starts_with("iface "))
+            && lines.any(|line| line.starts_with("policy-"))
+    });
+    blocks
+}
+
+/// Interface, family and method of the stanzas of an example.
+fn stanzas(example: &str) -> Vec<[&str; 3]> {
+    let heads = example
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("iface "));
+    heads
+        .map(|head| {
+            let mut words = head.split_whitespace();
+            [(); 3].map(|()| words.next().unwrap_or_default())
+        })
+        .collect()
+}
+
+/// Brings an example up and down; a stanza whose address comes from elsewhere gets one by hand.
+fn bring_up(lab: &Lab, place: &str, example: &str) {
+    let mut file = String::new();
+    for line in example.lines() {
+        // No DHCP server and no router is here; what is left is the interface with its address.
+        let head = line.split_whitespace().collect::<Vec<_>>();
+        match head.as_slice() {
+            ["iface", name, family, "dhcp" | "auto" | "ppp"] => {
+                file += &format!("iface {name} {family} manual\n");
+            }
+            _ => file += &format!("{line}\n"),
+        }
+    }
+    lab.interfaces(&file);
+    let mut names: Vec<&str> = Vec::new();
+    for [name, family, method] in stanzas(example) {
+        let device = name.split(':').next().unwrap();
+        if device != "lo" && lab.sh(&format!("ip link show {device}")).code != 0 {
+            lab.device(device);
+        }
+        if !matches!(method, "static" | "loopback") {
+            let address = if family == "inet6" {
+                "2001:db8:77::7/64"
+            } else {
+                "198.18.7.7/24"
+            };
+            lab.ok(&format!(
+                "ip link set {device} up; ip addr replace {address} dev {device} nodad"
+            ));
+        }
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    for name in &names {
+        let said = lab.sh(&format!("ifup {name}"));
+        let in_force = !said.ours().iter().any(|line| line.contains("not in force"));
+        assert!(
+            said.code == 0 && in_force,
+            "{place}: ifup {name}: {said:?}\n{file}"
+        );
+    }
+    assert!(
+        !lab.tagged().is_empty(),
+        "{place}: nothing came of it\n{file}"
+    );
+    for name in names.iter().rev() {
+        assert_eq!(
+            lab.sh(&format!("ifdown {name}")).code,
+            0,
+            "{place}: ifdown {name}"
+        );
+    }
+    assert!(
+        lab.tagged().is_empty(),
+        "{place}: {:?} stays\n{file}",
+        lab.tagged()
+    );
+}
+
+#[test]
+fn every_stanza_shown_comes_up() {
+    for (path, text) in documents() {
+        let examples = examples(&text);
+        assert!(
+            !(examples.is_empty() && [README, INTERFACES].contains(&path)),
+            "{path}: no example"
+        );
+        for example in examples {
+            lab(|lab| bring_up(lab, path, &example));
+        }
+    }
+    // What the command itself shows.
+    let shown = examples(HELP);
+    assert!(!shown.is_empty(), "--help shows no stanza");
+    for example in shown {
+        lab(|lab| bring_up(lab, "--help", &example));
+    }
+}
+
+#[test]
+fn the_readers_of_documents_see_what_is_there() {
+    let page =
+        ".TH X 5\n.TP\n.BR policy\\-table \" NAME\"\nText\n.EX\niface eth1 inet static\n    \
+                address 10.0.0.2/24\n    policy\\-table rt2\n.EE\nMore.\n.B \\-\\-help\n";
+    let plain = without_markup(page);
+    assert!(
+        plain.contains("\n    iface eth1 inet static\n        address"),
+        "{plain}"
+    );
+    assert!(plain.lines().any(|line| line == "--help"), "{plain}");
+    assert_eq!(examples(&plain).len(), 1);
+    assert_eq!(stanzas(&examples(&plain)[0]), [["eth1", "inet", "static"]]);
+    let fenced =
+        "x\n```\niface a inet manual\n policy-table 7\n```\ny\n```\niface b inet manual\n```\n";
+    assert_eq!(examples(fenced).len(), 1);
+    let found = words(
+        "ifupdown-policy-table policy-table(8) `policy-rule-1`, policy-*, policy-x.",
+        "policy-",
+    );
+    assert_eq!(
+        found.into_iter().collect::<Vec<_>>(),
+        ["policy-rule-1", "policy-table", "policy-x"]
+    );
+    assert_eq!(without_number("policy-rule-1"), "policy-rule");
+    assert_eq!(without_number("policy-on-error"), "policy-on-error");
+}
