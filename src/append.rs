@@ -1,8 +1,8 @@
 //! Appending a line to a file that others write, too. Floor 2.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, OFlag};
@@ -63,24 +63,22 @@ impl Target {
 }
 
 fn open_to_append(path: &Path) -> io::Result<File> {
-    let open = || {
-        OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .mode(0o644)
-            .custom_flags(OFlag::O_NONBLOCK.bits())
-            .open(path)
-            .and_then(only_files)
-    };
-    match open() {
+    let mut how = OpenOptions::new();
+    how.read(true)
+        .append(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits());
+    match how.open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if let Some(folder) = path.parent() {
+            if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
                 fs::create_dir_all(folder)?;
+                fs::set_permissions(folder, Permissions::from_mode(0o755))?;
             }
-            open()
+            let file = how.create(true).open(path)?;
+            // Whatever the caller's umask, everybody's ip reads it.
+            file.set_permissions(Permissions::from_mode(0o644))?;
+            Ok(file)
         }
-        opened => opened,
+        opened => only_files(opened?),
     }
 }
 

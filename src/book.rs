@@ -83,14 +83,24 @@ impl Book {
         suspects.only(&store.of_others(&self.device))
     }
 
-    /// Notes of objects that were there before this run which of them another device put in.
-    pub fn share(&mut self, objects: &State) {
-        let Some(store) = self.store.as_ref().filter(|_| !objects.is_empty()) else {
+    /// What several devices put in or stand in line for, as far as it has been found out.
+    #[must_use]
+    pub fn shared(&self) -> State {
+        self.store.as_ref().map(Store::shared).unwrap_or_default()
+    }
+
+    /// Notes of objects that were there `already` which of them another device put in, and all
+    /// that stand `behind` another device's.
+    pub fn share(&mut self, already: &State, behind: &State) {
+        let Some(store) = &self.store else {
             return;
         };
+        if already.is_empty() && behind.is_empty() {
+            return;
+        }
         let known = store.shared();
-        let shared = known.with(&objects.only(&store.of_others(&self.device)));
-        self.set_shared(&known, &shared);
+        let shared = already.only(&store.of_others(&self.device)).with(behind);
+        self.set_shared(&known, &known.with(&shared));
     }
 
     /// Notes that nobody is left who put these objects in.

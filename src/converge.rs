@@ -5,6 +5,7 @@ use nix::errno::Errno;
 use thiserror::Error;
 
 use crate::kernel::{explain, Answer, Kernel, KernelError};
+use crate::net::Family;
 use crate::plan::{existing_route, existing_rule, Existing, Step, Verb};
 use crate::state::{Object, State};
 use crate::wire::Refusal;
@@ -66,6 +67,8 @@ pub struct Outcome {
     pub in_force: State,
     /// Those of them that were there before this run.
     pub already: State,
+    /// Those that had to stand behind another stanza's, under a metric of their own.
+    pub behind: State,
     /// How many were put in.
     pub added: usize,
     /// How many were taken out.
@@ -77,7 +80,8 @@ pub struct Outcome {
 }
 
 /// Puts in what is wanted, then takes out what `previous` has beyond that, but for what `claimed`
-/// says others need. Where a step fails all steps of this run are undone.
+/// says others need. `shared` is what several devices have put in, or stand in line for. Where a
+/// step fails all steps of this run are undone.
 ///
 /// # Errors
 /// Every step that failed.
@@ -86,10 +90,12 @@ pub fn up(
     wanted: &State,
     previous: &State,
     claimed: &State,
+    shared: &State,
 ) -> Result<Outcome, Vec<StepError>> {
     let mut run = Run {
         kernel,
         previous,
+        shared,
         outcome: Outcome::default(),
         undo: Vec::new(),
     };
@@ -124,13 +130,16 @@ pub fn down(kernel: &mut Kernel, objects: &State) -> Outcome {
 struct Run<'a> {
     kernel: &'a mut Kernel,
     previous: &'a State,
+    shared: &'a State,
     outcome: Outcome,
     undo: Vec<Step>,
 }
 
 impl Run<'_> {
     fn put_in(&mut self, objects: &[Object]) -> Vec<StepError> {
-        let steps: Vec<Step> = objects.iter().cloned().map(Step::add).collect();
+        let steps = objects.iter().cloned().map(Step::add);
+        let (in_line, steps): (Vec<Step>, Vec<Step>) =
+            steps.partition(|step| self.stands_in_line(&step.object));
         let answers = match self.kernel.execute(&steps) {
             Ok(answers) => answers,
             Err(error) => {
@@ -153,7 +162,25 @@ impl Run<'_> {
             };
             errors.extend(settled.err());
         }
+        errors.extend(
+            in_line
+                .into_iter()
+                .filter_map(|step| self.exists(step).err()),
+        );
         errors
+    }
+
+    /// Whether a place in the queue for an IPv6 destination has to be looked up: the kernel
+    /// would put the route in front of those that stand under higher metrics.
+    fn stands_in_line(&self, object: &Object) -> bool {
+        match object {
+            Object::Route(route) if route.family() == Family::Inet6 => self
+                .shared
+                .routes()
+                .iter()
+                .any(|other| other.is_rival(route)),
+            _ => false,
+        }
     }
 
     /// Notes a step that succeeded, and what would undo it.
@@ -197,12 +224,18 @@ impl Run<'_> {
                 Ok(())
             }
             Existing::Blocked(foreign) => Err(StepError::Blocked { step, foreign }),
-            Existing::Step(step) => match self.one(step.clone())? {
+            Existing::Step(instead) => match self.one(instead.clone())? {
                 Ok(()) => {
-                    self.done(step);
+                    if instead.object != step.object {
+                        self.outcome.behind.insert(instead.object.clone());
+                    }
+                    self.done(instead);
                     Ok(())
                 }
-                Err(refusal) => Err(StepError::Refused { step, refusal }),
+                Err(refusal) => Err(StepError::Refused {
+                    step: instead,
+                    refusal,
+                }),
             },
         }
     }

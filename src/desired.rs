@@ -9,7 +9,7 @@ use crate::net::{InterfaceAddress, Prefix};
 use crate::options::{check_gateway, first_host, OptionError};
 use crate::route::{Hop, Kind, Route};
 use crate::rule::Rule;
-use crate::stanza::{Gateway, Mode, Source, Stanza};
+use crate::stanza::{Gateway, Mode, Source, Stanza, Table};
 use crate::state::{Object, State};
 use crate::table::TableId;
 
@@ -30,7 +30,7 @@ pub enum Notice {
         "no default route in table {0}: the router of {1} is not known; \
          write policy-gateway ADDRESS, or policy-gateway none"
     )]
-    NoDefault(TableId, Prefix),
+    NoDefault(Table, Prefix),
 }
 
 /// What the kernel had to be asked.
@@ -130,7 +130,9 @@ fn connected(stanza: &Stanza, table: TableId, found: &Found) -> Vec<Route> {
     for own in &found.addresses {
         let network = own.network();
         let known = routes.iter().any(|route| route.destination == network);
-        if known || (network.is_host() && !own.is_point_to_point()) {
+        // Of a network that is everything the default route has the place.
+        let alone = network.is_host() && !own.is_point_to_point();
+        if known || alone || network.is_any() {
             continue;
         }
         let hop = Hop {
@@ -239,6 +241,7 @@ fn gateway(
                 Some(Way::Via(first))
             }
             (None, Err(_)) => {
+                let table = stanza.table.clone().unwrap_or(Table::Id(table));
                 notices.push(Notice::NoDefault(table, own.network()));
                 None
             }

@@ -40,14 +40,17 @@ pub fn run(
 }
 
 fn up(call: &Call) -> ExitCode {
-    if call.options.is_empty() {
+    // Of a stanza without options there is nothing to do, unless it had some when it came up.
+    if call.options.is_empty() && !has_record(call) {
         return ExitCode::SUCCESS;
     }
     journal::start(call.verbose);
     let interface = Shown(&call.interface);
     match bring_up(call) {
         Ok(summary) => {
-            info!("{interface}: {summary}");
+            if let Some(summary) = summary {
+                info!("{interface}: {summary}");
+            }
             ExitCode::SUCCESS
         }
         Err(failure) => {
@@ -63,6 +66,11 @@ fn up(call: &Call) -> ExitCode {
             }
         }
     }
+}
+
+fn has_record(call: &Call) -> bool {
+    let interface = call.interface.parse::<InterfaceName>();
+    interface.is_ok_and(|interface| Store::has(&interface.device()))
 }
 
 /// What the failure means for the interface, and the way out of it.
@@ -101,9 +109,9 @@ fn consequence(call: &Call, failing: bool) -> String {
 }
 
 /// All of an interface's coming up; the summary says what was done.
-fn bring_up(call: &Call) -> Result<String, Failure> {
+fn bring_up(call: &Call) -> Result<Option<String>, Failure> {
     let Some(stanza) = Stanza::judge(call).map_err(Failure::Options)? else {
-        return Ok("nothing to do".to_owned());
+        return withdraw(call);
     };
     let mut kernel = Kernel::open()?;
     let found = facts::of_stanza(&mut kernel, &stanza)?;
@@ -127,7 +135,24 @@ fn bring_up(call: &Call) -> Result<String, Failure> {
     let outcome = converge_recorded(&mut kernel, call, &stanza.interface, &wanted)?;
     report(&stanza.interface, &outcome);
     summary.insert(0, sum_up(&tables, &outcome));
-    Ok(summary.join("; "))
+    Ok(Some(summary.join("; ")))
+}
+
+/// Takes out what a stanza put in that has no options any more.
+fn withdraw(call: &Call) -> Result<Option<String>, Failure> {
+    let Ok(interface) = call.interface.parse() else {
+        return Ok(None);
+    };
+    if Book::open(&interface)
+        .record
+        .of_stanza(&heading(call))
+        .is_empty()
+    {
+        return Ok(None);
+    }
+    let outcome = converge_recorded(&mut Kernel::open()?, call, &interface, &State::default())?;
+    report(&interface, &outcome);
+    Ok(Some(sum_up(&Tables::default(), &outcome)))
 }
 
 fn sum_up(tables: &Tables, outcome: &Outcome) -> String {
@@ -175,10 +200,11 @@ fn converge_recorded(
         .of_others(&stanza)
         .with(&book.claimed_elsewhere(&previous));
     book.set(&stanza, previous.with(wanted));
-    match converge::up(kernel, wanted, &previous, &claimed) {
+    match converge::up(kernel, wanted, &previous, &claimed, &book.shared()) {
         Ok(outcome) => {
             book.set(&stanza, outcome.in_force.with(&outcome.stuck));
-            book.share(&outcome.already.without(&previous).without(&claimed));
+            let already = outcome.already.without(&previous).without(&claimed);
+            book.share(&already, &outcome.behind);
             Ok(outcome)
         }
         Err(errors) => {

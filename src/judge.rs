@@ -182,7 +182,9 @@ impl Judge<'_> {
         };
         let fault = match address.parse::<IpAddr>() {
             // `from 0.0.0.0` would be all packets that have no source yet: whatever this host sends.
-            Ok(address) if address.is_unspecified() => Err(Fault::NoAddressAtAll),
+            Ok(address) if address.is_unspecified() || address.is_multicast() => {
+                Err(Fault::NobodysAddress)
+            }
             parsed => parsed.map_err(|_| Fault::Address),
         };
         let address = fault

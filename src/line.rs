@@ -5,7 +5,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::net::{parse_number, Family, Prefix, WordError};
+use crate::net::{is_hidden, parse_number, Family, Prefix, WordError};
 use crate::table::TableId;
 
 /// Why a line is no route or rule. Each message names the word as it was written.
@@ -59,7 +59,7 @@ impl Shown<'_> {
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for c in self.0.chars().take(Self::LONGEST) {
-            if c.is_control() {
+            if is_hidden(c) {
                 write!(f, "{}", c.escape_default())?;
             } else {
                 write!(f, "{c}")?;

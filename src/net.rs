@@ -14,6 +14,15 @@ use thiserror::Error;
 /// `linux/rtnetlink.h` and in iproute2's `rt_protos`.
 pub const PROTOCOL: u8 = 157;
 
+/// Whether a character is none that a terminal shows as itself: a control character, or one of
+/// Unicode's that only steer how others are shown.
+#[must_use]
+pub fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+}
+
 /// Why a text is none of the words of this room. Each message says what was expected.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum WordError {
@@ -355,7 +364,7 @@ impl FromStr for InterfaceName {
 
     /// The rule of the kernel's `dev_valid_name()`: shorter than 16 bytes (`IFNAMSIZ`).
     fn from_str(text: &str) -> Result<Self, WordError> {
-        let bad = |c: char| c == '/' || c.is_whitespace() || c.is_control();
+        let bad = |c: char| c == '/' || c.is_whitespace() || is_hidden(c);
         let device = text.split(':').next().unwrap_or_default();
         if text.len() > 15 || matches!(device, "" | "." | "..") || text.contains(bad) {
             return Err(WordError::Interface);

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use thiserror::Error;
 
 use crate::environment::Call;
-use crate::line::{nearest, Hint, LineError, Shown};
+use crate::line::{nearest, LineError, Shown};
 use crate::net::{Family, InterfaceAddress, InterfaceName, Prefix, WordError, PROTOCOL};
 
 /// The options there are.
@@ -33,7 +33,10 @@ const SHOWN: usize = 3;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Fault {
     /// Not an option of ours, though its name says so.
-    #[error("no such option{}", Hint(.0))]
+    #[error("no such option{}", .0.as_ref().map_or(
+        "; policy-table-interfaces(5) has them all".to_owned(),
+        |nearest| format!("; did you mean \"{nearest}\"?"),
+    ))]
     Unknown(Option<String>),
     /// Bytes that are no text.
     #[error("the value is not UTF-8")]
@@ -119,9 +122,9 @@ pub enum Fault {
     /// Not an address.
     #[error("expected an address")]
     Address,
-    /// `0.0.0.0` or `::`.
-    #[error("it stands for no address; policy routing needs the interface's own")]
-    NoAddressAtAll,
+    /// `0.0.0.0`, `::` or a group's.
+    #[error("expected an address that an interface can have")]
+    NobodysAddress,
 }
 
 impl Fault {

@@ -124,7 +124,7 @@ pub fn existing_route(wanted: &Route, found: &[Route], previous: &State) -> Exis
         Family::Inet => (Verb::Append, wanted.clone()),
         // IPv6 would make one multipath route of the two.
         Family::Inet6 if ours_before => (Verb::Replace, wanted.clone()),
-        Family::Inet6 => (Verb::Add, behind_all(wanted, found)),
+        Family::Inet6 => (Verb::Add, behind_others(wanted, found, previous)),
     };
     Existing::Step(Step {
         verb,
@@ -142,13 +142,21 @@ fn is_behind(route: &Route, wanted: &Route, previous: &State) -> bool {
     same_but_metric && previous.contains(&Object::Route(route.clone()))
 }
 
-/// The route under the next metric that is free in its table.
-fn behind_all(wanted: &Route, found: &[Route]) -> Route {
-    let mut route = wanted.clone();
-    while found.iter().any(|other| other.same_place(&route)) {
-        route.metric = route.metric.saturating_add(1);
+/// The route under the metric behind those that other stanzas have for its destination.
+fn behind_others(wanted: &Route, found: &[Route], previous: &State) -> Route {
+    let rivals = found.iter().filter(|route| {
+        route.protocol == wanted.protocol
+            && wanted.is_rival(route)
+            && !previous.contains(&Object::Route((*route).clone()))
+    });
+    let last = rivals.map(|route| route.metric).max();
+    let metric = last.map_or(wanted.metric, |last| {
+        wanted.metric.max(last.saturating_add(1))
+    });
+    Route {
+        metric,
+        ..wanted.clone()
     }
-    route
 }
 
 #[cfg(test)]

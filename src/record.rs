@@ -6,7 +6,7 @@
 use std::fmt;
 
 use crate::environment::Call;
-use crate::net::InterfaceName;
+use crate::net::{InterfaceName, PROTOCOL};
 use crate::state::{Object, State};
 
 /// One stanza's part of a record.
@@ -83,7 +83,10 @@ impl Record {
                     };
                     record.sections.push(section);
                 }
-                (Some(Ok(object)), Some(section)) => section.state.insert(object),
+                // Nothing that is not ours is deleted, whatever a record says.
+                (Some(Ok(object)), Some(section)) if object.protocol() == PROTOCOL => {
+                    section.state.insert(object);
+                }
                 _ => record.damaged.push(number + 1),
             }
         }

@@ -184,11 +184,17 @@ impl Route {
             }
     }
 
+    /// Whether the other leads to the same destination from the same table, under any metric.
+    #[must_use]
+    pub fn is_rival(&self, other: &Self) -> bool {
+        let of = |route: &Self| (route.destination, route.tos, route.table);
+        of(self) == of(other)
+    }
+
     /// Whether the kernel has room for only one of the two: `NLM_F_EXCL` goes by destination,
     /// tos and metric within a table.
     #[must_use]
     pub fn same_place(&self, other: &Self) -> bool {
-        let place = |route: &Self| (route.destination, route.tos, route.table, route.metric);
-        place(self) == place(other)
+        self.is_rival(other) && self.metric == other.metric
     }
 }

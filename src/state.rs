@@ -28,6 +28,15 @@ impl Object {
         }
     }
 
+    /// Who put it there.
+    #[must_use]
+    pub fn protocol(&self) -> u8 {
+        match self {
+            Self::Route(route) => route.protocol,
+            Self::Rule(rule) => rule.protocol,
+        }
+    }
+
     /// The `ip` command that does `verb` to it.
     #[must_use]
     pub fn command(&self, verb: &str) -> String {

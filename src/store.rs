@@ -148,7 +148,10 @@ impl Store {
         let _ = unlinkat(&*self.folder, new.as_str(), UnlinkatFlags::NoRemoveDir);
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
         let mut file = self.open_file(&new, flags)?;
-        file.write_all(record.to_string().as_bytes())?;
+        if let Err(error) = file.write_all(record.to_string().as_bytes()) {
+            let _ = unlinkat(&*self.folder, new.as_str(), UnlinkatFlags::NoRemoveDir);
+            return Err(error);
+        }
         Ok(renameat(&*self.folder, new.as_str(), &*self.folder, name)?)
     }
 }

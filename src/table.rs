@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::net::{parse_number, WordError};
+use crate::net::{is_hidden, parse_number, WordError};
 
 /// The number of a routing table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,7 +68,7 @@ impl FromStr for TableName {
     type Err = WordError;
 
     fn from_str(text: &str) -> Result<Self, WordError> {
-        let bad = |c: char| c == '#' || c.is_whitespace() || c.is_control();
+        let bad = |c: char| c == '#' || c.is_whitespace() || is_hidden(c);
         if text.is_empty() || text.len() > Self::LONGEST || text.contains(bad) {
             return Err(WordError::TableName(Self::LONGEST));
         }
