@@ -31,6 +31,14 @@ pub enum StepError {
         /// What stands there.
         foreign: Object,
     },
+    /// The kernel left out what it does not know.
+    #[error("\"{step}\": this kernel is too old for all of it and would take it for \"{made}\"")]
+    Thinned {
+        /// The step.
+        step: Step,
+        /// What the kernel made of it.
+        made: Object,
+    },
     /// The kernel could not be asked.
     #[error(transparent)]
     Kernel(#[from] KernelError),
@@ -153,12 +161,8 @@ impl Run<'_> {
         let mut errors = Vec::new();
         for (step, answer) in steps.into_iter().zip(answers) {
             let settled = match answer {
-                Answer::Done(_) => {
-                    self.done(step);
-                    Ok(())
-                }
                 Answer::Refused(refusal) if refusal.errno == Errno::EEXIST => self.exists(step),
-                Answer::Refused(refusal) => Err(StepError::Refused { step, refusal }),
+                answer => self.settle(step, answer),
             };
             errors.extend(settled.err());
         }
@@ -180,6 +184,21 @@ impl Run<'_> {
                 .iter()
                 .any(|other| other.is_rival(route)),
             _ => false,
+        }
+    }
+
+    /// Takes an answer as it is; a rule of which the kernel made another one is no success.
+    fn settle(&mut self, step: Step, answer: Answer) -> Result<(), StepError> {
+        match answer {
+            Answer::Refused(refusal) => Err(StepError::Refused { step, refusal }),
+            Answer::Done(Some(made)) if made != step.object => {
+                self.undo.push(Step::delete(made.clone()));
+                Err(StepError::Thinned { step, made })
+            }
+            Answer::Done(_) => {
+                self.done(step);
+                Ok(())
+            }
         }
     }
 
@@ -224,27 +243,19 @@ impl Run<'_> {
                 Ok(())
             }
             Existing::Blocked(foreign) => Err(StepError::Blocked { step, foreign }),
-            Existing::Step(instead) => match self.one(instead.clone())? {
-                Ok(()) => {
-                    if instead.object != step.object {
-                        self.outcome.behind.insert(instead.object.clone());
-                    }
-                    self.done(instead);
-                    Ok(())
+            Existing::Step(instead) => {
+                let answer = self.one(&instead)?;
+                if instead.object != step.object && matches!(answer, Answer::Done(_)) {
+                    self.outcome.behind.insert(instead.object.clone());
                 }
-                Err(refusal) => Err(StepError::Refused {
-                    step: instead,
-                    refusal,
-                }),
-            },
+                self.settle(instead, answer)
+            }
         }
     }
 
-    fn one(&mut self, step: Step) -> Result<Result<(), Refusal>, KernelError> {
-        match self.kernel.execute(&[step])?.pop() {
-            Some(Answer::Refused(refusal)) => Ok(Err(refusal)),
-            _ => Ok(Ok(())),
-        }
+    fn one(&mut self, step: &Step) -> Result<Answer, KernelError> {
+        let answer = self.kernel.execute(std::slice::from_ref(step))?.pop();
+        Ok(answer.unwrap_or(Answer::Done(None)))
     }
 
     /// Undoes what this run did, last first. An error here adds nothing to the one that led here.
@@ -257,7 +268,7 @@ impl Run<'_> {
                     &mut Outcome::default(),
                 );
             } else {
-                let _ = self.one(step);
+                let _ = self.one(&step);
             }
         }
     }

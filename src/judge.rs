@@ -41,7 +41,8 @@ pub fn on_error(call: &Call) -> OnError {
     let fail = |(name, value): &(String, std::ffi::OsString)| {
         // Contradicting values must not cost the host its network.
         let said = value.to_str().unwrap_or_default();
-        name == "policy-on-error" && said.lines().all(|value| value.trim() == "fail")
+        let mut values = said.split('\n');
+        name == "policy-on-error" && values.all(|value| value.trim() == "fail")
     };
     if call.options.iter().any(fail) {
         OnError::Fail

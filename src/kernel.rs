@@ -56,7 +56,8 @@ pub fn explain(refusal: &Refusal) -> String {
 /// What became of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// Done; of a deletion, what the kernel says it took out.
+    /// Done; of a deletion, what the kernel says it took out, and of a rule that it may not know
+    /// whole, what it made.
     Done(Option<Object>),
     /// Refused, and nothing changed.
     Refused(Refusal),
@@ -318,6 +319,12 @@ impl Kernel {
         let adding = step.verb != Verb::Delete;
         match &step.object {
             Object::Rule(rule) => {
+                // Of a rule that it may not know whole the kernel is to tell what it made.
+                let flags = if rule.may_be_thinned() {
+                    flags | NlmF::ECHO
+                } else {
+                    flags
+                };
                 let kind = if adding { Rtm::Newrule } else { Rtm::Delrule };
                 request(kind, flags, self.sequence, rule_message::encode(rule)?).map(Some)
             }
@@ -344,7 +351,10 @@ impl Kernel {
 
     /// The object that a notification tells of.
     fn decode(&mut self, reply: &Reply<'_>) -> Result<Option<Object>, WireError> {
-        if reply.kind == u16::from(Rtm::Delrule) {
+        if [Rtm::Newrule, Rtm::Delrule]
+            .map(u16::from)
+            .contains(&reply.kind)
+        {
             return Ok(rule_message::decode(reply.payload)?.map(Object::Rule));
         }
         if reply.kind == u16::from(Rtm::Delroute) {

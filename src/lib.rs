@@ -10,6 +10,8 @@ pub mod table;
 pub mod line;
 pub mod names;
 pub mod route;
+pub mod hop_line;
+pub mod metric_line;
 pub mod route_line;
 pub mod rule;
 pub mod rule_line;

@@ -1,6 +1,7 @@
 //! Reading a line of `ip` syntax word by word, and the error that says what is wrong with it.
 //! Floor 0: routes and rules are read with these; nothing here knows what they are.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use thiserror::Error;
@@ -15,7 +16,7 @@ pub enum LineError {
     #[error("\"{0}\" needs a value")]
     Missing(String),
     /// A value that its keyword does not take.
-    #[error("\"{keyword} {}\": expected {expected}", Shown(.value))]
+    #[error("\"{}\": expected {expected}", Pair(.keyword, .value))]
     Value {
         /// The keyword in front of it.
         keyword: String,
@@ -25,7 +26,7 @@ pub enum LineError {
         expected: String,
     },
     /// A prefix or name that is wrong in itself.
-    #[error("\"{keyword} {}\": {source}", Shown(.value))]
+    #[error("\"{}\": {source}", Pair(.keyword, .value))]
     Word {
         /// The keyword in front of it.
         keyword: String,
@@ -73,6 +74,19 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
+/// A keyword and its value; the destination of a route is both in one word.
+struct Pair<'a>(&'a str, &'a str);
+
+impl fmt::Display for Pair<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(keyword, value) = self;
+        if keyword != value {
+            write!(f, "{} ", Shown(keyword))?;
+        }
+        Shown(value).fmt(f)
+    }
+}
+
 /// The end of a message that knows what was meant.
 pub struct Hint<'a>(pub &'a Option<String>);
 
@@ -89,10 +103,15 @@ impl fmt::Display for Hint<'_> {
 #[must_use]
 pub fn nearest(word: &str, known: &[&str]) -> Option<String> {
     let word: String = word.chars().take(64).collect();
+    // Of three letters two would leave one to resemble.
+    let furthest = |known: &str| match known.len() {
+        0..=3 => 1,
+        length => 2.max(length / 4),
+    };
     known
         .iter()
         .map(|known| (strsim::damerau_levenshtein(&word, known), known))
-        .filter(|(distance, known)| *distance <= 2.max(known.len() / 4) && *distance < known.len())
+        .filter(|(distance, known)| *distance <= furthest(known))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, known)| (*known).to_owned())
 }
@@ -208,7 +227,7 @@ impl<'a> Words<'a> {
         if matches!(value, "all" | "any" | "default") {
             return Ok(None);
         }
-        let prefix: Prefix = value.parse().map_err(|source| LineError::Word {
+        let prefix: Prefix = padded(value).parse().map_err(|source| LineError::Word {
             keyword: self.keyword.to_owned(),
             value: value.to_owned(),
             source,
@@ -238,13 +257,32 @@ impl<'a> Words<'a> {
     /// # Errors
     /// No value, or a name that nobody knows.
     pub fn table(&mut self, names: Names<'_>) -> Result<TableId, LineError> {
-        self.parsed("a table name that is known, or an ID", |text| match text {
+        let expected = "a table name that is known, or an ID of 1 to 4294967295";
+        self.parsed(expected, |text| match text {
             "default" => Some(TableId(253)),
             "main" => Some(TableId(254)),
             "local" => Some(TableId(255)),
-            _ => parse_number(text).map(TableId).or_else(|| names(text)),
+            // The kernel takes another table for table 0: main, or for a rule one of its choice.
+            _ => match parse_number(text) {
+                Some(0) => None,
+                Some(id) => Some(TableId(id)),
+                None => names(text),
+            },
         })
     }
+}
+
+/// An IPv4 network with the zeros that `ip` lets people leave out at its end: `10/8`.
+fn padded(prefix: &str) -> Cow<'_, str> {
+    let Some((address, length)) = prefix.split_once('/') else {
+        return Cow::Borrowed(prefix);
+    };
+    let dots = address.bytes().filter(|byte| *byte == b'.').count();
+    let ends_in_number = address.ends_with(|c: char| c.is_ascii_digit());
+    if dots >= 3 || !ends_in_number || address.contains(|c| c != '.' && !char::is_ascii_digit(&c)) {
+        return Cow::Borrowed(prefix);
+    }
+    Cow::Owned(format!("{address}{}/{length}", ".0".repeat(3 - dots)))
 }
 
 /// Looks a table's name up.
@@ -280,7 +318,25 @@ mod tests {
         );
         assert_eq!(nearest("form", &known).as_deref(), Some("from"));
         assert_eq!(nearest("zebra", &known), None);
+        assert_eq!(nearest("via", &["iif"]), None);
+        assert_eq!(nearest("vai", &["via"]).as_deref(), Some("via"));
         assert_eq!(nearest("", &known), None);
+    }
+
+    #[test]
+    fn zeros_may_be_left_out_at_the_end_of_a_network() {
+        for (text, full) in [
+            ("10/8", "10.0.0.0/8"),
+            ("172.16/12", "172.16.0.0/12"),
+            ("0/0", "0.0.0.0/0"),
+            ("10.1.0.0/16", "10.1.0.0/16"),
+            ("10", "10"),
+            ("/8", "/8"),
+            ("10./8", "10./8"),
+            ("fe80::/64", "fe80::/64"),
+        ] {
+            assert_eq!(padded(text), full);
+        }
     }
 
     #[test]

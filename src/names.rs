@@ -33,40 +33,61 @@ const PROTOCOLS: [Name; 20] = [
 ];
 
 /// `/etc/protocols`, IANA's names.
-const IP_PROTOCOLS: [Name; 33] = [
+const IP_PROTOCOLS: [Name; 54] = [
     ("icmp", 1),
     ("igmp", 2),
+    ("ggp", 3),
     ("ipencap", 4),
     ("st", 5),
     ("tcp", 6),
     ("egp", 8),
     ("igp", 9),
+    ("pup", 12),
     ("udp", 17),
     ("hmp", 20),
+    ("xns-idp", 22),
     ("rdp", 27),
+    ("iso-tp4", 29),
     ("dccp", 33),
     ("xtp", 36),
     ("ddp", 37),
+    ("idpr-cmtp", 38),
     ("ipv6", 41),
     ("ipv6-route", 43),
     ("ipv6-frag", 44),
+    ("idrp", 45),
     ("rsvp", 46),
     ("gre", 47),
     ("esp", 50),
     ("ah", 51),
+    ("skip", 57),
     ("ipv6-icmp", 58),
     ("ipv6-nonxt", 59),
     ("ipv6-opts", 60),
+    ("rspf", 73),
+    ("vmtp", 81),
     ("eigrp", 88),
     ("ospf", 89),
+    ("ax.25", 93),
     ("ipip", 94),
     ("etherip", 97),
+    ("encap", 98),
     ("pim", 103),
     ("ipcomp", 108),
     ("vrrp", 112),
     ("l2tp", 115),
+    ("isis", 124),
     ("sctp", 132),
+    ("fc", 133),
+    ("mobility-header", 135),
     ("udplite", 136),
+    ("mpls-in-ip", 137),
+    ("manet", 138),
+    ("hip", 139),
+    ("shim6", 140),
+    ("wesp", 141),
+    ("rohc", 142),
+    ("ethernet", 143),
 ];
 
 /// `rt_dsfield`: values of the whole field, of which the upper six bits are the DSCP.
@@ -125,7 +146,9 @@ fn name(names: &[Name], number: u8) -> Option<&'static str> {
         .map(|(name, _)| *name)
 }
 
-fn small(text: &str) -> Option<u8> {
+/// A number of 8 bits.
+#[must_use]
+pub fn small(text: &str) -> Option<u8> {
     parse_number(text).and_then(|number| u8::try_from(number).ok())
 }
 
@@ -135,14 +158,17 @@ pub fn protocol(text: &str) -> Option<u8> {
     small(text).or_else(|| find(&PROTOCOLS, text))
 }
 
-/// An IP protocol, by name or number.
+/// An IP protocol, by name or number. netbase gives the names in capitals as aliases, and
+/// `ip -N` prints `ipproto-6`.
 #[must_use]
 pub fn ip_protocol(text: &str) -> Option<u8> {
-    small(text)
-        .or_else(|| find(&IP_PROTOCOLS, text))
+    let lower = text.to_ascii_lowercase();
+    let number = lower.strip_prefix("ipproto-").unwrap_or(&lower);
+    small(number)
+        .or_else(|| find(&IP_PROTOCOLS, &lower))
         .or_else(|| {
             // Two names that people write and netbase gives as aliases.
-            find(&[("icmpv6", 58), ("ipv6-crypt", 50)], text)
+            find(&[("icmpv6", 58), ("ipv6-crypt", 50)], &lower)
         })
 }
 
@@ -187,7 +213,9 @@ pub fn scope_name(number: u8) -> String {
 /// A router preference.
 #[must_use]
 pub fn preference(text: &str) -> Option<u8> {
-    find(&PREFERENCES, text).or_else(|| small(text))
+    // The kernel takes any other number for medium.
+    let known = |number: &u8| name(&PREFERENCES, *number).is_some();
+    find(&PREFERENCES, text).or_else(|| small(text).filter(known))
 }
 
 /// The word for a router preference.
@@ -196,23 +224,36 @@ pub fn preference_name(number: u8) -> String {
     name(&PREFERENCES, number).map_or_else(|| number.to_string(), str::to_owned)
 }
 
-/// Two realms in one number, `FROM/TO` or `TO`; `rt_realms` ships no names.
+/// Two realms in one number: `FROM/TO`, `TO`, or the number itself, as `ip` takes it.
 #[must_use]
 pub fn realms(text: &str) -> Option<u32> {
-    let half = |text: &str| small(text).map(u32::from);
+    // The one name that iproute2 ships; `ip` prints it for a realm of 0 beside another.
+    let cosmos = |text: &str| (text == "cosmos").then_some(0);
+    let half = |text: &str| cosmos(text).or_else(|| small(text).map(u32::from));
     match text.split_once('/') {
         Some((from, to)) => Some(half(from)? << 16 | half(to)?),
-        None => half(text),
+        None => cosmos(text).or_else(|| parse_number(text)),
     }
 }
 
-/// As `ip` writes realms.
+/// As `ip` reads realms back.
 #[must_use]
 pub fn realms_text(realms: u32) -> String {
-    match realms >> 16 {
-        0 => format!("{realms}"),
-        from => format!("{from}/{}", realms & 0xffff),
+    match (realms >> 16, realms & 0xffff) {
+        (from @ 1..=255, to @ 0..=255) => format!("{from}/{to}"),
+        _ => format!("{realms}"),
     }
+}
+
+/// A tunnel key, in decimal or 0x notation; a leading zero is octal to `ip` and nothing here.
+#[must_use]
+pub fn tunnel_key(text: &str) -> Option<u64> {
+    let large = || match text.strip_prefix("0x") {
+        Some(digits) if !digits.starts_with('+') => u64::from_str_radix(digits, 16).ok(),
+        None if !text.starts_with(['+', '0']) => text.parse().ok(),
+        _ => None,
+    };
+    parse_number(text).map(u64::from).or_else(large)
 }
 
 /// A value and a mask, `VALUE[/MASK]`; without one all bits count.
@@ -222,6 +263,25 @@ pub fn masked(text: &str) -> Option<(u32, u32)> {
         Some((value, mask)) => Some((parse_number(value)?, parse_number(mask)?)),
         None => Some((parse_number(text)?, u32::MAX)),
     }
+}
+
+/// A DSCP and its mask, `DSCP[/MASK]`; the kernel refuses bits beyond the mask.
+#[must_use]
+pub fn masked_dscp(text: &str) -> Option<(u8, Option<u8>)> {
+    let Some((value, mask)) = text.split_once('/') else {
+        return Some((dscp(text)?, None));
+    };
+    let (value, mask) = (dscp(value)?, small(mask)?);
+    let fits = mask != 0 && mask <= 0x3f && value & !mask == 0;
+    fits.then_some((value, Some(mask).filter(|mask| *mask != 0x3f)))
+}
+
+/// A flow label and its mask, `LABEL[/MASK]`.
+#[must_use]
+pub fn flow_label(text: &str) -> Option<(u32, u32)> {
+    let (label, mask) = masked(text)?;
+    let mask = if text.contains('/') { mask } else { 0xf_ffff };
+    Some((label, mask)).filter(|_| mask <= 0xf_ffff && label & !mask == 0)
 }
 
 /// `RTN_*` of `linux/rtnetlink.h` by the words of ip-route(8), some of which may be cut short.
@@ -260,6 +320,10 @@ mod tests {
             (Some(6), Some(58))
         );
         assert_eq!(
+            (ip_protocol("IPv6-ICMP"), ip_protocol("ipproto-6")),
+            (Some(58), Some(6))
+        );
+        assert_eq!(
             (dsfield("10"), dsfield("0x10"), dsfield("EF")),
             (Some(16), Some(16), Some(0xb8))
         );
@@ -273,11 +337,31 @@ mod tests {
             (Some(253), Some(7), None)
         );
         assert_eq!(
-            (realms("5"), realms("1/2"), realms("256")),
+            (realms("5"), realms("1/2"), realms("256/1")),
             (Some(5), Some(0x1_0002), None)
         );
-        assert_eq!(realms_text(0x1_0002), "1/2");
+        assert_eq!(
+            (realms("300"), realms("5/cosmos"), realms("/5")),
+            (Some(300), Some(0x5_0000), None)
+        );
+        for (number, text) in [
+            (0x1_0002, "1/2"),
+            (0x5_0000, "5/0"),
+            (300, "300"),
+            (0x100_0001, "16777217"),
+        ] {
+            assert_eq!(realms_text(number), text);
+            assert_eq!(realms(text), Some(number));
+        }
         assert_eq!(masked("0x10/0xff"), Some((16, 255)));
+        assert_eq!(
+            (tunnel_key("0x100000000"), tunnel_key("4294967296")),
+            (Some(1 << 32), Some(1 << 32))
+        );
+        for text in ["010", "+5", "0x", "0x+1", "18446744073709551616"] {
+            assert_eq!(tunnel_key(text), None, "{text}");
+        }
+        assert_eq!((preference("high"), preference("2")), (Some(1), None));
         assert_eq!(
             (route_kind("black"), route_kind("b"), route_kind("loc")),
             (Some(6), Some(3), None)

@@ -1,13 +1,14 @@
 //! A route's line in the words of ip-route(8), both ways. Floor 0.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::str::FromStr;
 
+use crate::hop_line::{address, device, gateway, nexthop, write_nexthop, write_way};
 use crate::line::{abbreviates, nearest, no_names, LineError, Names, Words};
+use crate::metric_line;
 use crate::names;
-use crate::net::{parse_number, Family, InterfaceName, Prefix};
-use crate::route::{Hop, Kind, Metrics, Route, Scope};
+use crate::net::{Family, InterfaceName, Prefix};
+use crate::route::{Hop, Kind, Route, Scope};
 use crate::table::TableId;
 
 const KEYWORDS: [&str; 36] = [
@@ -49,23 +50,6 @@ const KEYWORDS: [&str; 36] = [
     "throw",
 ];
 
-/// Keywords of single numbers, and the `RTAX_*` they set; whether iproute2 takes them cut short.
-const METRICS: [(&str, u16, bool); 11] = [
-    ("mtu", 2, false),
-    ("window", 3, true),
-    ("ssthresh", 6, true),
-    ("cwnd", 7, true),
-    ("advmss", 8, false),
-    ("reordering", 9, true),
-    ("hoplimit", 10, false),
-    ("initcwnd", 11, true),
-    ("initrwnd", 14, true),
-    ("quickack", 15, true),
-    ("fastopen_no_cookie", 17, true),
-];
-const RTAX_MTU: u16 = 2;
-const RTAX_QUICKACK: u16 = 15;
-
 /// What a line leaves to the stanza it stands in.
 #[derive(Debug, Clone, Default)]
 pub struct Unsaid {
@@ -100,7 +84,7 @@ pub fn read(line: &str, unsaid: &Unsaid, names: Names<'_>) -> Result<Route, Line
     while let Some(word) = words.keyword() {
         let taken = reader.way(word, &mut words)?
             || reader.about(word, &mut words, names)?
-            || reader.metric(word, &mut words)?
+            || metric_line::read(word, &mut words, &mut reader.route.metrics)?
             || reader.destination(word, &mut words)?;
         if !taken {
             let nearest = nearest(word, &KEYWORDS);
@@ -167,7 +151,8 @@ impl Reader {
                 self.route.tos = words.parsed(expected, names::dsfield)?;
             }
             _ if is("metric") || is("priority") => self.metric = Some(words.number()?),
-            _ if is("realms") => {
+            // iproute2 reads the beginning that the two share as the other.
+            _ if is("realms") && !is("reordering") => {
                 let expected = "REALM or FROM/TO, of 0 to 255";
                 self.route.realms = words.parsed(expected, names::realms)?;
             }
@@ -181,33 +166,6 @@ impl Reader {
             }
             _ => return Ok(false),
         }
-        Ok(true)
-    }
-
-    /// Takes the words for TCP and packet sizes.
-    fn metric(&mut self, word: &str, words: &mut Words<'_>) -> Result<bool, LineError> {
-        let metrics = &mut self.route.metrics;
-        if abbreviates(word, "congctl") && word.len() > 1 {
-            metrics.congctl = Some(words.value()?.to_owned());
-            return Ok(true);
-        }
-        let matches = |(name, _, cut): &&(&str, u16, bool)| {
-            word == *name || (*cut && word.len() > 1 && abbreviates(word, name))
-        };
-        let Some((_, number, _)) = METRICS.iter().find(matches) else {
-            return Ok(false);
-        };
-        if *number == RTAX_MTU && words.value_if(|word| word == "lock").is_some() {
-            metrics.locked |= 1 << RTAX_MTU;
-        }
-        let value = if *number == RTAX_QUICKACK {
-            words.parsed("0 or 1", |text| {
-                parse_number(text).filter(|value| *value <= 1)
-            })?
-        } else {
-            words.number()?
-        };
-        metrics.values.insert(*number, value);
         Ok(true)
     }
 
@@ -247,6 +205,7 @@ impl Reader {
         route.destination = destination.unwrap_or_else(|| Prefix::any(family));
         route.kind = self.kind.unwrap_or(Kind::UNICAST);
         let one_way = self.hop != Hop::direct();
+        let by_nexthop = !route.hops.is_empty();
         if one_way && !route.hops.is_empty() {
             return wrong(
                 "\"nexthop\" cannot stand beside \"via\" or \"dev\"; give each its own nexthop",
@@ -261,10 +220,15 @@ impl Reader {
             for hop in &mut route.hops {
                 hop.device = hop.device.take().or_else(|| unsaid.device.clone());
             }
-        } else if (one_way || !route.hops.is_empty()) && self.hop.gateway.is_some() {
+        } else if self.hop.gateway.is_some() {
             return wrong("a route that drops or throws packets has no \"via\"");
         } else if !route.hops.is_empty() {
             return wrong("a route that drops or throws packets has no \"nexthop\"");
+        } else if self.hop.onlink {
+            return wrong("a route that drops or throws packets has no \"onlink\"");
+        } else if self.hop.device.is_some() && family == Family::Inet {
+            // Of IPv6 routes `ip route show` prints the device lo, which the kernel gives them.
+            return wrong("a route that drops or throws packets has no \"dev\"");
         }
         let Some(table) = self.table.or(unsaid.table) else {
             return wrong("\"table\" is needed: the stanza has no policy-table to stand in for it");
@@ -274,64 +238,41 @@ impl Reader {
             None | Some(0) => Route::usual_metric(family),
             Some(metric) => metric,
         };
-        route.scope = self.scope.unwrap_or_else(|| route.usual_scope());
-        Ok(route)
-    }
-}
-
-fn device(words: &mut Words<'_>) -> Result<InterfaceName, LineError> {
-    words.parsed("an interface name of 1 to 15 characters", |text| {
-        text.parse().ok()
-    })
-}
-
-fn address(words: &mut Words<'_>, family: &mut Option<Family>) -> Result<IpAddr, LineError> {
-    let value = words.value()?;
-    let address = value
-        .parse()
-        .map_err(|_| words.wrong(value, "an address"))?;
-    words.settle(family, Family::of(address), value)?;
-    Ok(address)
-}
-
-/// A router, of the other family where `inet` or `inet6` says so.
-fn gateway(words: &mut Words<'_>, family: &mut Option<Family>) -> Result<IpAddr, LineError> {
-    let Some(said) = words.value_if(|word| matches!(word, "inet" | "inet6")) else {
-        return address(words, family);
-    };
-    let mut of_gateway = Some(if said == "inet" {
-        Family::Inet
-    } else {
-        Family::Inet6
-    });
-    address(words, &mut of_gateway)
-}
-
-fn nexthop(words: &mut Words<'_>, family: &mut Option<Family>) -> Result<Hop, LineError> {
-    let mut hop = Hop::direct();
-    let is_about_hop = |word: &str| {
-        matches!(
-            word,
-            "via" | "dev" | "oif" | "weight" | "onlink" | "linkdown" | "dead" | "pervasive"
-        ) || (word.len() > 4 && abbreviates(word, "realms"))
-    };
-    while words.keyword_if(is_about_hop) {
-        match words.last() {
-            "via" => hop.gateway = Some(gateway(words, family)?),
-            "dev" | "oif" => hop.device = Some(device(words)?),
-            "onlink" => hop.onlink = true,
-            "weight" => {
-                hop.weight = words.parsed("a weight of 1 to 256", |text| {
-                    let weight =
-                        parse_number(text).and_then(|weight| u16::try_from(weight).ok())?;
-                    Some(weight).filter(|weight| (1..=256).contains(weight))
-                })?;
-            }
-            "linkdown" | "dead" | "pervasive" => {}
-            _ => hop.realms = words.parsed("REALM or FROM/TO, of 0 to 255", names::realms)?,
+        route.scope = match (family, self.scope) {
+            // Whatever a line says: IPv6 has no scopes of routes.
+            (Family::Inet6, _) => Scope::GLOBAL,
+            (Family::Inet, Some(scope)) => scope,
+            // To `ip` a nexthop is beyond a gateway even where it names none.
+            (Family::Inet, None) if by_nexthop && route.kind == Kind::UNICAST => Scope::GLOBAL,
+            (Family::Inet, None) => route.usual_scope(),
+        };
+        if by_nexthop && route.realms != 0 {
+            return wrong("\"realms\" cannot stand beside \"nexthop\"; give each its own realms");
         }
+        if let [hop] = route.hops.as_mut_slice() {
+            // One nexthop shares with nobody, and its realms are the route's.
+            hop.weight = 1;
+            route.realms |= std::mem::take(&mut hop.realms);
+        }
+        ignored(&route).map_or(Ok(route), wrong)
     }
-    Ok(hop)
+}
+
+/// A word that the kernel would take and ignore in a route of this family.
+fn ignored(route: &Route) -> Option<&'static str> {
+    let has_realms = route.realms != 0 || route.hops.iter().any(|hop| hop.realms != 0);
+    match route.family() {
+        Family::Inet6 if has_realms => {
+            Some("\"realms\": IPv6 routes have none; the kernel would ignore them")
+        }
+        Family::Inet6 if route.preference != 0 && !route.kind.has_device() => {
+            Some("a route that drops or throws packets has no \"pref\"")
+        }
+        Family::Inet if route.preference != 0 => {
+            Some("\"pref\": IPv4 routes have none; the kernel would ignore it")
+        }
+        _ => None,
+    }
 }
 
 /// The line that `ip route add` takes, in the order in which `ip route show` prints it.
@@ -340,7 +281,12 @@ impl fmt::Display for Route {
         if self.kind != Kind::UNICAST {
             write!(f, "{} ", kind_name(self.kind))?;
         }
-        if self.destination.is_any() {
+        let other_family = |hop: &Hop| {
+            let gateway = hop.gateway.map(Family::of);
+            gateway.is_some_and(|family| family != self.family())
+        };
+        // `ip` takes the family of the first address; "default" has none.
+        if self.destination.is_any() && !self.hops.iter().any(other_family) {
             f.write_str("default")?;
         } else {
             self.destination.fmt(f)?;
@@ -371,7 +317,7 @@ impl fmt::Display for Route {
         if self.realms != 0 {
             write!(f, " realms {}", names::realms_text(self.realms))?;
         }
-        write_metrics(f, &self.metrics)?;
+        self.metrics.fmt(f)?;
         if self.preference != 0 {
             write!(f, " pref {}", names::preference_name(self.preference))?;
         }
@@ -398,45 +344,6 @@ fn kind_name(kind: Kind) -> String {
         Kind::PROHIBIT => "prohibit".to_owned(),
         Kind::THROW => "throw".to_owned(),
         Kind(number) => number.to_string(),
-    }
-}
-
-fn write_way(f: &mut fmt::Formatter<'_>, hop: &Hop, family: Family) -> fmt::Result {
-    match hop.gateway {
-        Some(gateway) if Family::of(gateway) == family => write!(f, " via {gateway}")?,
-        Some(gateway) => write!(f, " via {} {gateway}", Family::of(gateway))?,
-        None => {}
-    }
-    match &hop.device {
-        Some(device) => write!(f, " dev {device}"),
-        None => Ok(()),
-    }
-}
-
-fn write_nexthop(f: &mut fmt::Formatter<'_>, hop: &Hop, family: Family) -> fmt::Result {
-    f.write_str(" nexthop")?;
-    write_way(f, hop, family)?;
-    write!(f, " weight {}", hop.weight)?;
-    if hop.realms != 0 {
-        write!(f, " realms {}", names::realms_text(hop.realms))?;
-    }
-    f.write_str(if hop.onlink { " onlink" } else { "" })
-}
-
-fn write_metrics(f: &mut fmt::Formatter<'_>, metrics: &Metrics) -> fmt::Result {
-    for (name, number, _) in METRICS {
-        if let Some(value) = metrics.values.get(&number) {
-            let lock = if metrics.locked & 1 << number != 0 {
-                "lock "
-            } else {
-                ""
-            };
-            write!(f, " {name} {lock}{value}")?;
-        }
-    }
-    match &metrics.congctl {
-        Some(congctl) => write!(f, " congctl {congctl}"),
-        None => Ok(()),
     }
 }
 
@@ -469,7 +376,7 @@ mod tests {
             "10.0.0.5 dev eth1 table 7 proto 4 scope global metric 5",
             "default via fe80::1 dev eth1 table 24242 proto 157 metric 1024",
             "2001:db8::/64 dev eth1 table 24242 proto 157 metric 256 pref high",
-            "default via inet6 fe80::1 dev eth1 table 7 proto 157",
+            "0.0.0.0/0 via inet6 fe80::1 dev eth1 table 7 proto 157",
             "local default dev lo table 100 proto 157 scope host",
             "unreachable default table 7 proto 157 metric 4294967295",
             "blackhole 2001:db8::/32 table 7 proto 157 metric 1024",
@@ -486,6 +393,31 @@ mod tests {
             route.to_string(),
             "default dev eth1 table 254 proto 157 metric 1024"
         );
+    }
+
+    #[test]
+    fn what_the_kernel_drops_is_not_in_the_route() {
+        for (said, line) in [
+            (
+                "10/8 dev eth1 mtu 0 quickack 0 hoplimit lock 0 congctl lock reno",
+                "10.0.0.0/8 dev eth1 table 254 proto 157 scope link hoplimit lock 0 \
+                 congctl lock reno",
+            ),
+            (
+                "10/8 nexthop dev eth1 weight 5 realms 3",
+                "10.0.0.0/8 dev eth1 table 254 proto 157 scope global realms 3",
+            ),
+            (
+                "-6 default dev eth1 scope link metric 0",
+                "default dev eth1 table 254 proto 157 metric 1024",
+            ),
+            (
+                "blackhole 2001:db8::/32 dev lo",
+                "blackhole 2001:db8::/32 table 254 proto 157 metric 1024",
+            ),
+        ] {
+            assert_eq!(said.parse::<Route>().unwrap().to_string(), line);
+        }
     }
 
     #[test]
@@ -514,6 +446,39 @@ mod tests {
                 "\"nexthop\" cannot stand beside \"via\" or \"dev\"; give each its own nexthop",
             ),
             ("default quickack 2", "\"quickack 2\": expected 0 or 1"),
+            (
+                "-6 10.0.0.0/8",
+                "\"10.0.0.0/8\": expected an IPv6 address here",
+            ),
+            (
+                "default mtu 65521",
+                "\"mtu 65521\": expected a number of 0 to 65520",
+            ),
+            (
+                "-6 default realms 5",
+                "\"realms\": IPv6 routes have none; the kernel would ignore them",
+            ),
+            (
+                "-4 default pref high",
+                "\"pref\": IPv4 routes have none; the kernel would ignore it",
+            ),
+            (
+                "blackhole 2001:db8::/32 pref low",
+                "a route that drops or throws packets has no \"pref\"",
+            ),
+            ("default pref 2", "\"pref 2\": expected low, medium or high"),
+            (
+                "blackhole 10.0.0.0/8 dev eth1",
+                "a route that drops or throws packets has no \"dev\"",
+            ),
+            (
+                "throw 10.0.0.0/8 onlink",
+                "a route that drops or throws packets has no \"onlink\"",
+            ),
+            (
+                "default realms 5 nexthop dev eth1",
+                "\"realms\" cannot stand beside \"nexthop\"; give each its own realms",
+            ),
             (
                 "default nexthop weight 257",
                 "\"weight 257\": expected a weight of 1 to 256",

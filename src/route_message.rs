@@ -14,7 +14,7 @@ use crate::route::{Hop, Kind, Metrics, Route, Scope};
 use crate::table::TableId;
 use crate::wire::{
     address, attribute, attributes, family, family_number, named, nested, number, octets, raw,
-    short, WireError,
+    short, small, whole, WireError,
 };
 
 /// `RTNH_F_ONLINK`, which shares the flags of a message with `RTM_F_*`.
@@ -204,21 +204,22 @@ pub fn decode(
     for (kind, value) in attributes(message.rtattrs()) {
         match Rta::from(kind) {
             Rta::Dst => {
-                let to = address(value).map(|to| Prefix::around(to, *message.rtm_dst_len()));
-                route.destination = to.unwrap_or(route.destination);
+                let to = whole(address(value), kind)?;
+                route.destination = Prefix::around(to, *message.rtm_dst_len());
             }
-            Rta::Gateway => hop.gateway = address(value),
-            Rta::Oif => hop.device = number(value).and_then(&mut device),
-            Rta::Multipath => route.hops = decode_hops(value, &mut device),
-            Rta::Prefsrc => route.source = address(value),
-            Rta::Priority => route.metric = number(value).unwrap_or(0),
-            Rta::Flow => route.realms = number(value).unwrap_or(0),
-            Rta::Metrics => route.metrics = decode_metrics(value),
-            Rta::Table => route.table = number(value).map_or(route.table, TableId),
+            Rta::Gateway => hop.gateway = Some(whole(address(value), kind)?),
+            // A device that has just gone has no name any more.
+            Rta::Oif => hop.device = device(whole(number(value), kind)?),
+            Rta::Multipath => route.hops = decode_hops(value, &mut device)?,
+            Rta::Prefsrc => route.source = Some(whole(address(value), kind)?),
+            Rta::Priority => route.metric = whole(number(value), kind)?,
+            Rta::Flow => route.realms = whole(number(value), kind)?,
+            Rta::Metrics => route.metrics = decode_metrics(value)?,
+            Rta::Table => route.table = TableId(whole(number(value), kind)?),
             // Age and users of the entry, nothing of what it is.
             Rta::Cacheinfo => {}
-            _ if kind == VIA => hop.gateway = value.get(2..).and_then(address),
-            _ if kind == PREF => route.preference = value.first().copied().unwrap_or(0),
+            _ if kind == VIA => hop.gateway = Some(whole(via(value), kind)?),
+            _ if kind == PREF => route.preference = whole(small(value), kind)?,
             _ => route.unread.push((kind, value.to_vec())),
         }
     }
@@ -229,13 +230,22 @@ pub fn decode(
     Ok(Some(route))
 }
 
-fn decode_hops(mut rest: &[u8], device: &mut impl FnMut(u32) -> Option<InterfaceName>) -> Vec<Hop> {
+/// The address behind the family in `struct rtvia`.
+fn via(payload: &[u8]) -> Option<IpAddr> {
+    payload.get(2..).and_then(address)
+}
+
+fn decode_hops(
+    mut rest: &[u8],
+    device: &mut impl FnMut(u32) -> Option<InterfaceName>,
+) -> Result<Vec<Hop>, WireError> {
     let mut hops = Vec::new();
-    while let Some((hop, length)) = decode_hop(rest, device) {
+    while !rest.is_empty() {
+        let (hop, length) = whole(decode_hop(rest, device), Rta::Multipath.into())?;
         hops.push(hop);
         rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
-    hops
+    Ok(hops)
 }
 
 fn decode_hop(
@@ -247,31 +257,30 @@ fn decode_hop(
     let mut hop = Hop {
         onlink: u32::from(*bytes.get(2)?) & ONLINK != 0,
         weight: u16::from(*bytes.get(3)?) + 1,
-        device: number(bytes.get(4..HOP)?).and_then(device),
+        device: device(number(bytes.get(4..HOP)?)?),
         ..Hop::direct()
     };
     for (kind, value) in nested(attrs) {
         match Rta::from(kind) {
-            Rta::Gateway => hop.gateway = address(value),
-            Rta::Flow => hop.realms = number(value).unwrap_or(0),
-            _ if kind == VIA => hop.gateway = value.get(2..).and_then(address),
+            Rta::Gateway => hop.gateway = Some(address(value)?),
+            Rta::Flow => hop.realms = number(value)?,
+            _ if kind == VIA => hop.gateway = Some(via(value)?),
             _ => {}
         }
     }
     Some((hop, length))
 }
 
-fn decode_metrics(bytes: &[u8]) -> Metrics {
+fn decode_metrics(bytes: &[u8]) -> Result<Metrics, WireError> {
     let mut metrics = Metrics::default();
     for (kind, value) in nested(bytes) {
-        match (kind, number(value)) {
-            (CC_ALGO, _) => metrics.congctl = named(value).map(str::to_owned),
-            (LOCK, Some(locked)) => metrics.locked = locked,
-            (_, Some(number)) => {
-                metrics.values.insert(kind, number);
+        match kind {
+            CC_ALGO => metrics.congctl = Some(whole(named(value), kind)?.to_owned()),
+            LOCK => metrics.locked = whole(number(value), kind)?,
+            _ => {
+                metrics.values.insert(kind, whole(number(value), kind)?);
             }
-            _ => {}
         }
     }
-    metrics
+    Ok(metrics)
 }

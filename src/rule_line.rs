@@ -104,7 +104,9 @@ impl Reader {
             "oif" => rule.oif = Some(interface(words)?),
             "ipproto" => {
                 let expected = "a protocol such as tcp, or its number";
-                rule.ip_protocol = Some(words.parsed(expected, names::ip_protocol)?);
+                // To the kernel 0 is any protocol.
+                rule.ip_protocol =
+                    Some(words.parsed(expected, names::ip_protocol)?).filter(|number| *number != 0);
             }
             "sport" => rule.sport = Some(ports(words)?),
             "dport" => rule.dport = Some(ports(words)?),
@@ -116,22 +118,13 @@ impl Reader {
                 })?);
             }
             "dscp" => {
-                rule.dscp = Some(words.parsed("a DSCP of 0 to 63 or its name", |text| {
-                    match text.split_once('/') {
-                        Some((value, mask)) => {
-                            let mask = Some(names::dscp(mask)?).filter(|mask| *mask != 0x3f);
-                            Some((names::dscp(value)?, mask))
-                        }
-                        None => Some((names::dscp(text)?, None)),
-                    }
-                })?);
+                let expected =
+                    "a DSCP of 0 to 63 or its name, or DSCP/MASK with no bit beyond MASK";
+                rule.dscp = Some(words.parsed(expected, names::masked_dscp)?);
             }
             "flowlabel" => {
-                rule.flow_label = Some(words.parsed("a flow label of 20 bits", |text| {
-                    let (label, mask) = names::masked(text)?;
-                    let mask = if text.contains('/') { mask } else { 0xf_ffff };
-                    Some((label, mask)).filter(|(label, mask)| label | mask <= 0xf_ffff)
-                })?);
+                let expected = "a flow label of 20 bits, or LABEL/MASK with no bit beyond MASK";
+                rule.flow_label = Some(words.parsed(expected, names::flow_label)?);
             }
             "sup_pl" => rule.suppress_length = Some(length(words)?),
             "sup_group" => rule.suppress_group = Some(group(words)?),
@@ -153,11 +146,7 @@ impl Reader {
                 rule.protocol = words.parsed(expected, names::protocol)?;
             }
             _ if is("tun_id") => {
-                rule.tunnel = words.parsed("a tunnel key of 64 bits", |text| {
-                    parse_number(text)
-                        .map(u64::from)
-                        .or_else(|| text.parse().ok())
-                })?;
+                rule.tunnel = words.parsed("a tunnel key of 64 bits", names::tunnel_key)?;
             }
             _ if is("suppress_prefixlength") => rule.suppress_length = Some(length(words)?),
             _ if is("suppress_ifgroup") => rule.suppress_group = Some(group(words)?),
@@ -186,7 +175,8 @@ impl Reader {
             }
             _ if abbreviates(word, "goto") => Action::Goto(words.number()?),
             _ if abbreviates(word, "nop") => Action::Nop,
-            _ => match names::route_kind(word) {
+            _ => match names::route_kind(word).or_else(|| names::small(word)) {
+                // `ip -N rule show` prints the number alone.
                 Some(6) => Action::Blackhole,
                 Some(7) => Action::Unreachable,
                 Some(8) => Action::Prohibit,
@@ -210,6 +200,10 @@ impl Reader {
     fn finish(self) -> Result<(Rule, Said), LineError> {
         let mut rule = self.rule;
         rule.family = self.family.unwrap_or(rule.family);
+        if rule.family == Family::Inet6 && rule.realms != 0 {
+            let ignored = "\"realms\": IPv6 rules have none; the kernel would ignore them";
+            return Err(LineError::Contradiction(ignored.to_owned()));
+        }
         let contradiction = match rule.action {
             Action::Goto(target) if target <= rule.priority => format!(
                 "\"goto {target}\": expected a priority above the rule's own, {}",
@@ -251,7 +245,7 @@ fn group(words: &mut Words<'_>) -> Result<u32, LineError> {
 fn ports(words: &mut Words<'_>) -> Result<Ports, LineError> {
     let port = |text: &str| parse_number(text).and_then(|port| u16::try_from(port).ok());
     words.parsed(
-        "PORT, FIRST-LAST or PORT/MASK, ports of 1 to 65535",
+        "PORT, FIRST-LAST or PORT/MASK, ports of 1 to 65535 with no bit beyond MASK",
         |text| {
             let ports = if let Some((first, last)) = text.split_once('-') {
                 Ports {
@@ -261,11 +255,11 @@ fn ports(words: &mut Words<'_>) -> Result<Ports, LineError> {
                 }
             } else if let Some((value, mask)) = text.split_once('/') {
                 let value = port(value)?;
-                let mask = Some(port(mask)?).filter(|mask| *mask != u16::MAX);
+                let mask = Some(port(mask)?).filter(|mask| value & !mask == 0)?;
                 Ports {
                     first: value,
                     last: value,
-                    mask,
+                    mask: Some(mask).filter(|mask| *mask != u16::MAX),
                 }
             } else {
                 let value = port(text)?;
@@ -413,7 +407,7 @@ mod tests {
             "priority 7 from all fwmark 0x5 uidrange 1000-1999 lookup 7 realms 1/2 proto 157",
             "priority 7 from all ipproto tcp sport 1000-2000 dport 53 lookup 7 proto 157",
             "priority 7 from all dscp 46 sport 0x10/0xf0 tun_id 9 lookup 7 proto 157",
-            "priority 7 from all dscp 46/0x30 lookup 7 proto 157",
+            "priority 7 from all dscp 48/0x30 lookup 7 proto 157",
             "priority 7 from all l3mdev proto 157",
             "priority 7 from all goto 8 proto 157",
             "priority 7 from all nop proto 157",
@@ -441,6 +435,14 @@ mod tests {
             (
                 "5: from all goto 9 [unresolved]",
                 "priority 5 from all goto 9 proto 0",
+            ),
+            (
+                "5: from all ipproto ipproto-6 realms 5/cosmos 7 proto 157",
+                "priority 5 from all ipproto tcp unreachable realms 5/0 proto 157",
+            ),
+            (
+                "5: from 10/8 ipproto 0 tun_id 0x100000000 lookup 7 proto 157",
+                "priority 5 from 10.0.0.0/8 tun_id 4294967296 lookup 7 proto 157",
             ),
         ] {
             assert_eq!(shown.parse::<Rule>().unwrap().to_string(), line);
@@ -483,7 +485,19 @@ mod tests {
             ),
             (
                 "lookup rt9",
-                "\"lookup rt9\": expected a table name that is known, or an ID",
+                "\"lookup rt9\": expected a table name that is known, or an ID of 1 to 4294967295",
+            ),
+            (
+                "lookup 0",
+                "\"lookup 0\": expected a table name that is known, or an ID of 1 to 4294967295",
+            ),
+            (
+                "-6 realms 5",
+                "\"realms\": IPv6 rules have none; the kernel would ignore them",
+            ),
+            (
+                "tun_id 010",
+                "\"tun_id 010\": expected a tunnel key of 64 bits",
             ),
             (
                 "protocol 256",
@@ -520,7 +534,23 @@ mod tests {
             ),
             (
                 "dport 0",
-                "\"dport 0\": expected PORT, FIRST-LAST or PORT/MASK, ports of 1 to 65535",
+                "\"dport 0\": expected PORT, FIRST-LAST or PORT/MASK, ports of 1 to 65535 \
+                 with no bit beyond MASK",
+            ),
+            (
+                "sport 81/0xfffe",
+                "\"sport 81/0xfffe\": expected PORT, FIRST-LAST or PORT/MASK, ports of 1 to 65535 \
+                 with no bit beyond MASK",
+            ),
+            (
+                "dscp 46/0x30",
+                "\"dscp 46/0x30\": expected a DSCP of 0 to 63 or its name, or DSCP/MASK \
+                 with no bit beyond MASK",
+            ),
+            (
+                "flowlabel 5/0",
+                "\"flowlabel 5/0\": expected a flow label of 20 bits, or LABEL/MASK \
+                 with no bit beyond MASK",
             ),
         ] {
             assert_eq!(line.parse::<Rule>().unwrap_err().to_string(), message);

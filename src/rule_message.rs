@@ -12,7 +12,8 @@ use crate::net::{Family, InterfaceName, Prefix};
 use crate::rule::{Action, Ports, Rule};
 use crate::table::TableId;
 use crate::wire::{
-    address, attribute, attributes, family, family_number, name, named, number, octets, WireError,
+    address, attribute, attributes, family, family_number, name, named, number, octets, small,
+    whole, WireError,
 };
 
 /// The message that adds or deletes a rule.
@@ -198,24 +199,33 @@ pub fn decode(payload: &[u8]) -> Result<Option<Rule>, WireError> {
     let mut target = 0;
     for (kind, value) in attributes(message.rtattrs()) {
         match Frattr::from(kind) {
-            Frattr::Src => rule.from = prefix(value, *message.fib_src_len()),
-            Frattr::Dst => rule.to = prefix(value, *message.fib_dst_len()),
-            Frattr::Priority => rule.priority = number(value).unwrap_or(0),
-            Frattr::Protocol => rule.protocol = value.first().copied().unwrap_or(0),
+            Frattr::Src => {
+                rule.from = Some(whole(prefix(value, *message.fib_src_len()), kind)?);
+            }
+            Frattr::Dst => {
+                rule.to = Some(whole(prefix(value, *message.fib_dst_len()), kind)?);
+            }
+            Frattr::Priority => rule.priority = whole(number(value), kind)?,
+            Frattr::Protocol => rule.protocol = whole(small(value), kind)?,
             Frattr::Table => {
-                let table = number(value).map_or(table, TableId);
+                let table = TableId(whole(number(value), kind)?);
                 // An l3mdev rule has table 0 beside the attribute that tells what it is.
                 if rule.action != Action::L3mdev {
                     rule.action = Action::Lookup(table);
                 }
             }
             Frattr::L3mdev if value != [0] => rule.action = Action::L3mdev,
-            Frattr::Goto => target = number(value).unwrap_or(0),
-            Frattr::SuppressPrefixlen => rule.suppress_length = suppressed(value),
-            Frattr::SuppressIfgroup => rule.suppress_group = suppressed(value),
-            Frattr::Flow => rule.realms = number(value).unwrap_or(0),
+            Frattr::Goto => target = whole(number(value), kind)?,
+            // The kernel sends -1 where a rule suppresses nothing.
+            Frattr::SuppressPrefixlen => {
+                rule.suppress_length = suppressed(whole(number(value), kind)?);
+            }
+            Frattr::SuppressIfgroup => {
+                rule.suppress_group = suppressed(whole(number(value), kind)?);
+            }
+            Frattr::Flow => rule.realms = whole(number(value), kind)?,
             attribute => {
-                if !decode_selector(&mut rule, attribute, value) {
+                if !whole(decode_selector(&mut rule, attribute, value), kind)? {
                     rule.unread.push((kind, value.to_vec()));
                 }
             }
@@ -233,55 +243,50 @@ pub fn decode(payload: &[u8]) -> Result<Option<Rule>, WireError> {
     Ok(Some(rule))
 }
 
-/// Takes an attribute that says what the rule matches; `false` for one that has no word.
-fn decode_selector(rule: &mut Rule, attribute: Frattr, value: &[u8]) -> bool {
+/// Takes an attribute that says what the rule matches; `Some(false)` for one that has no word,
+/// `None` for one that is not of its size.
+fn decode_selector(rule: &mut Rule, attribute: Frattr, value: &[u8]) -> Option<bool> {
     match attribute {
-        Frattr::Iifname => rule.iif = device(value),
-        Frattr::Oifname => rule.oif = device(value),
+        Frattr::Iifname => rule.iif = Some(device(value)?),
+        Frattr::Oifname => rule.oif = Some(device(value)?),
         Frattr::Fwmark => {
             let mask = rule.mark.map_or(u32::MAX, |(_, mask)| mask);
-            rule.mark = number(value).map(|mark| (mark, mask));
+            rule.mark = Some((number(value)?, mask));
         }
         Frattr::Fwmask => {
             let mark = rule.mark.map_or(0, |(mark, _)| mark);
-            rule.mark = number(value).map(|mask| (mark, mask));
+            rule.mark = Some((mark, number(value)?));
         }
         Frattr::UidRange => {
-            let both = (
-                value.get(..4).and_then(number),
-                value.get(4..).and_then(number),
-            );
-            rule.users = both.0.zip(both.1);
+            rule.users = Some((number(value.get(..4)?)?, number(value.get(4..)?)?));
         }
-        Frattr::IpProto => rule.ip_protocol = value.first().copied(),
-        Frattr::SportRange => rule.sport = ports(value),
-        Frattr::DportRange => rule.dport = ports(value),
-        Frattr::SportMask => set_mask(&mut rule.sport, value),
-        Frattr::DportMask => set_mask(&mut rule.dport, value),
+        Frattr::IpProto => rule.ip_protocol = Some(small(value)?),
+        Frattr::SportRange => rule.sport = Some(ports(value)?),
+        Frattr::DportRange => rule.dport = Some(ports(value)?),
+        Frattr::SportMask => set_mask(&mut rule.sport, port(value)?),
+        Frattr::DportMask => set_mask(&mut rule.dport, port(value)?),
         Frattr::Dscp => {
             let mask = rule.dscp.and_then(|(_, mask)| mask);
-            rule.dscp = value.first().map(|dscp| (*dscp, mask));
+            rule.dscp = Some((small(value)?, mask));
         }
         // Newer kernels send the mask of all bits where none was given.
         Frattr::DscpMask => {
-            let mask = value.first().copied().filter(|mask| *mask != 0x3f);
+            let mask = Some(small(value)?).filter(|mask| *mask != 0x3f);
             rule.dscp = rule.dscp.map(|(dscp, _)| (dscp, mask));
         }
         Frattr::Flowlabel => {
             let mask = rule.flow_label.map_or(0xf_ffff, |(_, mask)| mask);
-            rule.flow_label = big_endian(value).map(|label| (label, mask));
+            rule.flow_label = Some((big_endian(value)?, mask));
         }
         Frattr::FlowlabelMask => {
             let label = rule.flow_label.map_or(0, |(label, _)| label);
-            rule.flow_label = big_endian(value).map(|mask| (label, mask));
+            rule.flow_label = Some((label, big_endian(value)?));
         }
-        Frattr::TunId => {
-            rule.tunnel = value.try_into().map_or(0, u64::from_be_bytes);
-        }
+        Frattr::TunId => rule.tunnel = u64::from_be_bytes(value.try_into().ok()?),
         Frattr::Pad => {}
-        _ => return false,
+        _ => return Some(false),
     }
-    true
+    Some(true)
 }
 
 fn prefix(payload: &[u8], length: u8) -> Option<Prefix> {
@@ -292,13 +297,15 @@ fn device(payload: &[u8]) -> Option<InterfaceName> {
     named(payload)?.parse().ok()
 }
 
-/// The kernel sends -1 where a rule suppresses nothing.
-fn suppressed(payload: &[u8]) -> Option<u32> {
-    number(payload).filter(|value| *value != u32::MAX)
+fn suppressed(value: u32) -> Option<u32> {
+    Some(value).filter(|value| *value != u32::MAX)
+}
+
+fn port(payload: &[u8]) -> Option<u16> {
+    payload.try_into().map(u16::from_ne_bytes).ok()
 }
 
 fn ports(payload: &[u8]) -> Option<Ports> {
-    let port = |bytes: &[u8]| bytes.try_into().map(u16::from_ne_bytes).ok();
     let (first, last) = (port(payload.get(..2)?)?, port(payload.get(2..)?)?);
     Some(Ports {
         first,
@@ -308,10 +315,9 @@ fn ports(payload: &[u8]) -> Option<Ports> {
 }
 
 /// Newer kernels send the mask of all bits where none was given.
-fn set_mask(ports: &mut Option<Ports>, payload: &[u8]) {
+fn set_mask(ports: &mut Option<Ports>, mask: u16) {
     if let Some(ports) = ports {
-        let mask = payload.try_into().map(u16::from_ne_bytes).ok();
-        ports.mask = mask.filter(|mask| *mask != u16::MAX);
+        ports.mask = Some(mask).filter(|mask| *mask != u16::MAX);
     }
 }
 

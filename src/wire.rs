@@ -67,11 +67,24 @@ pub(crate) fn octets(address: IpAddr) -> Buffer {
     }
 }
 
+/// A value from an attribute that has to hold one: a wrong size must not read as absent.
+pub(crate) fn whole<T>(value: Option<T>, kind: u16) -> Result<T, WireError> {
+    value.ok_or_else(|| WireError::new(format!("attribute {kind} is not of its size")))
+}
+
 /// An address from an attribute's payload.
 pub(crate) fn address(payload: &[u8]) -> Option<IpAddr> {
     let v4 = <[u8; 4]>::try_from(payload).map(IpAddr::from);
     v4.or_else(|_| <[u8; 16]>::try_from(payload).map(IpAddr::from))
         .ok()
+}
+
+/// A number of 8 bits from an attribute's payload.
+pub(crate) fn small(payload: &[u8]) -> Option<u8> {
+    match payload {
+        [number] => Some(*number),
+        _ => None,
+    }
 }
 
 /// A number of 32 bits from an attribute's payload.

@@ -707,7 +707,7 @@ fn a_device_that_is_down_or_has_lost_its_address_is_told() {
              src 10.10.0.10\": Device for nexthop is not up (Network is down); the device is down",
             "\"ip route add default via 10.10.0.1 dev eth1 table 20611 proto 157\": \
              Nexthop has invalid gateway (Network is unreachable); the gateway is not reached \
-             through this device: is its address right?",
+             through this device: correct its address, or add onlink",
         ],
     );
     blocked(
@@ -718,7 +718,7 @@ fn a_device_that_is_down_or_has_lost_its_address_is_told() {
              on this host, or not yet",
             "\"ip route add default via 10.10.0.1 dev eth1 table 20611 proto 157\": \
              Nexthop has invalid gateway (Network is unreachable); the gateway is not reached \
-             through this device: is its address right?",
+             through this device: correct its address, or add onlink",
         ],
     );
 }

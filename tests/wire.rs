@@ -432,7 +432,12 @@ impl Numbers {
                 self.maybe(&[" suppress_prefixlength 1", " suppress_ifgroup 0"])
             ),
         };
-        let (realms, protocol) = (self.maybe(&[" realms 3/4", " realms 255"]), self.below(256));
+        let protocol = self.below(256);
+        // IPv6 has no realms, and the kernel would ignore them.
+        let realms = self.maybe(match family {
+            Family::Inet => &[" realms 3/4", " realms 255"],
+            Family::Inet6 => &[],
+        });
         format!(
             "rule priority {priority}{not} {selector}{tos}{mark}{device}{users}{ports} \
              {action}{realms} proto {protocol}"
@@ -441,7 +446,7 @@ impl Numbers {
 
     /// One of some words, or none.
     fn maybe<'a>(&mut self, words: &[&'a str]) -> &'a str {
-        let place = usize::try_from(self.below(2 * words.len() as u64)).unwrap();
+        let place = usize::try_from(self.below(2 * words.len().max(1) as u64)).unwrap();
         words.get(place).copied().unwrap_or_default()
     }
 
@@ -472,8 +477,11 @@ impl Numbers {
         if has_gateway {
             line += self.maybe(&[" onlink"]);
         }
-        line + self.maybe(&[" realms 7"])
-            + self.maybe(&[" mtu lock 1400 initcwnd 20", " congctl bbr"])
+        line + self.maybe(if family == Family::Inet {
+            &[" realms 7"]
+        } else {
+            &[]
+        }) + self.maybe(&[" mtu lock 1400 initcwnd 20", " congctl bbr"])
     }
 }
 
