@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::line::Names;
 use crate::net::{InterfaceAddress, Prefix};
-use crate::options::{check_gateway, first_host, OptionError};
+use crate::options::{check_gateway, first_host, Fault, OptionError};
 use crate::route::{Hop, Kind, Route};
 use crate::rule::Rule;
 use crate::stanza::{Gateway, Mode, Source, Stanza, Table};
@@ -31,6 +31,12 @@ pub enum Notice {
          write policy-gateway ADDRESS, or policy-gateway none"
     )]
     NoDefault(Table, Prefix),
+    /// As above, and not even a network is known.
+    #[error(
+        "no default route in table {0}: the interface has no address, and no default route of its \
+         own; write policy-gateway ADDRESS, or policy-gateway none"
+    )]
+    NoNetwork(Table),
 }
 
 /// What the kernel had to be asked.
@@ -166,11 +172,16 @@ fn default(
         let hop = gateway.map(|gateway| Hop {
             gateway: Some(gateway),
             device,
+            // The kernel knows of no network that it could lie in.
+            onlink: !is_link_local(gateway),
             ..Hop::direct()
         });
-        return Ok(hop
-            .or(found.default.clone())
-            .map(|hop| Route::to(everywhere, table, hop)));
+        let hop = hop.or(found.default.clone());
+        if hop.is_none() && stanza.gateway != Gateway::None {
+            let table = stanza.table.clone().unwrap_or(Table::Id(table));
+            notices.push(Notice::NoNetwork(table));
+        }
+        return Ok(hop.map(|hop| Route::to(everywhere, table, hop)));
     };
     let Some(gateway) = gateway(stanza, own, found, table, notices)? else {
         return Ok(None);
@@ -215,25 +226,31 @@ fn gateway(
     table: TableId,
     notices: &mut Vec<Notice>,
 ) -> Result<Option<Way>, OptionError> {
-    let wrong = |value: &str, fault| OptionError::new("policy-gateway", Some(value), fault);
-    let checked = |gateway: IpAddr| {
+    let wrong = |option, value: &str, fault| OptionError::new(option, Some(value), fault);
+    // The kernel refuses an own address as a gateway in main alone (measured on 6.18).
+    let checked = |option, gateway: IpAddr| {
         let every = found.addresses.iter();
         every
             .map(|own| check_gateway(gateway, own.address, own.network()))
             .find_map(Result::err)
             .map_or(Ok(Some(Way::Via(gateway))), |fault| {
-                Err(wrong(&gateway.to_string(), fault))
+                Err(wrong(option, &gateway.to_string(), fault))
             })
+    };
+    let is_own = |first| found.addresses.iter().any(|own| own.address == first);
+    let first = match first_host(own) {
+        Ok(first) if is_own(first) => Err(Fault::FirstIsOwn),
+        first => first,
     };
     match stanza.gateway {
         Gateway::None => Ok(None),
-        Gateway::Given(gateway) => checked(gateway),
-        Gateway::First => match first_host(own) {
+        Gateway::Given(gateway) => checked("policy-gateway", gateway),
+        Gateway::First => match first {
             Ok(first) => Ok(Some(Way::Via(first))),
-            Err(fault) => Err(wrong("first", fault)),
+            Err(fault) => Err(wrong("policy-gateway", "first", fault)),
         },
-        Gateway::Auto(Some(gateway)) => Ok(Some(Way::Via(gateway))),
-        Gateway::Auto(None) => Ok(match (&found.default, first_host(own)) {
+        Gateway::Auto(Some(gateway)) => checked("gateway", gateway),
+        Gateway::Auto(None) => Ok(match (&found.default, first) {
             (Some(hop), _) => Some(hop.gateway.map_or(Way::Device, Way::Via)),
             (None, _) if own.is_point_to_point() => Some(Way::Device),
             (None, Ok(first)) => {

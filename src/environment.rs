@@ -46,7 +46,7 @@ pub struct Call {
     pub netmask: Option<String>,
     /// `IF_GATEWAY`.
     pub gateway: Option<String>,
-    /// `IF_POINTOPOINT`: the address at the other end.
+    /// `IF_POINTOPOINT`, or `IF_DSTADDR` of a tunnel: the address at the other end.
     pub peer: Option<String>,
     /// The `policy-*` options under the names they have in the file, in the order of these.
     pub options: Vec<(String, OsString)>,
@@ -82,7 +82,7 @@ impl Call {
                 "VERBOSITY" | "VERBOSE" => call.verbose = value == "1",
                 "IF_ADDRESS" => call.address = Some(text()),
                 "IF_NETMASK" => call.netmask = Some(text()),
-                "IF_POINTOPOINT" => call.peer = Some(text()),
+                "IF_POINTOPOINT" | "IF_DSTADDR" => call.peer = Some(text()),
                 "IF_GATEWAY" => call.gateway = Some(text()),
                 _ => {
                     if let Some(option) = option_name(&name) {

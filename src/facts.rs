@@ -15,6 +15,9 @@ use crate::watch::Watch;
 /// Longest wait for an address: what ifupdown's own settle-dad gives one.
 pub const LONGEST: Duration = Duration::from_secs(6);
 
+/// Longest wait for a default route that comes from where the address came from.
+const ROUTE_BEHIND: Duration = Duration::from_secs(1);
+
 /// Finds what a stanza that comes up needs; addresses may be none after all.
 ///
 /// # Errors
@@ -44,14 +47,16 @@ fn find(kernel: &mut Kernel, stanza: &Stanza, longest: Duration) -> Result<Found
         stanza.address.into_iter().collect()
     };
     let default = if stanza.asks_gateway() {
-        default_way(kernel, &stanza.interface.device(), stanza.family)?
+        let longest = longest.min(behind(stanza, &addresses));
+        default_way(kernel, &stanza.interface.device(), stanza.family, longest)?
     } else {
         None
     };
     Ok(Found { addresses, default })
 }
 
-/// The usable addresses of an interface, waited for while there is none or one is tentative.
+/// The usable addresses of an interface, waited for while there is none, one is tentative, or
+/// the device is not up.
 fn addresses(
     kernel: &mut Kernel,
     interface: &InterfaceName,
@@ -72,7 +77,10 @@ fn addresses(
             .iter()
             .all(|assigned| assigned.standing != Standing::Tentative);
         let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() || (settled && !usable.is_empty()) {
+        // pppd gives its device the addresses first and takes it up then; until then no route
+        // can leave by it.
+        let ready = settled && !usable.is_empty() && kernel.is_up(&interface.device())?;
+        if left.is_zero() || ready {
             return Ok(usable);
         }
         match &watch {
@@ -89,8 +97,47 @@ fn is_of(assigned: &Assigned, interface: &InterfaceName) -> bool {
     !alias || assigned.label.as_deref() == Some(interface.as_str())
 }
 
-/// The way of the default route in main that leaves by a device, the one of lowest metric.
+/// How long a default route may be on its way behind the addresses. dhcpcd leaves for the
+/// background once it has an address of either family; the other's comes later, and its route a
+/// moment after it (seen with 9.4.1: the router was guessed, wrongly). A lease of IPv6 names no
+/// router; that is advertised, for the asking every four seconds (RFC 4861). Of a point-to-point
+/// link the other end is the router.
+fn behind(stanza: &Stanza, addresses: &[InterfaceAddress]) -> Duration {
+    let method = stanza.method.as_str();
+    let shared = addresses.iter().any(|own| !own.is_point_to_point());
+    if !shared || !stanza.asks_address() || method == "manual" {
+        Duration::ZERO
+    } else if (stanza.family, method) == (Family::Inet6, "dhcp") {
+        LONGEST
+    } else {
+        ROUTE_BEHIND
+    }
+}
+
+/// The way of the default route in main, waited for while there is none.
 fn default_way(
+    kernel: &mut Kernel,
+    device: &InterfaceName,
+    family: Family,
+    longest: Duration,
+) -> Result<Option<Hop>, KernelError> {
+    let deadline = Instant::now() + longest;
+    let mut watch = None;
+    loop {
+        let found = default_now(kernel, device, family)?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() || found.is_some() {
+            return Ok(found);
+        }
+        match &watch {
+            None => watch = Some(Watch::routes()?),
+            Some(watch) => watch.wait(left)?,
+        }
+    }
+}
+
+/// The way of the default route in main that leaves by a device, the one of lowest metric.
+fn default_now(
     kernel: &mut Kernel,
     device: &InterfaceName,
     family: Family,

@@ -123,7 +123,7 @@ fn bring_up(call: &Call) -> Result<Option<String>, Failure> {
     let mut summary = Vec::new();
     for notice in &notices {
         match notice {
-            Notice::NoDefault(..) => warn!("{}: {notice}", stanza.interface),
+            Notice::NoDefault(..) | Notice::NoNetwork(_) => warn!("{}: {notice}", stanza.interface),
             // The lease named a router, which main has no room for.
             Notice::Guessed(_) if stanza.method == "dhcp" => warn!(
                 "{}: {notice}; beside another default route dhcp needs a metric",

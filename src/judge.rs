@@ -196,10 +196,7 @@ impl Judge<'_> {
         let length = length.map_or(Ok(family.bits()), |length| parse_length(length, family));
         let paired = length.and_then(|length| InterfaceAddress::new(address, length));
         match paired {
-            Ok(paired) => {
-                let peer = self.call.peer.as_deref().and_then(|peer| peer.parse().ok());
-                Some(paired.facing(peer))
-            }
+            Ok(paired) => Some(self.facing(paired)),
             Err(error) => {
                 let option = if in_address { "address" } else { "netmask" };
                 let value = if in_address {
@@ -211,6 +208,25 @@ impl Judge<'_> {
                     .fault(option, value.map(String::as_str), Fault::Word(error));
                 None
             }
+        }
+    }
+
+    /// The address with its other end, if there is one. As with `ip address add … peer`, the
+    /// length is then the other end's: all of it, unless that is written with one.
+    fn facing(&self, own: InterfaceAddress) -> InterfaceAddress {
+        let Some(written) = &self.call.peer else {
+            return own;
+        };
+        let (peer, length) = match written.split_once('/') {
+            Some((peer, length)) => (peer, parse_length(length, own.family())),
+            None => (written.as_str(), Ok(own.family().bits())),
+        };
+        let faced = length.and_then(|length| InterfaceAddress::new(own.address, length));
+        match (peer.parse::<IpAddr>(), faced) {
+            (Ok(peer), Ok(faced)) if Family::of(peer) == own.family() && peer != own.address => {
+                faced.facing(Some(peer))
+            }
+            _ => own,
         }
     }
 

@@ -9,6 +9,7 @@ use neli::consts::socket::{Msg, NlFamily};
 use neli::socket::NlSocket;
 use neli::utils::Groups;
 use nix::errno::Errno;
+use nix::net::if_::InterfaceFlags;
 use thiserror::Error;
 
 use crate::address_message::Assigned;
@@ -242,6 +243,17 @@ impl Kernel {
         self.dump(&what, Rtm::Getaddr, encode, |_, payload| {
             address_message::decode(payload, index)
         })
+    }
+
+    /// Whether a device is up; it is not where there is none.
+    ///
+    /// # Errors
+    /// The kernel gives no list.
+    pub fn is_up(&self, device: &InterfaceName) -> Result<bool, KernelError> {
+        let mut entries = nix::ifaddrs::getifaddrs().map_err(io::Error::from)?;
+        Ok(entries.any(|entry| {
+            entry.interface_name == device.as_str() && entry.flags.contains(InterfaceFlags::IFF_UP)
+        }))
     }
 
     /// Takes a dump, again and again where a change overtakes it (`NLM_F_DUMP_INTR`).

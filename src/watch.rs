@@ -16,15 +16,29 @@ pub struct Watch {
     socket: OwnedFd,
 }
 
-/// Bits of the groups `RTNLGRP_IPV4_IFADDR` (5) and `RTNLGRP_IPV6_IFADDR` (9).
-const ADDRESS_GROUPS: u32 = 1 << 4 | 1 << 8;
+/// Bits of the groups `RTNLGRP_LINK` (1), `RTNLGRP_IPV4_IFADDR` (5) and `RTNLGRP_IPV6_IFADDR` (9).
+const ADDRESS_GROUPS: u32 = 1 | 1 << 4 | 1 << 8;
+/// Bits of the groups `RTNLGRP_IPV4_ROUTE` (7) and `RTNLGRP_IPV6_ROUTE` (11).
+const ROUTE_GROUPS: u32 = 1 << 6 | 1 << 10;
 
 impl Watch {
-    /// Watches the addresses of all devices.
+    /// Watches all devices and their addresses.
     ///
     /// # Errors
     /// The kernel gives no socket.
     pub fn addresses() -> io::Result<Self> {
+        Self::of(ADDRESS_GROUPS)
+    }
+
+    /// Watches the routes of all tables.
+    ///
+    /// # Errors
+    /// The kernel gives no socket.
+    pub fn routes() -> io::Result<Self> {
+        Self::of(ROUTE_GROUPS)
+    }
+
+    fn of(groups: u32) -> io::Result<Self> {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let opened = socket(
             AddressFamily::Netlink,
@@ -33,7 +47,7 @@ impl Watch {
             SockProtocol::NetlinkRoute,
         );
         let socket = opened?;
-        let groups = NetlinkAddr::new(0, ADDRESS_GROUPS);
+        let groups = NetlinkAddr::new(0, groups);
         bind(socket.as_raw_fd(), &groups)?;
         Ok(Self { socket })
     }

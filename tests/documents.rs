@@ -41,6 +41,20 @@ fn text(path: &str) -> Option<String> {
     }
 }
 
+/// The words of a request that joins them; those in quotes keep their blanks.
+fn joined(words: &str) -> String {
+    let mut quoted = true;
+    let parts = words.split('"').map(|part| {
+        quoted = !quoted;
+        if quoted {
+            part.to_owned()
+        } else {
+            part.replace(' ', "")
+        }
+    });
+    parts.collect()
+}
+
 fn documents() -> Vec<(&'static str, String)> {
     let all = [README, PROGRAM, INTERFACES, PACKAGE];
     all.into_iter()
@@ -71,7 +85,7 @@ fn without_markup(page: &str) -> String {
         match request {
             ".nf" | ".EX" => as_it_stands = true,
             ".fi" | ".EE" => as_it_stands = false,
-            ".BR" | ".RB" | ".IR" | ".RI" | ".BI" | ".IB" => plain += &words.replace(' ', ""),
+            ".BR" | ".RB" | ".IR" | ".RI" | ".BI" | ".IB" => plain += &joined(words),
             _ if request.starts_with('.') => plain += words.trim_matches('"'),
             _ if as_it_stands => plain += &format!("    {line}"),
             _ => plain += line.trim_start(),
@@ -136,10 +150,9 @@ fn the_help_and_the_page_have_the_same_options() {
         );
     }
     // Those of ifup and ifdown are named elsewhere in the page; ours are described under OPTIONS.
-    let section = page
-        .split(".SH ")
-        .find(|section| section.starts_with("OPTIONS"));
-    for option in words(section.expect("a section OPTIONS"), "--") {
+    let described = page.split("\nOPTIONS\n").nth(1).expect("a section OPTIONS");
+    let section = described.split("\nTABLE NAMES\n").next();
+    for option in words(section.expect("its end"), "--") {
         assert!(helped.contains(option), "--help does not know {option}");
     }
 }

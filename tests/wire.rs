@@ -423,7 +423,7 @@ impl Numbers {
             " ipproto 254",
             " dport 1-65535",
         ]);
-        let (priority, table) = (self.word() >> 1, self.word());
+        let (priority, table) = (self.word() >> 1, self.word().max(1));
         let action = match self.below(4) {
             0 => format!("goto {}", priority + 1),
             1 => "blackhole".to_owned(),
@@ -456,7 +456,7 @@ impl Numbers {
             self.address(family),
             self.address(family),
         );
-        let (table, protocol) = (self.word(), self.below(256));
+        let (table, protocol) = (self.word().max(1), self.below(256));
         let has_gateway = self.coin();
         let mut line = format!("route {to}");
         if has_gateway {
