@@ -1,7 +1,7 @@
 //! Every method of interfaces(5), through the real `ifup`: leases, advertisements, addresses that
 //! come late, tunnels. Where this kernel lacks a kind of device, a tun device stands in for it.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::print_stderr, clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod lab;
 mod router;

@@ -1,5 +1,5 @@
-//! A host of its own for each test: a network and a mount namespace with private `/etc`, `/usr`
-//! and `/run`, the package's files in place, and `ip` and the real `ifup` to judge by.
+//! A host of its own for each test: a network and a mount namespace with private `/etc`, `/usr`,
+//! `/var` and `/run`, the package's files in place, and `ip` and the real `ifup` to judge by.
 //!
 //! A lab lives in a thread, whose namespaces all that it starts inherit; nothing is left when
 //! the thread ends. It refuses to be the machine's own namespace.
@@ -128,7 +128,7 @@ impl Lab {
             MsFlags::empty(),
             Some("mode=755"),
         );
-        for folder in ["etc", "usr"] {
+        for folder in ["etc", "usr", "var"] {
             let (upper, work) = (
                 format!("/run/lab/{folder}"),
                 format!("/run/lab/{folder}.work"),
@@ -149,6 +149,7 @@ impl Lab {
         let lab = Self { _private: () };
         lab.lay_out(release);
         lab.install();
+        lab.clients();
         lab.ok("ip link set lo up");
         Ok(lab)
     }
@@ -192,6 +193,18 @@ impl Lab {
             &protocols.expect("the package's name for the protocol"),
         );
         self.interfaces("");
+    }
+
+    /// Puts in place the DHCP clients that `tests/run` unpacked because they are not installed.
+    fn clients(&self) {
+        let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients");
+        for package in fs::read_dir(unpacked).into_iter().flatten().flatten() {
+            for top in fs::read_dir(package.path()).unwrap().flatten() {
+                let to = top.file_name();
+                let (from, to) = (top.path(), to.to_string_lossy());
+                self.ok(&format!("cp -a {}/. /{to}/", from.display()));
+            }
+        }
     }
 
     /// Writes a file, with its folder.
