@@ -82,7 +82,7 @@ pub fn read(word: &str, words: &mut Words<'_>, metrics: &mut Metrics) -> Result<
 /// As part of a route's line, each word with a blank in front.
 impl fmt::Display for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lock = |number: u16| match self.locked & 1 << number {
+        let lock = |number: u16| match self.locked & (1 << number) {
             0 => "",
             _ => "lock ",
         };

@@ -231,7 +231,7 @@ pub fn realms(text: &str) -> Option<u32> {
     let cosmos = |text: &str| (text == "cosmos").then_some(0);
     let half = |text: &str| cosmos(text).or_else(|| small(text).map(u32::from));
     match text.split_once('/') {
-        Some((from, to)) => Some(half(from)? << 16 | half(to)?),
+        Some((from, to)) => Some((half(from)? << 16) | half(to)?),
         None => cosmos(text).or_else(|| parse_number(text)),
     }
 }

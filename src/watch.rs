@@ -17,9 +17,9 @@ pub struct Watch {
 }
 
 /// Bits of the groups `RTNLGRP_LINK` (1), `RTNLGRP_IPV4_IFADDR` (5) and `RTNLGRP_IPV6_IFADDR` (9).
-const ADDRESS_GROUPS: u32 = 1 | 1 << 4 | 1 << 8;
+const ADDRESS_GROUPS: u32 = 1 | (1 << 4) | (1 << 8);
 /// Bits of the groups `RTNLGRP_IPV4_ROUTE` (7) and `RTNLGRP_IPV6_ROUTE` (11).
-const ROUTE_GROUPS: u32 = 1 << 6 | 1 << 10;
+const ROUTE_GROUPS: u32 = (1 << 6) | (1 << 10);
 
 impl Watch {
     /// Watches all devices and their addresses.
