@@ -12,6 +12,7 @@
     clippy::format_push_string,
     clippy::format_collect,
     clippy::expect_used,
+    unknown_lints, // the next one is newer than the oldest clippy served
     clippy::unnecessary_debug_formatting
 )]
 

@@ -394,7 +394,7 @@ impl Numbers {
     }
 
     fn address(&mut self, family: Family) -> std::net::IpAddr {
-        let bits = u128::from(self.next()) << 80 | u128::from(self.next()) << 40 | 1;
+        let bits = (u128::from(self.next()) << 80) | (u128::from(self.next()) << 40) | 1;
         match family {
             Family::Inet => std::net::Ipv4Addr::from((bits >> 64) as u32 | 1).into(),
             Family::Inet6 => std::net::Ipv6Addr::from(bits).into(),
