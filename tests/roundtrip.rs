@@ -579,7 +579,7 @@ impl Random {
         let address = match family {
             Family::Inet => std::net::Ipv4Addr::from(self.next() as u32).into(),
             Family::Inet6 => {
-                std::net::Ipv6Addr::from(u128::from(self.next()) << 64 | u128::from(self.next()))
+                std::net::Ipv6Addr::from((u128::from(self.next()) << 64) | u128::from(self.next()))
                     .into()
             }
         };
