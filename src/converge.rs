@@ -2,88 +2,20 @@
 //! plans meet the kernel. Up is all or nothing; down takes out what it can.
 
 use nix::errno::Errno;
-use thiserror::Error;
 
-use crate::kernel::{explain, Answer, Kernel, KernelError};
+use crate::kernel::{Answer, Kernel, KernelError};
 use crate::net::Family;
+use crate::outcome::{Outcome, StepError};
 use crate::plan::{existing_route, existing_rule, Existing, Step, Verb};
+use crate::removal::take_out;
 use crate::state::{Object, State};
-use crate::wire::Refusal;
 
-/// Why a step did not succeed.
-#[derive(Debug, Error)]
-pub enum StepError {
-    /// The kernel refused it.
-    #[error("\"{step}\": {}{}", explain(.refusal), hint(.step, .refusal))]
-    Refused {
-        /// The step.
-        step: Step,
-        /// The kernel's answer.
-        refusal: Refusal,
-    },
-    /// Something that is not ours stands in its place.
-    #[error(
-        "\"{step}\": \"{foreign}\" is in the way and not ours; remove it, or name another table"
-    )]
-    Blocked {
-        /// The step.
-        step: Step,
-        /// What stands there.
-        foreign: Object,
-    },
-    /// The kernel left out what it does not know.
-    #[error("\"{step}\": this kernel is too old for all of it and would take it for \"{made}\"")]
-    Thinned {
-        /// The step.
-        step: Step,
-        /// What the kernel made of it.
-        made: Object,
-    },
-    /// The kernel could not be asked.
-    #[error(transparent)]
-    Kernel(#[from] KernelError),
-}
-
-/// What an administrator can do about the commonest refusals.
-fn hint(step: &Step, refusal: &Refusal) -> &'static str {
-    let text = refusal.text.as_deref().unwrap_or_default();
-    let is_route = matches!(step.object, Object::Route(_));
-    match refusal.errno {
-        Errno::EPERM | Errno::EACCES => "; this needs root (CAP_NET_ADMIN)",
-        Errno::ENETDOWN => "; the device is down",
-        Errno::ENETUNREACH | Errno::EHOSTUNREACH => {
-            "; the gateway is not reached through this device: correct its address, or add onlink"
-        }
-        Errno::EINVAL if text.contains("source address") || text.contains("prefsrc") => {
-            "; the address is not on this host, or not yet"
-        }
-        Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT if is_route => {
-            "; this kernel has the address family switched off"
-        }
-        Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT => {
-            "; this kernel has no policy routing (CONFIG_IP_MULTIPLE_TABLES) \
-             or the address family switched off"
-        }
-        _ => "",
-    }
-}
-
-/// What a run did.
-#[derive(Debug, Default)]
-pub struct Outcome {
-    /// The objects of ours that are in force now.
-    pub in_force: State,
-    /// Those of them that were there before this run.
-    pub already: State,
-    /// Those that had to stand behind another stanza's, under a metric of their own.
-    pub behind: State,
-    /// How many were put in.
-    pub added: usize,
-    /// How many were taken out.
-    pub removed: usize,
-    /// What the administrator should know.
-    pub warnings: Vec<String>,
-    /// What should be gone and could not be removed.
+/// Why nothing of what was wanted is in force.
+#[derive(Debug)]
+pub struct Failed {
+    /// Every step that failed.
+    pub errors: Vec<StepError>,
+    /// What this run put in and could not take out again.
     pub stuck: State,
 }
 
@@ -99,10 +31,11 @@ pub fn up(
     previous: &State,
     claimed: &State,
     shared: &State,
-) -> Result<Outcome, Vec<StepError>> {
+) -> Result<Outcome, Failed> {
     let mut run = Run {
         kernel,
         previous,
+        claimed,
         shared,
         outcome: Outcome::default(),
         undo: Vec::new(),
@@ -113,8 +46,8 @@ pub fn up(
     for objects in [routes, rules] {
         let errors = run.put_in(&objects);
         if !errors.is_empty() {
-            run.undo();
-            return Err(errors);
+            let stuck = run.undo();
+            return Err(Failed { errors, stuck });
         }
     }
     let Run {
@@ -138,6 +71,7 @@ pub fn down(kernel: &mut Kernel, objects: &State) -> Outcome {
 struct Run<'a> {
     kernel: &'a mut Kernel,
     previous: &'a State,
+    claimed: &'a State,
     shared: &'a State,
     outcome: Outcome,
     undo: Vec<Step>,
@@ -153,7 +87,12 @@ impl Run<'_> {
             Err(error) => {
                 // Which of them took place is not known; each may have, but for what was there.
                 let new = steps.into_iter().map(|step| step.object);
-                let new = new.filter(|object| !self.previous.contains(object));
+                let was_there = |object: &Object| {
+                    [self.previous, self.claimed, self.shared]
+                        .iter()
+                        .any(|state| state.contains(object))
+                };
+                let new = new.filter(|object| !was_there(object));
                 self.undo.extend(new.map(Step::delete));
                 return vec![error.into()];
             }
@@ -258,116 +197,21 @@ impl Run<'_> {
         Ok(answer.unwrap_or(Answer::Done(None)))
     }
 
-    /// Undoes what this run did, last first. An error here adds nothing to the one that led here.
-    fn undo(&mut self) {
+    /// Undoes what this run did, last first, and returns what it could not undo. An error here
+    /// adds nothing to the one that led here.
+    fn undo(&mut self) -> State {
+        let mut undone = Outcome::default();
         for step in std::mem::take(&mut self.undo).into_iter().rev() {
             if step.verb == Verb::Delete {
                 take_out(
                     self.kernel,
                     &[step.object].into_iter().collect(),
-                    &mut Outcome::default(),
+                    &mut undone,
                 );
             } else {
                 let _ = self.one(&step);
             }
         }
+        undone.stuck
     }
-}
-
-/// Deletes objects: rules first, so that none leads into a table that is half empty.
-fn take_out(kernel: &mut Kernel, objects: &State, outcome: &mut Outcome) {
-    let steps: Vec<Step> = objects.objects().rev().map(Step::delete).collect();
-    let (rules, routes): (Vec<Step>, Vec<Step>) = steps
-        .into_iter()
-        .partition(|step| matches!(step.object, Object::Rule(_)));
-    for steps in [rules, routes] {
-        if let Err(error) = delete(kernel, steps, outcome) {
-            outcome.warnings.push(error.to_string());
-        }
-    }
-}
-
-fn delete(kernel: &mut Kernel, steps: Vec<Step>, outcome: &mut Outcome) -> Result<(), KernelError> {
-    if steps.is_empty() {
-        return Ok(());
-    }
-    let answers = kernel.execute(&steps).inspect_err(|_| {
-        for step in &steps {
-            outcome.stuck.insert(step.object.clone());
-        }
-    })?;
-    for (step, answer) in steps.into_iter().zip(answers) {
-        match answer {
-            Answer::Done(Some(other)) if !is_meant(&other, &step.object) => {
-                put_back(kernel, other, step, outcome)?;
-            }
-            Answer::Done(_) => outcome.removed += 1,
-            Answer::Refused(refusal) if is_gone(refusal.errno) => {}
-            Answer::Refused(refusal) => {
-                outcome.stuck.insert(step.object.clone());
-                outcome
-                    .warnings
-                    .push(StepError::Refused { step, refusal }.to_string());
-            }
-        }
-    }
-    Ok(())
-}
-
-/// What the kernel says of an object that is not there, or whose device or table is not.
-fn is_gone(errno: Errno) -> bool {
-    matches!(
-        errno,
-        Errno::ENOENT | Errno::ESRCH | Errno::ENODEV | Errno::EAFNOSUPPORT
-    )
-}
-
-/// Whether the kernel took out what was meant. It drops `src` from an IPv6 route whose address
-/// is gone, and the device of a route may have been renamed; for these its choice is right.
-fn is_meant(removed: &Object, meant: &Object) -> bool {
-    match (removed, meant) {
-        (Object::Rule(removed), Object::Rule(meant)) => removed == meant,
-        _ => true,
-    }
-}
-
-/// How many rules of ours may stand in front of the one that is meant, each agreeing in all
-/// that a deletion can say.
-const TWINS: usize = 16;
-
-/// `RTM_DELRULE` takes the first rule that agrees in what the request says, and cannot say "no
-/// other selector": so the wrong one is put back, behind the right one, and the right one
-/// deleted after it.
-fn put_back(
-    kernel: &mut Kernel,
-    wrong: Object,
-    step: Step,
-    outcome: &mut Outcome,
-) -> Result<(), KernelError> {
-    let mut wrong = Some(wrong);
-    for _ in 0..TWINS {
-        let Some(object) = wrong.take() else {
-            outcome.removed += 1;
-            return Ok(());
-        };
-        kernel.execute(&[Step {
-            verb: Verb::Append,
-            object,
-        }])?;
-        match kernel.execute(std::slice::from_ref(&step))?.pop() {
-            Some(Answer::Done(Some(other))) if !is_meant(&other, &step.object) => {
-                wrong = Some(other);
-            }
-            Some(Answer::Refused(_)) => return Ok(()),
-            _ => {}
-        }
-    }
-    if let Some(object) = wrong {
-        kernel.execute(&[Step {
-            verb: Verb::Append,
-            object,
-        }])?;
-    }
-    outcome.stuck.insert(step.object);
-    Ok(())
 }

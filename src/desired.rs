@@ -72,6 +72,7 @@ pub fn of_stanza(
             .iter()
             .map(|line| stanza.route(line, tables.own, tables.names)),
     )?;
+    one_place_each(stanza, &lines)?;
     let mut routes = Vec::new();
     let mut rules: Vec<Rule> = collect(
         stanza
@@ -83,7 +84,9 @@ pub fn of_stanza(
     match tables.own.filter(|_| stanza.derives()) {
         None => routes.extend(lines),
         Some(table) => {
-            routes.extend(connected(stanza, table, found));
+            let derived = connected(stanza, table, found);
+            let unsaid = |route: &Route| !lines.iter().any(|line| line.same_place(route));
+            routes.extend(derived.into_iter().filter(unsaid));
             let said = lines
                 .iter()
                 .any(|route| replaces_default(route, stanza, table));
@@ -93,7 +96,7 @@ pub fn of_stanza(
                 let default = default(stanza, table, found, &mut notices);
                 routes.extend(default.map_err(|error| vec![error])?);
             }
-            rules.extend(selectors(stanza, table, found));
+            rules.extend(selectors(stanza, table, found).map_err(|error| vec![error])?);
         }
     }
     let routes = routes.into_iter().map(Object::Route);
@@ -109,6 +112,18 @@ fn replaces_default(route: &Route, stanza: &Stanza, table: TableId) -> bool {
     let usual = route.metric == Route::usual_metric(route.family());
     let default = route.destination == Prefix::any(stanza.family) && route.table == table;
     default && (route.kind == Kind::UNICAST || usual)
+}
+
+/// Of two lines that lead to one destination under one metric the second would never be used.
+fn one_place_each(stanza: &Stanza, routes: &[Route]) -> Result<(), Vec<OptionError>> {
+    for (n, (route, line)) in routes.iter().zip(&stanza.routes).enumerate() {
+        let same = routes.iter().zip(&stanza.routes).take(n);
+        let mut same = same.filter(|(other, _)| other.same_place(route) && *other != route);
+        if let Some((_, first)) = same.next() {
+            return Err(vec![line.error(Fault::SamePlace(first.text.clone()))]);
+        }
+    }
+    Ok(())
 }
 
 /// All values, or all errors.
@@ -271,22 +286,27 @@ fn is_link_local(address: IpAddr) -> bool {
 }
 
 /// The rules that bring packets to the table, for each address or network.
-fn selectors(stanza: &Stanza, table: TableId, found: &Found) -> Vec<Rule> {
+fn selectors(stanza: &Stanza, table: TableId, found: &Found) -> Result<Vec<Rule>, OptionError> {
     let mut sources: Vec<Prefix> = Vec::new();
     for own in &found.addresses {
         let source = match stanza.source {
-            Source::Address => Prefix::host(own.address),
-            Source::Subnet => own.network(),
+            // The network of a point-to-point link is the other end.
+            Source::Subnet if !own.is_point_to_point() => own.network(),
+            Source::Address | Source::Subnet => Prefix::host(own.address),
             Source::None => continue,
         };
+        if source.is_any() {
+            let fault = Fault::SubnetIsAll(own.to_string());
+            return Err(OptionError::new("policy-source", Some("subnet"), fault));
+        }
         if !sources.contains(&source) {
             sources.push(source);
         }
     }
-    sources
+    Ok(sources
         .into_iter()
         .flat_map(|source| of_source(stanza, table, source))
-        .collect()
+        .collect())
 }
 
 fn of_source(stanza: &Stanza, table: TableId, source: Prefix) -> Vec<Rule> {

@@ -4,9 +4,9 @@ use std::error::Error;
 
 use thiserror::Error;
 
-use crate::converge::StepError;
 use crate::kernel::KernelError;
 use crate::options::OptionError;
+use crate::outcome::StepError;
 use crate::registry::RegistryError;
 
 /// Why a stanza's policy routing is not in force: one or several causes, each a line.

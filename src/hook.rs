@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use log::{debug, error, info, warn};
 
 use crate::book::Book;
-use crate::converge::{self, Outcome};
+use crate::converge;
 use crate::desired::Notice;
 use crate::environment::{Call, Direction};
 use crate::error::Failure;
@@ -19,7 +19,8 @@ use crate::line::Shown;
 use crate::naming::Tables;
 use crate::net::InterfaceName;
 use crate::options::{Fault, OptionError};
-use crate::record::heading;
+use crate::outcome::Outcome;
+use crate::record::{heading, heading_of_all};
 use crate::stanza::{OnError, Source, Stanza};
 use crate::state::State;
 use crate::store::Store;
@@ -120,6 +121,12 @@ fn bring_up(call: &Call) -> Result<Option<String>, Failure> {
     }
     let tables = Tables::registered(&stanza, &mut kernel)?;
     let (wanted, notices) = tables.wanted(&stanza, &found).map_err(Failure::Options)?;
+    for name in tables.new_and_empty(&wanted) {
+        warn!(
+            "{}: table {name} is new, and no route goes into it here: is the name right?",
+            stanza.interface
+        );
+    }
     let mut summary = Vec::new();
     for notice in &notices {
         match notice {
@@ -132,7 +139,7 @@ fn bring_up(call: &Call) -> Result<Option<String>, Failure> {
             Notice::Guessed(_) | Notice::Onlink(..) => summary.push(notice.to_string()),
         }
     }
-    let outcome = converge_recorded(&mut kernel, call, &stanza.interface, &wanted)?;
+    let outcome = converge_recorded(&mut kernel, &heading(call), &stanza.interface, &wanted)?;
     report(&stanza.interface, &outcome);
     summary.insert(0, sum_up(&tables, &outcome));
     Ok(Some(summary.join("; ")))
@@ -143,16 +150,17 @@ fn withdraw(call: &Call) -> Result<Option<String>, Failure> {
     let Ok(interface) = call.interface.parse() else {
         return Ok(None);
     };
-    if Book::open(&interface)
+    let headings = Book::open(&interface)
         .record
-        .of_stanza(&heading(call))
-        .is_empty()
-    {
-        return Ok(None);
+        .headings(&heading_of_all(call));
+    let mut summary = None;
+    for heading in headings {
+        let nothing = State::default();
+        let outcome = converge_recorded(&mut Kernel::open()?, &heading, &interface, &nothing)?;
+        report(&interface, &outcome);
+        summary = Some(sum_up(&Tables::default(), &outcome));
     }
-    let outcome = converge_recorded(&mut Kernel::open()?, call, &interface, &State::default())?;
-    report(&interface, &outcome);
-    Ok(Some(sum_up(&Tables::default(), &outcome)))
+    Ok(summary)
 }
 
 fn sum_up(tables: &Tables, outcome: &Outcome) -> String {
@@ -188,28 +196,27 @@ fn report(interface: &InterfaceName, outcome: &Outcome) {
 /// Converges with the record written ahead: whatever interrupts the run, what it put in is known.
 fn converge_recorded(
     kernel: &mut Kernel,
-    call: &Call,
+    stanza: &str,
     interface: &InterfaceName,
     wanted: &State,
 ) -> Result<Outcome, Failure> {
     let mut book = Book::open(interface);
-    let stanza = heading(call);
-    let previous = book.record.of_stanza(&stanza);
+    let previous = book.record.of_stanza(stanza);
     let claimed = book
         .record
-        .of_others(&stanza)
+        .of_others(stanza)
         .with(&book.claimed_elsewhere(&previous));
-    book.set(&stanza, previous.with(wanted));
+    book.set(stanza, previous.with(wanted));
     match converge::up(kernel, wanted, &previous, &claimed, &book.shared()) {
         Ok(outcome) => {
-            book.set(&stanza, outcome.in_force.with(&outcome.stuck));
+            book.set(stanza, outcome.in_force.with(&outcome.stuck));
             let already = outcome.already.without(&previous).without(&claimed);
             book.share(&already, &outcome.behind);
             Ok(outcome)
         }
-        Err(errors) => {
-            book.set(&stanza, previous);
-            Err(Failure::Steps(errors))
+        Err(failed) => {
+            book.set(stanza, previous.with(&failed.stuck));
+            Err(Failure::Steps(failed.errors))
         }
     }
 }

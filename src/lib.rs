@@ -24,8 +24,8 @@ pub mod stanza;
 pub mod judge;
 pub mod desired;
 pub mod plan;
-pub mod record;
 pub mod tables;
+pub mod record;
 pub mod wire;
 pub mod address_message;
 pub mod route_message;
@@ -43,6 +43,8 @@ pub mod journal;
 // errands: the edges put to use, one room for each thing that is asked of the program
 pub mod book;
 pub mod facts;
+pub mod outcome;
+pub mod removal;
 pub mod converge;
 pub mod error;
 pub mod naming;

@@ -44,6 +44,9 @@ pub enum LineError {
         /// The keyword that it resembles.
         nearest: Option<String>,
     },
+    /// The beginning of a command, which is not part of the line.
+    #[error("\"{0}\": write only what follows \"ip rule add\" or \"ip route add\"")]
+    Command(String),
     /// Words that cannot stand together.
     #[error("{0}")]
     Contradiction(String),
@@ -116,6 +119,22 @@ pub fn nearest(word: &str, known: &[&str]) -> Option<String> {
         .map(|(_, known)| (*known).to_owned())
 }
 
+impl LineError {
+    /// The error about a word that is none of the known ones.
+    #[must_use]
+    pub fn unknown(word: &str, known: &[&str]) -> Self {
+        match word {
+            "ip" | "add" | "append" | "prepend" | "replace" | "change" | "del" | "delete" => {
+                Self::Command(word.to_owned())
+            }
+            _ => Self::Unknown {
+                word: word.to_owned(),
+                nearest: nearest(word, known),
+            },
+        }
+    }
+}
+
 /// Whether `word` is `full` or a beginning of it, as iproute2 abbreviates most keywords.
 #[must_use]
 pub fn abbreviates(word: &str, full: &str) -> bool {
@@ -138,7 +157,8 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// The next keyword, or the end of the line.
+    /// The next keyword, or the end of the line. One that is repeated counts as `ip` has it: the
+    /// last one does.
     pub fn keyword(&mut self) -> Option<&'a str> {
         self.keyword = self.rest.next()?;
         Some(self.keyword)

@@ -78,6 +78,18 @@ impl Tables {
         Ok(tables)
     }
 
+    /// The names beside the stanza's own that are new and that no route of it fills: slips, most
+    /// likely.
+    #[must_use]
+    pub fn new_and_empty(&self, wanted: &State) -> Vec<&TableName> {
+        let filled = |id| wanted.routes().iter().any(|route| route.table == id);
+        let empty = |name: &&TableName| {
+            let id = self.id(name.as_str());
+            id != self.own && id.is_some_and(|id| !filled(id))
+        };
+        self.new.iter().filter(empty).collect()
+    }
+
     fn id(&self, text: &str) -> Option<TableId> {
         let known = self.named.iter().find(|(name, _)| name.as_str() == text);
         known.map(|(_, id)| *id)

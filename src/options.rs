@@ -69,8 +69,17 @@ pub enum Fault {
     #[error("it needs an action such as \"lookup TABLE\", or policy-table in the same stanza")]
     NeedsAction,
     /// A tag that would make the object somebody else's.
-    #[error("it names a protocol; what this stanza puts in bears policy-table's own, {PROTOCOL}")]
+    #[error("it names a protocol; what this stanza puts in bears policy-table's own, {PROTOCOL}: leave it out")]
     Protocol,
+    /// A route that would stand behind another one of the same stanza for ever.
+    #[error("it has the same destination and metric as \"{0}\"; give one of them a metric")]
+    SamePlace(String),
+    /// A network that is everything.
+    #[error("the network of {0} is every address there is; write policy-source address")]
+    SubnetIsAll(String),
+    /// A router that is not on the loopback interface.
+    #[error("lo has no routers; name the interface: dev NAME")]
+    NoRouterOnLoopback,
     /// More rules than the band below the derived ones has room for.
     #[error("more than {0} rules without a priority in one stanza; give them priorities")]
     TooMany(u32),

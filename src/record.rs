@@ -8,6 +8,7 @@ use std::fmt;
 use crate::environment::Call;
 use crate::net::{InterfaceName, PROTOCOL};
 use crate::state::{Object, State};
+use crate::tables::fnv1a;
 
 /// One stanza's part of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,9 +34,20 @@ pub struct Record {
 }
 
 /// The line that heads a stanza's part. Several stanzas of one interface and family differ in
-/// their address.
+/// their address; those that have none, in their table or else in what they ask for.
 #[must_use]
 pub fn heading(call: &Call) -> String {
+    let distinction = match (&call.address, value(call, "policy-table")) {
+        (Some(_), _) => String::new(),
+        (None, Some(table)) => format!(" {}", word(&table)),
+        (None, None) => format!(" {:08x}", fnv1a(&format!("{:?}", call.options))),
+    };
+    heading_of_all(call) + &distinction
+}
+
+/// The beginning of the lines that head the parts of a stanza, whatever its options are.
+#[must_use]
+pub fn heading_of_all(call: &Call) -> String {
     let logical = if call.logical.is_empty() || call.logical == call.interface {
         String::new()
     } else {
@@ -45,11 +57,13 @@ pub fn heading(call: &Call) -> String {
         .family
         .map_or_else(|| "-".to_owned(), |family| family.to_string());
     let address = call.address.as_deref().map_or_else(|| "-".to_owned(), word);
-    format!(
-        "iface {}{logical} {family} {} {address}",
-        word(&call.interface),
-        word(&call.method)
-    )
+    let (interface, method) = (word(&call.interface), word(&call.method));
+    format!("iface {interface}{logical} {family} {method} {address}")
+}
+
+fn value(call: &Call, option: &str) -> Option<String> {
+    let (_, value) = call.options.iter().find(|(name, _)| name == option)?;
+    Some(value.to_string_lossy().into_owned())
 }
 
 /// A text from outside as one word of the heading.
@@ -106,6 +120,16 @@ impl Record {
     #[must_use]
     pub fn of_stanza(&self, stanza: &str) -> State {
         self.collect(|section| section.stanza == stanza)
+    }
+
+    /// The headings that begin as given, as words.
+    #[must_use]
+    pub fn headings(&self, beginning: &str) -> Vec<String> {
+        let longer = format!("{beginning} ");
+        let all = self.sections.iter().map(|section| &section.stanza);
+        all.filter(|stanza| *stanza == beginning || stanza.starts_with(&longer))
+            .cloned()
+            .collect()
     }
 
     /// What all stanzas but one put in.
@@ -249,9 +273,10 @@ mod tests {
             interface: "eth1".to_owned(),
             logical: "ho me\n".to_owned(),
             family: Some(Family::Inet6),
-            method: "static".to_owned(),
+            method: "auto".to_owned(),
+            options: vec![("policy-table".to_owned(), "rt\n2".into())],
             ..Call::default()
         };
-        assert_eq!(heading(&call), "iface eth1=ho?me? inet6 static -");
+        assert_eq!(heading(&call), "iface eth1=ho?me? inet6 auto - rt?2");
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::hop_line::{address, device, gateway, nexthop, write_nexthop, write_way};
-use crate::line::{abbreviates, nearest, no_names, LineError, Names, Words};
+use crate::line::{abbreviates, no_names, LineError, Names, Words};
 use crate::metric_line;
 use crate::names;
 use crate::net::{Family, InterfaceName, Prefix};
@@ -87,11 +87,7 @@ pub fn read(line: &str, unsaid: &Unsaid, names: Names<'_>) -> Result<Route, Line
             || metric_line::read(word, &mut words, &mut reader.route.metrics)?
             || reader.destination(word, &mut words)?;
         if !taken {
-            let nearest = nearest(word, &KEYWORDS);
-            return Err(LineError::Unknown {
-                word: word.to_owned(),
-                nearest,
-            });
+            return Err(LineError::unknown(word, &KEYWORDS));
         }
     }
     reader.finish(unsaid)

@@ -32,7 +32,7 @@ pub struct Ports {
     pub first: u16,
     /// The last port.
     pub last: u16,
-    /// Bits that count; kernels before 6.15 know no mask.
+    /// Bits that count; a selector of newer kernels.
     pub mask: Option<u16>,
 }
 
@@ -52,7 +52,7 @@ pub struct Rule {
     pub to: Option<Prefix>,
     /// The DS field, as `tos` compares it; 0 is any.
     pub tos: u8,
-    /// The DSCP and the bits of it that count; kernels before 6.14 know none.
+    /// The DSCP and the bits of it that count; a selector of newer kernels.
     pub dscp: Option<(u8, Option<u8>)>,
     /// The IPv6 flow label and the bits of it that count.
     pub flow_label: Option<(u32, u32)>,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::line::{abbreviates, nearest, no_names, LineError, Names, Words};
+use crate::line::{abbreviates, no_names, LineError, Names, Words};
 use crate::names;
 use crate::net::{parse_number, Family, InterfaceName};
 use crate::rule::{Action, Ports, Rule};
@@ -67,11 +67,7 @@ pub fn read(line: &str, unsaid: Rule, names: Names<'_>) -> Result<(Rule, Said), 
     let mut words = Words::new(line);
     while let Some(word) = words.keyword() {
         if !(reader.selector(word, &mut words)? || reader.action(word, &mut words, names)?) {
-            let nearest = nearest(word, &KEYWORDS);
-            return Err(LineError::Unknown {
-                word: word.to_owned(),
-                nearest,
-            });
+            return Err(LineError::unknown(word, &KEYWORDS));
         }
     }
     reader.finish()

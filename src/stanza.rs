@@ -172,6 +172,15 @@ impl Stanza {
         }
     }
 
+    /// Whether a route goes to a router by the stanza's own interface.
+    fn leads_through(&self, route: &Route) -> bool {
+        let device = Some(self.interface.device());
+        route
+            .hops
+            .iter()
+            .any(|hop| hop.gateway.is_some() && hop.device == device)
+    }
+
     /// The route of a `policy-route`.
     ///
     /// # Errors
@@ -191,6 +200,9 @@ impl Stanza {
         match route_line::read(&line.text, &unsaid, names) {
             Err(error) => Err(line.error(error.into())),
             Ok(route) if route.protocol != PROTOCOL => Err(line.error(Fault::Protocol)),
+            Ok(route) if self.method == "loopback" && self.leads_through(&route) => {
+                Err(line.error(Fault::NoRouterOnLoopback))
+            }
             Ok(route) => Ok(route),
         }
     }

@@ -23,8 +23,8 @@ use crate::state::State;
 /// Where the records are; gone after a reboot, as the routes are.
 pub const FOLDER: &str = "/run/policy-table";
 
-/// The file of shared objects; hidden, for it belongs to no device.
-const SHARED: &str = ".shared";
+/// The file of shared objects. No device can have the name: the kernel allows no colon in one.
+const SHARED: &str = ".shared:";
 
 /// The folder, locked.
 pub struct Store {
@@ -120,7 +120,7 @@ impl Store {
         let entries = std::fs::read_dir(FOLDER).into_iter().flatten().flatten();
         let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
         let devices = names.filter_map(|name| name.parse::<InterfaceName>().ok());
-        let others = devices.filter(|other| other != device && !other.as_str().starts_with('.'));
+        let others = devices.filter(|other| other != device && !other.as_str().contains(':'));
         let records = others.filter_map(|other| self.read(&other).ok());
         records
             .flat_map(|record| record.state().objects().collect::<Vec<_>>())
@@ -143,7 +143,7 @@ impl Store {
                 Err(errno) => Err(errno.into()),
             };
         }
-        let new = format!(".{name}.new");
+        let new = format!(".{name}:new");
         // What a run that was killed left there.
         let _ = unlinkat(&*self.folder, new.as_str(), UnlinkatFlags::NoRemoveDir);
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;

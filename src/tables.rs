@@ -123,13 +123,18 @@ pub fn line(id: TableId, name: &TableName) -> String {
 }
 
 /// The ID that a new name gets, before it is known whether it is free: 20000 and the name's
-/// FNV-1a hash (32 bits) modulo 10000, so that a name has the same ID on every host.
+/// hash modulo 10000, so that a name has the same ID on every host.
 #[must_use]
 pub fn derived_id(name: &TableName) -> TableId {
-    let hash = name.as_str().bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+    TableId(20_000 + fnv1a(name.as_str()) % 10_000)
+}
+
+/// The FNV-1a hash of a text, of 32 bits.
+#[must_use]
+pub fn fnv1a(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    });
-    TableId(20_000 + hash % 10_000)
+    })
 }
 
 #[cfg(test)]

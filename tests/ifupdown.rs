@@ -104,3 +104,68 @@ fn an_ipv6_stanza_is_the_same_again() {
         assert!(lab.tagged().is_empty(), "{:?}", lab.tagged());
     });
 }
+
+#[test]
+fn the_smallest_ipv6_network_has_room_for_a_router() {
+    lab(|lab| {
+        lab.device("eth1");
+        lab.interfaces(
+            "iface eth1 inet6 static
+                address 2001:db8:1::1/127
+                dad-attempts 0
+                policy-table rt2
+                policy-gateway 2001:db8:1::",
+        );
+        let said = lab.sh("ifup eth1");
+        assert_eq!((said.code, said.err.as_str()), (0, ""));
+        assert_eq!(
+            lab.routes("-6", "rt2"),
+            [
+                "2001:db8:1::/127 dev eth1 proto policy-table metric 1024 pref medium",
+                "default via 2001:db8:1:: dev eth1 proto policy-table metric 1024 pref medium",
+            ]
+        );
+    });
+}
+
+#[test]
+fn stanzas_without_an_address_are_told_apart() {
+    lab(|lab| {
+        lab.device("eth1");
+        lab.interfaces(
+            "iface eth1 inet manual
+                up ip link set eth1 up
+                policy-rule from 10.1.0.0/16 lookup 100
+            iface eth1 inet manual
+                policy-rule from 10.2.0.0/16 lookup 100 priority 30000
+            iface eth1 inet manual
+                up ip address add 10.3.0.3/24 dev eth1
+                policy-table rt3",
+        );
+        lab.ok("ifup eth1");
+        assert_eq!(
+            lab.rules("-4"),
+            [
+                "20701: from 10.1.0.0/16 lookup 100 proto policy-table",
+                "21000: from 10.3.0.3 lookup rt3 proto policy-table",
+                "21000: from all to 10.3.0.3 lookup rt3 proto policy-table",
+                "30000: from 10.2.0.0/16 lookup 100 proto policy-table",
+            ]
+        );
+        lab.ok("ifdown eth1");
+        assert!(lab.tagged().is_empty(), "{:?}", lab.tagged());
+    });
+}
+
+#[test]
+fn options_taken_out_of_the_file_take_their_routing_along() {
+    lab(|lab| {
+        lab.device("eth1");
+        lab.interfaces(HOWTO);
+        lab.ok("ifup eth1");
+        lab.interfaces(&HOWTO.replace("policy-table rt2", "mtu 1400"));
+        lab.ok("ifup --force --ignore-errors eth1");
+        assert!(lab.tagged().is_empty(), "{:?}", lab.tagged());
+        assert_eq!(lab.ok("ls -A /run/policy-table"), "");
+    });
+}

@@ -1,0 +1,94 @@
+//! What became of a run: why steps failed, and what is in force. Floor 3.
+
+use nix::errno::Errno;
+use thiserror::Error;
+
+use crate::kernel::{explain, KernelError};
+use crate::plan::Step;
+use crate::state::{Object, State};
+use crate::wire::Refusal;
+
+/// Why a step did not succeed.
+#[derive(Debug, Error)]
+pub enum StepError {
+    /// The kernel refused it.
+    #[error("\"{step}\": {}{}", explain(.refusal), hint(.step, .refusal))]
+    Refused {
+        /// The step.
+        step: Step,
+        /// The kernel's answer.
+        refusal: Refusal,
+    },
+    /// Something that is not ours stands in its place.
+    #[error(
+        "\"{step}\": \"{foreign}\" is in the way and not ours; remove it, or name another table"
+    )]
+    Blocked {
+        /// The step.
+        step: Step,
+        /// What stands there.
+        foreign: Object,
+    },
+    /// The kernel left out what it does not know.
+    #[error("\"{step}\": this kernel is too old for all of it and would take it for \"{made}\"")]
+    Thinned {
+        /// The step.
+        step: Step,
+        /// What the kernel made of it.
+        made: Object,
+    },
+    /// The kernel could not be asked.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+}
+
+/// What an administrator can do about the commonest refusals.
+fn hint(step: &Step, refusal: &Refusal) -> &'static str {
+    let text = refusal.text.as_deref().unwrap_or_default();
+    let is_route = matches!(step.object, Object::Route(_));
+    match refusal.errno {
+        Errno::EPERM | Errno::EACCES => "; this needs root (CAP_NET_ADMIN)",
+        Errno::ENETDOWN => "; the device is down",
+        Errno::ENETUNREACH | Errno::EHOSTUNREACH => {
+            "; the gateway is not reached through this device: correct its address, or add onlink"
+        }
+        Errno::EINVAL if text.contains("source address") || text.contains("prefsrc") => {
+            "; the address is not on this host, or not yet"
+        }
+        Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT if is_route => {
+            "; this kernel has the address family switched off"
+        }
+        Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT => {
+            "; this kernel has no policy routing (CONFIG_IP_MULTIPLE_TABLES) \
+             or the address family switched off"
+        }
+        _ => "",
+    }
+}
+
+/// What a run did.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The objects of ours that are in force now.
+    pub in_force: State,
+    /// Those of them that were there before this run.
+    pub already: State,
+    /// Those that had to stand behind another stanza's, under a metric of their own.
+    pub behind: State,
+    /// How many were put in.
+    pub added: usize,
+    /// How many were taken out.
+    pub removed: usize,
+    /// What the administrator should know.
+    pub warnings: Vec<String>,
+    /// What should be gone and could not be removed.
+    pub stuck: State,
+}
+
+impl Outcome {
+    /// Notes what could not be removed, and why.
+    pub(crate) fn stick(&mut self, object: &Object, error: &StepError) {
+        self.stuck.insert(object.clone());
+        self.warnings.push(error.to_string());
+    }
+}
