@@ -11,12 +11,10 @@ use std::path::Path;
 
 use lab::{lab, lines, Lab};
 use policy_table::environment::{Call, Direction};
-use policy_table::options::OPTIONS;
 use policy_table::stanza::Stanza;
 
 const README: &str = "README.md";
 const PAGE: &str = "man/policy-table-interfaces.5";
-const PROGRAM_PAGE: &str = "man/policy-table.8";
 
 /// An example: where it stands, and its text.
 struct Example {
@@ -227,21 +225,4 @@ fn what_the_readme_says_ifup_leaves_is_what_it_leaves() {
         let name = table.lines().last().unwrap();
         assert!(shown.ends_with(&format!("\n{name}\n")), "{name}");
     });
-}
-
-#[test]
-fn every_option_is_in_the_documents_and_no_other() {
-    let readme = document(README);
-    let page = document(PAGE).replace("\\-", "-");
-    for option in OPTIONS {
-        assert!(readme.contains(&format!("| `{option}` |")), "{option}");
-        let entry = |macros: &str| page.contains(&format!(".TP\n.{macros} {option} "));
-        assert!(entry("BI") || entry("BR"), "{option}");
-    }
-    let documented = readme.lines().filter(|line| line.starts_with("| `policy-"));
-    assert_eq!(documented.count(), OPTIONS.len());
-    let page = document(PROGRAM_PAGE).replace("\\-", "-");
-    for option in ["-h", "--help", "-V", "--version"] {
-        assert!(policy_table::cli::HELP.contains(option) && page.contains(option));
-    }
 }
