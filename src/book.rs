@@ -60,11 +60,12 @@ impl Book {
 
     /// Keeps the record as it is now.
     pub fn write(&mut self) {
-        if let Some(Err(error)) = self
-            .store
-            .as_ref()
-            .map(|store| store.write(&self.device, &self.record))
-        {
+        let Some(store) = &self.store else {
+            return;
+        };
+        if let Err(error) = store.write(&self.device, &self.record) {
+            // The one before would mislead ifdown. Where it cannot be removed either, it stays.
+            let _ = store.write(&self.device, &Record::default());
             self.give_up(&error);
         }
     }

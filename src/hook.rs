@@ -16,7 +16,7 @@ use crate::journal;
 use crate::judge::on_error;
 use crate::kernel::Kernel;
 use crate::line::Shown;
-use crate::naming::Tables;
+use crate::naming::NamedTables;
 use crate::net::InterfaceName;
 use crate::options::{Fault, OptionError};
 use crate::outcome::Outcome;
@@ -119,7 +119,7 @@ fn bring_up(call: &Call) -> Result<Option<String>, Failure> {
     if stanza.asks_address() && found.addresses.is_empty() && stanza.source != Source::None {
         return Err(no_address(&stanza));
     }
-    let tables = Tables::registered(&stanza, &mut kernel)?;
+    let tables = NamedTables::registered(&stanza, &mut kernel)?;
     let (wanted, notices) = tables.wanted(&stanza, &found).map_err(Failure::Options)?;
     for name in tables.new_and_empty(&wanted) {
         warn!(
@@ -158,12 +158,12 @@ fn withdraw(call: &Call) -> Result<Option<String>, Failure> {
         let nothing = State::default();
         let outcome = converge_recorded(&mut Kernel::open()?, &heading, &interface, &nothing)?;
         report(&interface, &outcome);
-        summary = Some(sum_up(&Tables::default(), &outcome));
+        summary = Some(sum_up(&NamedTables::default(), &outcome));
     }
     Ok(summary)
 }
 
-fn sum_up(tables: &Tables, outcome: &Outcome) -> String {
+fn sum_up(tables: &NamedTables, outcome: &Outcome) -> String {
     format!(
         "{tables}{} routes and {} rules in force, {} added, {} removed",
         outcome.in_force.routes().len(),
@@ -270,6 +270,6 @@ fn by_stanza(call: &Call, kernel: &mut Kernel) -> State {
         return State::default();
     };
     let found = facts::at_once(kernel, &stanza).unwrap_or_default();
-    let wanted = Tables::likely(&stanza).wanted(&stanza, &found);
+    let wanted = NamedTables::likely(&stanza).wanted(&stanza, &found);
     wanted.map(|(state, _)| state).unwrap_or_default()
 }

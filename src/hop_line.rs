@@ -5,14 +5,8 @@ use std::net::IpAddr;
 
 use crate::line::{abbreviates, LineError, Words};
 use crate::names;
-use crate::net::{parse_number, Family, InterfaceName};
+use crate::net::{parse_number, Family};
 use crate::route::Hop;
-
-pub(crate) fn device(words: &mut Words<'_>) -> Result<InterfaceName, LineError> {
-    words.parsed("an interface name of 1 to 15 characters", |text| {
-        text.parse().ok()
-    })
-}
 
 pub(crate) fn address(
     words: &mut Words<'_>,
@@ -56,7 +50,7 @@ pub(crate) fn nexthop(
     while words.keyword_if(is_about_hop) {
         match words.last() {
             "via" => hop.gateway = Some(gateway(words, family)?),
-            "dev" | "oif" => hop.device = Some(device(words)?),
+            "dev" | "oif" => hop.device = Some(words.interface()?),
             "onlink" => hop.onlink = true,
             "weight" => {
                 hop.weight = words.parsed("a weight of 1 to 256", |text| {

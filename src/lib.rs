@@ -1,10 +1,10 @@
 //! Policy routing tables as one word in a stanza of interfaces(5).
 //!
-//! The rooms, from the ground up; each may use only those above it in this list.
+//! The rooms, floor by floor from the ground up; each may use only those above it in this list.
 
 #![forbid(unsafe_code)]
 
-// words: what things are called, valid from birth
+// floor 0, words: what things are called, valid from birth
 pub mod net;
 pub mod table;
 pub mod line;
@@ -17,7 +17,7 @@ pub mod rule;
 pub mod rule_line;
 pub mod state;
 
-// reckoning: from the environment to what is to be done, without doing it
+// floor 1, reckoning: from the environment to what is to be done, without doing it
 pub mod environment;
 pub mod options;
 pub mod stanza;
@@ -31,7 +31,7 @@ pub mod address_message;
 pub mod route_message;
 pub mod rule_message;
 
-// edges: the only rooms that do I/O
+// floor 2, edges: the only rooms that do I/O
 pub mod lock;
 pub mod kernel;
 pub mod watch;
@@ -40,7 +40,7 @@ pub mod registry;
 pub mod store;
 pub mod journal;
 
-// errands: the edges put to use, one room for each thing that is asked of the program
+// floor 3, errands: the edges put to use, one room for each thing that is asked of the program
 pub mod book;
 pub mod facts;
 pub mod outcome;

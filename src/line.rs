@@ -6,7 +6,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::net::{is_hidden, parse_number, Family, Prefix, WordError};
+use crate::net::{is_hidden, parse_number, Family, InterfaceName, Prefix, WordError};
 use crate::table::TableId;
 
 /// Why a line is no route or rule. Each message names the word as it was written.
@@ -216,6 +216,15 @@ impl<'a> Words<'a> {
     ) -> Result<T, LineError> {
         let value = self.value()?;
         read(value).ok_or_else(|| self.wrong(value, expected))
+    }
+
+    /// The name of an interface, which need not be there.
+    ///
+    /// # Errors
+    /// No value, or no such name.
+    pub fn interface(&mut self) -> Result<InterfaceName, LineError> {
+        let expected = "an interface name of 1 to 15 characters";
+        self.parsed(expected, |text| text.parse().ok())
     }
 
     /// A number of 32 bits.

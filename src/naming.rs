@@ -17,13 +17,13 @@ use crate::table::{TableId, TableName};
 
 /// The tables of a stanza, by name and ID.
 #[derive(Debug, Default)]
-pub struct Tables {
+pub struct NamedTables {
     own: Option<TableId>,
     named: Vec<(TableName, TableId)>,
     new: Vec<TableName>,
 }
 
-impl Tables {
+impl NamedTables {
     /// The IDs of a stanza's tables, registered now where a name is new. What is wrong with the
     /// files is logged.
     ///
@@ -139,7 +139,7 @@ fn failure(stanza: &Stanza, name: &TableName, source: RegistryError) -> Failure 
 }
 
 /// The tables as the summary of a run begins with them; nothing where there are none.
-impl fmt::Display for Tables {
+impl fmt::Display for NamedTables {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(id) = self.own.filter(|_| self.named.is_empty()) {
             return write!(f, "table {id}: ");

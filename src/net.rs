@@ -1,4 +1,4 @@
-//! The words of the network: families, prefixes, interface names, table IDs. Floor 0.
+//! The words of the network: families, addresses, prefixes, interface names. Floor 0.
 //!
 //! Each type is valid from birth; what cannot be built cannot be sent to the kernel.
 //! Nothing here does I/O or knows of options, routes or rules.

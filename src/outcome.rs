@@ -42,6 +42,10 @@ pub enum StepError {
     Kernel(#[from] KernelError),
 }
 
+fn is_onlink(step: &Step) -> bool {
+    matches!(&step.object, Object::Route(route) if route.hops.iter().any(|hop| hop.onlink))
+}
+
 /// What an administrator can do about the commonest refusals.
 fn hint(step: &Step, refusal: &Refusal) -> &'static str {
     let text = refusal.text.as_deref().unwrap_or_default();
@@ -49,7 +53,7 @@ fn hint(step: &Step, refusal: &Refusal) -> &'static str {
     match refusal.errno {
         Errno::EPERM | Errno::EACCES => "; this needs root (CAP_NET_ADMIN)",
         Errno::ENETDOWN => "; the device is down",
-        Errno::ENETUNREACH | Errno::EHOSTUNREACH => {
+        Errno::ENETUNREACH | Errno::EHOSTUNREACH if !is_onlink(step) => {
             "; the gateway is not reached through this device: correct its address, or add onlink"
         }
         Errno::EINVAL if text.contains("source address") || text.contains("prefsrc") => {

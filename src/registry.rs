@@ -98,55 +98,47 @@ impl Registry {
     ) -> Result<Registered, RegistryError> {
         let mut warnings = Vec::new();
         let tables = self.read(&mut warnings);
-        if let Some(id) = known(&tables, name, fixed, &mut warnings)? {
-            return Ok(Registered {
-                id,
-                new: false,
-                warnings,
-            });
-        }
+        let (id, new) = match known(&tables, name, fixed, &mut warnings)? {
+            Some(id) => (id, false),
+            None => self.register(name, fixed, &tables, &mut occupied, &mut warnings)?,
+        };
+        Ok(Registered { id, new, warnings })
+    }
+
+    /// The ID of a name that is not known, and whether it is new still: another run may be
+    /// quicker, with this name or with the ID.
+    fn register(
+        &self,
+        name: &TableName,
+        fixed: Option<TableId>,
+        tables: &Tables,
+        occupied: &mut impl FnMut(TableId) -> bool,
+        warnings: &mut Vec<String>,
+    ) -> Result<(TableId, bool), RegistryError> {
         if let Some(id) = fixed.filter(|id| *id > LARGEST_NAMED) {
             warnings.push(format!(
                 "table {name} is not registered: ip cannot name IDs above {LARGEST_NAMED}; \
                  going on with ID {id} alone"
             ));
-            return Ok(Registered {
-                id: choose(&tables, name, fixed, &mut occupied)?,
-                new: true,
-                warnings,
-            });
+            return Ok((choose(tables, name, fixed, occupied)?, true));
         }
         let target = match self.open_target() {
             Ok(target) => target,
             Err((path, error)) => {
                 warnings.push(not_registered(name, &path, &error));
-                let id = choose(&tables, name, fixed, &mut occupied)?;
-                return Ok(Registered {
-                    id,
-                    new: true,
-                    warnings,
-                });
+                return Ok((choose(tables, name, fixed, occupied)?, true));
             }
         };
-        // Another run may have been quicker, with this name or with the ID.
         warnings.clear();
-        let tables = self.read(&mut warnings);
-        if let Some(id) = known(&tables, name, fixed, &mut warnings)? {
-            return Ok(Registered {
-                id,
-                new: false,
-                warnings,
-            });
+        let tables = self.read(warnings);
+        if let Some(id) = known(&tables, name, fixed, warnings)? {
+            return Ok((id, false));
         }
-        let id = choose(&tables, name, fixed, &mut occupied)?;
+        let id = choose(&tables, name, fixed, occupied)?;
         if let Err(error) = target.append(&line(id, name)) {
             warnings.push(not_registered(name, &target.path, &error));
         }
-        Ok(Registered {
-            id,
-            new: true,
-            warnings,
-        })
+        Ok((id, true))
     }
 
     /// The ID that a name has, or would most likely have had: for taking out what a run that

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::hop_line::{address, device, gateway, nexthop, write_nexthop, write_way};
+use crate::hop_line::{address, gateway, nexthop, write_nexthop, write_way};
 use crate::line::{abbreviates, no_names, LineError, Names, Words};
 use crate::metric_line;
 use crate::names;
@@ -109,7 +109,7 @@ impl Reader {
     fn way(&mut self, word: &str, words: &mut Words<'_>) -> Result<bool, LineError> {
         match word {
             "via" => self.hop.gateway = Some(gateway(words, &mut self.family)?),
-            "dev" | "oif" => self.hop.device = Some(device(words)?),
+            "dev" | "oif" => self.hop.device = Some(words.interface()?),
             "onlink" => self.hop.onlink = true,
             "nexthop" => {
                 let hop = nexthop(words, &mut self.family)?;

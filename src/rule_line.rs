@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::line::{abbreviates, no_names, LineError, Names, Words};
 use crate::names;
-use crate::net::{parse_number, Family, InterfaceName};
+use crate::net::{parse_number, Family};
 use crate::rule::{Action, Ports, Rule};
 use crate::table::TableId;
 
@@ -96,8 +96,8 @@ impl Reader {
                 // To the kernel mark 0 without a mask is any mark.
                 rule.mark = Some(mark).filter(|mark| !matches!(mark, (0, 0 | u32::MAX)));
             }
-            "iif" | "dev" => rule.iif = Some(interface(words)?),
-            "oif" => rule.oif = Some(interface(words)?),
+            "iif" | "dev" => rule.iif = Some(words.interface()?),
+            "oif" => rule.oif = Some(words.interface()?),
             "ipproto" => {
                 let expected = "a protocol such as tcp, or its number";
                 // To the kernel 0 is any protocol.
@@ -217,12 +217,6 @@ impl Reader {
 
 fn vrf_and_table() -> LineError {
     LineError::Contradiction("\"l3mdev\" names the table itself; remove \"lookup\"".to_owned())
-}
-
-fn interface(words: &mut Words<'_>) -> Result<InterfaceName, LineError> {
-    words.parsed("an interface name of 1 to 15 characters", |text| {
-        text.parse().ok()
-    })
 }
 
 fn length(words: &mut Words<'_>) -> Result<u32, LineError> {
