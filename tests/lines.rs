@@ -282,3 +282,125 @@ fn what_two_interfaces_put_in_goes_with_the_last() {
         assert_eq!(lab.ok("ls -A /run/policy-table"), "");
     });
 }
+
+/// Brings eth1 up with options that cannot be, and expects to hear of it and to find nothing.
+fn refused(lab: &Lab, stanza: &str, error: &str) {
+    lab.interfaces(stanza);
+    let said = lab.sh("ifup eth1");
+    let ours = said.ours();
+    assert_eq!((said.code, ours.len()), (0, 2), "{said:?}");
+    assert_eq!(ours[0], format!("eth1: {error}"));
+    assert!(lab.tagged().is_empty(), "{:?}", lab.tagged());
+    lab.ok("ifdown eth1");
+}
+
+#[test]
+fn what_cannot_work_together_is_told() {
+    lab(|lab| {
+        lab.device("eth1");
+        let stanza = |options: &str| {
+            format!("iface eth1 inet static\n address 10.10.0.10/24\n policy-table rt2\n {options}")
+        };
+        for (options, error) in [
+            (
+                "policy-route 10.9.0.0/16 via 10.10.0.1\n policy-route 10.9.0.0/16 via 10.10.0.2",
+                "policy-route \"10.9.0.0/16 via 10.10.0.2\": it has the same destination and \
+                 metric as \"10.9.0.0/16 via 10.10.0.1\"; give one of them a metric",
+            ),
+            (
+                "policy-rule ip rule add from 10.0.0.0/8",
+                "policy-rule \"ip rule add from 10.0.0.0/8\": \"ip\": write only what follows \
+                 \"ip rule add\" or \"ip route add\"",
+            ),
+            (
+                "policy-route 10.9.0.0/16 proto static",
+                "policy-route \"10.9.0.0/16 proto static\": it names a protocol; what this stanza \
+                 puts in bears policy-table's own, 157: leave it out",
+            ),
+        ] {
+            refused(lab, &stanza(options), error);
+        }
+        refused(
+            lab,
+            "iface eth1 inet static
+                address 10.10.0.10
+                netmask 0.0.0.0
+                policy-table rt2
+                policy-source subnet
+                policy-gateway none",
+            "policy-source \"subnet\": the network of 10.10.0.10/0 is every address there is; \
+             write policy-source address",
+        );
+        lab.interfaces(
+            "iface lo inet loopback
+                policy-route default via 10.6.0.1 table 100",
+        );
+        lab.ok("ifdown --force lo");
+        let said = lab.sh("ifup lo");
+        let told = "lo: policy-route \"default via 10.6.0.1 table 100\": lo has no routers; \
+                    name the interface: dev NAME";
+        assert_eq!(said.ours()[0], told);
+    });
+}
+
+#[test]
+fn a_line_for_the_own_network_stands_for_the_derived_route() {
+    lab(|lab| {
+        lab.device("eth1");
+        lab.interfaces(
+            "iface eth1 inet6 static
+                address 2001:db8:1::10/64
+                dad-attempts 0
+                policy-table rt2
+                policy-gateway fe80::1
+                policy-route 2001:db8:1::/64 mtu 1400",
+        );
+        up(lab, "eth1");
+        assert_eq!(
+            lab.routes("-6", "rt2"),
+            [
+                "2001:db8:1::/64 dev eth1 proto policy-table metric 1024 mtu 1400 pref medium",
+                "default via fe80::1 dev eth1 proto policy-table metric 1024 pref medium",
+            ]
+        );
+    });
+}
+
+#[test]
+fn the_subnet_of_a_point_to_point_link_is_the_own_address() {
+    lab(|lab| {
+        lab.device("eth1");
+        lab.interfaces(
+            "iface eth1 inet static
+                address 10.8.0.6/32
+                pointopoint 10.8.0.5
+                policy-table vpn
+                policy-source subnet",
+        );
+        up(lab, "eth1");
+        assert_eq!(
+            lab.rules("-4"),
+            [
+                "21000: from 10.8.0.6 lookup vpn proto policy-table",
+                "21000: from all to 10.8.0.6 lookup vpn proto policy-table",
+            ]
+        );
+    });
+}
+
+#[test]
+fn a_table_that_is_new_and_stays_empty_is_most_likely_a_slip() {
+    lab(|lab| {
+        lab.device("eth1");
+        lab.interfaces(
+            "iface eth1 inet static
+                address 10.10.0.10/24
+                policy-table rt2
+                policy-rule to 10.96.0.0/12 lookup mian",
+        );
+        let said = lab.sh("ifup eth1");
+        let told = "eth1: table mian is new, and no route goes into it here: is the name right?";
+        assert_eq!((said.code, said.ours()), (0, vec![told]));
+        assert_eq!(lab.tagged().len(), 5);
+    });
+}
