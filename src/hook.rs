@@ -85,11 +85,8 @@ fn consequence(call: &Call, failing: bool) -> String {
         interface.to_string()
     };
     let before = device.is_ok_and(|interface| {
-        Store::has(&interface)
-            && !Book::open(&interface)
-                .record
-                .of_stanza(&heading(call))
-                .is_empty()
+        let record = Store::peek(&interface.device());
+        !record.of_stanza(&heading(call)).is_empty()
     });
     let state = if before {
         "stays as an earlier ifup left it"

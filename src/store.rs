@@ -41,6 +41,14 @@ impl Store {
             .is_ok()
     }
 
+    /// The record of a device as it stands, read without waiting for the lock: a record is
+    /// replaced in one step, so that it is whole. An empty one if there is none.
+    #[must_use]
+    pub fn peek(device: &InterfaceName) -> Record {
+        let path = Path::new(FOLDER).join(device.as_str());
+        Record::read(&std::fs::read_to_string(path).unwrap_or_default())
+    }
+
     /// Opens and locks the folder, making it if it is missing.
     ///
     /// # Errors
