@@ -16,6 +16,8 @@ pub struct Book {
     store: Option<Store>,
     /// What is noted for the device.
     pub record: Record,
+    /// What several devices put in or stand in line for, as far as it has been found out.
+    pub shared: State,
 }
 
 impl Book {
@@ -27,6 +29,7 @@ impl Book {
         match opened {
             Ok((record, store)) => Self {
                 device,
+                shared: store.shared(),
                 store: Some(store),
                 record,
             },
@@ -35,6 +38,7 @@ impl Book {
                     device,
                     store: None,
                     record: Record::default(),
+                    shared: State::default(),
                 };
                 book.give_up(&error);
                 book
@@ -77,46 +81,39 @@ impl Book {
         let Some(store) = &self.store else {
             return State::default();
         };
-        let suspects = objects.only(&store.shared());
+        let suspects = objects.only(&self.shared);
         if suspects.is_empty() {
             return suspects;
         }
         suspects.only(&store.of_others(&self.device))
     }
 
-    /// What several devices put in or stand in line for, as far as it has been found out.
-    #[must_use]
-    pub fn shared(&self) -> State {
-        self.store.as_ref().map(Store::shared).unwrap_or_default()
-    }
-
     /// Notes of objects that were there `already` which of them another device put in, and all
     /// that stand `behind` another device's.
     pub fn share(&mut self, already: &State, behind: &State) {
-        let Some(store) = &self.store else {
-            return;
+        let others = match &self.store {
+            Some(store) if !already.is_empty() => store.of_others(&self.device),
+            _ => State::default(),
         };
-        if already.is_empty() && behind.is_empty() {
-            return;
-        }
-        let known = store.shared();
-        let shared = already.only(&store.of_others(&self.device)).with(behind);
-        self.set_shared(&known, &known.with(&shared));
+        self.set_shared(self.shared.with(&already.only(&others)).with(behind));
     }
 
     /// Notes that nobody is left who put these objects in.
     pub fn unshare(&mut self, objects: &State) {
-        if let Some(store) = &self.store {
-            let known = store.shared();
-            self.set_shared(&known, &known.without(objects));
-        }
+        self.set_shared(self.shared.without(objects));
     }
 
-    fn set_shared(&mut self, known: &State, shared: &State) {
-        let Some(store) = self.store.as_ref().filter(|_| known != shared) else {
+    /// Keeps what is shared, on disk if that is news.
+    fn set_shared(&mut self, shared: State) {
+        if self.shared == shared {
             return;
-        };
-        if let Err(error) = store.set_shared(shared) {
+        }
+        self.shared = shared;
+        let kept = self
+            .store
+            .as_ref()
+            .map(|store| store.set_shared(&self.shared));
+        if let Some(Err(error)) = kept {
             self.give_up(&error);
         }
     }

@@ -1,6 +1,7 @@
 //! What a stanza leaves to the kernel to know: the interface's addresses and its default route
 //! in main. Floor 3: asks, and waits for an address that is on its way.
 
+use std::io;
 use std::time::{Duration, Instant};
 
 use crate::address_message::{Assigned, Standing};
@@ -48,7 +49,12 @@ fn find(kernel: &mut Kernel, stanza: &Stanza, longest: Duration) -> Result<Found
     };
     let default = if stanza.asks_gateway() {
         let longest = longest.min(behind(stanza, &addresses));
-        default_way(kernel, &stanza.interface.device(), stanza.family, longest)?
+        let device = stanza.interface.device();
+        wait_for(longest, Watch::routes, || {
+            let way = default_way(kernel, &device, stanza.family)?;
+            let ready = way.is_some();
+            Ok((way, ready))
+        })?
     } else {
         None
     };
@@ -63,29 +69,41 @@ fn addresses(
     family: Family,
     longest: Duration,
 ) -> Result<Vec<InterfaceAddress>, KernelError> {
+    let device = interface.device();
+    wait_for(longest, Watch::addresses, || {
+        let mut found = kernel.addresses(&device, family)?;
+        found.retain(|assigned| is_of(assigned, interface));
+        let standing = |wanted| move |assigned: &&Assigned| assigned.standing == wanted;
+        let usable = found.iter().filter(standing(Standing::Usable));
+        let usable: Vec<InterfaceAddress> = usable.map(|assigned| assigned.address).collect();
+        let settled = !found
+            .iter()
+            .any(|assigned| standing(Standing::Tentative)(&assigned));
+        // pppd gives its device the addresses first and takes it up then; until then no route
+        // can leave by it.
+        let ready = settled && !usable.is_empty() && kernel.is_up(&device)?;
+        Ok((usable, ready))
+    })
+}
+
+/// Looks again at each change until what is found is ready, but not for longer than given;
+/// returns what was found last.
+fn wait_for<T>(
+    longest: Duration,
+    set_watch: impl Fn() -> io::Result<Watch>,
+    mut look: impl FnMut() -> Result<(T, bool), KernelError>,
+) -> Result<T, KernelError> {
     let deadline = Instant::now() + longest;
     let mut watch = None;
     loop {
-        let mut found = kernel.addresses(&interface.device(), family)?;
-        found.retain(|assigned| is_of(assigned, interface));
-        let usable: Vec<InterfaceAddress> = found
-            .iter()
-            .filter(|assigned| assigned.standing == Standing::Usable)
-            .map(|assigned| assigned.address)
-            .collect();
-        let settled = found
-            .iter()
-            .all(|assigned| assigned.standing != Standing::Tentative);
+        let (found, ready) = look()?;
         let left = deadline.saturating_duration_since(Instant::now());
-        // pppd gives its device the addresses first and takes it up then; until then no route
-        // can leave by it.
-        let ready = settled && !usable.is_empty() && kernel.is_up(&interface.device())?;
         if left.is_zero() || ready {
-            return Ok(usable);
+            return Ok(found);
         }
         match &watch {
             // What changed before the watch was set would otherwise be missed.
-            None => watch = Some(Watch::addresses()?),
+            None => watch = Some(set_watch()?),
             Some(watch) => watch.wait(left)?,
         }
     }
@@ -114,30 +132,8 @@ fn behind(stanza: &Stanza, addresses: &[InterfaceAddress]) -> Duration {
     }
 }
 
-/// The way of the default route in main, waited for while there is none.
-fn default_way(
-    kernel: &mut Kernel,
-    device: &InterfaceName,
-    family: Family,
-    longest: Duration,
-) -> Result<Option<Hop>, KernelError> {
-    let deadline = Instant::now() + longest;
-    let mut watch = None;
-    loop {
-        let found = default_now(kernel, device, family)?;
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() || found.is_some() {
-            return Ok(found);
-        }
-        match &watch {
-            None => watch = Some(Watch::routes()?),
-            Some(watch) => watch.wait(left)?,
-        }
-    }
-}
-
 /// The way of the default route in main that leaves by a device, the one of lowest metric.
-fn default_now(
+fn default_way(
     kernel: &mut Kernel,
     device: &InterfaceName,
     family: Family,

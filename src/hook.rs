@@ -204,7 +204,7 @@ fn converge_recorded(
         .of_others(stanza)
         .with(&book.claimed_elsewhere(&previous));
     book.set(stanza, previous.with(wanted));
-    match converge::up(kernel, wanted, &previous, &claimed, &book.shared()) {
+    match converge::up(kernel, wanted, &previous, &claimed, &book.shared) {
         Ok(outcome) => {
             book.set(stanza, outcome.in_force.with(&outcome.stuck));
             let already = outcome.already.without(&previous).without(&claimed);
@@ -222,7 +222,7 @@ fn down(call: &Call) {
     let Ok(interface) = call.interface.parse::<InterfaceName>() else {
         return;
     };
-    if call.options.is_empty() && !Store::has(&interface.device()) {
+    if call.options.is_empty() && !has_record(call) {
         return;
     }
     journal::start(call.verbose);

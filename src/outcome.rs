@@ -91,8 +91,9 @@ pub struct Outcome {
 
 impl Outcome {
     /// Notes what could not be removed, and why.
-    pub(crate) fn stick(&mut self, object: &Object, error: &StepError) {
-        self.stuck.insert(object.clone());
-        self.warnings.push(error.to_string());
+    pub(crate) fn stick(&mut self, step: Step, refusal: Refusal) {
+        self.stuck.insert(step.object.clone());
+        self.warnings
+            .push(StepError::Refused { step, refusal }.to_string());
     }
 }

@@ -36,10 +36,7 @@ fn delete(kernel: &mut Kernel, steps: Vec<Step>, outcome: &mut Outcome) -> Resul
             }
             Answer::Done(_) => outcome.removed += 1,
             Answer::Refused(refusal) if is_gone(refusal.errno) => {}
-            Answer::Refused(refusal) => {
-                let object = step.object.clone();
-                outcome.stick(&object, &StepError::Refused { step, refusal });
-            }
+            Answer::Refused(refusal) => outcome.stick(step, refusal),
         }
     }
     Ok(())
@@ -80,8 +77,7 @@ fn put_back(
         match kernel.execute(std::slice::from_ref(step))?.pop() {
             Some(Answer::Done(Some(other))) if !is_meant(&other, &step.object) => wrong = other,
             Some(Answer::Refused(refusal)) if !is_gone(refusal.errno) => {
-                let step = step.clone();
-                outcome.stick(&step.object.clone(), &StepError::Refused { step, refusal });
+                outcome.stick(step.clone(), refusal);
                 return Ok(());
             }
             Some(Answer::Refused(_)) => return Ok(()),

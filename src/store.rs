@@ -88,28 +88,24 @@ impl Store {
     /// # Errors
     /// The file is there and cannot be read.
     pub fn read(&self, device: &InterfaceName) -> io::Result<Record> {
-        let mut file = match self.open_file(device.as_str(), OFlag::O_RDONLY) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Record::default()),
-            opened => opened?,
-        };
-        let mut text = Vec::new();
-        file.read_to_end(&mut text)?;
-        Ok(Record::read(&String::from_utf8_lossy(&text)))
+        self.read_file(device.as_str())
     }
 
     /// The objects that stanzas of several devices put in. A hint: which of them still do, their
     /// records say.
     #[must_use]
     pub fn shared(&self) -> State {
-        let read = self
-            .open_file(SHARED, OFlag::O_RDONLY)
-            .and_then(|mut file| {
-                let mut text = String::new();
-                file.read_to_string(&mut text)?;
-                Ok(text)
-            });
-        read.map(|text| Record::read(&text).state())
-            .unwrap_or_default()
+        self.read_file(SHARED).unwrap_or_default().state()
+    }
+
+    fn read_file(&self, name: &str) -> io::Result<Record> {
+        let mut file = match self.open_file(name, OFlag::O_RDONLY) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Record::default()),
+            opened => opened?,
+        };
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)?;
+        Ok(Record::read(&String::from_utf8_lossy(&text)))
     }
 
     /// Keeps these objects as shared.
