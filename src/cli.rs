@@ -1,64 +1,131 @@
-//! The command line. Floor 3.
+//! The command line: which command is meant, and its exit code. Floor 3.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::fmt::Write as _;
+use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
-use lexopt::Arg;
+use crate::command::{did_you_mean, Arguments, Command, Trouble, Verdict};
+use crate::journal::NAME;
+use crate::line::nearest;
 
-/// What `--help` prints.
-pub const HELP: &str = "\
-Usage: policy-table --help | --version
+/// The commands, in the order of `--help`.
+pub const COMMANDS: &[Command] = &[];
 
-Gives an interface of ifupdown its own routing table. It is not run by hand:
-ifup(8) and ifdown(8) run it from /etc/network/if-up.d and if-down.d, and it
-acts on stanzas of interfaces(5) that have policy-* options, as in
+/// What `--help` prints around the commands.
+const USAGE: &str = "\
+Usage: policy-table COMMAND [OPTIONS] [ARGUMENTS]
+       policy-table --help | --version
+
+Gives an interface of ifupdown its own routing table. ifup(8) and ifdown(8)
+run it from /etc/network/if-up.d and if-down.d, and it acts on stanzas of
+interfaces(5) that have policy-* options, as in
 
     iface eth1 inet static
         address 10.10.0.10/24
         policy-table rt2
+";
 
-  -h, --help     print this text
+const OPTIONS: &str = "
+  -h, --help     print this text, or that of a command
   -V, --version  print the version
 
 The options of a stanza are in policy-table-interfaces(5), the program itself
 in policy-table(8).
 ";
 
+/// What `--help` prints.
+#[must_use]
+pub fn help() -> String {
+    let mut text = USAGE.to_owned();
+    if !COMMANDS.is_empty() {
+        text += "\nCommands:\n";
+    }
+    for command in COMMANDS {
+        let _ = writeln!(text, "  {:<13}  {}", command.name, command.summary);
+    }
+    text + OPTIONS
+}
+
 /// Runs as a command; `arguments` are those behind the program's name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    match answer(lexopt::Parser::from_args(arguments)) {
-        Ok(text) => match io::stdout().write_all(text.as_bytes()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                let _ = writeln!(io::stderr(), "policy-table: cannot write: {error}");
-                ExitCode::FAILURE
-            }
-            // Who closes the pipe early has read enough.
-            _ => ExitCode::SUCCESS,
-        },
-        Err(error) => {
-            let _ = writeln!(
-                io::stderr(),
-                "policy-table: {error}\nTry 'policy-table --help'."
-            );
-            ExitCode::from(2)
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut arguments = arguments.into_iter();
+    let first = arguments.next();
+    let command = COMMANDS
+        .iter()
+        .find(|command| first.as_deref() == Some(command.name.as_ref()));
+    let mut done = match command {
+        Some(command) => obey(command, arguments, &mut out),
+        None => answer(first, arguments, &mut out),
+    };
+    if let Err(error) = out.flush() {
+        done = done.and(Err(error.into()));
+    }
+    let (trouble, verdict) = match done {
+        // Who closes the pipe early has read enough.
+        Err(Trouble::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            return ExitCode::SUCCESS
         }
+        Ok(verdict) => (None, verdict),
+        Err(trouble) => (Some(trouble), Verdict::Bad),
+    };
+    if let Some(trouble) = trouble {
+        let _ = writeln!(io::stderr(), "{NAME}: {trouble}");
+        if matches!(trouble, Trouble::Usage(_)) {
+            let command = command.map(|command| format!(" {}", command.name));
+            let command = command.unwrap_or_default();
+            let _ = writeln!(io::stderr(), "Try '{NAME}{command} --help'.");
+        }
+    }
+    match verdict {
+        Verdict::Good => ExitCode::SUCCESS,
+        Verdict::Differs => ExitCode::from(1),
+        Verdict::Bad => ExitCode::from(2),
     }
 }
 
-fn answer(mut arguments: lexopt::Parser) -> Result<String, lexopt::Error> {
-    let first = arguments
-        .next()?
-        .ok_or("nothing to do: ifup and ifdown run this program")?;
-    let text = match first {
-        Arg::Short('h') | Arg::Long("help") => HELP.to_owned(),
-        Arg::Short('V') | Arg::Long("version") => {
-            format!("policy-table {}\n", env!("CARGO_PKG_VERSION"))
-        }
-        other => return Err(other.unexpected()),
-    };
-    match arguments.next()? {
-        None => Ok(text),
-        Some(other) => Err(other.unexpected()),
+fn obey(
+    command: &Command,
+    arguments: impl IntoIterator<Item = OsString>,
+    out: &mut dyn Write,
+) -> Result<Verdict, Trouble> {
+    let arguments = Arguments::read(command, arguments)?;
+    if arguments.help {
+        out.write_all(command.help().as_bytes())?;
+        return Ok(Verdict::Good);
     }
+    (command.run)(&arguments, out)
+}
+
+/// Answers what is not asked of a command.
+fn answer(
+    first: Option<OsString>,
+    rest: impl IntoIterator<Item = OsString>,
+    out: &mut dyn Write,
+) -> Result<Verdict, Trouble> {
+    let Some(first) = first else {
+        return Err(Trouble::Usage("no command is named".to_owned()));
+    };
+    let text = match first.to_str() {
+        Some("-h" | "--help") => help(),
+        Some("-V" | "--version") => format!("{NAME} {}\n", env!("CARGO_PKG_VERSION")),
+        _ => return Err(unknown(&first.to_string_lossy())),
+    };
+    if let Some(more) = rest.into_iter().next() {
+        return Err(Trouble::Usage(format!("unexpected argument {more:?}")));
+    }
+    out.write_all(text.as_bytes())?;
+    Ok(Verdict::Good)
+}
+
+fn unknown(word: &str) -> Trouble {
+    let names: Vec<&str> = COMMANDS.iter().map(|command| command.name).collect();
+    let (kind, near) = if word.starts_with('-') {
+        ("option", nearest(word, &["--help", "--version"]))
+    } else {
+        ("command", nearest(word, &names))
+    };
+    let near = did_you_mean(near.as_deref());
+    Trouble::Usage(format!("there is no {kind} {word:?}{near}"))
 }

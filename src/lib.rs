@@ -49,4 +49,5 @@ pub mod converge;
 pub mod error;
 pub mod naming;
 pub mod hook;
+pub mod command;
 pub mod cli;

@@ -57,15 +57,15 @@ fn what_is_asked_for_is_on_standard_output() {
 #[test]
 fn wrong_arguments_are_told_on_standard_error_with_exit_code_2() {
     for (arguments, word) in [
-        (&[][..], "nothing to do"),
-        (&["--halp"], "'--halp'"),
-        (&["-x"], "'-x'"),
+        (&[][..], "no command"),
+        (&["--halp"], "\"--halp\"; did you mean '--help'?"),
+        (&["-x"], "\"-x\""),
         (&["eth1"], "\"eth1\""),
         (&[""], "\"\""),
         (&["--help", "eth1"], "\"eth1\""),
-        (&["--version", "--help"], "'--help'"),
-        (&["-hV"], "'-V'"),
-        (&["--version=2"], "\"2\""),
+        (&["--version", "--help"], "\"--help\""),
+        (&["-hV"], "\"-hV\""),
+        (&["--version=2"], "\"--version=2\""),
     ] {
         let (code, out, err) = run(arguments);
         assert_eq!((code, out.as_str()), (Some(2), ""), "{arguments:?}");

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use policy_table::cli::HELP;
+use policy_table::cli::{help, COMMANDS};
 use policy_table::options::OPTIONS;
 
 const README: &str = "README.md";
@@ -129,7 +129,8 @@ fn every_documented_option_exists() {
 #[test]
 fn the_help_and_the_page_have_the_same_options() {
     let page = text(PROGRAM);
-    let helped = words(HELP, "--");
+    let help = help();
+    let helped = words(&help, "--");
     assert!(helped.contains("--help"));
     let described = words(&page, "--");
     for option in &helped {
@@ -143,6 +144,48 @@ fn the_help_and_the_page_have_the_same_options() {
     let section = described.split("\nTABLE NAMES\n").next();
     for option in words(section.expect("its end"), "--") {
         assert!(helped.contains(option), "--help does not know {option}");
+    }
+}
+
+/// What the page says of each command, under a heading that is its synopsis.
+fn page_of_command<'a>(page: &'a str, name: &str) -> &'a str {
+    let commands = page.split("\nCOMMANDS\n").nth(1);
+    let commands = commands.and_then(|rest| rest.split("\nOPTIONS\n").next());
+    let heading = format!("\npolicy-table {name} ");
+    let rest = commands.and_then(|commands| commands.split(&heading).nth(1));
+    let rest = rest.unwrap_or_else(|| panic!("{PROGRAM} has no heading {heading:?} in COMMANDS"));
+    rest.split("\npolicy-table ").next().unwrap()
+}
+
+#[test]
+fn commands_have_the_same_options_in_help_page_and_completion() {
+    let page = text(PROGRAM);
+    let completion = text("completions/policy-table");
+    for command in COMMANDS {
+        let described = words(page_of_command(&page, command.name), "--");
+        let helped = command.help();
+        let options: BTreeSet<String> = command
+            .options
+            .iter()
+            .map(|option| format!("--{}", option.long))
+            .collect();
+        let named: BTreeSet<String> = described.iter().map(ToString::to_string).collect();
+        assert_eq!(named, options, "{PROGRAM}: {}", command.name);
+        assert!(
+            helped.contains(&format!("\n    {}\n", command.example)),
+            "{helped}"
+        );
+        assert!(helped.lines().all(|line| line.len() < 80), "{helped}");
+        let prefix = format!("    {})", command.name);
+        let completed = completion
+            .lines()
+            .find(|line| line.starts_with(&prefix))
+            .unwrap_or_else(|| panic!("the completion has no line {prefix:?}"));
+        let mut completed: BTreeSet<&str> = words(completed, "--");
+        assert!(completed.remove("--help"), "{}", command.name);
+        let completed: BTreeSet<String> = completed.iter().map(ToString::to_string).collect();
+        assert_eq!(completed, options, "the completion of {}", command.name);
+        assert!(text(README).contains(&format!("`policy-table {}", command.name)));
     }
 }
 

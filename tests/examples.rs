@@ -68,7 +68,8 @@ fn all() -> Vec<Example> {
         readme.len() >= 3 && page.len() >= 15,
         "documents without stanzas"
     );
-    let help = policy_table::cli::HELP.split("\n\n");
+    let help = policy_table::cli::help();
+    let help = help.split("\n\n");
     let help =
         help.filter_map(|block| Some(format!("iface {}", block.strip_prefix("    iface ")?)));
     let help = help.map(|text| Example {

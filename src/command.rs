@@ -1,0 +1,273 @@
+//! What all commands of the command line have in common: how they are declared, how their
+//! arguments are read, and how they end. Floor 3.
+//!
+//! A command is a value; its help, the reading of its arguments, the did-you-mean and the tests of
+//! the manual page and the completion go by that value.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write};
+
+use lexopt::Arg;
+use thiserror::Error;
+
+use crate::line::nearest;
+
+/// A command of the command line.
+#[derive(Debug)]
+pub struct Command {
+    /// Its name.
+    pub name: &'static str,
+    /// What it takes besides options, as in a synopsis.
+    pub operands: &'static str,
+    /// What it does, in a line.
+    pub summary: &'static str,
+    /// What it does, for its own help.
+    pub about: &'static str,
+    /// Its options, `--help` aside.
+    pub options: &'static [Opt],
+    /// A command line that shows it.
+    pub example: &'static str,
+    /// Runs it; what it has to say goes to the writer.
+    pub run: fn(&Arguments, &mut dyn Write) -> Result<Verdict, Trouble>,
+}
+
+/// An option of a command.
+#[derive(Debug)]
+pub struct Opt {
+    /// The long name, without dashes.
+    pub long: &'static str,
+    /// The short name.
+    pub short: Option<char>,
+    /// What its value is called; `None` if it takes none.
+    pub value: Option<&'static str>,
+    /// What it does.
+    pub help: &'static str,
+}
+
+impl Opt {
+    /// An option without a value.
+    #[must_use]
+    pub const fn flag(long: &'static str, help: &'static str) -> Self {
+        Self {
+            long,
+            short: None,
+            value: None,
+            help,
+        }
+    }
+
+    /// An option with a value.
+    #[must_use]
+    pub const fn value(long: &'static str, value: &'static str, help: &'static str) -> Self {
+        Self {
+            long,
+            short: None,
+            value: Some(value),
+            help,
+        }
+    }
+
+    /// The same with a short name.
+    #[must_use]
+    pub const fn short(self, short: char) -> Self {
+        Self {
+            short: Some(short),
+            ..self
+        }
+    }
+
+    /// As a synopsis has it: `-i, --interfaces FILE`.
+    fn spelled(&self) -> String {
+        let mut text = self
+            .short
+            .map_or_else(|| "    ".to_owned(), |short| format!("-{short}, "));
+        text += "--";
+        text += self.long;
+        if let Some(value) = self.value {
+            let _ = write!(text, " {value}");
+        }
+        text
+    }
+}
+
+/// `-i FILE`, as `ifup` has it.
+pub const INTERFACES: Opt = Opt::value(
+    "interfaces",
+    "FILE",
+    "read FILE instead of /etc/network/interfaces",
+)
+.short('i');
+
+/// `--json`.
+pub const JSON: Opt = Opt::flag("json", "print JSON, for other programs");
+
+const HELP: Opt = Opt::flag("help", "print this text").short('h');
+
+/// What a command found, where the question has two answers; `diff`'s exit codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Done, or all is as it should be: exit code 0.
+    Good,
+    /// Something differs: exit code 1.
+    Differs,
+    /// Something is wrong that has been told already: exit code 2.
+    Bad,
+}
+
+/// Why a command could not do what it was asked for: exit code 2.
+#[derive(Debug, Error)]
+pub enum Trouble {
+    /// The command line is wrong.
+    #[error("{0}")]
+    Usage(String),
+    /// Something else is.
+    #[error("{0}")]
+    Failed(String),
+    /// The answer could not be written.
+    #[error("cannot write: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// What a command line says besides the command.
+#[derive(Debug, Default)]
+pub struct Arguments {
+    options: Vec<(&'static str, Option<String>)>,
+    /// What stands there without dashes.
+    pub operands: Vec<String>,
+    /// Whether the help is asked for.
+    pub help: bool,
+}
+
+impl Arguments {
+    /// Reads what stands behind the name of a command.
+    ///
+    /// # Errors
+    /// An option that the command does not have, a value too many or too few.
+    pub fn read(
+        command: &Command,
+        arguments: impl IntoIterator<Item = OsString>,
+    ) -> Result<Self, Trouble> {
+        let mut parser = lexopt::Parser::from_args(arguments);
+        let mut read = Self::default();
+        while let Some(argument) = parser.next()? {
+            let option = match &argument {
+                Arg::Short('h') | Arg::Long("help") => {
+                    read.help = true;
+                    continue;
+                }
+                Arg::Value(value) => {
+                    read.operands.push(text(value.clone())?);
+                    continue;
+                }
+                Arg::Short(short) => command.options.iter().find(|o| o.short == Some(*short)),
+                Arg::Long(long) => command.options.iter().find(|option| option.long == *long),
+            };
+            let Some(option) = option else {
+                return Err(unknown(command, &argument));
+            };
+            let value = match option.value {
+                Some(_) => Some(text(parser.value()?)?),
+                None => None,
+            };
+            read.options.push((option.long, value));
+        }
+        Ok(read)
+    }
+
+    /// Whether an option is there.
+    #[must_use]
+    pub fn has(&self, long: &str) -> bool {
+        self.options.iter().any(|(name, _)| *name == long)
+    }
+
+    /// An option's value; the last one counts.
+    #[must_use]
+    pub fn value(&self, long: &str) -> Option<&str> {
+        let mut given = self.options.iter().rev();
+        let (_, value) = given.find(|(name, _)| *name == long)?;
+        value.as_deref()
+    }
+
+    /// The operand of a command that takes one at most.
+    ///
+    /// # Errors
+    /// There are more.
+    pub fn only(&self) -> Result<Option<&str>, Trouble> {
+        match self.operands.as_slice() {
+            [] => Ok(None),
+            [one] => Ok(Some(one)),
+            [_, more, ..] => Err(Trouble::Usage(format!("unexpected argument {more:?}"))),
+        }
+    }
+}
+
+impl From<lexopt::Error> for Trouble {
+    fn from(error: lexopt::Error) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+fn text(argument: OsString) -> Result<String, Trouble> {
+    argument
+        .into_string()
+        .map_err(|argument| Trouble::Usage(format!("{argument:?} is not valid UTF-8")))
+}
+
+fn unknown(command: &Command, argument: &Arg<'_>) -> Trouble {
+    let (spelled, near) = match argument {
+        Arg::Long(long) => {
+            let known = command.options.iter().map(|option| option.long);
+            let known: Vec<&str> = known.chain(["help"]).collect();
+            let near = nearest(long, &known).map(|near| format!("--{near}"));
+            (format!("--{long}"), near)
+        }
+        Arg::Short(short) => (format!("-{short}"), None),
+        Arg::Value(value) => (value.to_string_lossy().into_owned(), None),
+    };
+    Trouble::Usage(format!(
+        "{} has no option '{spelled}'{}",
+        command.name,
+        did_you_mean(near.as_deref())
+    ))
+}
+
+/// The end of a sentence on a word that is not known.
+#[must_use]
+pub fn did_you_mean(near: Option<&str>) -> String {
+    near.map(|near| format!("; did you mean '{near}'?"))
+        .unwrap_or_default()
+}
+
+impl Command {
+    /// What its `--help` prints.
+    #[must_use]
+    pub fn help(&self) -> String {
+        let mut text = format!("Usage: policy-table {}", self.name);
+        if !self.options.is_empty() {
+            text += " [OPTIONS]";
+        }
+        if !self.operands.is_empty() {
+            let _ = write!(text, " {}", self.operands);
+        }
+        let _ = write!(text, "\n\n{}\n\n", self.about.trim_end());
+        for option in self.options.iter().chain([&HELP]) {
+            let _ = writeln!(text, "  {:<25} {}", option.spelled(), option.help);
+        }
+        let _ = write!(
+            text,
+            "\nExample:\n    {}\n\nSee policy-table(8).\n",
+            self.example
+        );
+        text
+    }
+}
+
+/// Whether what is printed may be coloured: on a terminal, unless `NO_COLOR` is set
+/// (<https://no-color.org>).
+#[must_use]
+pub fn coloured() -> bool {
+    let forbidden = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+    !forbidden && !dumb && io::stdout().is_terminal()
+}
