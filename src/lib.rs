@@ -24,6 +24,7 @@ pub mod stanza;
 pub mod judge;
 pub mod desired;
 pub mod plan;
+pub mod condition;
 pub mod tables;
 pub mod record;
 pub mod wire;
