@@ -62,6 +62,14 @@ impl Book {
         }
     }
 
+    /// Notes another record, on disk if that is news.
+    pub fn replace(&mut self, record: Record) {
+        if self.record != record {
+            self.record = record;
+            self.write();
+        }
+    }
+
     /// Keeps the record as it is now.
     pub fn write(&mut self) {
         let Some(store) = &self.store else {

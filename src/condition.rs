@@ -35,7 +35,7 @@ pub fn assess(wanted: &State, previous: &State, claimed: &State, found: &State) 
     let mut in_force = State::default();
     let mut items = Vec::new();
     for object in wanted.objects() {
-        let item = judge(object, previous, found);
+        let item = judge(&object, previous, found);
         if item.condition == Condition::InPlace {
             in_force.insert(item.object.clone());
         }
@@ -49,18 +49,18 @@ pub fn assess(wanted: &State, previous: &State, claimed: &State, found: &State) 
     items
 }
 
-fn judge(object: Object, previous: &State, found: &State) -> Item {
+fn judge(object: &Object, previous: &State, found: &State) -> Item {
     let condition = |condition| Item {
         object: object.clone(),
         condition,
     };
-    if found.contains(&object) {
+    if found.contains(object) {
         return condition(Condition::InPlace);
     }
-    let existing = match &object {
+    let existing = match object {
         Object::Route(route) => {
             let taken = found.routes().iter().any(|there| there.same_place(route));
-            let in_line = || previous_behind(&object, previous);
+            let in_line = || previous_behind(object, previous);
             if !taken && !in_line() {
                 return condition(Condition::Missing(Step::add(object.clone())));
             }

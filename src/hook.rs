@@ -21,9 +21,11 @@ use crate::net::InterfaceName;
 use crate::options::{Fault, OptionError};
 use crate::outcome::Outcome;
 use crate::record::{heading, heading_of_all};
+use crate::settle::settle;
 use crate::stanza::{OnError, Source, Stanza};
 use crate::state::State;
 use crate::store::Store;
+use crate::succession::Heir;
 
 /// Runs as a hook of the folder it was called from.
 pub fn run(
@@ -136,7 +138,12 @@ fn bring_up(call: &Call) -> Result<Option<String>, Failure> {
             Notice::Guessed(_) | Notice::Onlink(..) => summary.push(notice.to_string()),
         }
     }
-    let outcome = converge_recorded(&mut kernel, &heading(call), &stanza.interface, &wanted)?;
+    let outcome = settle(
+        &mut kernel,
+        &stanza.interface,
+        &Heir::alone(heading(call)),
+        &wanted,
+    )?;
     report(&stanza.interface, &outcome);
     summary.insert(0, sum_up(&tables, &outcome));
     Ok(Some(summary.join("; ")))
@@ -153,7 +160,12 @@ fn withdraw(call: &Call) -> Result<Option<String>, Failure> {
     let mut summary = None;
     for heading in headings {
         let nothing = State::default();
-        let outcome = converge_recorded(&mut Kernel::open()?, &heading, &interface, &nothing)?;
+        let outcome = settle(
+            &mut Kernel::open()?,
+            &interface,
+            &Heir::alone(heading),
+            &nothing,
+        )?;
         report(&interface, &outcome);
         summary = Some(sum_up(&NamedTables::default(), &outcome));
     }
@@ -187,34 +199,6 @@ fn no_address(stanza: &Stanza) -> Failure {
 fn report(interface: &InterfaceName, outcome: &Outcome) {
     for warning in &outcome.warnings {
         warn!("{interface}: {warning}");
-    }
-}
-
-/// Converges with the record written ahead: whatever interrupts the run, what it put in is known.
-fn converge_recorded(
-    kernel: &mut Kernel,
-    stanza: &str,
-    interface: &InterfaceName,
-    wanted: &State,
-) -> Result<Outcome, Failure> {
-    let mut book = Book::open(interface);
-    let previous = book.record.of_stanza(stanza);
-    let claimed = book
-        .record
-        .of_others(stanza)
-        .with(&book.claimed_elsewhere(&previous));
-    book.set(stanza, previous.with(wanted));
-    match converge::up(kernel, wanted, &previous, &claimed, &book.shared) {
-        Ok(outcome) => {
-            book.set(stanza, outcome.in_force.with(&outcome.stuck));
-            let already = outcome.already.without(&previous).without(&claimed);
-            book.share(&already, &outcome.behind);
-            Ok(outcome)
-        }
-        Err(failed) => {
-            book.set(stanza, previous.with(&failed.stuck));
-            Err(Failure::Steps(failed.errors))
-        }
     }
 }
 

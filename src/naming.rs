@@ -10,10 +10,11 @@ use crate::desired::{self, Found, Notice, TableIds};
 use crate::error::Failure;
 use crate::kernel::Kernel;
 use crate::options::OptionError;
-use crate::registry::{Registry, RegistryError};
+use crate::registry::{Names, Registry, RegistryError};
 use crate::stanza::{Stanza, Table};
 use crate::state::State;
 use crate::table::{TableId, TableName};
+use crate::tables;
 
 /// The tables of a stanza, by name and ID.
 #[derive(Debug, Default)]
@@ -44,6 +45,44 @@ impl NamedTables {
             Ok::<_, Failure>(registered.id)
         })?;
         Ok(Self { new, ..tables })
+    }
+
+    /// The IDs that a stanza's tables have or would get, with nothing registered. What a run for
+    /// one stanza would register, `names` has from then on.
+    ///
+    /// # Errors
+    /// A table has no ID that may be used.
+    pub fn foreseen(
+        stanza: &Stanza,
+        names: &mut Names,
+        mut occupied: impl FnMut(TableId) -> bool,
+    ) -> Result<Self, Failure> {
+        let mut new = Vec::new();
+        let tables = Self::of(stanza, |name, fixed| {
+            let foreseen = names.id(name, fixed, &mut occupied);
+            let foreseen = foreseen.map_err(|source| failure(stanza, name, source))?;
+            if foreseen.new {
+                new.push(name.clone());
+            }
+            Ok::<_, Failure>(foreseen.id)
+        })?;
+        Ok(Self { new, ..tables })
+    }
+
+    /// The lines that a run would append to register the names that are new.
+    #[must_use]
+    pub fn new_lines(&self) -> Vec<String> {
+        let named = self.named.iter();
+        let new = named.filter(|(name, _)| self.new.contains(name));
+        new.map(|(name, id)| tables::line(*id, name)).collect()
+    }
+
+    /// The stanza's own table, and its name if it has one.
+    #[must_use]
+    pub fn own(&self) -> Option<(TableId, Option<&TableName>)> {
+        let id = self.own?;
+        let name = self.named.iter().find(|(_, other)| *other == id);
+        Some((id, name.map(|(name, _)| name)))
     }
 
     /// The IDs that a stanza's tables have, or would most likely have had.

@@ -132,12 +132,6 @@ impl Record {
             .collect()
     }
 
-    /// What all stanzas but one put in.
-    #[must_use]
-    pub fn of_others(&self, stanza: &str) -> State {
-        self.collect(|section| section.stanza != stanza)
-    }
-
     fn collect(&self, take: impl Fn(&Section) -> bool) -> State {
         let taken = self.sections.iter().filter(|section| take(section));
         taken.flat_map(|section| section.state.objects()).collect()
@@ -262,7 +256,6 @@ mod tests {
         let stanza = "iface eth1 inet static 10.0.0.1";
         record.set(stanza, rule("10.0.0.9"));
         assert_eq!(record.of_stanza(stanza), rule("10.0.0.9"));
-        assert_eq!(record.of_others(stanza).rules().len(), 2);
         record.set(stanza, State::default());
         assert!(record.of_stanza(stanza).is_empty() && !record.is_empty());
     }

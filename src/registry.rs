@@ -141,6 +141,17 @@ impl Registry {
         Ok((id, true))
     }
 
+    /// The names as they stand now, for a run that asks for many and registers none.
+    #[must_use]
+    pub fn names(&self) -> Names {
+        let mut warnings = Vec::new();
+        Names {
+            tables: self.read(&mut warnings),
+            target: self.target(),
+            warnings,
+        }
+    }
+
     /// The ID that a name has, or would most likely have had: for taking out what a run that
     /// left no record put in.
     #[must_use]
@@ -188,17 +199,67 @@ impl Registry {
         tables
     }
 
-    /// The file that new names go to, locked. `rt_tables` where there is one; else, or where the
+    /// The file that new names go to. `rt_tables` where there is one; else, or where the
     /// administrator has made it, our drop-in: an `rt_tables` of ours would shadow the vendor's.
-    fn open_target(&self) -> Result<Target, (PathBuf, io::Error)> {
+    fn target(&self) -> PathBuf {
         let drop_in = self.root.join(OUR_DROP_IN);
         let names = self.root.join(NAMES);
-        let path = if names.exists() && !drop_in.exists() {
+        if names.exists() && !drop_in.exists() {
             names
         } else {
             drop_in
-        };
+        }
+    }
+
+    fn open_target(&self) -> Result<Target, (PathBuf, io::Error)> {
+        let path = self.target();
         Target::lock(&path).map_err(|error| (path, error))
+    }
+}
+
+/// The names in all files, and those that a run would register.
+#[derive(Debug)]
+pub struct Names {
+    tables: Tables,
+    /// The file that a new name would be written to.
+    pub target: PathBuf,
+    /// What is wrong with the files.
+    pub warnings: Vec<String>,
+}
+
+impl Names {
+    /// The ID of a named table: the registered one, or the one that `Registry::id` would
+    /// register; nothing is written.
+    ///
+    /// # Errors
+    /// The files and the stanza contradict each other.
+    pub fn id(
+        &mut self,
+        name: &TableName,
+        fixed: Option<TableId>,
+        mut occupied: impl FnMut(TableId) -> bool,
+    ) -> Result<Registered, RegistryError> {
+        let mut warnings = Vec::new();
+        let known = known(&self.tables, name, fixed, &mut warnings)?;
+        let id = match known {
+            Some(id) => id,
+            None => choose(&self.tables, name, fixed, &mut occupied)?,
+        };
+        if known.is_none() {
+            let line = line(id, name);
+            self.tables.add(&self.target, line.as_bytes());
+        }
+        Ok(Registered {
+            id,
+            new: known.is_none(),
+            warnings,
+        })
+    }
+
+    /// The name that `ip` prints for an ID.
+    #[must_use]
+    pub fn name(&self, id: TableId) -> Option<&str> {
+        self.tables.names(id).last()
     }
 }
 

@@ -1,0 +1,47 @@
+//! Bringing one stanza's part of a record, and of the kernel, to what is wanted. Floor 3: the
+//! hook does it for the stanza that comes up, `apply` for those that are up.
+
+use crate::book::Book;
+use crate::converge;
+use crate::error::Failure;
+use crate::kernel::Kernel;
+use crate::net::InterfaceName;
+use crate::outcome::Outcome;
+use crate::state::State;
+use crate::succession::Heir;
+
+/// Converges with the record written ahead: whatever interrupts the run, what it put in is known.
+///
+/// # Errors
+/// The kernel refused; all is as it was.
+pub fn settle(
+    kernel: &mut Kernel,
+    interface: &InterfaceName,
+    heir: &Heir,
+    wanted: &State,
+) -> Result<Outcome, Failure> {
+    let mut book = Book::open(interface);
+    let before = book.record.of_stanza(&heir.heading);
+    let previous = heir.previous(&book.record);
+    let claimed = heir
+        .others(&book.record)
+        .with(&book.claimed_elsewhere(&previous));
+    book.set(&heir.heading, previous.with(wanted));
+    match converge::up(kernel, wanted, &previous, &claimed, &book.shared) {
+        Ok(outcome) => {
+            let mut record = book.record.clone();
+            record.set(&heir.heading, outcome.in_force.with(&outcome.stuck));
+            for part in &heir.superseded {
+                record.set(part, State::default());
+            }
+            book.replace(record);
+            let already = outcome.already.without(&previous).without(&claimed);
+            book.share(&already, &outcome.behind);
+            Ok(outcome)
+        }
+        Err(failed) => {
+            book.set(&heir.heading, before.with(&failed.stuck));
+            Err(Failure::Steps(failed.errors))
+        }
+    }
+}

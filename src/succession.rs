@@ -1,0 +1,136 @@
+//! Which parts of a record today's stanzas take over. Floor 1, pure.
+//!
+//! A stanza is known by the line that heads its part, and that line changes when the stanza is
+//! edited: with another address, or another method, the old part would have no stanza any more. It
+//! passes to the stanza of the same interface and family, so that what it put in is replaced and
+//! not merely left.
+
+use crate::environment::Call;
+use crate::record::{heading, Record};
+use crate::state::State;
+
+/// A stanza of now, and what it takes over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heir {
+    /// What heads its part of the record.
+    pub heading: String,
+    /// The parts that pass to it.
+    pub superseded: Vec<String>,
+}
+
+impl Heir {
+    /// A stanza that takes nothing over but its own part.
+    #[must_use]
+    pub fn alone(heading: String) -> Self {
+        Self {
+            heading,
+            superseded: Vec::new(),
+        }
+    }
+
+    /// What the other stanzas of the device put in.
+    #[must_use]
+    pub fn others(&self, record: &Record) -> State {
+        let mut record = record.clone();
+        for heading in self.superseded.iter().chain([&self.heading]) {
+            record.set(heading, State::default());
+        }
+        record.state()
+    }
+
+    /// What was put in before by the stanza as it was.
+    #[must_use]
+    pub fn previous(&self, record: &Record) -> State {
+        let parts = self.superseded.iter().chain([&self.heading]);
+        parts
+            .flat_map(|heading| record.of_stanza(heading).objects().collect::<Vec<_>>())
+            .collect()
+    }
+}
+
+/// The heirs of a record, one for each stanza in their order, and the parts that have none.
+#[must_use]
+pub fn succession(record: &Record, calls: &[Call]) -> (Vec<Heir>, Vec<String>) {
+    let mut heirs: Vec<Heir> = calls
+        .iter()
+        .map(|call| Heir::alone(heading(call)))
+        .collect();
+    let mut left = Vec::new();
+    for part in record.headings("iface") {
+        if heirs.iter().any(|heir| heir.heading == part) {
+            continue;
+        }
+        let kin = |heir: &Heir| interface_and_family(&heir.heading).eq(interface_and_family(&part));
+        // One that has no part yet is the edited one: it puts in before the old part goes.
+        let is_new = |heir: &Heir| record.of_stanza(&heir.heading).is_empty();
+        let edited = heirs.iter().position(|heir| kin(heir) && is_new(heir));
+        let place = edited.or_else(|| heirs.iter().position(kin));
+        match place.and_then(|place| heirs.get_mut(place)) {
+            Some(heir) => heir.superseded.push(part),
+            None => left.push(part),
+        }
+    }
+    (heirs, left)
+}
+
+/// The words of a heading behind `iface` that stay the same when a stanza is edited.
+fn interface_and_family(heading: &str) -> impl Iterator<Item = &str> {
+    heading.split(' ').skip(1).take(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::Family;
+
+    fn call(interface: &str, family: Family, address: &str) -> Call {
+        Call {
+            interface: interface.to_owned(),
+            family: Some(family),
+            method: "static".to_owned(),
+            address: Some(address.to_owned()),
+            ..Call::default()
+        }
+    }
+
+    fn record(headings: &[&str]) -> Record {
+        let part = |heading: &&str| {
+            format!("{heading}\n\trule priority 1 from 10.0.0.1 lookup 200 proto 157\n")
+        };
+        Record::read(&headings.iter().map(part).collect::<String>())
+    }
+
+    #[test]
+    fn an_edited_stanza_takes_its_old_part_over() {
+        let record = record(&[
+            "iface eth1 inet static 10.0.0.1",
+            "iface eth1 inet6 static 2001:db8::1",
+            "iface eth1:1 inet static 10.0.0.2",
+        ]);
+        let calls = [
+            call("eth1", Family::Inet, "10.0.0.9"),
+            call("eth1", Family::Inet6, "2001:db8::1"),
+        ];
+        let (heirs, left) = succession(&record, &calls);
+        assert_eq!(heirs[0].superseded, ["iface eth1 inet static 10.0.0.1"]);
+        assert_eq!(heirs[0].previous(&record).rules().len(), 1);
+        assert_eq!(heirs[1].superseded, [""; 0]);
+        assert_eq!(left, ["iface eth1:1 inet static 10.0.0.2"]);
+    }
+
+    #[test]
+    fn of_two_stanzas_of_a_family_only_the_lost_one_passes() {
+        let record = record(&[
+            "iface eth1 inet static 10.0.0.1",
+            "iface eth1 inet static 10.0.0.2",
+        ]);
+        let calls = [
+            call("eth1", Family::Inet, "10.0.0.1"),
+            call("eth1", Family::Inet, "10.0.0.3"),
+        ];
+        let (heirs, left) = succession(&record, &calls);
+        assert_eq!(heirs[0].superseded, [""; 0]);
+        assert_eq!(heirs[1].superseded, ["iface eth1 inet static 10.0.0.2"]);
+        assert!(left.is_empty());
+    }
+}
