@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use crate::address_message::{Assigned, Standing};
 use crate::desired::Found;
+use crate::error::Failure;
 use crate::kernel::{Kernel, KernelError};
 use crate::net::{Family, InterfaceAddress, InterfaceName};
+use crate::options::{Fault, OptionError};
 use crate::route::{Hop, Kind};
 use crate::stanza::{Source, Stanza};
 use crate::table::TableId;
@@ -31,6 +33,24 @@ pub fn of_stanza(kernel: &mut Kernel, stanza: &Stanza) -> Result<Found, KernelEr
         LONGEST
     };
     find(kernel, stanza, longest)
+}
+
+/// Sees to it that there is an address where rules are to be derived from one.
+///
+/// # Errors
+/// There is none.
+pub fn require_address(stanza: &Stanza, found: &Found) -> Result<(), Failure> {
+    if !stanza.asks_address() || !found.addresses.is_empty() || stanza.source == Source::None {
+        return Ok(());
+    }
+    let fault = Fault::NoAddressYet {
+        interface: stanza.interface.clone(),
+        family: stanza.family,
+        seconds: LONGEST.as_secs(),
+    };
+    let table = stanza.table.as_ref().map(ToString::to_string);
+    let error = OptionError::new("policy-table", table.as_deref(), fault);
+    Err(Failure::Options(vec![error]))
 }
 
 /// Finds what there is now.

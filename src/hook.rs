@@ -18,11 +18,10 @@ use crate::kernel::Kernel;
 use crate::line::Shown;
 use crate::naming::NamedTables;
 use crate::net::InterfaceName;
-use crate::options::{Fault, OptionError};
 use crate::outcome::Outcome;
 use crate::record::{heading, heading_of_all};
 use crate::settle::settle;
-use crate::stanza::{OnError, Source, Stanza};
+use crate::stanza::{OnError, Stanza};
 use crate::state::State;
 use crate::store::Store;
 use crate::succession::Heir;
@@ -115,9 +114,7 @@ fn bring_up(call: &Call) -> Result<Option<String>, Failure> {
     };
     let mut kernel = Kernel::open()?;
     let found = facts::of_stanza(&mut kernel, &stanza)?;
-    if stanza.asks_address() && found.addresses.is_empty() && stanza.source != Source::None {
-        return Err(no_address(&stanza));
-    }
+    facts::require_address(&stanza, &found)?;
     let tables = NamedTables::registered(&stanza, &mut kernel)?;
     let (wanted, notices) = tables.wanted(&stanza, &found).map_err(Failure::Options)?;
     for name in tables.new_and_empty(&wanted) {
@@ -180,20 +177,6 @@ fn sum_up(tables: &NamedTables, outcome: &Outcome) -> String {
         outcome.added,
         outcome.removed
     )
-}
-
-fn no_address(stanza: &Stanza) -> Failure {
-    let fault = Fault::NoAddressYet {
-        interface: stanza.interface.clone(),
-        family: stanza.family,
-        seconds: facts::LONGEST.as_secs(),
-    };
-    let table = stanza.table.as_ref().map(ToString::to_string);
-    Failure::Options(vec![OptionError::new(
-        "policy-table",
-        table.as_deref(),
-        fault,
-    )])
 }
 
 fn report(interface: &InterfaceName, outcome: &Outcome) {

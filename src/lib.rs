@@ -44,13 +44,14 @@ pub mod journal;
 
 // floor 3, errands: the edges put to use, one room for each thing that is asked of the program
 pub mod book;
-pub mod facts;
 pub mod outcome;
 pub mod removal;
 pub mod converge;
 pub mod error;
+pub mod facts;
 pub mod naming;
 pub mod settle;
+pub mod survey;
 pub mod hook;
 pub mod command;
 pub mod cli;

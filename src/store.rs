@@ -49,6 +49,18 @@ impl Store {
         Record::read(&std::fs::read_to_string(path).unwrap_or_default())
     }
 
+    /// Of some objects, those that the records of other devices hold, read without the lock.
+    #[must_use]
+    pub fn claimed_elsewhere(device: &InterfaceName, objects: &State) -> State {
+        let others = Self::devices().filter(|other| other != device);
+        others
+            .flat_map(|other| {
+                let claimed = objects.only(&Self::peek(&other).state());
+                claimed.objects().collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
     /// Opens and locks the folder, making it if it is missing.
     ///
     /// # Errors
@@ -118,13 +130,18 @@ impl Store {
         self.keep(SHARED, &record)
     }
 
-    /// What the records of all other devices hold. Files that are no records hold nothing.
-    #[must_use]
-    pub fn of_others(&self, device: &InterfaceName) -> State {
+    /// The devices that have a record.
+    pub fn devices() -> impl Iterator<Item = InterfaceName> {
         let entries = std::fs::read_dir(FOLDER).into_iter().flatten().flatten();
         let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
         let devices = names.filter_map(|name| name.parse::<InterfaceName>().ok());
-        let others = devices.filter(|other| other != device && !other.as_str().contains(':'));
+        devices.filter(|device| !device.as_str().contains(':'))
+    }
+
+    /// What the records of all other devices hold. Files that are no records hold nothing.
+    #[must_use]
+    pub fn of_others(&self, device: &InterfaceName) -> State {
+        let others = Self::devices().filter(|other| other != device);
         let records = others.filter_map(|other| self.read(&other).ok());
         records
             .flat_map(|record| record.state().objects().collect::<Vec<_>>())

@@ -1,0 +1,201 @@
+//! What stanzas want, held against the kernel. Floor 3; reads only, and takes no lock.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use crate::condition::{assess, Condition, Item};
+use crate::desired::Notice;
+use crate::environment::Call;
+use crate::error::Failure;
+use crate::facts;
+use crate::kernel::{Kernel, KernelError};
+use crate::naming::NamedTables;
+use crate::net::{Family, InterfaceName, PROTOCOL};
+use crate::record::Record;
+use crate::registry::{Names, Registry};
+use crate::rule::{Action, Rule};
+use crate::stanza::Stanza;
+use crate::state::{Object, State};
+use crate::store::Store;
+use crate::succession::{succession, Heir};
+use crate::table::TableId;
+
+/// One stanza of an interface, and how what it wants stands.
+#[derive(Debug, Default)]
+pub struct Part {
+    /// What heads it in the record.
+    pub heading: String,
+    /// The stanza; `None` where only the record knows of it.
+    pub call: Option<Call>,
+    /// Its tables.
+    pub tables: NamedTables,
+    /// Its routes and rules.
+    pub items: Vec<Item>,
+    /// What the administrator should know of how they came about.
+    pub notices: Vec<Notice>,
+    /// Why it cannot be said what it wants.
+    pub failure: Option<Failure>,
+}
+
+impl Part {
+    /// Whether all is as the stanza wants it.
+    #[must_use]
+    pub fn is_in_step(&self) -> bool {
+        let well =
+            |item: &Item| matches!(item.condition, Condition::InPlace | Condition::Served(_));
+        self.failure.is_none() && self.items.iter().all(well)
+    }
+
+    /// Whether it neither says nor has anything about policy routing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty() && self.failure.is_none()
+    }
+}
+
+/// The kernel and the table names, with what is asked of them once for all stanzas.
+pub struct View {
+    /// The kernel.
+    pub kernel: Kernel,
+    /// The names of tables.
+    pub names: Names,
+    rules: BTreeMap<(Family, TableId), Vec<Rule>>,
+}
+
+/// Where the rules are kept that look no table up.
+const NO_TABLE: TableId = TableId(0);
+
+fn shelf(rule: &Rule) -> (Family, TableId) {
+    let table = match rule.action {
+        Action::Lookup(table) => table,
+        _ => NO_TABLE,
+    };
+    (rule.family, table)
+}
+
+impl View {
+    /// Looks at the rules and the names.
+    ///
+    /// # Errors
+    /// The kernel cannot be asked.
+    pub fn open() -> Result<Self, KernelError> {
+        let mut kernel = Kernel::open()?;
+        let mut rules: BTreeMap<_, Vec<Rule>> = BTreeMap::new();
+        for family in Family::ALL {
+            for rule in kernel.rules(family)? {
+                rules.entry(shelf(&rule)).or_default().push(rule);
+            }
+        }
+        Ok(Self {
+            kernel,
+            names: Registry::below(Path::new("/")).names(),
+            rules,
+        })
+    }
+
+    /// Surveys the stanzas of a device and its aliases, each with what it takes over of the
+    /// record; what is left of the record has parts of its own, behind them.
+    pub fn device(&mut self, device: &InterfaceName, calls: &[Call]) -> Vec<Part> {
+        let record = Store::peek(device);
+        let (heirs, left) = succession(&record, calls);
+        let mut parts = Vec::new();
+        for (call, heir) in calls.iter().zip(heirs) {
+            let mut part = Part {
+                call: Some(call.clone()),
+                ..Part::default()
+            };
+            let done = self.fill(&mut part, device, call, &heir, &record);
+            part.failure = done.err();
+            part.heading = heir.heading;
+            parts.push(part);
+        }
+        for heading in left {
+            let heir = Heir::alone(heading);
+            let mut part = Part::default();
+            match self.held_against(device, &heir, &record, &State::default()) {
+                Ok(items) => part.items = items,
+                Err(error) => part.failure = Some(error.into()),
+            }
+            part.heading = heir.heading;
+            parts.push(part);
+        }
+        parts
+    }
+
+    fn fill(
+        &mut self,
+        part: &mut Part,
+        device: &InterfaceName,
+        call: &Call,
+        heir: &Heir,
+        record: &Record,
+    ) -> Result<(), Failure> {
+        let mut wanted = State::default();
+        if let Some(stanza) = Stanza::judge(call).map_err(Failure::Options)? {
+            let found = facts::at_once(&mut self.kernel, &stanza)?;
+            facts::require_address(&stanza, &found)?;
+            part.tables = self.tables(&stanza)?;
+            let asked = part.tables.wanted(&stanza, &found);
+            (wanted, part.notices) = asked.map_err(Failure::Options)?;
+        }
+        part.items = self.held_against(device, heir, record, &wanted)?;
+        Ok(())
+    }
+
+    fn tables(&mut self, stanza: &Stanza) -> Result<NamedTables, Failure> {
+        let Self {
+            kernel,
+            names,
+            rules,
+        } = self;
+        let occupied = |id: TableId| {
+            Family::ALL.into_iter().any(|family| {
+                let looked_up = rules.get(&(family, id)).into_iter().flatten();
+                let routes = kernel.routes(family, id).unwrap_or_default();
+                routes.iter().any(|route| route.protocol != PROTOCOL)
+                    || looked_up.into_iter().any(|rule| rule.protocol != PROTOCOL)
+            })
+        };
+        NamedTables::foreseen(stanza, names, occupied)
+    }
+
+    /// Judges what a stanza wants and what it had put in before.
+    fn held_against(
+        &mut self,
+        device: &InterfaceName,
+        heir: &Heir,
+        record: &Record,
+        wanted: &State,
+    ) -> Result<Vec<Item>, KernelError> {
+        let previous = heir.previous(record);
+        let found = self.found(&wanted.with(&previous))?;
+        let mut claimed = heir.others(record);
+        let leftover = previous.without(wanted);
+        if !leftover.is_empty() {
+            claimed = claimed.with(&Store::claimed_elsewhere(device, &leftover));
+        }
+        Ok(assess(wanted, &previous, &claimed, &found))
+    }
+
+    /// What the kernel has that is one of some objects, or stands where one would.
+    fn found(&mut self, objects: &State) -> Result<State, KernelError> {
+        let mut found = Vec::new();
+        let tables: BTreeSet<(Family, TableId)> = objects
+            .routes()
+            .iter()
+            .map(|route| (route.family(), route.table))
+            .collect();
+        for (family, table) in tables {
+            let mut routes = self.kernel.routes(family, table)?;
+            let matters = |route: &_| objects.routes().iter().any(|own| own.is_rival(route));
+            routes.retain(matters);
+            found.extend(routes.into_iter().map(Object::Route));
+        }
+        let shelves: BTreeSet<_> = objects.rules().iter().map(shelf).collect();
+        for place in shelves {
+            let rules = self.rules.get(&place).into_iter().flatten();
+            found.extend(rules.cloned().map(Object::Rule));
+        }
+        Ok(found.into_iter().collect())
+    }
+}
