@@ -105,7 +105,7 @@ pub const JSON: Opt = Opt::flag("json", "print JSON, for other programs");
 const HELP: Opt = Opt::flag("help", "print this text").short('h');
 
 /// What a command found, where the question has two answers; `diff`'s exit codes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
     /// Done, or all is as it should be: exit code 0.
     Good,

@@ -51,6 +51,7 @@ pub mod error;
 pub mod facts;
 pub mod naming;
 pub mod settle;
+pub mod bring;
 pub mod survey;
 pub mod hook;
 pub mod command;

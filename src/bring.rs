@@ -1,0 +1,132 @@
+//! Bringing a stanza's policy routing up, and an interface's down. Floor 3: what hooks and commands
+//! have in common. Strict on the way up, generous on the way down.
+
+use log::warn;
+
+use crate::book::Book;
+use crate::converge;
+use crate::desired::Notice;
+use crate::environment::Call;
+use crate::error::Failure;
+use crate::facts;
+use crate::kernel::Kernel;
+use crate::naming::NamedTables;
+use crate::net::InterfaceName;
+use crate::outcome::Outcome;
+use crate::record::{heading, heading_of_all};
+use crate::settle::settle;
+use crate::stanza::Stanza;
+use crate::state::State;
+use crate::succession::Heir;
+
+/// Puts a stanza's routing in, in the place of what `heir` takes over; the summary says what was
+/// done, if there was anything to do.
+///
+/// # Errors
+/// Nothing of the stanza is half done: all is as it was.
+pub fn up(call: &Call, heir: &Heir) -> Result<Option<String>, Failure> {
+    let Some(stanza) = Stanza::judge(call).map_err(Failure::Options)? else {
+        return withdraw(call, heir);
+    };
+    let mut kernel = Kernel::open()?;
+    let found = facts::of_stanza(&mut kernel, &stanza)?;
+    facts::require_address(&stanza, &found)?;
+    let tables = NamedTables::registered(&stanza, &mut kernel)?;
+    let (wanted, notices) = tables.wanted(&stanza, &found).map_err(Failure::Options)?;
+    for name in tables.new_and_empty(&wanted) {
+        warn!(
+            "{}: table {name} is new, and no route goes into it here: is the name right?",
+            stanza.interface
+        );
+    }
+    let mut summary = Vec::new();
+    for notice in &notices {
+        match notice {
+            Notice::NoDefault(..) | Notice::NoNetwork(_) => warn!("{}: {notice}", stanza.interface),
+            // The lease named a router, which main has no room for.
+            Notice::Guessed(_) if stanza.method == "dhcp" => warn!(
+                "{}: {notice}; beside another default route dhcp needs a metric",
+                stanza.interface
+            ),
+            Notice::Guessed(_) | Notice::Onlink(..) => summary.push(notice.to_string()),
+        }
+    }
+    let outcome = settle(&mut kernel, &stanza.interface, heir, &wanted)?;
+    report(&stanza.interface, &outcome);
+    summary.insert(0, sum_up(&tables, &outcome));
+    Ok(Some(summary.join("; ")))
+}
+
+/// Takes out what a stanza put in that has no options any more.
+fn withdraw(call: &Call, heir: &Heir) -> Result<Option<String>, Failure> {
+    let Ok(interface) = call.interface.parse() else {
+        return Ok(None);
+    };
+    let mut heir = heir.clone();
+    let record = Book::open(&interface).record;
+    heir.superseded
+        .extend(record.headings(&heading_of_all(call)));
+    if heir.previous(&record).is_empty() {
+        return Ok(None);
+    }
+    let outcome = settle(&mut Kernel::open()?, &interface, &heir, &State::default())?;
+    report(&interface, &outcome);
+    Ok(Some(sum_up(&NamedTables::default(), &outcome)))
+}
+
+fn sum_up(tables: &NamedTables, outcome: &Outcome) -> String {
+    format!(
+        "{tables}{} routes and {} rules in force, {} added, {} removed",
+        outcome.in_force.routes().len(),
+        outcome.in_force.rules().len(),
+        outcome.added,
+        outcome.removed
+    )
+}
+
+fn report(interface: &InterfaceName, outcome: &Outcome) {
+    for warning in &outcome.warnings {
+        warn!("{interface}: {warning}");
+    }
+}
+
+/// Takes an interface's routing out, by the record or else by the stanza; returns how many
+/// objects that were.
+///
+/// # Errors
+/// The kernel could not be asked.
+pub fn down(call: &Call, interface: &InterfaceName) -> Result<usize, Failure> {
+    let mut book = Book::open(interface);
+    let (going, staying) = std::mem::take(&mut book.record).split(interface);
+    let mut kernel = Kernel::open()?;
+    let mut objects = going.state();
+    if going.is_empty() || !going.damaged.is_empty() {
+        objects = objects.with(&by_stanza(call, &mut kernel));
+    }
+    let objects = objects
+        .without(&staying.state())
+        .without(&book.claimed_elsewhere(&objects));
+    book.record = staying;
+    if !objects.is_empty() {
+        let outcome = converge::down(&mut kernel, &objects);
+        report(interface, &outcome);
+        book.unshare(&objects.without(&outcome.stuck));
+        book.record.set(&heading(call), outcome.stuck);
+        book.write();
+        return Ok(outcome.removed);
+    }
+    if !going.is_empty() {
+        book.write();
+    }
+    Ok(0)
+}
+
+/// What the stanza as it stands now would have put in. Errors in it are no matter here.
+fn by_stanza(call: &Call, kernel: &mut Kernel) -> State {
+    let Ok(Some(stanza)) = Stanza::judge(call) else {
+        return State::default();
+    };
+    let found = facts::at_once(kernel, &stanza).unwrap_or_default();
+    let wanted = NamedTables::likely(&stanza).wanted(&stanza, &found);
+    wanted.map(|(state, _)| state).unwrap_or_default()
+}
