@@ -9,18 +9,13 @@ use neli::consts::socket::{Msg, NlFamily};
 use neli::socket::NlSocket;
 use neli::utils::Groups;
 use nix::errno::Errno;
-use nix::net::if_::InterfaceFlags;
 use thiserror::Error;
 
-use crate::address_message::Assigned;
-use crate::net::{Family, InterfaceName, PROTOCOL};
+use crate::net::InterfaceName;
 use crate::plan::{Step, Verb};
-use crate::route::Route;
-use crate::rule::{Action, Rule};
 use crate::state::Object;
-use crate::table::TableId;
 use crate::wire::{replies, request, Refusal, Reply, WireError};
-use crate::{address_message, route_message, rule_message};
+use crate::{route_message, rule_message};
 
 /// Why the kernel could not be asked, or gave no answer that can be used.
 #[derive(Debug, Error)]
@@ -149,115 +144,14 @@ impl Kernel {
         Ok(answers.into_iter().flatten().collect())
     }
 
-    /// Whether the kernel has routes of others in a table, or rules of others that look it up.
-    /// Where it cannot be asked the answer is no: a name's ID is worth no refusal.
-    pub fn is_occupied(&mut self, table: TableId) -> bool {
-        Family::ALL.into_iter().any(|family| {
-            let routes = self.routes(family, table).unwrap_or_default();
-            let rules = self.rules(family).unwrap_or_default();
-            routes.iter().any(|route| route.protocol != PROTOCOL)
-                || rules
-                    .iter()
-                    .any(|rule| rule.action == Action::Lookup(table) && rule.protocol != PROTOCOL)
-        })
-    }
-
-    /// All rules of a family.
-    ///
-    /// # Errors
-    /// The kernel gives no steady list.
-    pub fn rules(&mut self, family: Family) -> Result<Vec<Rule>, KernelError> {
-        let what = format!("{} rules", family.name());
-        self.dump(
-            &what,
-            Rtm::Getrule,
-            || rule_message::encode_dump(family),
-            |_, payload| rule_message::decode(payload),
-        )
-    }
-
-    /// The routes of one table; none where there is no such table.
-    ///
-    /// # Errors
-    /// The kernel gives no steady list.
-    pub fn routes(&mut self, family: Family, table: TableId) -> Result<Vec<Route>, KernelError> {
-        self.list_routes(family, table, None)
-    }
-
-    /// The routes of one table that leave by a device; none where there is no such device.
-    ///
-    /// # Errors
-    /// The kernel gives no steady list.
-    pub fn routes_by(
-        &mut self,
-        family: Family,
-        table: TableId,
-        device: &InterfaceName,
-    ) -> Result<Vec<Route>, KernelError> {
-        match self.index(device) {
-            Some(index) => self.list_routes(family, table, Some(index)),
-            None => Ok(Vec::new()),
-        }
-    }
-
-    fn list_routes(
-        &mut self,
-        family: Family,
-        table: TableId,
-        index: Option<u32>,
-    ) -> Result<Vec<Route>, KernelError> {
-        // Without strict checking the kernel ignores the table and lists them all.
-        self.socket.enable_strict_checking(true)?;
-        let what = format!("{} routes of table {table}", family.name());
-        let encode = || route_message::encode_dump(family, table, index);
-        let dumped = self.dump(&what, Rtm::Getroute, encode, |kernel, payload| {
-            route_message::decode(payload, |index| kernel.device(index))
-        });
-        match dumped {
-            Ok(mut routes) => {
-                routes.retain(|route| route.table == table);
-                Ok(routes)
-            }
-            Err(KernelError::Dump { refusal, .. }) if refusal.errno == Errno::ENOENT => {
-                Ok(Vec::new())
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// The addresses of a device; none where there is no such device.
-    ///
-    /// # Errors
-    /// The kernel gives no steady list.
-    pub fn addresses(
-        &mut self,
-        device: &InterfaceName,
-        family: Family,
-    ) -> Result<Vec<Assigned>, KernelError> {
-        let Some(index) = self.index(device) else {
-            return Ok(Vec::new());
-        };
-        self.socket.enable_strict_checking(true)?;
-        let what = format!("{} addresses of {device}", family.name());
-        let encode = || address_message::encode_dump(family, index);
-        self.dump(&what, Rtm::Getaddr, encode, |_, payload| {
-            address_message::decode(payload, index)
-        })
-    }
-
-    /// Whether a device is up; it is not where there is none.
-    ///
-    /// # Errors
-    /// The kernel gives no list.
-    pub fn is_up(&self, device: &InterfaceName) -> Result<bool, KernelError> {
-        let mut entries = nix::ifaddrs::getifaddrs().map_err(io::Error::from)?;
-        Ok(entries.any(|entry| {
-            entry.interface_name == device.as_str() && entry.flags.contains(InterfaceFlags::IFF_UP)
-        }))
+    /// Has the kernel take what a request for a dump says as a filter, and refuse what it does
+    /// not know.
+    pub(crate) fn filter_dumps(&self) -> Result<(), KernelError> {
+        Ok(self.socket.enable_strict_checking(true)?)
     }
 
     /// Takes a dump, again and again where a change overtakes it (`NLM_F_DUMP_INTR`).
-    fn dump<T, P: neli::Size + neli::ToBytes>(
+    pub(crate) fn dump<T, P: neli::Size + neli::ToBytes>(
         &mut self,
         what: &str,
         kind: Rtm,
@@ -377,7 +271,7 @@ impl Kernel {
     }
 
     /// The number of a device, asked for once.
-    fn index(&mut self, device: &InterfaceName) -> Option<u32> {
+    pub(crate) fn index(&mut self, device: &InterfaceName) -> Option<u32> {
         if let Some((_, index)) = self.devices.iter().find(|(known, _)| known == device) {
             return Some(*index);
         }
@@ -387,7 +281,7 @@ impl Kernel {
     }
 
     /// The name of a device, asked for once.
-    fn device(&mut self, index: u32) -> Option<InterfaceName> {
+    pub(crate) fn device(&mut self, index: u32) -> Option<InterfaceName> {
         if let Some((device, _)) = self.devices.iter().find(|(_, known)| *known == index) {
             return Some(device.clone());
         }

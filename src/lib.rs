@@ -36,6 +36,7 @@ pub mod rule_message;
 // floor 2, edges: the only rooms that do I/O
 pub mod lock;
 pub mod kernel;
+pub mod listing;
 pub mod watch;
 pub mod append;
 pub mod registry;
