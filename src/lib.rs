@@ -41,6 +41,7 @@ pub mod watch;
 pub mod append;
 pub mod registry;
 pub mod store;
+pub mod ifstate;
 pub mod journal;
 
 // floor 3, errands: the edges put to use, one room for each thing that is asked of the program
@@ -48,6 +49,7 @@ pub mod book;
 pub mod outcome;
 pub mod removal;
 pub mod converge;
+pub mod orphans;
 pub mod error;
 pub mod facts;
 pub mod naming;

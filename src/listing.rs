@@ -12,6 +12,7 @@ use crate::kernel::{Kernel, KernelError};
 use crate::net::{Family, InterfaceName, PROTOCOL};
 use crate::route::Route;
 use crate::rule::{Action, Rule};
+use crate::state::Object;
 use crate::table::TableId;
 use crate::{address_message, route_message, rule_message};
 
@@ -90,6 +91,32 @@ impl Kernel {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// All rules and routes that bear our protocol, as often as the kernel has them. A route's
+    /// several ways are one, as it lists them.
+    ///
+    /// # Errors
+    /// The kernel gives no steady list.
+    pub fn ours(&mut self) -> Result<Vec<Object>, KernelError> {
+        let mut objects = Vec::new();
+        for family in Family::ALL {
+            self.filter_dumps()?;
+            let what = format!("{} routes of protocol {PROTOCOL}", family.name());
+            let encode = || route_message::encode_dump_by(family, PROTOCOL);
+            let routes = self.dump(&what, Rtm::Getroute, encode, |kernel, payload| {
+                route_message::decode(payload, |index| kernel.device(index))
+            })?;
+            objects.extend(routes.into_iter().map(Object::Route));
+            objects.extend(self.rules(family)?.into_iter().map(Object::Rule));
+        }
+        objects.retain(|object| object.protocol() == PROTOCOL);
+        Ok(objects)
+    }
+
+    /// Whether there is a device of this name.
+    pub fn has_device(&mut self, device: &InterfaceName) -> bool {
+        self.index(device).is_some()
     }
 
     /// The addresses of a device; none where there is no such device.

@@ -12,16 +12,31 @@ use crate::tables::fnv1a;
 
 /// One stanza's part of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Section {
-    stanza: String,
-    state: State,
+pub struct Section {
+    /// The line that heads it.
+    pub stanza: String,
+    /// What the stanza put in.
+    pub state: State,
 }
 
 impl Section {
     /// The interface or alias that the stanza brought up.
-    fn interface(&self) -> &str {
-        let word = self.stanza.split(' ').nth(1).unwrap_or_default();
-        word.split('=').next().unwrap_or_default()
+    #[must_use]
+    pub fn interface(&self) -> &str {
+        let name = self.name();
+        name.split_once('=')
+            .map_or(name, |(interface, _)| interface)
+    }
+
+    /// The name that the stanza bears in the file.
+    #[must_use]
+    pub fn logical(&self) -> &str {
+        let name = self.name();
+        name.split_once('=').map_or(name, |(_, logical)| logical)
+    }
+
+    fn name(&self) -> &str {
+        self.stanza.split(' ').nth(1).unwrap_or_default()
     }
 }
 
@@ -114,6 +129,12 @@ impl Record {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.sections.is_empty()
+    }
+
+    /// Its parts, in the order in which the stanzas came up.
+    #[must_use]
+    pub fn sections(&self) -> &[Section] {
+        &self.sections
     }
 
     /// What a stanza put in.

@@ -152,6 +152,17 @@ pub fn encode_dump(family: Family, table: TableId, index: Option<u32>) -> Result
     message(family, attrs).build().map_err(WireError::new)
 }
 
+/// The message that asks for the routes of all tables that bear a protocol.
+///
+/// # Errors
+/// neli could not write it.
+pub fn encode_dump_by(family: Family, protocol: u8) -> Result<Rtmsg, WireError> {
+    message(family, RtBuffer::new())
+        .rtm_protocol(Rtprot::from(protocol))
+        .build()
+        .map_err(WireError::new)
+}
+
 fn message(family: Family, attrs: RtBuffer<Rta, Buffer>) -> RtmsgBuilder {
     RtmsgBuilder::default()
         .rtm_family(family_number(family))

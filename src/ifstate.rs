@@ -1,0 +1,213 @@
+//! Which interfaces are up, as ifup(8) notes it: the one room that knows where the three
+//! ifupdowns do so. Floor 2.
+//!
+//! - ifupdown (measured on 0.8.41): `/run/network/ifstate`, a line `eth1=home` for each interface
+//!   that is up with the name of its stanza, written before the hooks of `if-up.d` run; while an
+//!   interface changes, a lock on `/run/network/ifstate.eth1`.
+//! - ifupdown-ng (read: `libifupdown/state.c`): `/run/ifstate`, lines `eth1=home 1 explicit`,
+//!   written after the hooks; a lock on `/run/ifstate.eth1.lock`. Its hooks are not told `home`.
+//! - ifupdown2 (read: `statemanager.py`): `ifstatenew` in `/run/network`, or else in
+//!   `/var/tmp/network`, which outlives a reboot and the package: Python's own serialization,
+//!   which is not read here. Once something was up, there is `/run/network/ifstatelock`.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{fcntl, FcntlArg};
+use nix::libc;
+
+use crate::net::InterfaceName;
+
+const IFUPDOWN: &str = "run/network/ifstate";
+const IFUPDOWN_NG: &str = "run/ifstate";
+const IFUPDOWN2: [&str; 2] = ["run/network/ifstatenew", "run/network/ifstatelock"];
+
+/// An interface that is up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Up {
+    /// The interface, or an alias on one.
+    pub interface: InterfaceName,
+    /// The name of its stanza; `None` where the hooks are not told it.
+    pub logical: Option<String>,
+}
+
+/// Which interfaces are up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ifstate {
+    /// Those that are known to be up, in the order in which they came up.
+    pub up: Vec<Up>,
+    /// Those that an ifup or ifdown is busy with.
+    pub changing: Vec<InterfaceName>,
+    /// Whether an interface that is not listed is down: not where nothing was found that could
+    /// be read, as after ifupdown2.
+    pub is_complete: bool,
+}
+
+impl Ifstate {
+    /// Reads what there is below `root`; `/` outside of tests.
+    ///
+    /// # Errors
+    /// A file is there and cannot be read.
+    pub fn below(root: &Path) -> io::Result<Self> {
+        // Before the lists: what is done with in between is in them.
+        let mut changing = changing(&root.join(IFUPDOWN), "");
+        changing.extend(self::changing(&root.join(IFUPDOWN_NG), ".lock"));
+        let of_ifupdown = read(&root.join(IFUPDOWN))?;
+        let of_ng = read(&root.join(IFUPDOWN_NG))?;
+        let of_ifupdown2 = IFUPDOWN2.iter().any(|file| root.join(file).exists());
+        let is_complete = (of_ifupdown.is_some() || of_ng.is_some()) && !of_ifupdown2;
+        let mut up = parse(&of_ifupdown.unwrap_or_default());
+        let of_ng = parse(&of_ng.unwrap_or_default());
+        up.extend(of_ng.into_iter().map(|up| Up {
+            logical: None,
+            ..up
+        }));
+        Ok(Self {
+            up,
+            changing,
+            is_complete,
+        })
+    }
+
+    /// Whether it is certain that no stanza of this name is up on an interface.
+    #[must_use]
+    pub fn is_down(&self, interface: &str, logical: &str) -> bool {
+        let is_up = |up: &Up| {
+            up.interface.as_str() == interface
+                && up.logical.as_deref().is_none_or(|own| own == logical)
+        };
+        let changing = |other: &InterfaceName| other.as_str() == interface;
+        self.is_complete && !self.up.iter().any(is_up) && !self.changing.iter().any(changing)
+    }
+
+    /// Whether it is certain that neither a device nor an alias on it is up.
+    #[must_use]
+    pub fn is_device_down(&self, device: &InterfaceName) -> bool {
+        let up = self.up.iter().map(|up| &up.interface);
+        self.is_complete
+            && !up
+                .chain(&self.changing)
+                .any(|interface| interface.device() == *device)
+    }
+}
+
+/// The text of a file; `None` where there is none.
+fn read(file: &Path) -> io::Result<Option<String>> {
+    match fs::read(file) {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The lines of a state file. What is no interface of this program's is passed over: a name that
+/// is too long for a device has no record either.
+fn parse(text: &str) -> Vec<Up> {
+    let lines = text.lines().filter_map(|line| line.split(' ').next());
+    let entries = lines.filter_map(|entry| {
+        let (interface, logical) = entry.split_once('=').unwrap_or((entry, entry));
+        Some(Up {
+            interface: interface.parse().ok()?,
+            logical: Some(logical.to_owned()),
+        })
+    });
+    entries.collect()
+}
+
+/// The interfaces whose own file beside a state file somebody has locked.
+fn changing(state: &Path, suffix: &str) -> Vec<InterfaceName> {
+    let folder = state.parent().unwrap_or(state);
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let named = entries.filter_map(|entry| {
+        let name = entry.file_name().into_string().ok()?;
+        let interface = name.strip_prefix("ifstate.")?.strip_suffix(suffix)?;
+        Some((interface.parse().ok()?, entry.path()))
+    });
+    named
+        .filter(|(_, file): &(InterfaceName, PathBuf)| is_locked(file))
+        .map(|(interface, _)| interface)
+        .collect()
+}
+
+/// Whether another process has a lock of fcntl(2) on a file; not where that cannot be asked.
+fn is_locked(file: &Path) -> bool {
+    let Ok(file) = File::open(file) else {
+        return false;
+    };
+    let kind = |kind: i32| libc::c_short::try_from(kind).unwrap_or_default();
+    let mut lock = libc::flock {
+        l_type: kind(libc::F_WRLCK),
+        l_whence: kind(libc::SEEK_SET),
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    let asked = fcntl(&file, FcntlArg::F_GETLK(&mut lock));
+    asked.is_ok() && lock.l_type != kind(libc::F_UNLCK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(name: &str, files: &[(&str, &str)]) -> PathBuf {
+        let root = std::env::temp_dir().join(format!("ifstate-{}-{name}", std::process::id()));
+        for (file, text) in files {
+            let file = root.join(file);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, text).unwrap();
+        }
+        root
+    }
+
+    fn state(name: &str, files: &[(&str, &str)]) -> Ifstate {
+        let root = host(name, files);
+        let state = Ifstate::below(&root).unwrap();
+        let _ = fs::remove_dir_all(root);
+        state
+    }
+
+    #[test]
+    fn an_interface_is_up_under_the_name_of_its_stanza() {
+        let text = "lo=lo\neth1=home\neth1:1=eth1:1\neth2\na-name-that-is-too-long=x\n\n";
+        let state = state("ifupdown", &[(IFUPDOWN, text)]);
+        assert_eq!(state.up.len(), 4, "{state:?}");
+        for (interface, logical, down) in [
+            ("eth1", "home", false),
+            ("eth1", "eth1", true),
+            ("eth1:1", "eth1:1", false),
+            ("eth2", "eth2", false),
+            ("eth3", "eth3", true),
+        ] {
+            assert_eq!(state.is_down(interface, logical), down, "{interface}");
+        }
+        assert!(state.is_device_down(&"eth3".parse().unwrap()));
+        assert!(!state.is_device_down(&"eth1".parse().unwrap()));
+    }
+
+    #[test]
+    fn ifupdown_ngs_hooks_know_no_logical_name() {
+        let state = state(
+            "ng",
+            &[(IFUPDOWN_NG, "eth1=home 1 explicit\neth2=eth2 2\n")],
+        );
+        assert!(!state.is_down("eth1", "eth1") && !state.is_down("eth2", "eth2"));
+        assert!(state.is_down("eth3", "eth3"));
+    }
+
+    #[test]
+    fn nothing_is_known_to_be_down_where_nothing_can_be_read() {
+        let both = [(IFUPDOWN, "eth1=eth1\n"), (IFUPDOWN2[0], "\u{0}")];
+        for (name, files) in [("none", &[][..]), ("ifupdown2", &both[..])] {
+            let state = state(name, files);
+            assert!(
+                !state.is_complete && !state.is_down("eth9", "eth9"),
+                "{name}"
+            );
+        }
+        let root = host("folder", &[("run/network/ifstate/x", "")]);
+        assert!(Ifstate::below(&root).is_err());
+        let _ = fs::remove_dir_all(root);
+    }
+}

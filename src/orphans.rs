@@ -1,0 +1,440 @@
+//! What is left of ours and belongs to nothing that is up: no hook runs for a stanza that was
+//! deleted, for a device that was pulled out, or after a record was lost. Floor 3. The hooks of
+//! other interfaces leave it alone; only who asks for it gets it removed.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+use thiserror::Error;
+
+use crate::converge;
+use crate::ifstate::Ifstate;
+use crate::kernel::{Kernel, KernelError};
+use crate::net::{Family, InterfaceName};
+use crate::outcome::Outcome;
+use crate::record::{Record, Section};
+use crate::route::Route;
+use crate::state::{Object, State};
+use crate::store::{Store, FOLDER};
+
+/// Why nothing can be said of orphans.
+#[derive(Debug, Error)]
+pub enum OrphanError {
+    /// What ifup notes of the interfaces cannot be read.
+    #[error("cannot read which interfaces are up")]
+    Ifstate(#[source] io::Error),
+    /// The records are not to be had.
+    #[error("no records in {FOLDER}")]
+    Records(#[source] io::Error),
+    /// The kernel could not be asked.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+}
+
+/// Why a stanza is not in use any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// ifup does not note it as up.
+    Down,
+    /// Its device, which its routes or rules name, is gone.
+    DeviceGone,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Down => "not up",
+            Self::DeviceGone => "the device is gone",
+        })
+    }
+}
+
+/// A stanza that left something behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Orphan {
+    /// The device whose record holds it.
+    pub device: InterfaceName,
+    /// The line that heads it in the record.
+    pub stanza: String,
+    /// Why it is one.
+    pub why: Why,
+    /// What it put in and no other stanza claims. Some of it may be gone by itself.
+    pub state: State,
+}
+
+/// Everything of ours that belongs to nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Orphans {
+    /// The stanzas that are not in use, by their records.
+    pub stanzas: Vec<Orphan>,
+    /// What bears our protocol and is in no record, and a rule of a record as often as it is
+    /// there beyond once. What an interface that is up has lost its record of is among it, so
+    /// let such interfaces converge first.
+    pub unclaimed: Vec<Object>,
+    /// Devices in use whose record is damaged. What it said is not known, so while there is one
+    /// nothing counts as unclaimed.
+    pub damaged: Vec<InterfaceName>,
+}
+
+impl Orphans {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.stanzas.is_empty() && self.unclaimed.is_empty()
+    }
+
+    /// All routes and rules of the stanzas that are not in use.
+    #[must_use]
+    pub fn of_stanzas(&self) -> State {
+        let stanzas = self.stanzas.iter();
+        let objects = stanzas.flat_map(|orphan| orphan.state.objects().collect::<Vec<_>>());
+        objects.collect()
+    }
+}
+
+/// Finds the orphans of the host whose files are below `root`, without waiting for a lock: a
+/// hook at work beside it may be seen half way. Changes nothing.
+///
+/// # Errors
+/// What ifup notes cannot be read, or the kernel cannot be asked.
+pub fn find(kernel: &mut Kernel, root: &Path) -> Result<Orphans, OrphanError> {
+    // The kernel before the records: what a hook puts in meanwhile is noted ahead.
+    let ours = kernel.ours()?;
+    let records = Store::devices().map(|device| (device.clone(), Store::peek(&device)));
+    let records: Vec<_> = records.collect();
+    let ifstate = Ifstate::below(root).map_err(OrphanError::Ifstate)?;
+    Ok(judge(&records, &ifstate, &ours, |device| {
+        kernel.has_device(device)
+    }))
+}
+
+/// Removes the orphans from the kernel and from the records, other runs being kept out; returns
+/// what was found and what became of it. What could not be removed stays in its record.
+///
+/// # Errors
+/// The records cannot be locked, read or written, what ifup notes cannot be read, or the kernel
+/// cannot be asked.
+pub fn remove(kernel: &mut Kernel, root: &Path) -> Result<(Orphans, Outcome), OrphanError> {
+    let store = Store::open().map_err(OrphanError::Records)?;
+    let read = Store::devices().map(|device| Ok((device.clone(), store.read(&device)?)));
+    let records: io::Result<Vec<_>> = read.collect();
+    let records = records.map_err(OrphanError::Records)?;
+    // After the lock: ifup notes an interface before its hook asks for the lock.
+    let ifstate = Ifstate::below(root).map_err(OrphanError::Ifstate)?;
+    let ours = kernel.ours()?;
+    let orphans = judge(&records, &ifstate, &ours, |device| {
+        kernel.has_device(device)
+    });
+    let outcome = take_out(kernel, &orphans);
+    forget(&store, records, &orphans, &outcome.stuck).map_err(OrphanError::Records)?;
+    Ok((orphans, outcome))
+}
+
+/// Deletes what is there of the orphans, as often as it is there.
+fn take_out(kernel: &mut Kernel, orphans: &Orphans) -> Outcome {
+    let mut outcome = converge::down(kernel, &orphans.of_stanzas());
+    let mut waiting = orphans.unclaimed.clone();
+    while !waiting.is_empty() {
+        let once: State = waiting.iter().cloned().collect();
+        for object in once.objects() {
+            let place = waiting.iter().position(|other| *other == object);
+            place.map(|place| waiting.remove(place));
+        }
+        let mut more = converge::down(kernel, &once);
+        outcome.removed += more.removed;
+        outcome.warnings.append(&mut more.warnings);
+    }
+    outcome
+}
+
+/// Takes the orphans out of the records, but for what is stuck.
+fn forget(
+    store: &Store,
+    records: Vec<(InterfaceName, Record)>,
+    orphans: &Orphans,
+    stuck: &State,
+) -> io::Result<()> {
+    for (device, record) in records {
+        if let Some(record) = without(record, &device, orphans, stuck) {
+            store.write(&device, &record)?;
+        }
+    }
+    let shared = store.shared();
+    let left = shared.without(&orphans.of_stanzas().without(stuck));
+    if left == shared {
+        return Ok(());
+    }
+    store.set_shared(&left)
+}
+
+/// A record without its orphans, but for what is stuck; `None` where it stays as it is.
+fn without(
+    mut record: Record,
+    device: &InterfaceName,
+    orphans: &Orphans,
+    stuck: &State,
+) -> Option<Record> {
+    let stanzas = orphans.stanzas.iter();
+    let mut gone = stanzas.filter(|orphan| orphan.device == *device).peekable();
+    let nothing_to_do = gone.peek().is_none() && record.damaged.is_empty();
+    // Written anew, a record would not tell any more that it was damaged.
+    if nothing_to_do || orphans.damaged.contains(device) {
+        return None;
+    }
+    for orphan in gone {
+        record.set(&orphan.stanza, orphan.state.only(stuck));
+    }
+    Some(record)
+}
+
+/// Tells the orphans from what is in use.
+fn judge(
+    records: &[(InterfaceName, Record)],
+    ifstate: &Ifstate,
+    ours: &[Object],
+    mut has_device: impl FnMut(&InterfaceName) -> bool,
+) -> Orphans {
+    let mut orphans = Orphans::default();
+    let mut used = Vec::new();
+    for (device, record) in records {
+        let is_there = has_device(device);
+        for section in record.sections() {
+            match why(section, device, is_there, ifstate) {
+                Some(why) => orphans.stanzas.push(Orphan {
+                    device: device.clone(),
+                    stanza: section.stanza.clone(),
+                    why,
+                    state: section.state.clone(),
+                }),
+                None => used.extend(section.state.objects()),
+            }
+        }
+        if !record.damaged.is_empty() && is_there && !ifstate.is_device_down(device) {
+            orphans.damaged.push(device.clone());
+        }
+    }
+    let used: State = used.into_iter().collect();
+    for orphan in &mut orphans.stanzas {
+        orphan.state = orphan.state.without(&used);
+    }
+    if orphans.damaged.is_empty() {
+        let known = used.with(&orphans.of_stanzas());
+        orphans.unclaimed = unclaimed(ours, &known);
+    }
+    orphans
+}
+
+/// Why a stanza's part of a record is an orphan, if it is one.
+fn why(
+    section: &Section,
+    device: &InterfaceName,
+    is_there: bool,
+    ifstate: &Ifstate,
+) -> Option<Why> {
+    if ifstate.is_down(section.interface(), section.logical()) {
+        Some(Why::Down)
+    } else if !is_there && names(&section.state, device) {
+        Some(Why::DeviceGone)
+    } else {
+        None
+    }
+}
+
+/// Whether a route or a rule names a device: a stanza need not have one of its own name, as that
+/// of a provider for ppp.
+fn names(state: &State, device: &InterfaceName) -> bool {
+    let of_route = |route: &Route| {
+        let mut devices = route.hops.iter().filter_map(|hop| hop.device.as_ref());
+        devices.any(|own| own == device)
+    };
+    let mut rules = state.rules().iter();
+    state.routes().iter().any(of_route)
+        || rules.any(|rule| [&rule.iif, &rule.oif].contains(&&Some(device.clone())))
+}
+
+/// Of what the kernel has of ours, what is not among the known. A rule that is there more often
+/// than once is known once.
+fn unclaimed(ours: &[Object], known: &State) -> Vec<Object> {
+    let mut seen = State::default();
+    let mut left = Vec::new();
+    for object in ours {
+        if !is_known(object, known) || seen.contains(object) {
+            left.push(object.clone());
+        }
+        seen.insert(object.clone());
+    }
+    left
+}
+
+/// Whether an object is known, perhaps in another guise: the kernel takes `src` from an IPv6
+/// route whose address is gone, and shows IPv6 routes to one destination as one of several ways.
+fn is_known(object: &Object, known: &State) -> bool {
+    let Object::Route(route) = object else {
+        return known.contains(object);
+    };
+    let is_guise = |other: &Route| {
+        let one_of = |hop| {
+            *other
+                == Route {
+                    hops: vec![hop],
+                    source: other
+                        .source
+                        .filter(|_| route.source.is_none())
+                        .or(route.source),
+                    ..route.clone()
+                }
+        };
+        route.hops.iter().cloned().any(one_of)
+    };
+    known.contains(object) || route.family() == Family::Inet6 && known.routes().iter().any(is_guise)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ifstate::Up;
+
+    const ROUTE: &str = "route default via 10.0.0.1 dev eth1 table 200 proto 157";
+    const RULE: &str = "rule priority 21000 from 10.0.0.9 lookup 200 proto 157";
+    const ALIAS: &str = "rule priority 21000 from 10.0.0.10 lookup 200 proto 157";
+    const ALONE: &str = "rule priority 900 from 10.9.0.0/16 lookup 300 proto 157";
+
+    fn objects(lines: &[&str]) -> Vec<Object> {
+        lines.iter().map(|line| line.parse().unwrap()).collect()
+    }
+
+    /// eth1 with an alias, and an interface without a device of its own.
+    fn records() -> Vec<(InterfaceName, Record)> {
+        let state = |lines: &[&str]| objects(lines).into_iter().collect();
+        let mut eth1 = Record::default();
+        eth1.set(
+            "iface eth1=home inet static 10.0.0.9",
+            state(&[ROUTE, RULE]),
+        );
+        eth1.set("iface eth1:1 inet static 10.0.0.10", state(&[ROUTE, ALIAS]));
+        let mut provider = Record::default();
+        provider.set("iface provider inet ppp -", state(&[ALONE]));
+        let name = |name: &str| name.parse().unwrap();
+        vec![(name("eth1"), eth1), (name("provider"), provider)]
+    }
+
+    fn up(pairs: &[(&str, &str)]) -> Ifstate {
+        let up = pairs.iter().map(|(interface, logical)| Up {
+            interface: interface.parse().unwrap(),
+            logical: Some((*logical).to_owned()),
+        });
+        Ifstate {
+            up: up.collect(),
+            changing: Vec::new(),
+            is_complete: true,
+        }
+    }
+
+    const ALL_UP: [(&str, &str); 3] = [
+        ("eth1", "home"),
+        ("eth1:1", "eth1:1"),
+        ("provider", "provider"),
+    ];
+
+    fn found(ifstate: &Ifstate, ours: &[&str], devices: &[&str]) -> Vec<String> {
+        let has = |device: &InterfaceName| devices.contains(&device.as_str());
+        let orphans = judge(&records(), ifstate, &objects(ours), has);
+        let stanzas = orphans.stanzas.iter().flat_map(|orphan| {
+            let heading = format!("{}: {}", orphan.stanza, orphan.why);
+            let objects = orphan.state.objects().map(|object| object.to_string());
+            std::iter::once(heading).chain(objects.collect::<Vec<_>>())
+        });
+        let unclaimed = orphans.unclaimed.iter().map(ToString::to_string);
+        stanzas.chain(unclaimed).collect()
+    }
+
+    const ALL: [&str; 4] = [ROUTE, RULE, ALIAS, ALONE];
+
+    #[test]
+    fn what_is_up_is_no_orphan_and_needs_no_device_that_it_does_not_name() {
+        assert_eq!(found(&up(&ALL_UP), &ALL, &["eth1"]), [""; 0]);
+        let unknown = Ifstate::default();
+        assert_eq!(found(&unknown, &ALL, &["eth1"]), [""; 0]);
+        let busy = Ifstate {
+            changing: vec!["eth1".parse().unwrap()],
+            ..up(&ALL_UP[1..])
+        };
+        assert_eq!(found(&busy, &ALL, &["eth1"]), [""; 0]);
+    }
+
+    #[test]
+    fn a_stanza_that_is_not_up_keeps_what_another_claims() {
+        for state in [
+            up(&ALL_UP[1..]),
+            up(&[("eth1", "away"), ALL_UP[1], ALL_UP[2]]),
+        ] {
+            let heading = "iface eth1=home inet static 10.0.0.9: not up";
+            assert_eq!(found(&state, &ALL, &["eth1"]), [heading, RULE]);
+        }
+    }
+
+    #[test]
+    fn a_device_that_is_gone_leaves_its_aliases_orphans_too() {
+        let gone = found(&up(&ALL_UP), &[RULE, ALIAS, ALONE], &[]);
+        let heading = |stanza| format!("iface {stanza}: the device is gone");
+        assert_eq!(
+            gone,
+            [
+                &heading("eth1=home inet static 10.0.0.9"),
+                ROUTE,
+                RULE,
+                &heading("eth1:1 inet static 10.0.0.10"),
+                ROUTE,
+                ALIAS
+            ]
+        );
+    }
+
+    #[test]
+    fn what_no_record_claims_counts_as_often_as_it_is_there() {
+        let other = "rule priority 5 from all lookup 9 proto 157";
+        let ours = [ROUTE, RULE, RULE, other, other];
+        assert_eq!(found(&up(&ALL_UP), &ours, &["eth1"]), [RULE, other, other]);
+    }
+
+    #[test]
+    fn the_kernels_guises_of_a_route_are_known() {
+        let known: State = objects(&[
+            "-6 route 2001:db8::/32 dev eth1 src fd00::1 table 200 proto 157",
+            "-6 route default via fe80::1 dev eth1 table 200 proto 157",
+        ])
+        .into_iter()
+        .collect();
+        for (line, expected) in [
+            ("-6 route 2001:db8::/32 dev eth1 table 200 proto 157", true),
+            (
+                "-6 route 2001:db8::/32 dev eth1 src fd00::2 table 200 proto 157",
+                false,
+            ),
+            (
+                "-6 route default proto 157 table 200 nexthop via fe80::1 dev eth1 \
+                 nexthop via fe80::2 dev eth2",
+                true,
+            ),
+            (
+                "-6 route default via fe80::2 dev eth1 table 200 proto 157",
+                false,
+            ),
+        ] {
+            let object: Object = line.parse().unwrap();
+            assert_eq!(is_known(&object, &known), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn while_a_record_in_use_is_damaged_nothing_is_unclaimed() {
+        let mut records = records();
+        records[0].1.damaged.push(3);
+        let other = objects(&["rule priority 5 from all lookup 9 proto 157"]);
+        let orphans = judge(&records, &up(&ALL_UP), &other, |_| true);
+        assert!(orphans.is_empty() && orphans.damaged.len() == 1);
+        let orphans = judge(&records, &up(&ALL_UP[2..]), &other, |_| true);
+        assert_eq!((orphans.unclaimed, orphans.damaged), (other, Vec::new()));
+    }
+}
