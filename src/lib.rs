@@ -32,6 +32,10 @@ pub mod wire;
 pub mod address_message;
 pub mod route_message;
 pub mod rule_message;
+pub mod interfaces_line;
+pub mod interfaces_text;
+pub mod definition;
+pub mod wordexp;
 
 // floor 2, edges: the only rooms that do I/O
 pub mod lock;
@@ -43,6 +47,7 @@ pub mod registry;
 pub mod store;
 pub mod ifstate;
 pub mod journal;
+pub mod interfaces;
 
 // floor 3, errands: the edges put to use, one room for each thing that is asked of the program
 pub mod book;

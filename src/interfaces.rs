@@ -1,0 +1,299 @@
+//! An interfaces(5) file with all that it sources, as ifupdown reads it: the stanzas in force, in
+//! order, with their places. Floor 2; reads files, nothing else.
+//!
+//! Measured on ifupdown 0.8.41: a sourced file is read where its line stands. A fault in the main
+//! file makes all of it unreadable; one in a sourced file ends that file only. A file is read once
+//! under one name. A missing sourced file or folder is skipped in silence; one that cannot be read
+//! is told, and skipped. `inherits` finds the first stanza above of that name (and family, where
+//! it says one). `template` is no keyword. Without a `loopback` stanza there is one for `lo`,
+//! which has no options and is not in this list. Patterns (`auto /eth*`) select interfaces, they
+//! never name stanzas.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use crate::definition::Definition;
+use crate::interfaces_line::Line;
+use crate::interfaces_text::{Fault, FaultKind, Source, Stanza, Text, What};
+use crate::wordexp;
+
+/// The file that ifupdown reads if it is told no other.
+pub const FILE: &str = "/etc/network/interfaces";
+
+/// How many files may stand above one that is sourced: ifupdown runs out of file handles.
+const DEPTH: usize = 100;
+
+/// A place in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file, as ifupdown spells it.
+    pub path: PathBuf,
+    /// The line, from 1.
+    pub line: usize,
+}
+
+/// One file.
+#[derive(Debug, Clone)]
+pub struct File {
+    /// Its path, as ifupdown spells it.
+    pub path: PathBuf,
+    /// What it says. The faults have those of `inherits` among them.
+    pub text: Text,
+    /// The line, of those of the text, at which ifupdown stops reading it.
+    pub stop: Option<usize>,
+}
+
+/// A stanza, with what it inherits.
+#[derive(Debug, Clone)]
+pub struct Defined {
+    /// Where it begins.
+    pub place: Place,
+    /// Which of the files.
+    pub file: usize,
+    /// Which of that file's parts.
+    pub part: usize,
+    /// Whether ifupdown reads as far, leaving aside a fault of the main file.
+    pub reached: bool,
+    /// What it says.
+    pub definition: Definition,
+}
+
+/// The whole configuration.
+#[derive(Debug, Default)]
+pub struct Interfaces {
+    /// The files, in the order in which they begin to be read; the main one is the first.
+    pub files: Vec<File>,
+    /// The files that could not be read, and why; the main one may be among them.
+    pub unread: Vec<(PathBuf, io::Error)>,
+    stanzas: Vec<Defined>,
+    seen: Vec<PathBuf>,
+}
+
+impl Interfaces {
+    /// Reads a file and all that it sources. It never fails; see `unread` and
+    /// [`Interfaces::refused`].
+    #[must_use]
+    pub fn read(path: &Path) -> Self {
+        let mut interfaces = Self::default();
+        interfaces.file(path, 0);
+        interfaces
+    }
+
+    /// The fault of the main file for which ifupdown reads nothing.
+    #[must_use]
+    pub fn refused(&self) -> Option<(&File, &Fault)> {
+        let main = self.files.first()?;
+        let mut faults = main.text.faults.iter();
+        Some((main, faults.find(|fault| fault.kind.stops())?))
+    }
+
+    /// The stanzas in force, in order.
+    pub fn stanzas(&self) -> impl Iterator<Item = &Defined> {
+        let refused = self.refused().is_some();
+        let stanzas = self.stanzas.iter();
+        stanzas.filter(move |stanza| stanza.reached && !refused)
+    }
+
+    /// The stanzas in force of a logical name, in the order in which `ifup` brings them up.
+    pub fn stanzas_of<'a>(&'a self, logical: &'a str) -> impl Iterator<Item = &'a Defined> {
+        let named = move |stanza: &&Defined| stanza.definition.name == logical;
+        self.stanzas().filter(named)
+    }
+
+    /// All stanzas, also those that a fault above keeps from being read.
+    pub fn written(&self) -> impl Iterator<Item = &Defined> {
+        self.stanzas.iter()
+    }
+
+    /// A stanza as its file has it.
+    #[must_use]
+    pub fn stanza(&self, defined: &Defined) -> Option<&Stanza> {
+        let part = self.files.get(defined.file)?.text.parts.get(defined.part)?;
+        match &part.what {
+            What::Stanza(stanza) => Some(stanza),
+            _ => None,
+        }
+    }
+
+    fn file(&mut self, path: &Path, depth: usize) {
+        if depth > DEPTH
+            || self
+                .seen
+                .iter()
+                .any(|seen| seen.as_os_str() == path.as_os_str())
+        {
+            return;
+        }
+        self.seen.push(path.to_owned());
+        match std::fs::read(path) {
+            Ok(bytes) => self.text(path, Text::read(bytes), depth),
+            Err(error) => self.unread.push((path.to_owned(), error)),
+        }
+    }
+
+    fn text(&mut self, path: &Path, mut text: Text, depth: usize) {
+        let file = self.files.len();
+        self.files.push(File {
+            path: path.to_owned(),
+            text: Text::default(),
+            stop: None,
+        });
+        let mut orphans = Vec::new();
+        let mut stop = stops(&text.faults).next();
+        for (index, part) in text.parts.iter().enumerate() {
+            let reached = stop.is_none_or(|stop| part.lines.start < stop);
+            match &part.what {
+                What::Stanza(stanza) => {
+                    let parent = match self.parent(stanza) {
+                        Ok(parent) => parent,
+                        Err(kind) => {
+                            let line = part.lines.start;
+                            orphans
+                                .extend(text.lines.get(line).map(|text| orphan(line, text, kind)));
+                            stop = Some(stop.map_or(line, |stop| stop.min(line)));
+                            continue;
+                        }
+                    };
+                    let own = stanza.options.iter();
+                    let own = own.filter(|option| {
+                        !reached || file == 0 || stop.is_none_or(|stop| option.line < stop)
+                    });
+                    let definition = define(stanza, parent, own);
+                    self.stanzas.push(Defined {
+                        place: Place {
+                            path: path.to_owned(),
+                            line: stanza.number,
+                        },
+                        file,
+                        part: index,
+                        reached,
+                        definition,
+                    });
+                }
+                What::Source(source) if reached => self.source(path, source, depth),
+                _ => {}
+            }
+        }
+        text.faults.extend(orphans);
+        text.faults.sort_by_key(|fault| fault.line);
+        if let Some(file) = self.files.get_mut(file) {
+            file.text = text;
+            file.stop = stop;
+        }
+    }
+
+    fn parent(&self, stanza: &Stanza) -> Result<Option<&Definition>, FaultKind> {
+        let Some(name) = &stanza.inherits else {
+            return Ok(None);
+        };
+        let mut above = self.stanzas.iter().map(|defined| &defined.definition);
+        let parent = above.find(|other| {
+            let family = stanza.family.as_ref();
+            other.name == *name && family.is_none_or(|family| *family == other.family)
+        });
+        let unknown = || FaultKind::UnknownParent { name: name.clone() };
+        parent.map(Some).ok_or_else(unknown)
+    }
+
+    fn source(&mut self, path: &Path, source: &Source, depth: usize) {
+        for found in sourced(path, &source.pattern) {
+            if source.directory {
+                for name in names(&found) {
+                    let mut path = found.clone().into_os_string();
+                    path.push("/");
+                    path.push(name);
+                    self.file(Path::new(&path), depth + 1);
+                }
+            } else if !matches!(std::fs::metadata(&found), Err(error) if error.kind() == io::ErrorKind::NotFound)
+            {
+                self.file(&found, depth + 1);
+            }
+        }
+    }
+}
+
+fn stops(faults: &[Fault]) -> impl Iterator<Item = usize> + '_ {
+    let stops = faults.iter().filter(|fault| fault.kind.stops());
+    stops.map(|fault| fault.line)
+}
+
+/// The fault of a stanza without its parent, at the parent's name.
+fn orphan(index: usize, line: &Line, kind: FaultKind) -> Fault {
+    let words = line.words(0).skip_while(|(_, word)| word != "inherits");
+    let at = words.skip(1).map(|(at, _)| at).next().unwrap_or_default();
+    Fault {
+        line: index,
+        number: line.last,
+        place: line.place(at),
+        kind,
+    }
+}
+
+fn define<'a>(
+    stanza: &Stanza,
+    parent: Option<&Definition>,
+    own: impl Iterator<Item = &'a crate::interfaces_text::OptionLine>,
+) -> Definition {
+    let inherited = |own: &Option<String>, of: fn(&Definition) -> &String| {
+        let own = own.as_ref().or_else(|| parent.map(of));
+        own.cloned().unwrap_or_default()
+    };
+    let family = inherited(&stanza.family, |parent| &parent.family);
+    let method = inherited(&stanza.method, |parent| &parent.method);
+    Definition::new(&stanza.name, &family, &method, parent, own)
+}
+
+/// The paths that a `source` line of a file names; wildcards in C order.
+fn sourced(file: &Path, line: &OsStr) -> Vec<PathBuf> {
+    let mut pattern = OsString::new();
+    if !line.as_bytes().starts_with(b"/") {
+        let folder = file
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        pattern.push(folder.unwrap_or(Path::new(".")));
+        pattern.push("/");
+    }
+    pattern.push(line);
+    // A path that is no text has no wildcards for the crate; it may name a file all the same.
+    let Ok(text) = pattern.clone().into_string() else {
+        return vec![PathBuf::from(pattern)];
+    };
+    let words = wordexp::words(&text, |name| std::env::var(name).ok());
+    let mut paths = Vec::new();
+    for word in words.unwrap_or_default() {
+        let found = if word.wild {
+            matches(&word.pattern)
+        } else {
+            Vec::new()
+        };
+        if found.is_empty() {
+            paths.push(PathBuf::from(word.literal));
+        }
+        paths.extend(found);
+    }
+    paths
+}
+
+fn matches(pattern: &str) -> Vec<PathBuf> {
+    let options = glob::MatchOptions {
+        case_sensitive: true,
+        require_literal_separator: true,
+        require_literal_leading_dot: true,
+    };
+    let found = glob::glob_with(pattern, options).into_iter().flatten();
+    let mut found: Vec<PathBuf> = found.flatten().collect();
+    found.sort_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
+    found
+}
+
+/// The names in a folder that count: letters, digits, `_` and `-`; in C order.
+fn names(folder: &Path) -> Vec<OsString> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().into_vec());
+    let counts = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let mut names: Vec<Vec<u8>> = names.filter(|name| name.iter().all(counts)).collect();
+    names.sort();
+    names.into_iter().map(OsString::from_vec).collect()
+}

@@ -1,0 +1,532 @@
+//! One interfaces(5) file: its parts as ifupdown tells them apart, with every byte kept, and what
+//! ifupdown refuses in it. Floor 1, pure.
+//!
+//! A reader of our own: `migrate` writes back what it did not change byte for byte, and `check`
+//! points at line and column. The crate for this file format (interface-rs) keeps one interface a
+//! name, neither comments nor order nor places, and no second stanza for a name.
+
+use std::ffi::OsString;
+use std::ops::Range;
+use std::os::unix::ffi::OsStringExt;
+
+use thiserror::Error;
+
+use crate::interfaces_line::Line;
+
+/// A file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Text {
+    /// Its lines, in order; together they are the file.
+    pub lines: Vec<Line>,
+    /// Its parts, in order; each line belongs to one.
+    pub parts: Vec<Part>,
+    /// What is wrong with it, in order. `inherits` of an unknown name shows only with the files
+    /// read before: the room of all files finds that.
+    pub faults: Vec<Fault>,
+}
+
+/// Some lines that belong together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Which of the text's lines.
+    pub lines: Range<usize>,
+    /// What they are.
+    pub what: What,
+}
+
+/// What a part is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// An `iface` stanza: from its first line to its last option, with the comments between.
+    Stanza(Stanza),
+    /// A `mapping` stanza.
+    Mapping(Mapping),
+    /// `auto`, `allow-…`, `no-auto-down`, `no-scripts` or `rename`, and the names behind it.
+    Selection(String, Vec<String>),
+    /// `source` or `source-directory`.
+    Source(Source),
+    /// A comment outside a stanza, or behind its last option.
+    Comment,
+    /// A blank line outside a stanza, or behind its last option.
+    Blank,
+    /// A line that ifupdown refuses: the text's faults say why.
+    Refused,
+}
+
+/// An `iface` stanza as written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stanza {
+    /// The logical interface's name.
+    pub name: String,
+    /// The address family; `None` where it is inherited.
+    pub family: Option<String>,
+    /// The method; `None` where it is inherited.
+    pub method: Option<String>,
+    /// The stanza that it inherits from.
+    pub inherits: Option<String>,
+    /// Its own options, in order.
+    pub options: Vec<OptionLine>,
+    /// The number of its first line in the file, from 1.
+    pub number: usize,
+}
+
+/// An option of a stanza.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OptionLine {
+    /// The name as written.
+    pub name: String,
+    /// The value as ifupdown takes it.
+    pub value: OsString,
+    /// Which of the text's lines it is.
+    pub line: usize,
+    /// Where in that line's text the value begins: for [`Line::place`].
+    pub at: usize,
+    /// The number of the line in the file in which the option begins, from 1.
+    pub number: usize,
+    /// The line in the file in which the value begins, and the column there, in characters from 1.
+    pub place: (usize, usize),
+}
+
+/// A `mapping` stanza: scripts choose logical names for physical ones.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mapping {
+    /// The patterns of physical names.
+    pub patterns: Vec<String>,
+    /// `script`.
+    pub script: Option<OsString>,
+    /// The `map` lines.
+    pub map: Vec<OsString>,
+}
+
+/// A `source` or `source-directory` line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Whether folders are meant.
+    pub directory: bool,
+    /// What stands behind the keyword, for wordexp(3).
+    pub pattern: OsString,
+}
+
+/// Something wrong in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Which of the text's lines.
+    pub line: usize,
+    /// The number that ifupdown names: that of the last line in the file.
+    pub number: usize,
+    /// The line in the file and the column at which it shows, in characters from 1.
+    pub place: (usize, usize),
+    /// What is wrong.
+    pub kind: FaultKind,
+}
+
+/// What ifupdown 0.8.41 does not take.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum FaultKind {
+    /// `iface` alone.
+    #[error("'iface' without a name: expected 'iface NAME FAMILY METHOD'")]
+    NoName,
+    /// Not one of the families.
+    #[error(
+        "no address family that ifupdown knows ({}), and no 'inherits'",
+        families()
+    )]
+    NoFamily,
+    /// Not one of the family's methods.
+    #[error(
+        "no method that ifupdown knows for {family} ({}), and no 'inherits'",
+        methods(family)
+    )]
+    NoMethod {
+        /// The family.
+        family: String,
+    },
+    /// `inherits` alone.
+    #[error("'inherits' without a name")]
+    NoParent,
+    /// `inherits` of a name of which there is no stanza above.
+    #[error("no stanza '{name}' to inherit from above this line")]
+    UnknownParent {
+        /// The name.
+        name: String,
+    },
+    /// An option without a value.
+    #[error("option '{name}' has no value")]
+    NoValue {
+        /// The option.
+        name: String,
+    },
+    /// A second `script`.
+    #[error("a second 'script' in one mapping")]
+    SecondScript,
+    /// A line that belongs to no stanza, or an option that a mapping does not have.
+    #[error("'{word}' belongs to no stanza here")]
+    Misplaced {
+        /// Its first word.
+        word: String,
+    },
+    /// Too much on an `iface` line: ignored.
+    #[error("'{word}' on an 'iface' line is not understood and ignored")]
+    Extra {
+        /// The word.
+        word: String,
+    },
+}
+
+impl FaultKind {
+    /// Whether ifupdown reads no further in the file.
+    #[must_use]
+    pub fn stops(&self) -> bool {
+        !matches!(self, Self::Extra { .. })
+    }
+}
+
+/// The families and their methods that ifupdown 0.8.41 has on Linux.
+pub const METHODS: &[(&str, &[&str])] = &[
+    (
+        "inet",
+        &[
+            "loopback", "static", "manual", "dhcp", "bootp", "tunnel", "ppp", "wvdial", "ipv4ll",
+        ],
+    ),
+    (
+        "inet6",
+        &[
+            "auto", "loopback", "static", "manual", "dhcp", "tunnel", "v4tunnel", "6to4",
+        ],
+    ),
+    ("ipx", &["static", "dynamic"]),
+    ("can", &["static"]),
+    ("meta", &["none"]),
+];
+
+fn families() -> String {
+    let names: Vec<&str> = METHODS.iter().map(|(family, _)| *family).collect();
+    names.join(", ")
+}
+
+fn methods(family: &str) -> String {
+    methods_of(family).unwrap_or_default().join(", ")
+}
+
+fn methods_of(family: &str) -> Option<&'static [&'static str]> {
+    let mut known = METHODS.iter();
+    known
+        .find(|(name, _)| *name == family)
+        .map(|(_, methods)| *methods)
+}
+
+impl Text {
+    /// Reads a file. It never fails: what is wrong is in `faults`, and the rest is read all the
+    /// same.
+    #[must_use]
+    pub fn read(bytes: impl AsRef<[u8]>) -> Self {
+        let mut reader = Reader {
+            text: Self {
+                lines: Line::all(bytes.as_ref()),
+                ..Self::default()
+            },
+            inside: Inside::Nothing,
+        };
+        let lines = std::mem::take(&mut reader.text.lines);
+        for (index, line) in lines.iter().enumerate() {
+            reader.line(index, line);
+        }
+        reader.text.lines = lines;
+        reader.text
+    }
+
+    /// The file, as it was read.
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
+        let raw = self.lines.iter().map(|line| line.raw.as_slice());
+        raw.collect::<Vec<_>>().concat()
+    }
+
+    /// Its `iface` stanzas, each with its part.
+    pub fn stanzas(&self) -> impl Iterator<Item = (&Part, &Stanza)> {
+        self.parts.iter().filter_map(|part| match &part.what {
+            What::Stanza(stanza) => Some((part, stanza)),
+            _ => None,
+        })
+    }
+}
+
+/// What the next option belongs to.
+enum Inside {
+    /// Nothing: it is misplaced.
+    Nothing,
+    /// The last stanza or mapping.
+    Part(usize),
+    /// Something refused: it is not told again.
+    Refused,
+}
+
+struct Reader {
+    text: Text,
+    inside: Inside,
+}
+
+impl Reader {
+    fn line(&mut self, index: usize, line: &Line) {
+        if line.is_comment() {
+            return self.part(index, What::Comment);
+        }
+        let Some((first, rest)) = line.word(0) else {
+            return self.part(index, What::Blank);
+        };
+        let keyword = line.name(first);
+        match keyword.as_str() {
+            "iface" => return self.iface(index, line, rest),
+            "mapping" => {
+                let patterns = line.words(rest).map(|(_, word)| word).collect();
+                let mapping = Mapping {
+                    patterns,
+                    ..Mapping::default()
+                };
+                self.part(index, What::Mapping(mapping));
+                self.inside = Inside::Part(self.text.parts.len() - 1);
+                return;
+            }
+            "auto" | "no-auto-down" | "no-scripts" | "rename" => {}
+            word if word.starts_with("source-dir") || word == "source" => {
+                let source = Source {
+                    directory: word != "source",
+                    pattern: value(line, rest),
+                };
+                self.part(index, What::Source(source));
+                self.inside = Inside::Nothing;
+                return;
+            }
+            word if word.len() > 6 && word.starts_with("allow-") => {}
+            _ => return self.option(index, line, keyword, rest),
+        }
+        let names = line.words(rest).map(|(_, word)| word).collect();
+        self.part(index, What::Selection(keyword, names));
+        self.inside = Inside::Nothing;
+    }
+
+    fn part(&mut self, index: usize, what: What) {
+        let lines = index..index + 1;
+        self.text.parts.push(Part { lines, what });
+    }
+
+    fn fault(&mut self, index: usize, line: &Line, at: usize, kind: FaultKind) {
+        self.text.faults.push(Fault {
+            line: index,
+            number: line.last,
+            place: line.place(at),
+            kind,
+        });
+    }
+
+    fn refuse(&mut self, index: usize, line: &Line, at: usize, kind: FaultKind) {
+        self.fault(index, line, at, kind);
+        self.part(index, What::Refused);
+        self.inside = Inside::Refused;
+    }
+
+    fn iface(&mut self, index: usize, line: &Line, rest: usize) {
+        let (stanza, extra) = match head(line, rest) {
+            Ok(read) => read,
+            Err((at, kind)) => return self.refuse(index, line, at, kind),
+        };
+        if let Some((at, word)) = extra {
+            self.fault(index, line, at, FaultKind::Extra { word });
+        }
+        self.part(index, What::Stanza(stanza));
+        self.inside = Inside::Part(self.text.parts.len() - 1);
+    }
+
+    fn option(&mut self, index: usize, line: &Line, name: String, at: usize) {
+        let part = match self.inside {
+            Inside::Part(part) => part,
+            Inside::Nothing => {
+                let kind = FaultKind::Misplaced { word: name };
+                return self.refuse(index, line, 0, kind);
+            }
+            Inside::Refused => return self.part(index, What::Refused),
+        };
+        let taken = match self.text.parts.get_mut(part).map(|part| &mut part.what) {
+            Some(What::Stanza(stanza)) => take_option(stanza, index, line, name, at),
+            Some(What::Mapping(mapping)) => take_map(mapping, line, name, at),
+            _ => Ok(()),
+        };
+        if let Err((at, kind)) = taken {
+            self.fault(index, line, at, kind);
+        }
+        // The comments and blanks since the last option turn out to stand within.
+        self.text.parts.truncate(part + 1);
+        if let Some(part) = self.text.parts.last_mut() {
+            part.lines.end = index + 1;
+        }
+    }
+}
+
+type Misfit = (usize, FaultKind);
+
+/// Reads what stands behind `iface`, with a word too many.
+fn head(line: &Line, rest: usize) -> Result<(Stanza, Option<(usize, String)>), Misfit> {
+    let mut words = line.words(rest).peekable();
+    let end = line.text.len();
+    let (_, name) = words.next().ok_or((end, FaultKind::NoName))?;
+    let mut stanza = Stanza {
+        name,
+        family: None,
+        method: None,
+        inherits: None,
+        options: Vec::new(),
+        number: line.number,
+    };
+    let inherits = |word: &(usize, String)| word.1 == "inherits";
+    let place = |word: Option<&(usize, String)>| word.map_or(end, |(at, _)| *at);
+    let known = words.peek().and_then(|(_, word)| methods_of(word));
+    if let Some(methods) = known {
+        stanza.family = words.next().map(|(_, family)| family);
+        let method = words.next_if(|(_, word)| methods.contains(&word.as_str()));
+        stanza.method = method.map(|(_, method)| method);
+        if stanza.method.is_none() && !words.peek().is_some_and(inherits) {
+            let family = stanza.family.unwrap_or_default();
+            return Err((place(words.peek()), FaultKind::NoMethod { family }));
+        }
+    } else if !words.peek().is_some_and(inherits) {
+        return Err((place(words.peek()), FaultKind::NoFamily));
+    }
+    let Some(keyword) = words.next() else {
+        return Ok((stanza, None));
+    };
+    if !inherits(&keyword) {
+        return Ok((stanza, Some(keyword)));
+    }
+    let (_, parent) = words.next().ok_or((end, FaultKind::NoParent))?;
+    stanza.inherits = Some(parent);
+    Ok((stanza, None))
+}
+
+fn value(line: &Line, at: usize) -> OsString {
+    OsString::from_vec(line.text.get(at..).unwrap_or_default().to_vec())
+}
+
+fn take_option(
+    stanza: &mut Stanza,
+    index: usize,
+    line: &Line,
+    name: String,
+    at: usize,
+) -> Result<(), Misfit> {
+    if at >= line.text.len() {
+        return Err((0, FaultKind::NoValue { name }));
+    }
+    stanza.options.push(OptionLine {
+        name,
+        value: value(line, at),
+        line: index,
+        at,
+        number: line.number,
+        place: line.place(at),
+    });
+    Ok(())
+}
+
+fn take_map(mapping: &mut Mapping, line: &Line, name: String, at: usize) -> Result<(), Misfit> {
+    match name.as_str() {
+        "script" if mapping.script.is_some() => return Err((0, FaultKind::SecondScript)),
+        "script" => mapping.script = Some(value(line, at)),
+        "map" => mapping.map.push(value(line, at)),
+        _ => return Err((0, FaultKind::Misplaced { word: name })),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_belongs_to_one_part_and_every_byte_is_kept() {
+        let bytes = b"# a\n\nauto lo \\\n eth0\niface eth0 inet manual\n\n# b\n\tup x\n# c\n\n\
+            mapping *\n script s\n map m\nfoo\nrename\nx y\nz w\r\niface\nup\xff \0\\";
+        let text = Text::read(bytes);
+        assert_eq!(text.bytes(), bytes);
+        let mut next = 0;
+        for part in &text.parts {
+            assert_eq!(part.lines.start, next);
+            next = part.lines.end;
+        }
+        assert_eq!(next, text.lines.len());
+        let (part, stanza) = text.stanzas().next().unwrap();
+        assert_eq!(part.lines, 3..7);
+        assert_eq!((stanza.options.len(), stanza.number), (1, 5));
+        assert_eq!(stanza.options[0].place, (8, 5));
+        let numbers: Vec<usize> = text.faults.iter().map(|fault| fault.number).collect();
+        assert_eq!(numbers, [14, 16, 18], "{:?}", text.faults);
+    }
+
+    fn kinds(text: &str) -> Vec<FaultKind> {
+        let faults = Text::read(text).faults.into_iter();
+        faults.map(|fault| fault.kind).collect()
+    }
+
+    #[test]
+    fn iface_lines_are_judged_as_ifupdown_judges_them() {
+        use FaultKind as K;
+        let family = |family: &str| K::NoMethod {
+            family: family.to_owned(),
+        };
+        for (line, expected) in [
+            ("iface", K::NoName),
+            ("iface a", K::NoFamily),
+            ("iface a link none", K::NoFamily),
+            ("iface a foo inherits b", K::NoFamily),
+            ("iface a inet", family("inet")),
+            ("iface a inet6 ppp", family("inet6")),
+            ("iface a inherits", K::NoParent),
+            ("iface a inet static inherits", K::NoParent),
+        ] {
+            assert_eq!(kinds(line), [expected], "{line}");
+        }
+        let extra = kinds("iface a inet static b inherits c");
+        assert!(matches!(&extra[..], [K::Extra { word }] if word == "b"));
+        for line in [
+            "iface a inet static",
+            "iface a inet static inherits b c",
+            "iface a inet inherits b",
+            "iface a inherits b",
+            "iface a meta none",
+        ] {
+            assert!(kinds(line).is_empty(), "{line}");
+        }
+    }
+
+    #[test]
+    fn keywords_are_those_of_ifupdown() {
+        for line in ["allow-", "template x", "map x", "foo bar", "up ip"] {
+            assert!(
+                matches!(kinds(line)[..], [FaultKind::Misplaced { .. }]),
+                "{line}"
+            );
+        }
+        for line in [
+            "auto",
+            "allow-x y",
+            "source",
+            "source-dirx y",
+            "mapping",
+            "rename a",
+        ] {
+            assert!(kinds(line).is_empty(), "{line}");
+        }
+        assert!(matches!(
+            kinds("iface a inet manual\n  mtu\n")[..],
+            [FaultKind::NoValue { .. }]
+        ));
+        assert_eq!(
+            kinds("mapping a\nscript b\nscript c"),
+            [FaultKind::SecondScript]
+        );
+        // In a stanza every other word is an option.
+        let text = Text::read("iface a inet manual\n template x\n inherits y\n map z");
+        assert!(text.faults.is_empty());
+        assert_eq!(text.stanzas().next().unwrap().1.options.len(), 3);
+    }
+}
