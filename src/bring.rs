@@ -1,7 +1,7 @@
 //! Bringing a stanza's policy routing up, and an interface's down. Floor 3: what hooks and commands
 //! have in common. Strict on the way up, generous on the way down.
 
-use log::warn;
+use log::{error, warn};
 
 use crate::book::Book;
 use crate::converge;
@@ -90,12 +90,18 @@ fn report(interface: &InterfaceName, outcome: &Outcome) {
     }
 }
 
-/// Takes an interface's routing out, by the record or else by the stanza; returns how many
-/// objects that were.
+/// Tells why an interface's policy routing is not in force, a line for each cause.
+pub fn tell(interface: &str, failure: &Failure) {
+    for line in failure.lines() {
+        error!("{interface}: {line}");
+    }
+}
+
+/// Takes an interface's routing out, by the record or else by the stanza.
 ///
 /// # Errors
 /// The kernel could not be asked.
-pub fn down(call: &Call, interface: &InterfaceName) -> Result<usize, Failure> {
+pub fn down(call: &Call, interface: &InterfaceName) -> Result<Outcome, Failure> {
     let mut book = Book::open(interface);
     let (going, staying) = std::mem::take(&mut book.record).split(interface);
     let mut kernel = Kernel::open()?;
@@ -111,14 +117,14 @@ pub fn down(call: &Call, interface: &InterfaceName) -> Result<usize, Failure> {
         let outcome = converge::down(&mut kernel, &objects);
         report(interface, &outcome);
         book.unshare(&objects.without(&outcome.stuck));
-        book.record.set(&heading(call), outcome.stuck);
+        book.record.set(&heading(call), outcome.stuck.clone());
         book.write();
-        return Ok(outcome.removed);
+        return Ok(outcome);
     }
     if !going.is_empty() {
         book.write();
     }
-    Ok(0)
+    Ok(Outcome::default())
 }
 
 /// What the stanza as it stands now would have put in. Errors in it are no matter here.

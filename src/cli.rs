@@ -8,9 +8,15 @@ use std::process::ExitCode;
 use crate::command::{did_you_mean, Arguments, Command, Trouble, Verdict};
 use crate::journal::NAME;
 use crate::line::nearest;
+use crate::{apply, flush, preview, status};
 
 /// The commands, in the order of `--help`.
-pub const COMMANDS: &[Command] = &[];
+pub const COMMANDS: &[Command] = &[
+    apply::COMMAND,
+    flush::COMMAND,
+    status::COMMAND,
+    preview::COMMAND,
+];
 
 /// What `--help` prints around the commands.
 const USAGE: &str = "\

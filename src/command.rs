@@ -11,7 +11,10 @@ use std::io::{self, IsTerminal, Write};
 use lexopt::Arg;
 use thiserror::Error;
 
+use crate::error::Failure;
+use crate::kernel::KernelError;
 use crate::line::nearest;
+use crate::net::InterfaceName;
 
 /// A command of the command line.
 #[derive(Debug)]
@@ -99,6 +102,9 @@ pub const INTERFACES: Opt = Opt::value(
 )
 .short('i');
 
+/// `--all`.
+pub const ALL: Opt = Opt::flag("all", "all interfaces, and what is left of others");
+
 /// `--json`.
 pub const JSON: Opt = Opt::flag("json", "print JSON, for other programs");
 
@@ -127,6 +133,18 @@ pub enum Trouble {
     /// The answer could not be written.
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),
+}
+
+impl From<KernelError> for Trouble {
+    fn from(error: KernelError) -> Self {
+        Failure::from(error).into()
+    }
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure.lines().join("; "))
+    }
 }
 
 /// What a command line says besides the command.
@@ -199,6 +217,47 @@ impl Arguments {
             [one] => Ok(Some(one)),
             [_, more, ..] => Err(Trouble::Usage(format!("unexpected argument {more:?}"))),
         }
+    }
+}
+
+/// What a command that changes something is to change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// These interfaces.
+    Named(Vec<InterfaceName>),
+    /// All of them.
+    All,
+}
+
+impl Arguments {
+    /// The interfaces named, or `--all`; nothing is changed because nothing was said.
+    ///
+    /// # Errors
+    /// Neither is there, or both, or a name that no interface can have.
+    pub fn named_or_all(&self) -> Result<Which, Trouble> {
+        match (self.has(ALL.long), self.operands.as_slice()) {
+            (true, []) => Ok(Which::All),
+            (false, []) => Err(Trouble::Usage(
+                "no interface is named; expected interfaces, or --all".to_owned(),
+            )),
+            (true, [name, ..]) => Err(Trouble::Usage(format!(
+                "unexpected argument {name:?} beside --all"
+            ))),
+            (false, _) => Ok(Which::Named(self.interfaces()?)),
+        }
+    }
+
+    /// The operands as names of interfaces.
+    ///
+    /// # Errors
+    /// A name that no interface can have.
+    pub fn interfaces(&self) -> Result<Vec<InterfaceName>, Trouble> {
+        let names = self.operands.iter();
+        let names = names.map(|name| {
+            name.parse()
+                .map_err(|error| Trouble::Usage(format!("{name:?}: {error}")))
+        });
+        names.collect()
     }
 }
 

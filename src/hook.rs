@@ -46,9 +46,7 @@ fn up(call: &Call) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(failure) => {
-            for line in failure.lines() {
-                error!("{interface}: {line}");
-            }
+            bring::tell(&interface.to_string(), &failure);
             let failing = on_error(call) == OnError::Fail;
             error!("{interface}: {}", consequence(call, failing));
             if failing {
@@ -106,8 +104,8 @@ fn down(call: &Call) {
     }
     journal::start(call.verbose);
     match bring::down(call, &interface) {
-        Ok(0) => debug!("{interface}: nothing of ours was left"),
-        Ok(removed) => info!("{interface}: {removed} routes and rules removed"),
+        Ok(outcome) if outcome.removed == 0 => debug!("{interface}: nothing of ours was left"),
+        Ok(outcome) => info!("{interface}: {} routes and rules removed", outcome.removed),
         Err(error) => error!("{interface}: {}", error.lines().join("; ")),
     }
 }

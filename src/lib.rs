@@ -48,6 +48,7 @@ pub mod store;
 pub mod ifstate;
 pub mod journal;
 pub mod interfaces;
+pub mod confirm;
 
 // floor 3, errands: the edges put to use, one room for each thing that is asked of the program
 pub mod book;
@@ -63,4 +64,10 @@ pub mod bring;
 pub mod survey;
 pub mod hook;
 pub mod command;
+pub mod running;
+pub mod status;
+pub mod preview;
+pub mod snapshot;
+pub mod apply;
+pub mod flush;
 pub mod cli;

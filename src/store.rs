@@ -156,6 +156,17 @@ impl Store {
         self.keep(device.as_str(), record)
     }
 
+    /// Removes all records.
+    ///
+    /// # Errors
+    /// One cannot be removed.
+    pub fn clear(&self) -> io::Result<()> {
+        for device in Self::devices() {
+            self.write(&device, &Record::default())?;
+        }
+        self.set_shared(&State::default())
+    }
+
     /// Puts a file in another one's place, in one step; of an empty record, no file.
     fn keep(&self, name: &str, record: &Record) -> io::Result<()> {
         if record.is_empty() {

@@ -28,6 +28,15 @@ impl Heir {
         }
     }
 
+    /// Whether it is of an interface.
+    #[must_use]
+    pub fn is_of(&self, interface: &str) -> bool {
+        let word = interface_and_family(&self.heading)
+            .next()
+            .unwrap_or_default();
+        word.split('=').next() == Some(interface)
+    }
+
     /// What the other stanzas of the device put in.
     #[must_use]
     pub fn others(&self, record: &Record) -> State {

@@ -27,6 +27,8 @@ pub struct Part {
     pub heading: String,
     /// The stanza; `None` where only the record knows of it.
     pub call: Option<Call>,
+    /// Whether the record has it.
+    pub recorded: bool,
     /// Its tables.
     pub tables: NamedTables,
     /// Its routes and rules.
@@ -102,6 +104,7 @@ impl View {
         for (call, heir) in calls.iter().zip(heirs) {
             let mut part = Part {
                 call: Some(call.clone()),
+                recorded: !heir.previous(&record).is_empty(),
                 ..Part::default()
             };
             let done = self.fill(&mut part, device, call, &heir, &record);
@@ -111,7 +114,10 @@ impl View {
         }
         for heading in left {
             let heir = Heir::alone(heading);
-            let mut part = Part::default();
+            let mut part = Part {
+                recorded: true,
+                ..Part::default()
+            };
             match self.held_against(device, &heir, &record, &State::default()) {
                 Ok(items) => part.items = items,
                 Err(error) => part.failure = Some(error.into()),

@@ -1,0 +1,162 @@
+//! `policy-table apply`: brings interfaces that are up in step with the file. Floor 3.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use log::warn;
+
+use crate::bring;
+use crate::command::{Arguments, Command, Opt, Trouble, Verdict, Which, ALL, INTERFACES};
+use crate::confirm::{Answer, Confirm};
+use crate::journal;
+use crate::kernel::Kernel;
+use crate::orphans;
+use crate::preview;
+use crate::running::{Device, Running};
+use crate::settle::settle;
+use crate::snapshot::Snapshot;
+use crate::state::State;
+use crate::store::Store;
+use crate::succession::{succession, Heir};
+
+/// The command.
+pub const COMMAND: Command = Command {
+    name: "apply",
+    operands: "INTERFACE... | --all",
+    summary: "bring interfaces that are up in step with the file",
+    about: "\
+Does what ifup would do for the policy-* options of interfaces that are up,
+without taking them down: puts in what is missing, then takes out what the
+stanzas no longer ask for. With --all it does so for every interface that is
+up, and takes out what belongs to none.
+With --confirm it asks whether the change shall stay, and goes back if nobody
+presses ENTER in time, if the connection breaks, or if it is interrupted.",
+    options: &[ALL, CONFIRM, DRY_RUN, INTERFACES],
+    example: "policy-table apply --confirm 30 eth1",
+    run,
+};
+
+const CONFIRM: Opt = Opt::value(
+    "confirm",
+    "SECONDS",
+    "go back unless ENTER is pressed in time",
+);
+const DRY_RUN: Opt = Opt::flag("dry-run", "print what would be done, as plan does");
+
+/// Longest time to wait for a confirmation, in seconds: a day.
+const LONGEST: u64 = 86_400;
+
+fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
+    let which = arguments.named_or_all()?;
+    let patience = arguments.value(CONFIRM.long).map(seconds).transpose()?;
+    let running = Running::read(arguments.value(INTERFACES.long))?;
+    let devices = match &which {
+        Which::All => running.devices(&[])?,
+        Which::Named(interfaces) => running.devices(interfaces)?,
+    };
+    let all = which == Which::All;
+    if arguments.has(DRY_RUN.long) {
+        return preview::print(&devices, all, out);
+    }
+    journal::start(false);
+    let Some(patience) = patience else {
+        return apply(&devices, all, out);
+    };
+    let confirm = Confirm::prepare()?;
+    let before = Snapshot::take(&mut Kernel::open()?)?;
+    let verdict = apply(&devices, all, out)?;
+    writeln!(
+        out,
+        "Press ENTER within {} seconds to keep this; otherwise it goes back.",
+        patience.as_secs()
+    )?;
+    out.flush()?;
+    match confirm.wait(patience)? {
+        Answer::Keep => Ok(verdict),
+        Answer::GoBack(why) => {
+            let failures = before.restore();
+            // The terminal may be gone.
+            let _ = writeln!(out, "{why}: gone back to what was before");
+            for (device, failure) in &failures {
+                bring::tell(device.as_str(), failure);
+            }
+            Ok(Verdict::Bad)
+        }
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, Trouble> {
+    match text.parse() {
+        Ok(seconds @ 1..=LONGEST) => Ok(Duration::from_secs(seconds)),
+        _ => Err(Trouble::Usage(format!(
+            "--confirm {text:?}: expected seconds, from 1 to {LONGEST}"
+        ))),
+    }
+}
+
+fn apply(devices: &[Device], all: bool, out: &mut dyn Write) -> Result<Verdict, Trouble> {
+    let mut verdict = Verdict::Good;
+    for device in devices {
+        verdict = verdict.max(converge_device(device, out)?);
+    }
+    if all {
+        let mut kernel = Kernel::open()?;
+        let removed = orphans::remove(&mut kernel, Path::new("/"));
+        let (found, outcome) = removed.map_err(|error| Trouble::Failed(error.to_string()))?;
+        for warning in &outcome.warnings {
+            warn!("{warning}");
+        }
+        if !found.is_empty() {
+            writeln!(
+                out,
+                "orphaned: {} routes and rules removed",
+                outcome.removed
+            )?;
+        }
+        if !outcome.stuck.is_empty() {
+            verdict = Verdict::Bad;
+        }
+    }
+    Ok(verdict)
+}
+
+fn converge_device(device: &Device, out: &mut dyn Write) -> Result<Verdict, Trouble> {
+    let mut verdict = Verdict::Good;
+    let (heirs, left) = succession(&Store::peek(&device.name), &device.calls);
+    for (call, heir) in device.calls.iter().zip(heirs) {
+        match bring::up(call, &heir) {
+            Ok(Some(summary)) => writeln!(out, "{}: {summary}", call.interface)?,
+            Ok(None) => {}
+            Err(failure) => {
+                bring::tell(&call.interface, &failure);
+                verdict = Verdict::Bad;
+            }
+        }
+    }
+    for heading in left {
+        let heir = Heir::alone(heading);
+        if !device.calls.iter().any(|call| heir.is_of(&call.interface)) {
+            // The stanza is gone, and its address is not: what to do is not said anywhere.
+            continue;
+        }
+        let nothing = State::default();
+        let mut kernel = Kernel::open()?;
+        match settle(&mut kernel, &device.name, &heir, &nothing) {
+            Ok(outcome) => writeln!(out, "{}: {} removed", device.name, outcome.removed)?,
+            Err(failure) => {
+                bring::tell(device.name.as_str(), &failure);
+                verdict = Verdict::Bad;
+            }
+        }
+    }
+    for interface in &device.without_stanza {
+        if Store::has(&interface.device()) {
+            warn!(
+                "{interface}: the file has no stanza for it; what it has stays, \
+                 until policy-table flush {interface}"
+            );
+        }
+    }
+    Ok(verdict)
+}

@@ -1,0 +1,85 @@
+//! Waiting for an administrator who may just have lost the connection. Floor 2.
+
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+/// What became of the wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// ENTER was pressed.
+    Keep,
+    /// It was not, for this reason.
+    GoBack(&'static str),
+}
+
+/// A process that no broken connection ends before it has gone back.
+#[derive(Debug)]
+pub struct Confirm {
+    signals: SignalFd,
+}
+
+impl Confirm {
+    /// Holds back the signals of a broken connection, of the keyboard and of `kill`.
+    ///
+    /// # Errors
+    /// The kernel gives no descriptor for them.
+    pub fn prepare() -> io::Result<Self> {
+        let mut set = SigSet::empty();
+        for signal in [
+            Signal::SIGHUP,
+            Signal::SIGINT,
+            Signal::SIGTERM,
+            Signal::SIGQUIT,
+            Signal::SIGTSTP,
+        ] {
+            set.add(signal);
+        }
+        set.thread_block()?;
+        let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
+        Ok(Self {
+            signals: SignalFd::with_flags(&set, flags)?,
+        })
+    }
+
+    /// Waits for ENTER on standard input.
+    ///
+    /// # Errors
+    /// Waiting failed.
+    pub fn wait(&self, patience: Duration) -> io::Result<Answer> {
+        let deadline = Instant::now() + patience;
+        let stdin = io::stdin();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(Answer::GoBack("no confirmation"));
+            }
+            let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+            let mut fds = [
+                PollFd::new(stdin.as_fd(), PollFlags::POLLIN),
+                PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+            ];
+            match poll(&mut fds, timeout) {
+                Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+            let [keyboard, signals] = fds;
+            let ready = |fd: &PollFd<'_>| fd.any().unwrap_or(false);
+            if ready(&signals) {
+                return Ok(Answer::GoBack("interrupted"));
+            }
+            if ready(&keyboard) {
+                // A byte at a time: what stands behind the line is not ours to take.
+                let mut byte = [0];
+                return Ok(match stdin.lock().read(&mut byte) {
+                    Ok(1..) => Answer::Keep,
+                    _ => Answer::GoBack("standard input is closed"),
+                });
+            }
+        }
+    }
+}

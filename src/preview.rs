@@ -1,0 +1,99 @@
+//! `policy-table plan`: what `ifup`, or `apply`, would do, as `ip` commands. Floor 3.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::command::{Arguments, Command, Trouble, Verdict, INTERFACES};
+use crate::condition::{steps, Condition};
+use crate::error::Failure;
+use crate::orphans;
+use crate::plan::Step;
+use crate::running::{Device, Running};
+use crate::state::Object;
+use crate::status::title;
+use crate::survey::{Part, View};
+
+/// The command.
+pub const COMMAND: Command = Command {
+    name: "plan",
+    operands: "[INTERFACE...]",
+    summary: "print what ifup would do, as ip commands",
+    about: "\
+Prints the commands that put in what is missing and take out what the stanzas
+no longer ask for, and does nothing. Pasted into a shell while the interface
+is up they give what ifup, or policy-table apply, would give. Without names,
+for all interfaces of the file.",
+    options: &[INTERFACES],
+    example: "policy-table plan eth1",
+    run,
+};
+
+fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
+    let running = Running::read(arguments.value(INTERFACES.long))?;
+    let devices = running.devices_of_file(&arguments.interfaces()?);
+    print(&devices, false, out)
+}
+
+/// Prints the plan for some devices, and for what is orphaned if that is asked for.
+///
+/// # Errors
+/// The kernel could not be asked, or the answer not be written.
+pub fn print(devices: &[Device], orphaned: bool, out: &mut dyn Write) -> Result<Verdict, Trouble> {
+    let mut view = View::open()?;
+    let mut verdict = Verdict::Good;
+    for device in devices {
+        for part in view.device(&device.name, &device.calls) {
+            if part.failure.is_some() {
+                verdict = Verdict::Bad;
+            }
+            if !part.is_empty() {
+                print_part(&part, &view.names.target, out)?;
+            }
+        }
+    }
+    if orphaned {
+        let found = orphans::find(&mut view.kernel, Path::new("/"));
+        let found = found.map_err(|error| Trouble::Failed(error.to_string()))?;
+        if !found.is_empty() {
+            writeln!(out, "# orphaned")?;
+        }
+        let left = found.of_stanzas();
+        let left: Vec<Object> = left.objects().chain(found.unclaimed).collect();
+        for object in left.into_iter().rev() {
+            writeln!(out, "{}", Step::delete(object))?;
+        }
+    }
+    Ok(verdict)
+}
+
+fn print_part(part: &Part, target: &Path, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "# {}", title(part))?;
+    for line in part.failure.iter().flat_map(Failure::lines) {
+        writeln!(out, "# error: {line}")?;
+    }
+    for notice in &part.notices {
+        writeln!(out, "# note: {notice}")?;
+    }
+    for line in part.tables.new_lines() {
+        let folder = target.parent().unwrap_or(target);
+        if !folder.exists() {
+            writeln!(out, "mkdir -p {}", folder.display())?;
+        }
+        writeln!(out, "echo '{}' >>{}", line.trim_end(), target.display())?;
+    }
+    for item in &part.items {
+        match &item.condition {
+            Condition::Served(by) => writeln!(out, "# there already, and not ours: {by}")?,
+            Condition::Blocked(by) => writeln!(out, "# {}: in the way is {by}", item.object)?,
+            Condition::InPlace | Condition::Missing(_) | Condition::Stale => {}
+        }
+    }
+    let steps = steps(&part.items);
+    if steps.is_empty() && part.failure.is_none() {
+        writeln!(out, "# nothing to do")?;
+    }
+    for step in steps {
+        writeln!(out, "{step}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,171 @@
+//! The interfaces that are up, with their stanzas as the file has them now. Floor 3.
+
+use std::path::Path;
+
+use crate::command::Trouble;
+use crate::environment::Call;
+use crate::ifstate::{Ifstate, Up};
+use crate::interfaces::{Interfaces, FILE};
+use crate::net::InterfaceName;
+
+/// A device, with all that is up on it.
+#[derive(Debug)]
+pub struct Device {
+    /// Its name.
+    pub name: InterfaceName,
+    /// The stanzas of it and its aliases, in the order in which they came up.
+    pub calls: Vec<Call>,
+    /// What is up on it without a stanza in the file.
+    pub without_stanza: Vec<InterfaceName>,
+}
+
+/// What is up, and the file.
+#[derive(Debug)]
+pub struct Running {
+    file: Interfaces,
+    ifstate: Ifstate,
+}
+
+impl Running {
+    /// Reads what ifup notes, and `file` or else `/etc/network/interfaces`.
+    ///
+    /// # Errors
+    /// One of them cannot be read, or ifup would refuse the file.
+    pub fn read(file: Option<&str>) -> Result<Self, Trouble> {
+        let file = Interfaces::read(Path::new(file.unwrap_or(FILE)));
+        if let Some((file, fault)) = file.refused() {
+            let (path, line) = (file.path.display(), fault.number);
+            let kind = &fault.kind;
+            return Err(Trouble::Failed(format!("{path}:{line}: {kind}")));
+        }
+        if let (true, Some((path, error))) = (file.files.is_empty(), file.unread.first()) {
+            let path = path.display();
+            return Err(Trouble::Failed(format!("cannot read {path}: {error}")));
+        }
+        let ifstate = Ifstate::below(Path::new("/"));
+        let ifstate = ifstate.map_err(|error| {
+            Trouble::Failed(format!("cannot read which interfaces are up: {error}"))
+        })?;
+        Ok(Self { file, ifstate })
+    }
+
+    /// The devices of these interfaces, or of all in the file, as if they were up.
+    #[must_use]
+    pub fn devices_of_file(&self, interfaces: &[InterfaceName]) -> Vec<Device> {
+        let mut up = self.up();
+        let named = self.file.stanzas().map(|stanza| &stanza.definition.name);
+        for name in named {
+            let is_up = |up: &Up| up.logical.as_deref().unwrap_or(up.interface.as_str()) == name;
+            if !up.iter().any(is_up) {
+                up.extend(name.parse().ok().map(as_named));
+            }
+        }
+        up.retain(|up| {
+            let mut devices = interfaces.iter().map(InterfaceName::device);
+            interfaces.is_empty() || devices.any(|device| device == up.interface.device())
+        });
+        self.gathered(up)
+    }
+
+    /// The devices of these interfaces, or all that something is up on.
+    ///
+    /// # Errors
+    /// An interface is not up.
+    pub fn devices(&self, interfaces: &[InterfaceName]) -> Result<Vec<Device>, Trouble> {
+        Ok(self.gathered(self.chosen(interfaces)?))
+    }
+
+    fn gathered(&self, up: Vec<Up>) -> Vec<Device> {
+        let mut devices: Vec<Device> = Vec::new();
+        for up in up {
+            let calls = self.calls(&up);
+            let name = up.interface.device();
+            let place = devices.iter().position(|device| device.name == name);
+            let place = place.unwrap_or_else(|| {
+                devices.push(Device {
+                    name,
+                    calls: Vec::new(),
+                    without_stanza: Vec::new(),
+                });
+                devices.len() - 1
+            });
+            if let Some(device) = devices.get_mut(place) {
+                if calls.is_empty() {
+                    device.without_stanza.push(up.interface);
+                }
+                device.calls.extend(calls);
+            }
+        }
+        devices
+    }
+
+    fn chosen(&self, interfaces: &[InterfaceName]) -> Result<Vec<Up>, Trouble> {
+        for interface in interfaces {
+            let is_it = |up: &Up| up.interface == *interface || up.interface.device() == *interface;
+            if self.ifstate.is_complete && !self.up().iter().any(is_it) {
+                return Err(Trouble::Failed(format!("{interface} is not up")));
+            }
+        }
+        // An alias has no record of its own: what is up on a device is seen as a whole.
+        let is_wanted = |up: &Up| {
+            let mut devices = interfaces.iter().map(InterfaceName::device);
+            interfaces.is_empty() || devices.any(|device| device == up.interface.device())
+        };
+        let mut up = self.up();
+        up.retain(is_wanted);
+        // Where it is not known what is up, who names an interface knows better.
+        let unknown = |interface: &&InterfaceName| {
+            !self.ifstate.is_complete && !up.iter().any(|up| up.interface == **interface)
+        };
+        let unknown: Vec<Up> = interfaces
+            .iter()
+            .filter(unknown)
+            .cloned()
+            .map(as_named)
+            .collect();
+        up.extend(unknown);
+        Ok(up)
+    }
+
+    /// What is up. Where ifup leaves no note that can be read, the devices of the file that are
+    /// there count.
+    fn up(&self) -> Vec<Up> {
+        if self.ifstate.is_complete {
+            return self.ifstate.up.clone();
+        }
+        let names = self.file.stanzas().map(|stanza| &stanza.definition.name);
+        let mut interfaces: Vec<InterfaceName> =
+            names.filter_map(|name| name.parse().ok()).collect();
+        interfaces.dedup();
+        let there = |interface: &InterfaceName| {
+            let device = interface.device();
+            Path::new("/sys/class/net").join(device.as_str()).exists()
+        };
+        interfaces.into_iter().filter(there).map(as_named).collect()
+    }
+
+    fn calls(&self, up: &Up) -> Vec<Call> {
+        let interface = up.interface.as_str();
+        let logical = up.logical.as_deref().unwrap_or(interface);
+        let stanzas = self.file.stanzas_of(logical);
+        stanzas
+            .filter_map(|stanza| stanza.definition.call(interface))
+            .collect()
+    }
+
+    /// The stanzas of an interface, under its own name if it is not up.
+    #[must_use]
+    pub fn stanzas(&self, interface: &InterfaceName) -> Vec<Call> {
+        let mut up = self.up().into_iter();
+        let up = up.find(|up| up.interface == *interface);
+        self.calls(&up.unwrap_or_else(|| as_named(interface.clone())))
+    }
+}
+
+/// An interface that is up under its own name, as far as is known.
+fn as_named(interface: InterfaceName) -> Up {
+    Up {
+        interface,
+        logical: None,
+    }
+}

@@ -1,0 +1,92 @@
+//! What is in force at a moment, and the way back to it. Floor 3.
+
+use crate::converge;
+use crate::error::Failure;
+use crate::kernel::{Kernel, KernelError};
+use crate::net::InterfaceName;
+use crate::settle::settle;
+use crate::state::State;
+use crate::store::Store;
+use crate::succession::Heir;
+
+/// What of ours is in force, by device and stanza.
+#[derive(Debug)]
+pub struct Snapshot {
+    devices: Vec<(InterfaceName, Vec<(String, State)>)>,
+    unclaimed: State,
+}
+
+impl Snapshot {
+    /// Takes one: of what the records say, that which is there.
+    ///
+    /// # Errors
+    /// The kernel could not be asked.
+    pub fn take(kernel: &mut Kernel) -> Result<Self, KernelError> {
+        let mut unclaimed: State = kernel.ours()?.into_iter().collect();
+        let ours = unclaimed.clone();
+        let mut devices = Vec::new();
+        for device in Store::devices() {
+            let record = Store::peek(&device);
+            let parts = record.sections().iter();
+            let parts = parts.map(|part| (part.stanza.clone(), part.state.only(&ours)));
+            let parts: Vec<(String, State)> = parts.collect();
+            for (_, state) in &parts {
+                unclaimed = unclaimed.without(state);
+            }
+            devices.push((device, parts));
+        }
+        Ok(Self { devices, unclaimed })
+    }
+
+    /// Goes back to it, as far as that can be done; returns what failed.
+    #[must_use]
+    pub fn restore(&self) -> Vec<(InterfaceName, Failure)> {
+        let mut failures = Vec::new();
+        let known = self.devices.iter().map(|(device, _)| device.clone());
+        let new = Store::devices().filter(|device| self.parts(device).is_empty());
+        let devices: Vec<InterfaceName> = known.chain(new).collect();
+        for device in devices {
+            for (heir, wanted) in self.way_back(&device) {
+                let settled = Kernel::open()
+                    .map_err(Failure::from)
+                    .and_then(|mut kernel| settle(&mut kernel, &device, &heir, &wanted));
+                if let Err(failure) = settled {
+                    failures.push((device.clone(), failure));
+                }
+            }
+        }
+        if let Ok(mut kernel) = Kernel::open() {
+            let none = State::default();
+            // What nobody claims may be refused without harm to anybody.
+            let _ = converge::up(&mut kernel, &self.unclaimed, &none, &none, &none);
+        }
+        failures
+    }
+
+    fn parts(&self, device: &InterfaceName) -> &[(String, State)] {
+        let mut devices = self.devices.iter();
+        devices
+            .find(|(other, _)| other == device)
+            .map_or(&[], |(_, parts)| parts)
+    }
+
+    /// What each part goes back to; the first one takes over what the record has gained since.
+    fn way_back(&self, device: &InterfaceName) -> Vec<(Heir, State)> {
+        let parts = self.parts(device);
+        let now = Store::peek(device).headings("iface");
+        let is_old = |heading: &String| parts.iter().any(|(old, _)| old == heading);
+        let (_, new): (Vec<String>, Vec<String>) = now.into_iter().partition(is_old);
+        let mut way: Vec<(Heir, State)> = parts
+            .iter()
+            .map(|(heading, state)| (Heir::alone(heading.clone()), state.clone()))
+            .collect();
+        match way.first_mut() {
+            Some((heir, _)) => heir.superseded = new,
+            None => way.extend(
+                new.into_iter()
+                    .map(|heading| (Heir::alone(heading), State::default())),
+            ),
+        }
+        way
+    }
+}

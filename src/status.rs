@@ -1,0 +1,278 @@
+//! `policy-table status`: how the policy routing of running interfaces stands. Floor 3.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde_json::{json, Value};
+
+use crate::command::{coloured, Arguments, Command, Trouble, Verdict, INTERFACES, JSON};
+use crate::condition::{Condition, Item};
+use crate::error::Failure;
+use crate::orphans::{self, Orphans};
+use crate::running::Running;
+use crate::state::State;
+use crate::survey::{Part, View};
+
+/// The command.
+pub const COMMAND: Command = Command {
+    name: "status",
+    operands: "[INTERFACE...]",
+    summary: "show what is in force, and what is not as the file has it",
+    about: "\
+Holds the stanzas of the interfaces that are up against the kernel, and lists
+each route and rule as in place, missing, stale (an earlier ifup put it in and
+the stanza no longer asks for it), or as somebody else's that serves or stands
+in the way. What belongs to no interface that is up is listed as orphaned.
+Exit status: 0 if all is in step, 1 if something is not, 2 in trouble.",
+    options: &[INTERFACES, JSON],
+    example: "policy-table status eth1",
+    run,
+};
+
+/// Version of what `--json` prints; it changes when a reader would have to.
+const SCHEMA: u32 = 1;
+
+fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
+    let running = Running::read(arguments.value(INTERFACES.long))?;
+    let devices = running.devices(&arguments.interfaces()?)?;
+    let mut view = View::open()?;
+    let mut orphans = Orphans::default();
+    if arguments.operands.is_empty() {
+        let found = orphans::find(&mut view.kernel, Path::new("/"));
+        orphans = found.map_err(|error| Trouble::Failed(error.to_string()))?;
+    }
+    let mut report: Box<dyn Report + '_> = if arguments.has(JSON.long) {
+        Box::new(Json { out, any: false })
+    } else {
+        Box::new(Text {
+            out,
+            coloured: coloured(),
+            any: false,
+        })
+    };
+    let mut verdict = Verdict::Good;
+    report.begin()?;
+    for device in devices {
+        for part in view.device(&device.name, &device.calls) {
+            if part.is_empty() {
+                continue;
+            }
+            // Of an interface that lost its record the stanza says what is whose.
+            for item in part.items.iter().filter(|_| !part.recorded) {
+                orphans.unclaimed.retain(|object| *object != item.object);
+            }
+            verdict = verdict.max(verdict_on(&part));
+            report.part(&part)?;
+        }
+    }
+    if !orphans.is_empty() {
+        verdict = verdict.max(Verdict::Differs);
+    }
+    report.end(&orphans)?;
+    Ok(verdict)
+}
+
+fn verdict_on(part: &Part) -> Verdict {
+    if part.failure.is_some() {
+        Verdict::Bad
+    } else if part.is_in_step() {
+        Verdict::Good
+    } else {
+        Verdict::Differs
+    }
+}
+
+/// One of the two forms in which the answer is printed, part by part: a host may have thousands.
+trait Report {
+    fn begin(&mut self) -> io::Result<()>;
+    fn part(&mut self, part: &Part) -> io::Result<()>;
+    fn end(&mut self, orphans: &Orphans) -> io::Result<()>;
+}
+
+/// For people.
+struct Text<'a> {
+    out: &'a mut dyn Write,
+    coloured: bool,
+    any: bool,
+}
+
+const GREEN: &str = "32";
+const YELLOW: &str = "33";
+const RED: &str = "31";
+
+impl Text<'_> {
+    fn line(&mut self, colour: &str, mark: char, word: &str, rest: &str) -> io::Result<()> {
+        if self.coloured {
+            writeln!(self.out, "  \x1b[{colour}m{mark} {word:<8}\x1b[0m  {rest}")
+        } else {
+            writeln!(self.out, "  {mark} {word:<8}  {rest}")
+        }
+    }
+
+    fn heading(&mut self, text: &str) -> io::Result<()> {
+        self.any = true;
+        if self.coloured {
+            writeln!(self.out, "\x1b[1m{text}\x1b[0m")
+        } else {
+            writeln!(self.out, "{text}")
+        }
+    }
+}
+
+impl Report for Text<'_> {
+    fn begin(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn part(&mut self, part: &Part) -> io::Result<()> {
+        let verdict = match verdict_on(part) {
+            Verdict::Good => "in step",
+            Verdict::Differs => "not in step",
+            Verdict::Bad => "in trouble",
+        };
+        self.heading(&format!("{}: {verdict}", title(part)))?;
+        for item in &part.items {
+            let object = item.object.to_string();
+            match &item.condition {
+                Condition::InPlace => self.line(GREEN, '✓', "in place", &object)?,
+                Condition::Missing(_) => self.line(RED, '✗', "missing", &object)?,
+                Condition::Stale => self.line(YELLOW, '~', "stale", &object)?,
+                Condition::Served(by) => {
+                    self.line(YELLOW, '~', "foreign", &format!("{by}, which serves"))?;
+                }
+                Condition::Blocked(by) => {
+                    let rest = format!("{object}, by {by}");
+                    self.line(RED, '✗', "blocked", &rest)?;
+                }
+            }
+        }
+        for notice in &part.notices {
+            self.line(YELLOW, '!', "note", &notice.to_string())?;
+        }
+        for line in part.failure.iter().flat_map(Failure::lines) {
+            self.line(RED, '!', "error", &line)?;
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, orphans: &Orphans) -> io::Result<()> {
+        for orphan in &orphans.stanzas {
+            let whose = said(&orphan.stanza);
+            self.heading(&format!("{whose}: orphaned, {}", orphan.why))?;
+            for object in orphan.state.objects() {
+                self.line(YELLOW, '~', "orphan", &object.to_string())?;
+            }
+        }
+        if !orphans.unclaimed.is_empty() {
+            self.heading("in no record: orphaned")?;
+            for object in &orphans.unclaimed {
+                self.line(YELLOW, '~', "orphan", &object.to_string())?;
+            }
+        }
+        if !self.any {
+            writeln!(self.out, "no interface that is up has policy routing")?;
+        }
+        Ok(())
+    }
+}
+
+/// A stanza and its table, as people name them.
+pub(crate) fn title(part: &Part) -> String {
+    let table = match part.tables.own() {
+        Some((id, Some(name))) => format!(", table {name} ({id})"),
+        Some((id, None)) => format!(", table {id}"),
+        None => String::new(),
+    };
+    let gone = if part.call.is_none() {
+        ", in the file no more"
+    } else {
+        ""
+    };
+    format!("{}{gone}{table}", said(&part.heading))
+}
+
+/// The heading of a record without its keyword.
+fn said(heading: &str) -> &str {
+    heading.strip_prefix("iface ").unwrap_or(heading)
+}
+
+/// For programs.
+struct Json<'a> {
+    out: &'a mut dyn Write,
+    any: bool,
+}
+
+impl Report for Json<'_> {
+    fn begin(&mut self) -> io::Result<()> {
+        write!(self.out, "{{\"version\":{SCHEMA},\"stanzas\":[")
+    }
+
+    fn part(&mut self, part: &Part) -> io::Result<()> {
+        let lead = if self.any { ",\n" } else { "\n" };
+        self.any = true;
+        write!(self.out, "{lead}{}", json_of(part))
+    }
+
+    fn end(&mut self, orphans: &Orphans) -> io::Result<()> {
+        let objects = |state: &State| -> Vec<String> {
+            state.objects().map(|object| object.to_string()).collect()
+        };
+        let stanzas = orphans.stanzas.iter().map(|orphan| {
+            json!({
+                "stanza": said(&orphan.stanza),
+                "why": orphan.why.to_string(),
+                "objects": objects(&orphan.state),
+            })
+        });
+        let unclaimed = Some(
+            orphans
+                .unclaimed
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>(),
+        )
+        .filter(|objects| !objects.is_empty());
+        let unclaimed = unclaimed
+            .map(|objects| json!({"stanza": null, "why": "in no record", "objects": objects}));
+        let orphans: Vec<Value> = stanzas.chain(unclaimed).collect();
+        writeln!(self.out, "\n],\"orphans\":{}}}", Value::from(orphans))
+    }
+}
+
+fn json_of(part: &Part) -> Value {
+    let call = part.call.as_ref();
+    let table = part
+        .tables
+        .own()
+        .map(|(id, name)| json!({"id": id.0, "name": name.map(ToString::to_string)}));
+    let verdict = match verdict_on(part) {
+        Verdict::Good => "in step",
+        Verdict::Differs => "drift",
+        Verdict::Bad => "trouble",
+    };
+    let notices: Vec<String> = part.notices.iter().map(ToString::to_string).collect();
+    json!({
+        "stanza": said(&part.heading),
+        "interface": call.map(|call| call.interface.clone()),
+        "table": table,
+        "verdict": verdict,
+        "objects": part.items.iter().map(json_of_item).collect::<Vec<_>>(),
+        "notices": notices,
+        "errors": part.failure.as_ref().map(Failure::lines).unwrap_or_default(),
+    })
+}
+
+fn json_of_item(item: &Item) -> Value {
+    let (condition, by) = match &item.condition {
+        Condition::InPlace => ("in place", None),
+        Condition::Missing(_) => ("missing", None),
+        Condition::Stale => ("stale", None),
+        Condition::Served(by) => ("foreign", Some(by)),
+        Condition::Blocked(by) => ("blocked", Some(by)),
+    };
+    json!({
+        "object": item.object.to_string(),
+        "condition": condition,
+        "by": by.map(ToString::to_string),
+    })
+}
