@@ -1,0 +1,477 @@
+//! The commands on hosts that are up: what `plan` prints, pasted, is what `ifup` does; what
+//! `status` sees, `apply` mends; `flush` leaves nothing.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+mod lab;
+
+use std::io::Write;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use lab::{lab, lab_of, Lab, Release};
+use serde_json::Value;
+
+const PLAIN: &str = "\
+iface eth1 inet static
+    address 10.10.0.10/24
+    policy-table rt2
+";
+
+/// Stanzas of every kind that needs no lease.
+const STANZAS: [&str; 7] = [
+    PLAIN,
+    "iface eth1 inet static
+    address 10.10.0.10/24
+    gateway 10.10.0.254
+    policy-table rt2
+    policy-mode main
+    policy-rule fwmark 7; to 192.0.2.0/24 lookup main
+    policy-route 198.51.100.0/24 via 10.10.0.3; unreachable default metric 4294967295
+",
+    "iface eth1 inet6 static
+    address 2001:db8::10/64
+    dad-attempts 0
+    policy-table 500
+    policy-gateway 2001:db8::1
+",
+    "iface eth1 inet static
+    address 10.10.0.10/24
+    policy-table auto
+    policy-source subnet
+    policy-priority 900
+iface eth1 inet6 static
+    address 2001:db8::10/64
+    dad-attempts 0
+    policy-table auto
+    policy-gateway fe80::1
+    policy-rule iif eth1p prohibit
+",
+    "iface eth1 inet static
+    address 10.10.0.10/24
+    policy-table rt2
+    policy-source none
+    policy-gateway none
+    policy-rule from 10.10.0.10 lookup rt2 priority 77; not fwmark 1 lookup other
+    policy-route default via 10.10.0.9 table other
+",
+    "iface eth1 inet static
+    address 10.10.0.10/31
+    policy-table rt2
+    policy-gateway 10.10.0.11
+iface eth1:1 inet static
+    address 10.30.0.10/24
+    policy-table rt3
+",
+    "iface eth1 inet manual
+    up ip address add 10.40.0.10/24 dev $IFACE; ip link set $IFACE up
+    policy-table rt2
+    policy-gateway 10.40.0.1
+",
+];
+
+/// Rules, routes of all tables and names, as `ip` sees them. IPv6 routes of the kernel's own
+/// come and go with the address checks, so only those of ours count there.
+fn state(lab: &Lab) -> String {
+    let names = "cat /etc/iproute2/rt_tables /etc/iproute2/rt_tables.d/* 2>/dev/null; true";
+    let ours = "ip -6 -d route show table all proto 157";
+    [lab.routing(), lab.ok(ours), lab.ok(names)].join("\n")
+}
+
+fn all_interfaces(stanzas: &str) -> &'static str {
+    if stanzas.contains("eth1:1") {
+        "eth1 eth1:1"
+    } else {
+        "eth1"
+    }
+}
+
+#[test]
+fn a_pasted_plan_is_what_ifup_does() {
+    for release in [Release::Debian12, Release::Debian13] {
+        for stanzas in STANZAS {
+            let mut states = Vec::new();
+            for pasted in [false, true] {
+                lab_of(release, |lab| {
+                    lab.device("eth1");
+                    lab.interfaces(stanzas);
+                    let interfaces = all_interfaces(stanzas);
+                    if pasted {
+                        lab.ok("mkdir /run/aside; mv /etc/network/if-up.d/* /run/aside");
+                    }
+                    lab.ok(&format!("ifup {interfaces}"));
+                    if pasted {
+                        let plan = lab.ok("policy-table plan eth1");
+                        lab.write("/run/plan", &plan);
+                        lab.ok("sh -e /run/plan");
+                    }
+                    assert!(!lab.tagged().is_empty());
+                    states.push(state(lab));
+                });
+            }
+            if let [done, pasted] = states.as_slice() {
+                assert_eq!(done, pasted, "{stanzas}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_plan_of_what_is_in_step_is_empty_and_changes_nothing() {
+    for stanzas in STANZAS {
+        lab(|lab| {
+            lab.device("eth1");
+            lab.interfaces(stanzas);
+            lab.ok(&format!("ifup {}", all_interfaces(stanzas)));
+            let before = state(lab);
+            let plan = lab.ok("policy-table plan");
+            let commands = plan.lines().filter(|line| !line.starts_with('#'));
+            assert_eq!(commands.count(), 0, "{plan}");
+            assert_eq!(lab.sh("policy-table status").code, 0);
+            assert_eq!(state(lab), before);
+        });
+    }
+}
+
+/// What goes wrong with an interface that is up, and how many objects are amiss then.
+const DRIFT: [(&str, usize); 6] = [
+    ("ip rule del priority 21000 from 10.10.0.10", 1),
+    ("ip route flush table rt2", 2),
+    ("ip link set eth1 down; ip link set eth1 up", 2),
+    ("ip rule flush; ip rule add priority 32766 lookup main", 2),
+    (
+        "ip rule del priority 21000; ip rule del priority 21000; ip route del default table rt2",
+        3,
+    ),
+    (
+        "ip route replace default via 10.10.0.7 dev eth1 table rt2 proto 157",
+        1,
+    ),
+];
+
+fn objects(status: &Value, condition: &str) -> usize {
+    let stanzas = status["stanzas"].as_array().unwrap();
+    let objects = stanzas
+        .iter()
+        .flat_map(|stanza| stanza["objects"].as_array().unwrap());
+    objects
+        .filter(|object| object["condition"] == condition)
+        .count()
+}
+
+#[test]
+fn drift_is_seen_and_mended() {
+    for (drift, missing) in DRIFT {
+        lab(|lab| {
+            lab.device("eth1");
+            lab.interfaces(PLAIN);
+            lab.ok("ifup eth1");
+            let sorted = |mut lines: Vec<String>| {
+                lines.sort();
+                lines
+            };
+            let good = sorted(lab.tagged());
+            lab.ok(drift);
+            let said = lab.sh("policy-table status --json");
+            assert_eq!(said.code, 1, "{drift}: {}", said.err);
+            let status: Value = serde_json::from_str(&said.out).unwrap();
+            assert_eq!(status["version"], 1);
+            assert_eq!(status["stanzas"][0]["table"]["name"], "rt2");
+            assert_eq!(status["stanzas"][0]["verdict"], "drift");
+            assert_eq!(
+                objects(&status, "missing"),
+                missing,
+                "{drift}: {}",
+                said.out
+            );
+            let said = lab.sh("policy-table apply --all");
+            assert_eq!((said.code, said.err.as_str()), (0, ""), "{drift}");
+            assert_eq!(lab.sh("policy-table status").code, 0, "{drift}");
+            assert_eq!(sorted(lab.tagged()), good, "{drift}");
+            lab.ok("ifdown eth1");
+            assert_eq!(lab.tagged(), [""; 0]);
+        });
+    }
+}
+
+#[test]
+fn an_edited_stanza_is_applied_and_nothing_of_the_old_one_stays() {
+    for (from, to) in [
+        ("rt2", "rt9"),
+        ("policy-table rt2", "policy-table rt2\n    policy-mode main"),
+        (
+            "policy-table rt2",
+            "policy-table rt2\n    policy-gateway 10.10.0.9",
+        ),
+        (
+            "policy-table rt2",
+            "policy-table rt2\n    policy-priority 5000\n    policy-rule fwmark 3",
+        ),
+        ("    policy-table rt2\n", ""),
+    ] {
+        let edited = PLAIN.replace(from, to);
+        let mut fresh = String::new();
+        lab(|lab| {
+            lab.device("eth1");
+            lab.interfaces(&edited);
+            lab.ok("ifup eth1");
+            fresh = lab.tagged().join("\n").replace("rt2", "");
+        });
+        lab(|lab| {
+            lab.device("eth1");
+            lab.interfaces(PLAIN);
+            lab.ok("ifup eth1");
+            lab.interfaces(&edited);
+            let plan = lab.ok("policy-table plan eth1");
+            let dry = lab.ok("policy-table apply --dry-run eth1");
+            assert_eq!(plan, dry);
+            assert_eq!(lab.sh("policy-table status").code, 1, "{edited}");
+            lab.ok("policy-table apply eth1");
+            assert_eq!(
+                lab.tagged().join("\n").replace("rt2", ""),
+                fresh,
+                "{edited}"
+            );
+            assert_eq!(lab.sh("policy-table status").code, 0, "{edited}");
+            lab.ok("ifdown eth1");
+            assert_eq!(lab.tagged(), [""; 0], "{edited}");
+            assert!(lab.sh("ls -A /run/policy-table").out.is_empty());
+        });
+    }
+}
+
+#[test]
+fn an_edited_address_is_refused_until_it_is_there_and_then_taken_over() {
+    lab(|lab| {
+        lab.device("eth1");
+        lab.interfaces(PLAIN);
+        lab.ok("ifup eth1");
+        let before = lab.tagged();
+        lab.interfaces(&PLAIN.replace("10.10.0.10", "10.10.0.20"));
+        let said = lab.sh("policy-table apply eth1");
+        assert_eq!(said.code, 2, "{}", said.out);
+        assert!(said.err.contains("src 10.10.0.20"), "{}", said.err);
+        assert_eq!(lab.tagged(), before);
+        lab.ok("ip address add 10.10.0.20/24 dev eth1");
+        lab.ok("policy-table apply eth1");
+        let rules = lab.rules("-4").join("\n");
+        assert!(
+            rules.contains("from 10.10.0.20") && !rules.contains("10.10.0.10"),
+            "{rules}"
+        );
+        assert_eq!(lab.tagged().len(), 4);
+        assert_eq!(lab.sh("policy-table status").code, 0);
+    });
+}
+
+#[test]
+fn a_deleted_stanza_keeps_what_it_has_until_it_is_flushed() {
+    lab(|lab| {
+        lab.device("eth1");
+        lab.device("eth2");
+        let other = PLAIN.replace("eth1", "eth2").replace("10.10.", "10.20.");
+        lab.interfaces(&[PLAIN, &other.replace("rt2", "rt3")].concat());
+        lab.ok("ifup eth1 eth2");
+        lab.interfaces(PLAIN);
+        let said = lab.sh("policy-table status");
+        assert_eq!(said.code, 1);
+        assert!(
+            said.out
+                .contains("eth2 inet static 10.20.0.10, in the file no more"),
+            "{}",
+            said.out
+        );
+        let said = lab.sh("policy-table apply --all");
+        assert!(said.err.contains("policy-table flush eth2"), "{}", said.err);
+        assert_eq!(lab.tagged().len(), 8);
+        lab.ok("policy-table flush eth2");
+        assert_eq!(lab.tagged().len(), 4);
+        assert_eq!(lab.sh("policy-table status").code, 0);
+    });
+}
+
+#[test]
+fn orphans_are_named_and_go_with_all() {
+    lab(|lab| {
+        lab.device("eth1");
+        lab.interfaces(PLAIN);
+        lab.ok("ifup eth1");
+        lab.ok("ip rule add priority 400 from 192.0.2.1 lookup 77 protocol 157");
+        let said = lab.sh("policy-table status");
+        assert_eq!(said.code, 1, "{}", said.out);
+        assert!(
+            said.out
+                .contains("orphan    rule priority 400 from 192.0.2.1"),
+            "{}",
+            said.out
+        );
+        lab.ok("policy-table apply eth1");
+        assert_eq!(lab.tagged().len(), 5);
+        assert!(lab
+            .ok("policy-table apply --all --dry-run")
+            .contains("ip rule del priority 400"));
+        lab.ok("policy-table apply --all");
+        assert_eq!(lab.tagged().len(), 4);
+        // Without its record, an interface that is up is no orphan.
+        lab.ok("rm /run/policy-table/eth1");
+        assert_eq!(lab.sh("policy-table status").code, 0);
+        lab.ok("policy-table apply --all");
+        assert_eq!(lab.tagged().len(), 4);
+        lab.ok("rm /run/network/ifstate; touch /run/network/ifstate");
+        assert_eq!(lab.sh("policy-table status").code, 1);
+        lab.ok("policy-table apply --all");
+        assert_eq!(lab.tagged(), [""; 0]);
+        assert_eq!(
+            lab.sh("policy-table status").out,
+            "no interface that is up has policy routing\n"
+        );
+    });
+}
+
+#[test]
+fn flush_leaves_nothing_of_ours_and_all_of_others() {
+    lab(|lab| {
+        lab.device("eth1");
+        lab.ok("ip rule add priority 21000 from 192.0.2.1 lookup 77; \
+            ip route add blackhole 192.0.2.0/24 table 77 proto static");
+        let before = state(lab);
+        lab.interfaces(STANZAS[3]);
+        lab.ok("ifup eth1");
+        let count = lab.tagged().len();
+        assert!(lab
+            .ok("policy-table flush eth1")
+            .starts_with(&format!("eth1: {} routes", count)));
+        assert_eq!(lab.tagged(), [""; 0]);
+        lab.ok("policy-table apply eth1");
+        assert_eq!(lab.tagged().len(), count);
+        lab.ok(
+            "ip rule add priority 400 from 192.0.2.1 lookup 77 protocol 157; \
+            ip -6 route add blackhole 2001:db8:9::/48 table 9 proto 157; \
+            printf 'gar\\377bage' >/run/policy-table/eth9",
+        );
+        lab.ok("policy-table flush --all");
+        assert_eq!(lab.tagged(), [""; 0]);
+        assert!(lab.sh("ls -A /run/policy-table").out.is_empty());
+        lab.ok("ifdown eth1; sed -i /ifupdown-policy-table/d /etc/iproute2/rt_tables");
+        assert_eq!(state(lab), before);
+    });
+}
+
+/// `apply --confirm 2`, waiting for its ENTER.
+fn asking(lab: &Lab, shell: &str) -> Child {
+    let child = Command::new("/bin/sh")
+        .args(["-c", shell])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    for _ in 0..500 {
+        if lab.rules("-4").join("").contains("rt9") {
+            return child;
+        }
+        sleep(Duration::from_millis(10));
+    }
+    panic!("{shell}: nothing was applied");
+}
+
+#[test]
+fn a_change_stays_only_if_it_is_confirmed() {
+    const ASK: &str = "exec policy-table apply --confirm 2 eth1";
+    lab(|lab| {
+        lab.device("eth1");
+        lab.interfaces(PLAIN);
+        lab.ok("ifup eth1");
+        let before = (lab.tagged(), lab.text("/run/policy-table/eth1"));
+        lab.interfaces(&PLAIN.replace("rt2", "rt9"));
+        let end = |mut child: Child| (child.wait().unwrap().code(), lab.tagged());
+        // Time runs out.
+        let (code, after) = end(asking(lab, ASK));
+        assert_eq!((code, &after), (Some(2), &before.0));
+        // The input closes, the connection breaks, somebody interrupts.
+        let mut child = asking(lab, ASK);
+        drop(child.stdin.take());
+        assert_eq!(end(child), (Some(2), before.0.clone()));
+        for signal in ["HUP", "INT", "TERM"] {
+            let child = asking(lab, ASK);
+            lab.ok(&format!("kill -{signal} {}", child.id()));
+            assert_eq!(end(child), (Some(2), before.0.clone()), "{signal}");
+        }
+        assert_eq!(lab.text("/run/policy-table/eth1"), before.1);
+        let mut child = asking(lab, ASK);
+        child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+        let (code, after) = end(child);
+        assert_eq!(code, Some(0));
+        assert!(after.join("").contains("rt9") && !after.join("").contains("rt2"));
+        lab.ok("ifdown eth1");
+        assert_eq!(lab.tagged(), [""; 0]);
+    });
+}
+
+#[test]
+fn bad_arguments_change_nothing() {
+    lab(|lab| {
+        lab.device("eth1");
+        lab.interfaces(PLAIN);
+        lab.ok("ifup eth1");
+        let before = state(lab);
+        for (arguments, word) in [
+            ("apply", "--all"),
+            ("flush", "--all"),
+            ("flush --all eth1", "beside --all"),
+            ("apply eth9", "eth9 is not up"),
+            ("status eth9", "eth9 is not up"),
+            ("apply --confirm never eth1", "\"never\": expected seconds"),
+            ("apply --confirm 0 eth1", "expected seconds"),
+            (
+                "apply a-name-that-is-far-too-long",
+                "a-name-that-is-far-too-long",
+            ),
+            ("status --jsn", "did you mean '--json'"),
+            ("statsu", "did you mean 'status'"),
+            ("status -i /no/such/file", "/no/such/file"),
+            ("plan -i /proc/self/mem", "/proc/self/mem"),
+        ] {
+            let said = lab.sh(&format!("policy-table {arguments}"));
+            assert_eq!((said.code, said.out.as_str()), (2, ""), "{arguments}");
+            assert!(said.err.contains(word), "{arguments}: {}", said.err);
+        }
+        lab.write("/run/wrong", "iface eth1 inet static\n    address\n");
+        let said = lab.sh("policy-table apply -i /run/wrong eth1");
+        assert!(
+            said.code == 2 && said.err.contains("/run/wrong:2:"),
+            "{}",
+            said.err
+        );
+        assert_eq!(state(lab), before);
+    });
+}
+
+#[test]
+fn what_only_reads_needs_no_root_and_minds_no_closed_pipe() {
+    lab(|lab| {
+        lab.device("eth1");
+        lab.interfaces(PLAIN);
+        lab.ok("ifup eth1");
+        for command in ["status", "status --json", "plan"] {
+            let as_root = lab.ok(&format!("policy-table {command}"));
+            let nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all";
+            assert_eq!(lab.ok(&format!("{nobody} policy-table {command}")), as_root);
+            let said = lab.sh(&format!(
+                "exec 3>&1; {{ policy-table {command}; echo $? >&3; }} | true"
+            ));
+            assert_eq!(
+                (said.out.as_str(), said.err.as_str()),
+                ("0\n", ""),
+                "{command}"
+            );
+            assert!(!as_root.contains('\u{1b}'));
+        }
+        let coloured = "script -qec 'policy-table status' /dev/null";
+        if lab.sh("command -v script").code == 0 {
+            assert!(lab.ok(coloured).contains('\u{1b}'));
+            assert!(!lab.ok(&format!("NO_COLOR=1 {coloured}")).contains('\u{1b}'));
+        }
+    });
+}
