@@ -2,7 +2,12 @@
 //! that drops what does not come from its own network, must answer a far-off client on each of
 //! its addresses with `policy-table`, and answers on the one of the default gateway without.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 mod lab;
 
@@ -331,4 +336,48 @@ fn a_host_with_five_uplinks_answers_on_all() {
         up(lab, &all);
         assert_eq!(answered(lab, 5), probes([0]), "after");
     });
+}
+
+/// Edits that `apply` moves between while the client keeps asking.
+const EDITS: [&str; 4] = [
+    "rt2",
+    "rt3\n    policy-mode main",
+    "rt2\n    policy-priority 700",
+    "300",
+];
+
+#[test]
+fn applying_an_edited_stanza_loses_no_packet() {
+    lab(|lab| {
+        wire(lab, 2, 0);
+        let write = |table| lab.interfaces(&(stanzas(0, None) + &stanzas(1, Some(table))));
+        write("rt2");
+        up(lab, "eth0 eth1");
+        settle(lab, 2);
+        let over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let pings = addresses(1).map(|address| scope.spawn(move || flood(lab, address)));
+            scope.spawn(|| {
+                let mut moves = 0;
+                while !over.load(Ordering::Relaxed) {
+                    let edit = EDITS[moves % EDITS.len()];
+                    write(edit);
+                    lab.ok("policy-table apply eth1");
+                    moves += 1;
+                }
+                assert!(moves > 20, "only {moves} moves while the client asked");
+            });
+            let said = pings.map(|ping| ping.join().unwrap());
+            over.store(true, Ordering::Relaxed);
+            for said in said {
+                assert!(said.contains(" 0% packet loss"), "{said}");
+            }
+        });
+    });
+}
+
+/// Fifteen hundred questions, two milliseconds apart; what `ping` says of the answers.
+fn flood(lab: &Lab, address: IpAddr) -> String {
+    let command = format!("ip netns exec client ping -n -q -c1500 -i0.002 -W1 {address}");
+    lab.sh(&command).out
 }
