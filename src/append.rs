@@ -1,8 +1,8 @@
 //! Appending a line to a file that others write, too. Floor 2.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, OFlag};
@@ -71,12 +71,8 @@ fn open_to_append(path: &Path) -> io::Result<File> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
                 fs::create_dir_all(folder)?;
-                fs::set_permissions(folder, Permissions::from_mode(0o755))?;
             }
-            let file = how.create(true).open(path)?;
-            // Whatever the caller's umask, everybody's ip reads it.
-            file.set_permissions(Permissions::from_mode(0o644))?;
-            Ok(file)
+            how.create(true).mode(0o644).open(path)
         }
         opened => only_files(opened?),
     }

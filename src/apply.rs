@@ -13,6 +13,7 @@ use crate::journal;
 use crate::kernel::Kernel;
 use crate::orphans;
 use crate::preview;
+use crate::privileges;
 use crate::running::{Device, Running};
 use crate::settle::settle;
 use crate::snapshot::Snapshot;
@@ -60,6 +61,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
         return preview::print(&devices, all, out);
     }
     journal::start(false);
+    privileges::keep_net_admin()?;
     let Some(patience) = patience else {
         return apply(&devices, all, out);
     };

@@ -5,6 +5,7 @@ use std::io;
 use log::warn;
 
 use crate::net::InterfaceName;
+use crate::privileges::hint;
 use crate::record::Record;
 use crate::state::State;
 use crate::store::{Store, FOLDER};
@@ -48,8 +49,9 @@ impl Book {
 
     fn give_up(&mut self, error: &io::Error) {
         warn!(
-            "{}: no record in {FOLDER}: {error}; ifdown will go by the stanza",
-            self.device
+            "{}: no record in {FOLDER}: {error}{}; ifdown will go by the stanza",
+            self.device,
+            hint(error)
         );
         self.store = None;
     }

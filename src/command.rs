@@ -15,6 +15,7 @@ use crate::error::Failure;
 use crate::kernel::KernelError;
 use crate::line::nearest;
 use crate::net::InterfaceName;
+use crate::privileges::NotPermitted;
 
 /// A command of the command line.
 #[derive(Debug)]
@@ -138,6 +139,12 @@ pub enum Trouble {
 impl From<KernelError> for Trouble {
     fn from(error: KernelError) -> Self {
         Failure::from(error).into()
+    }
+}
+
+impl From<NotPermitted> for Trouble {
+    fn from(refused: NotPermitted) -> Self {
+        Self::Failed(refused.to_string())
     }
 }
 

@@ -13,6 +13,7 @@ use crate::journal;
 use crate::kernel::Kernel;
 use crate::net::InterfaceName;
 use crate::outcome::Outcome;
+use crate::privileges;
 use crate::running::Running;
 use crate::state::State;
 use crate::store::{Store, FOLDER};
@@ -33,8 +34,10 @@ in again.",
 };
 
 fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
+    let which = arguments.named_or_all()?;
     journal::start(false);
-    match arguments.named_or_all()? {
+    privileges::keep_net_admin()?;
+    match which {
         Which::All => {
             let outcome = flush_all()?;
             writeln!(out, "{} routes and rules removed", outcome.removed)?;

@@ -11,6 +11,7 @@ use crate::journal;
 use crate::judge::on_error;
 use crate::line::Shown;
 use crate::net::InterfaceName;
+use crate::privileges;
 use crate::record::heading;
 use crate::stanza::OnError;
 use crate::store::Store;
@@ -36,7 +37,9 @@ fn up(call: &Call) -> ExitCode {
     if call.options.is_empty() && !has_record(call) {
         return ExitCode::SUCCESS;
     }
-    journal::start(call.verbose);
+    if !is_permitted(call) {
+        return exit_code(call);
+    }
     let interface = Shown(&call.interface);
     match bring::up(call, &Heir::alone(heading(call))) {
         Ok(summary) => {
@@ -49,12 +52,28 @@ fn up(call: &Call) -> ExitCode {
             bring::tell(&interface.to_string(), &failure);
             let failing = on_error(call) == OnError::Fail;
             error!("{interface}: {}", consequence(call, failing));
-            if failing {
-                ExitCode::FAILURE
-            } else {
-                ExitCode::SUCCESS
-            }
+            exit_code(call)
         }
+    }
+}
+
+/// Starts a run that has something to do: with a journal, and with no rights that it does not
+/// need. Of the stanza's options nothing but their names has been looked at until then.
+fn is_permitted(call: &Call) -> bool {
+    journal::start(call.verbose);
+    let kept = privileges::keep_net_admin();
+    if let Err(refused) = &kept {
+        let interface = Shown(&call.interface);
+        error!("{refused}; nothing was done for {interface}");
+    }
+    kept.is_ok()
+}
+
+/// What `ifup` is told after an error.
+fn exit_code(call: &Call) -> ExitCode {
+    match on_error(call) {
+        OnError::Fail => ExitCode::FAILURE,
+        OnError::Warn => ExitCode::SUCCESS,
     }
 }
 
@@ -102,7 +121,9 @@ fn down(call: &Call) {
     if call.options.is_empty() && !has_record(call) {
         return;
     }
-    journal::start(call.verbose);
+    if !is_permitted(call) {
+        return;
+    }
     match bring::down(call, &interface) {
         Ok(outcome) if outcome.removed == 0 => debug!("{interface}: nothing of ours was left"),
         Ok(outcome) => info!("{interface}: {} routes and rules removed", outcome.removed),

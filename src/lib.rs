@@ -38,6 +38,7 @@ pub mod definition;
 pub mod wordexp;
 
 // floor 2, edges: the only rooms that do I/O
+pub mod privileges;
 pub mod lock;
 pub mod kernel;
 pub mod listing;

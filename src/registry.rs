@@ -13,6 +13,7 @@ use thiserror::Error;
 
 use crate::append::Target;
 use crate::net::WordError;
+use crate::privileges::hint;
 use crate::table::{TableId, TableName};
 use crate::tables::{derived_id, line, Tables, LARGEST_NAMED};
 
@@ -365,7 +366,8 @@ fn choose(
 
 fn not_registered(name: &TableName, path: &Path, error: &io::Error) -> String {
     format!(
-        "table {name} is not registered in {}: {error}; going on with its ID alone",
-        path.display()
+        "table {name} is not registered in {}: {error}{}; going on with its ID alone",
+        path.display(),
+        hint(error)
     )
 }

@@ -45,8 +45,12 @@ impl Store {
     /// replaced in one step, so that it is whole. An empty one if there is none.
     #[must_use]
     pub fn peek(device: &InterfaceName) -> Record {
-        let path = Path::new(FOLDER).join(device.as_str());
-        Record::read(&std::fs::read_to_string(path).unwrap_or_default())
+        let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+        let opened = OpenOptions::new()
+            .read(true)
+            .custom_flags(flags.bits())
+            .open(Path::new(FOLDER).join(device.as_str()));
+        Record::read(&opened.and_then(io::read_to_string).unwrap_or_default())
     }
 
     /// Of some objects, those that the records of other devices hold, read without the lock.
