@@ -94,6 +94,9 @@ fn word(text: &str) -> String {
         .collect()
 }
 
+/// The last line: without it, something is missing.
+const END: &str = "# end";
+
 impl Record {
     /// Reads a record's text. What cannot be read is noted, and the rest still counts.
     #[must_use]
@@ -119,7 +122,8 @@ impl Record {
                 _ => record.damaged.push(number + 1),
             }
         }
-        if !text.is_empty() && !text.ends_with('\n') {
+        let is_whole = text.ends_with('\n') && text.lines().next_back() == Some(END);
+        if !text.is_empty() && !is_whole {
             record.damaged.push(text.lines().count());
         }
         record
@@ -217,7 +221,7 @@ impl fmt::Display for Record {
                 writeln!(f, "\t{object}")?;
             }
         }
-        Ok(())
+        writeln!(f, "{END}")
     }
 }
 
@@ -252,9 +256,11 @@ mod tests {
         let damaged = Record::read(&text);
         assert_eq!(damaged.damaged, [5]);
         assert_eq!(damaged.state().rules().len(), 2);
-        let cut = record().to_string();
-        assert!(!Record::read(&cut[..cut.len() - 9]).damaged.is_empty());
-        assert_eq!(Record::read("\troute default\n").damaged, [1]);
+        let whole = record().to_string();
+        for cut in 1..whole.len() {
+            assert!(!Record::read(&whole[..cut]).damaged.is_empty(), "{cut}");
+        }
+        assert_eq!(Record::read("\troute default\n# end\n").damaged, [1]);
     }
 
     #[test]
