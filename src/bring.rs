@@ -14,6 +14,7 @@ use crate::naming::NamedTables;
 use crate::net::InterfaceName;
 use crate::outcome::Outcome;
 use crate::record::{heading, heading_of_all};
+use crate::renamed;
 use crate::settle::settle;
 use crate::stanza::Stanza;
 use crate::state::State;
@@ -114,7 +115,9 @@ pub fn down(call: &Call, interface: &InterfaceName) -> Result<Outcome, Failure> 
         .without(&book.claimed_elsewhere(&objects));
     book.record = staying;
     if !objects.is_empty() {
-        let outcome = converge::down(&mut kernel, &objects);
+        let mut outcome = converge::down(&mut kernel, &objects);
+        let renamed = renamed::routes(&mut kernel, &interface.device(), &outcome.gone);
+        outcome.removed += converge::down(&mut kernel, &renamed.unwrap_or_default()).removed;
         report(interface, &outcome);
         book.unshare(&objects.without(&outcome.stuck));
         book.record.set(&heading(call), outcome.stuck.clone());

@@ -98,6 +98,17 @@ impl Kernel {
     /// # Errors
     /// The socket failed; which of the steps took place is then not known.
     pub fn execute(&mut self, steps: &[Step]) -> Result<Vec<Answer>, KernelError> {
+        for step in steps {
+            log::debug!("{step}");
+        }
+        self.repeat(steps)
+    }
+
+    /// As [`Kernel::execute`], of steps that the log has already.
+    ///
+    /// # Errors
+    /// The socket failed; which of the steps took place is then not known.
+    pub fn repeat(&mut self, steps: &[Step]) -> Result<Vec<Answer>, KernelError> {
         let mut answers = Vec::with_capacity(steps.len());
         for steps in steps.chunks(IN_FLIGHT) {
             answers.extend(self.execute_at_once(steps)?);
@@ -110,7 +121,6 @@ impl Kernel {
         let mut bytes = Vec::new();
         let first = self.sequence + 1;
         for (step, answer) in steps.iter().zip(&mut answers) {
-            log::debug!("{step}");
             self.sequence += 1;
             if let Some(message) = self.encode(step)? {
                 bytes.extend(message);

@@ -61,6 +61,7 @@ pub mod error;
 pub mod facts;
 pub mod naming;
 pub mod settle;
+pub mod renamed;
 pub mod bring;
 pub mod survey;
 pub mod hook;

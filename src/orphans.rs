@@ -14,6 +14,7 @@ use crate::kernel::{Kernel, KernelError};
 use crate::net::{Family, InterfaceName};
 use crate::outcome::Outcome;
 use crate::record::{Record, Section};
+use crate::removal::take_out_once;
 use crate::route::Route;
 use crate::state::{Object, State};
 use crate::store::{Store, FOLDER};
@@ -141,9 +142,7 @@ fn take_out(kernel: &mut Kernel, orphans: &Orphans) -> Outcome {
             let place = waiting.iter().position(|other| *other == object);
             place.map(|place| waiting.remove(place));
         }
-        let mut more = converge::down(kernel, &once);
-        outcome.removed += more.removed;
-        outcome.warnings.append(&mut more.warnings);
+        take_out_once(kernel, &once, &mut outcome);
     }
     outcome
 }

@@ -79,6 +79,8 @@ pub struct Outcome {
     pub already: State,
     /// Those that had to stand behind another stanza's, under a metric of their own.
     pub behind: State,
+    /// Those that should be taken out and were not there any more.
+    pub gone: State,
     /// How many were put in.
     pub added: usize,
     /// How many were taken out.

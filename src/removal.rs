@@ -9,20 +9,43 @@ use crate::state::{Object, State};
 
 /// Deletes objects: rules first, so that none leads into a table that is half empty.
 pub(crate) fn take_out(kernel: &mut Kernel, objects: &State, outcome: &mut Outcome) {
+    let mut rules = take_out_once(kernel, objects, outcome);
+    rules.retain(|step| matches!(step.object, Object::Rule(_)));
+    if let Err(error) = delete_doubles(kernel, rules, outcome) {
+        outcome.warnings.push(error.to_string());
+    }
+}
+
+/// As [`take_out`], of each object one where there are several; returns the steps that
+/// took one out.
+pub(crate) fn take_out_once(
+    kernel: &mut Kernel,
+    objects: &State,
+    outcome: &mut Outcome,
+) -> Vec<Step> {
+    let mut deleted = Vec::new();
     let steps: Vec<Step> = objects.objects().rev().map(Step::delete).collect();
     let (rules, routes): (Vec<Step>, Vec<Step>) = steps
         .into_iter()
         .partition(|step| matches!(step.object, Object::Rule(_)));
     for steps in [rules, routes] {
-        if let Err(error) = delete(kernel, steps, outcome) {
-            outcome.warnings.push(error.to_string());
+        match delete(kernel, steps, outcome) {
+            Ok(steps) => deleted.extend(steps),
+            Err(error) => outcome.warnings.push(error.to_string()),
         }
     }
+    deleted
 }
 
-fn delete(kernel: &mut Kernel, steps: Vec<Step>, outcome: &mut Outcome) -> Result<(), KernelError> {
+/// Deletes what the steps say, and returns those that found what they meant at once.
+fn delete(
+    kernel: &mut Kernel,
+    steps: Vec<Step>,
+    outcome: &mut Outcome,
+) -> Result<Vec<Step>, KernelError> {
+    let mut deleted = Vec::new();
     if steps.is_empty() {
-        return Ok(());
+        return Ok(deleted);
     }
     let answers = kernel.execute(&steps).inspect_err(|_| {
         for step in &steps {
@@ -34,10 +57,39 @@ fn delete(kernel: &mut Kernel, steps: Vec<Step>, outcome: &mut Outcome) -> Resul
             Answer::Done(Some(other)) if !is_meant(&other, &step.object) => {
                 put_back(kernel, other, &step, outcome)?;
             }
-            Answer::Done(_) => outcome.removed += 1,
-            Answer::Refused(refusal) if is_gone(refusal.errno) => {}
+            Answer::Done(_) => {
+                outcome.removed += 1;
+                deleted.push(step);
+            }
+            Answer::Refused(refusal) if is_gone(refusal.errno) => outcome.gone.insert(step.object),
             Answer::Refused(refusal) => outcome.stick(step, refusal),
         }
+    }
+    Ok(deleted)
+}
+
+/// The kernel may have a rule several times: `ip rule restore` puts in what is there.
+fn delete_doubles(
+    kernel: &mut Kernel,
+    mut rules: Vec<Step>,
+    outcome: &mut Outcome,
+) -> Result<(), KernelError> {
+    while !rules.is_empty() {
+        let answers = kernel.repeat(&rules)?;
+        let mut again = Vec::new();
+        for (step, answer) in rules.into_iter().zip(answers) {
+            match answer {
+                Answer::Done(Some(other)) if !is_meant(&other, &step.object) => {
+                    put_back(kernel, other, &step, outcome)?;
+                }
+                Answer::Done(_) => {
+                    outcome.removed += 1;
+                    again.push(step);
+                }
+                Answer::Refused(_) => {}
+            }
+        }
+        rules = again;
     }
     Ok(())
 }

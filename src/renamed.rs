@@ -1,0 +1,58 @@
+//! Routes that outlived the name of their device. Floor 3: a device that is renamed while it is
+//! up keeps its routes, and the record has them under the old name.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::ifstate::Ifstate;
+use crate::kernel::{Kernel, KernelError};
+use crate::net::{InterfaceName, PROTOCOL};
+use crate::route::Route;
+use crate::state::{Object, State};
+use crate::store::Store;
+
+/// Of routes by a device that were not found, those that are there under another device's name.
+/// A device that is up as an interface of its own, or whose record claims the route, is not the
+/// one that was renamed.
+///
+/// # Errors
+/// The kernel could not be asked.
+pub fn routes(
+    kernel: &mut Kernel,
+    device: &InterfaceName,
+    gone: &State,
+) -> Result<State, KernelError> {
+    let tables: BTreeSet<_> = gone
+        .routes()
+        .iter()
+        .map(|r| (r.family(), r.table))
+        .collect();
+    let mut candidates = State::default();
+    for (family, table) in tables {
+        let found = kernel.routes(family, table)?.into_iter();
+        let ours = found.filter(|route| route.protocol == PROTOCOL);
+        let renamed = ours.filter(|route| gone.routes().contains(&under(route, device)));
+        candidates = candidates.with(&renamed.map(Object::Route).collect());
+    }
+    if candidates.is_empty() {
+        return Ok(candidates);
+    }
+    let ifstate = Ifstate::below(Path::new("/")).unwrap_or_default();
+    let is_up = |route: &Route| {
+        let mut devices = route.hops.iter().filter_map(|hop| hop.device.as_ref());
+        devices.any(|own| ifstate.up.iter().any(|up| up.interface.device() == *own))
+    };
+    let up = candidates.routes().iter().filter(|route| is_up(route));
+    let up: State = up.cloned().map(Object::Route).collect();
+    let claimed = Store::claimed_elsewhere(device, &candidates);
+    Ok(candidates.without(&up).without(&claimed))
+}
+
+/// A route as it would be by another device.
+fn under(route: &Route, device: &InterfaceName) -> Route {
+    let mut route = route.clone();
+    for hop in &mut route.hops {
+        hop.device = hop.device.as_ref().map(|_| device.clone());
+    }
+    route
+}
