@@ -32,6 +32,7 @@ pub mod wire;
 pub mod address_message;
 pub mod route_message;
 pub mod rule_message;
+pub mod hint;
 pub mod interfaces_line;
 pub mod interfaces_text;
 pub mod definition;

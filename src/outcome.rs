@@ -1,8 +1,8 @@
 //! What became of a run: why steps failed, and what is in force. Floor 3.
 
-use nix::errno::Errno;
 use thiserror::Error;
 
+use crate::hint::hint;
 use crate::kernel::{explain, KernelError};
 use crate::plan::Step;
 use crate::state::{Object, State};
@@ -40,34 +40,6 @@ pub enum StepError {
     /// The kernel could not be asked.
     #[error(transparent)]
     Kernel(#[from] KernelError),
-}
-
-fn is_onlink(step: &Step) -> bool {
-    matches!(&step.object, Object::Route(route) if route.hops.iter().any(|hop| hop.onlink))
-}
-
-/// What an administrator can do about the commonest refusals.
-fn hint(step: &Step, refusal: &Refusal) -> &'static str {
-    let text = refusal.text.as_deref().unwrap_or_default();
-    let is_route = matches!(step.object, Object::Route(_));
-    match refusal.errno {
-        Errno::EPERM | Errno::EACCES => "; this needs root (CAP_NET_ADMIN)",
-        Errno::ENETDOWN => "; the device is down",
-        Errno::ENETUNREACH | Errno::EHOSTUNREACH if !is_onlink(step) => {
-            "; the gateway is not reached through this device: correct its address, or add onlink"
-        }
-        Errno::EINVAL if text.contains("source address") || text.contains("prefsrc") => {
-            "; the address is not on this host, or not yet"
-        }
-        Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT if is_route => {
-            "; this kernel has the address family switched off"
-        }
-        Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT => {
-            "; this kernel has no policy routing (CONFIG_IP_MULTIPLE_TABLES) \
-             or the address family switched off"
-        }
-        _ => "",
-    }
 }
 
 /// What a run did.

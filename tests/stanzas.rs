@@ -704,7 +704,8 @@ fn a_device_that_is_down_or_has_lost_its_address_is_told() {
         "post-up ip link set eth1 down",
         &[
             "\"ip route add 10.10.0.0/24 dev eth1 table 20611 proto 157 scope link \
-             src 10.10.0.10\": Device for nexthop is not up (Network is down); the device is down",
+             src 10.10.0.10\": Device for nexthop is not up (Network is down); the device is down; \
+             ip link set eth1 up takes it up",
             "\"ip route add default via 10.10.0.1 dev eth1 table 20611 proto 157\": \
              Nexthop has invalid gateway (Network is unreachable); the gateway is not reached \
              through this device: correct its address, or add onlink",
