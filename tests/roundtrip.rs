@@ -19,6 +19,7 @@
 )]
 
 mod lab;
+mod random;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -36,6 +37,7 @@ use policy_table::rule::{Action, Rule};
 use policy_table::rule_line;
 use policy_table::state::Object;
 use policy_table::table::TableId;
+use random::{count, Random};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Noun {
@@ -490,7 +492,7 @@ fn take_out(
     faults: &mut Faults,
 ) {
     let mut objects: Vec<&Object> = objects.to_vec();
-    Random(objects.len() as u64 | 1).shuffle(&mut objects);
+    Random::of(objects.len() as u64 | 1).shuffle(&mut objects);
     for object in objects {
         let mut wanted = dump(kernel, noun, family, tables);
         let before = wanted.len();
@@ -510,54 +512,7 @@ fn take_out(
     }
 }
 
-/// Marsaglia's xorshift: enough to vary lines with, and the same on every machine.
-struct Random(u64);
-
 impl Random {
-    /// From the seed of this run, which is printed; `stream` tells tests apart.
-    fn new(stream: u64) -> Self {
-        let given = std::env::var("ROUNDTRIP_SEED").ok();
-        let seed: u64 = given.map_or(20_240_717, |seed| seed.parse().expect("a number"));
-        println!("ROUNDTRIP_SEED={seed}");
-        // Never 0, which would stay 0.
-        let mut random = Self(
-            seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)
-                .wrapping_add(stream)
-                .max(1),
-        );
-        for _ in 0..8 {
-            random.next();
-        }
-        random
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    /// A number below `n`.
-    fn below(&mut self, n: u64) -> u64 {
-        (self.next() >> 11) % n
-    }
-
-    /// Whether one chance in `n` comes up.
-    fn one_in(&mut self, n: u64) -> bool {
-        self.below(n) == 0
-    }
-
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[usize::try_from(self.below(from.len() as u64)).unwrap()]
-    }
-
-    fn shuffle<T>(&mut self, list: &mut [T]) {
-        for n in (1..list.len()).rev() {
-            list.swap(n, usize::try_from(self.below(n as u64 + 1)).unwrap());
-        }
-    }
-
     /// A number in one of the ways in which people write them.
     fn number(&mut self, below: u64) -> String {
         let number = self.below(below);
@@ -594,11 +549,6 @@ impl Random {
             _ => text,
         }
     }
-}
-
-fn count(usual: usize) -> usize {
-    let given = std::env::var("ROUNDTRIP_COUNT").ok();
-    given.map_or(usual, |count| count.parse().expect("a number"))
 }
 
 /// A rule of any keywords that iproute2 6.1 knows, in any order.
@@ -746,9 +696,9 @@ fn random_rule(random: &mut Random, family: Family, priority: u64) -> String {
 
 #[test]
 fn random_rules_are_the_same_through_ip() {
-    let mut random = Random::new(1);
+    let mut random = Random::new("ROUNDTRIP", 1);
     let mut cases = Vec::new();
-    for n in 0..count(300) {
+    for n in 0..count("ROUNDTRIP", 300) {
         let family = random.pick(&Family::ALL);
         // Gaps for goto to lead into or beyond; each priority once.
         let priority = 1000 + 50 * n as u64 + random.below(50);
@@ -936,9 +886,9 @@ fn random_route(random: &mut Random, family: Family, n: u64) -> String {
 
 #[test]
 fn random_routes_are_the_same_through_ip() {
-    let mut random = Random::new(2);
+    let mut random = Random::new("ROUNDTRIP", 2);
     let mut cases = Vec::new();
-    for n in 0..count(400) {
+    for n in 0..count("ROUNDTRIP", 400) {
         let family = random.pick(&Family::ALL);
         let line = random_route(&mut random, family, n as u64);
         cases.push(Case {
