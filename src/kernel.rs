@@ -179,6 +179,21 @@ impl Kernel {
         Err(KernelError::Unsteady(what.to_owned()))
     }
 
+    /// Asks what has one answer.
+    pub(crate) fn ask<T, P: neli::Size + neli::ToBytes>(
+        &mut self,
+        what: &str,
+        kind: Rtm,
+        payload: P,
+        decode: impl Fn(&mut Self, &[u8]) -> Result<Option<T>, WireError>,
+    ) -> Result<Option<T>, KernelError> {
+        self.sequence += 1;
+        let message = request(kind, NlmF::ACK, self.sequence, payload)?;
+        self.socket.send(&message, Msg::empty())?;
+        let answer = self.read_dump(what, decode)?;
+        Ok(answer.into_iter().flatten().next())
+    }
+
     /// The parts of one dump, or `None` if it cannot be trusted.
     fn read_dump<T>(
         &mut self,

@@ -14,6 +14,7 @@ use crate::route::Route;
 use crate::rule::{Action, Rule};
 use crate::state::Object;
 use crate::table::TableId;
+use crate::wire::WireError;
 use crate::{address_message, route_message, rule_message};
 
 impl Kernel {
@@ -49,7 +50,7 @@ impl Kernel {
     /// # Errors
     /// The kernel gives no steady list.
     pub fn routes(&mut self, family: Family, table: TableId) -> Result<Vec<Route>, KernelError> {
-        self.list_routes(family, table, None)
+        self.whole_routes(family, table, None)
     }
 
     /// The routes of one table that leave by a device; none where there is no such device.
@@ -63,33 +64,42 @@ impl Kernel {
         device: &InterfaceName,
     ) -> Result<Vec<Route>, KernelError> {
         match self.index(device) {
-            Some(index) => self.list_routes(family, table, Some(index)),
+            Some(index) => self.whole_routes(family, table, Some(index)),
             None => Ok(Vec::new()),
         }
     }
 
-    fn list_routes(
+    fn whole_routes(
         &mut self,
         family: Family,
         table: TableId,
         index: Option<u32>,
     ) -> Result<Vec<Route>, KernelError> {
+        let mut routes = self.list_routes(family, table, index, |kernel, payload| {
+            route_message::decode(payload, |index| kernel.device(index))
+        })?;
+        routes.retain(|route| route.table == table);
+        Ok(routes)
+    }
+
+    /// What `decode` makes of the routes of one table, and of others where the kernel lists
+    /// those too.
+    pub(crate) fn list_routes<T>(
+        &mut self,
+        family: Family,
+        table: TableId,
+        index: Option<u32>,
+        decode: impl Fn(&mut Self, &[u8]) -> Result<Option<T>, WireError>,
+    ) -> Result<Vec<T>, KernelError> {
         // Without strict checking the kernel ignores the table and lists them all.
         self.filter_dumps()?;
         let what = format!("{} routes of table {table}", family.name());
         let encode = || route_message::encode_dump(family, table, index);
-        let dumped = self.dump(&what, Rtm::Getroute, encode, |kernel, payload| {
-            route_message::decode(payload, |index| kernel.device(index))
-        });
-        match dumped {
-            Ok(mut routes) => {
-                routes.retain(|route| route.table == table);
-                Ok(routes)
-            }
+        match self.dump(&what, Rtm::Getroute, encode, decode) {
             Err(KernelError::Dump { refusal, .. }) if refusal.errno == Errno::ENOENT => {
                 Ok(Vec::new())
             }
-            Err(error) => Err(error),
+            dumped => dumped,
         }
     }
 

@@ -11,6 +11,9 @@ use crate::net::{is_hidden, parse_number, WordError};
 pub struct TableId(pub u32);
 
 impl TableId {
+    /// `RT_TABLE_LOCAL`.
+    pub const LOCAL: Self = Self(255);
+
     /// `RT_TABLE_MAIN`.
     pub const MAIN: Self = Self(254);
 
