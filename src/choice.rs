@@ -1,0 +1,283 @@
+//! Which route of a table a packet takes. Floor 1, pure: `fib_table_lookup` of the kernel's
+//! `net/ipv4/fib_trie.c` and `fib6_table_lookup` of `net/ipv6/route.c`, measured on 6.18.
+
+use std::cmp::Reverse;
+use std::net::IpAddr;
+
+use crate::net::{Family, InterfaceName, Prefix};
+use crate::question::Question;
+use crate::route::{Hop, Route};
+
+/// A route of a table, with what only a look-up cares for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The route.
+    pub route: Route,
+    /// IPv6 only: the sources it is for, `from` of ip-route(8).
+    pub sources: Option<Prefix>,
+    /// For each hop whether the kernel passes over it: its device is down, or has no carrier
+    /// where `ignore_routes_with_linkdown` is set.
+    pub dead: Vec<bool>,
+    /// For each hop whether its router is known to be gone; only a host that does not forward
+    /// looks at that, and over IPv6 only.
+    pub gone: Vec<bool>,
+}
+
+impl Candidate {
+    /// The hops that packets may take.
+    pub fn living(&self) -> impl Iterator<Item = &Hop> {
+        let hops = self.route.hops.iter().zip(&self.dead);
+        hops.filter(|(_, dead)| !**dead).map(|(hop, _)| hop)
+    }
+
+    /// The same without the hops whose routers are gone.
+    fn reachable(&self) -> Self {
+        let each = self.dead.iter().zip(&self.gone);
+        Self {
+            dead: each.map(|(dead, gone)| *dead || *gone).collect(),
+            ..self.clone()
+        }
+    }
+
+    fn leaves_by(&self, device: Option<&InterfaceName>) -> bool {
+        device.is_some() && self.living().any(|hop| hop.device.as_ref() == device)
+    }
+
+    /// Whether the route is for a source; one that is still to be chosen is `::`.
+    fn serves(&self, from: Option<IpAddr>) -> bool {
+        let from = from.unwrap_or(Family::Inet6.unspecified());
+        self.sources.is_none_or(|sources| sources.contains(from))
+    }
+}
+
+/// The route that a packet takes, first, and those that are as good: of several IPv4 default
+/// routes of one metric the kernel takes the first whose router it does not know to be gone.
+/// Nothing where no route is fit. `candidates` are in the order in which the kernel lists them.
+#[must_use]
+pub fn choose(candidates: Vec<Candidate>, question: &Question) -> Vec<Candidate> {
+    let mut fit = candidates;
+    fit.retain(|candidate| candidate.route.destination.contains(question.to));
+    match question.family() {
+        Family::Inet => choose_inet(fit, question),
+        Family::Inet6 => choose_inet6(fit, question),
+    }
+}
+
+/// The longest prefix, then the tos that is the packet's, then the lowest metric.
+fn choose_inet(mut fit: Vec<Candidate>, question: &Question) -> Vec<Candidate> {
+    fit.retain(|Candidate { route, .. }| route.tos == 0 || route.tos == question.dsfield());
+    fit.retain(|candidate| {
+        let bound = question.oif.as_ref();
+        let drops = !candidate.route.kind.has_device();
+        drops
+            || candidate.leaves_by(bound)
+            || bound.is_none() && candidate.living().next().is_some()
+    });
+    let rank = |route: &Route| {
+        let length = route.destination.length();
+        (Reverse(length), Reverse(route.tos), route.metric)
+    };
+    fit.sort_by_key(|candidate| rank(&candidate.route));
+    let first = fit.first().map(|candidate| rank(&candidate.route));
+    let is_default = |candidate: &Candidate| {
+        candidate.route.destination.is_any() && candidate.living().any(|hop| hop.gateway.is_some())
+    };
+    let defaults = fit.first().is_some_and(is_default);
+    let mut place = 0;
+    fit.retain(|candidate| {
+        place += 1;
+        let equal = Some(rank(&candidate.route)) == first;
+        place == 1 || defaults && equal && is_default(candidate)
+    });
+    fit
+}
+
+/// The longest prefix, of one the longest prefix of sources, then the lowest metric; of one
+/// metric the device asked for, then the preference. Where none of the lowest metric is fit, all
+/// others are judged without regard to theirs. Routers that are gone serve where no others do.
+fn choose_inet6(fit: Vec<Candidate>, question: &Question) -> Vec<Candidate> {
+    let reachable = fit.iter().map(Candidate::reachable).collect();
+    let chosen = choose_among(reachable, question);
+    if chosen.is_empty() {
+        choose_among(fit, question)
+    } else {
+        chosen
+    }
+}
+
+fn choose_among(mut fit: Vec<Candidate>, question: &Question) -> Vec<Candidate> {
+    let hidden = hidden_below(&fit, question);
+    fit.retain(|candidate| {
+        let length = candidate.route.destination.length();
+        candidate.serves(question.from) && hidden.is_none_or(|hidden| length < hidden)
+    });
+    let place = |candidate: &Candidate| {
+        let sources = candidate.sources.map_or(0, |sources| sources.length());
+        let destination = candidate.route.destination.length();
+        (Reverse(destination), Reverse(sources))
+    };
+    fit.sort_by_key(|candidate| (place(candidate), candidate.route.metric));
+    while let Some(first) = fit.first() {
+        let (length, metric) = (place(first), first.route.metric);
+        let here = fit
+            .iter()
+            .take_while(|other| place(other) == length)
+            .count();
+        let rest = fit.split_off(here);
+        let low = fit.iter().take_while(|other| other.route.metric == metric);
+        let low = low.count();
+        let others = fit.split_off(low);
+        if let Some(best) = best(fit, question).or_else(|| best(others, question)) {
+            return vec![best];
+        }
+        fit = rest;
+    }
+    Vec::new()
+}
+
+/// The kernel starts at the longest prefix, but passes over one that has routes for sources and
+/// none of them for the packet's, its routes for any source included. This is the length from
+/// which on prefixes are passed over.
+fn hidden_below(candidates: &[Candidate], question: &Question) -> Option<u8> {
+    let length = |candidate: &Candidate| candidate.route.destination.length();
+    let mut lengths: Vec<u8> = candidates.iter().map(length).collect();
+    lengths.sort_unstable();
+    lengths.dedup();
+    let mut hidden = None;
+    // The default route is where the kernel ends up in any case.
+    while let Some(longest) = lengths.pop().filter(|longest| *longest > 0) {
+        let here = candidates.iter().filter(|other| length(other) == longest);
+        let mut choosy = here.filter(|other| other.sources.is_some()).peekable();
+        if choosy.peek().is_none() || choosy.any(|other| other.serves(question.from)) {
+            break;
+        }
+        hidden = Some(longest);
+    }
+    hidden
+}
+
+/// The first of highest score.
+fn best(candidates: Vec<Candidate>, question: &Question) -> Option<Candidate> {
+    let scored = candidates.into_iter();
+    let scored = scored.filter_map(|candidate| Some((score(&candidate, question)?, candidate)));
+    // Of equals max_by_key has the last one.
+    let mut scored: Vec<_> = scored.collect();
+    scored.reverse();
+    let best = scored.into_iter().max_by_key(|(score, _)| *score);
+    best.map(|(_, candidate)| candidate)
+}
+
+/// `rt6_score_route`: a device that is asked for weighs less than the preference of RFC 4191, but
+/// one that has to be makes others unfit.
+fn score(candidate: &Candidate, question: &Question) -> Option<u8> {
+    let route = &candidate.route;
+    if route.kind.has_device() && candidate.living().next().is_none() {
+        return None;
+    }
+    // To the kernel a packet that came in by a device asks for that device.
+    let device = question.oif.as_ref().or(question.iif.as_ref());
+    let drops = !route.kind.has_device();
+    // A route that drops packets has the device lo.
+    let by_lo = drops && device.is_some_and(|device| device.as_str() == "lo");
+    let as_asked = device.is_none() || by_lo || candidate.leaves_by(device);
+    if !as_asked && is_strict(question) {
+        return None;
+    }
+    let preference = match route.preference {
+        1 => 12,
+        3 => 4,
+        _ => 8,
+    };
+    Some(preference | if as_asked { 2 } else { 0 })
+}
+
+/// Whether only routes by the device that is asked for will do.
+fn is_strict(question: &Question) -> bool {
+    let IpAddr::V6(to) = question.to else {
+        return false;
+    };
+    let near = to.is_multicast() || to.is_loopback() || to.is_unicast_link_local();
+    let free_source = question.from.is_none_or(|from| from.is_unspecified());
+    near || question.oif.is_some() && free_source
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(lines: &[&str]) -> Vec<Candidate> {
+        let candidate = |line: &&str| {
+            let route: Route = line.parse().unwrap();
+            let dead = vec![false; route.hops.len()];
+            Candidate {
+                route,
+                sources: None,
+                gone: dead.clone(),
+                dead,
+            }
+        };
+        lines.iter().map(candidate).collect()
+    }
+
+    fn chosen(candidates: Vec<Candidate>, question: &Question) -> Option<String> {
+        let first = choose(candidates, question).into_iter().next()?;
+        let hop = first.route.hops.first()?;
+        hop.device.as_ref().map(ToString::to_string)
+    }
+
+    #[test]
+    fn longest_prefix_then_tos_then_metric() {
+        let routes = [
+            "default dev eth1",
+            "10.0.0.0/8 dev eth2 metric 5",
+            "10.0.0.0/8 dev eth3 metric 4",
+            "10.0.0.0/8 tos 0x10 dev eth4 metric 9",
+            "10.1.0.0/16 dev eth5",
+        ];
+        let mut question = Question::to("10.2.0.1".parse().unwrap(), 0);
+        assert_eq!(chosen(table(&routes), &question).as_deref(), Some("eth3"));
+        question.tos = 0x10;
+        assert_eq!(chosen(table(&routes), &question).as_deref(), Some("eth4"));
+        question.oif = "eth1".parse().ok();
+        assert_eq!(chosen(table(&routes), &question).as_deref(), Some("eth1"));
+        question.oif = "eth9".parse().ok();
+        assert_eq!(chosen(table(&routes), &question), None);
+    }
+
+    #[test]
+    fn ipv6_prefers_the_device_asked_for_and_the_better_router() {
+        let routes = [
+            "-6 default via fe80::1 dev eth1 pref low",
+            "-6 default via fe80::1 dev eth2",
+            "-6 default via fe80::1 dev eth3 metric 2000 pref high",
+        ];
+        let mut question = Question::to("2001:db8::1".parse().unwrap(), 0);
+        assert_eq!(chosen(table(&routes), &question).as_deref(), Some("eth2"));
+        question.oif = "eth1".parse().ok();
+        assert_eq!(chosen(table(&routes), &question).as_deref(), Some("eth1"));
+        question.from = "2001:db8::2".parse().ok();
+        assert_eq!(chosen(table(&routes), &question).as_deref(), Some("eth2"));
+    }
+
+    #[test]
+    fn dead_hops_are_passed_over() {
+        let mut routes = table(&["10.0.0.0/8 dev eth1", "default dev eth2"]);
+        routes[0].dead = vec![true];
+        let question = Question::to("10.0.0.1".parse().unwrap(), 0);
+        assert_eq!(chosen(routes, &question).as_deref(), Some("eth2"));
+    }
+
+    #[test]
+    fn a_router_that_is_gone_serves_where_there_is_no_other() {
+        let lines = [
+            "-6 default via fe80::1 dev eth1",
+            "-6 default via fe80::2 dev eth2 metric 2000",
+        ];
+        let mut routes = table(&lines);
+        routes[0].gone = vec![true];
+        let question = Question::to("2001:db8::1".parse().unwrap(), 0);
+        assert_eq!(chosen(routes.clone(), &question).as_deref(), Some("eth2"));
+        routes[1].gone = vec![true];
+        assert_eq!(chosen(routes, &question).as_deref(), Some("eth1"));
+    }
+}

@@ -1,0 +1,243 @@
+//! `policy-table explain`: the way of a packet through rules and tables, and whether the kernel
+//! says the same. Floor 3.
+
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr};
+
+use nix::errno::Errno;
+use nix::unistd::getuid;
+
+use crate::command::{Arguments, Command, Opt, Trouble, Verdict};
+use crate::error::Failure;
+use crate::kernel::{explain, Kernel, KernelError};
+use crate::lookup_message::Told;
+use crate::names;
+use crate::net::{parse_number, Family, InterfaceName};
+use crate::question::Question;
+use crate::registry::Registry;
+use crate::rule::Rule;
+use crate::table::TableId;
+use crate::walk::{walk, Host, Outcome, Walk};
+use crate::walk_text::Telling;
+
+/// The command.
+pub const COMMAND: Command = Command {
+    name: "explain",
+    operands: "DESTINATION",
+    summary: "tell which rule and route a packet takes, and why",
+    about: "\
+Walks the rules of the kernel for a packet to the address DESTINATION: each
+rule that is tried, whether it matches or the selector that does not, the
+table it looks up and the route there. Then asks the kernel, and says whether
+the two agree. Changes nothing, sends nothing, and needs no root.
+
+Exit code 0: they agree, also that there is no way; 1: they do not; 2: the
+kernel could not be asked, or the command line is wrong.",
+    options: &[
+        Opt::value("from", "ADDRESS", "the source, if it is chosen already"),
+        Opt::value("iif", "IFACE", "a packet that came in by IFACE"),
+        Opt::value("oif", "IFACE", "of a socket that is bound to IFACE"),
+        Opt::value("mark", "MARK", "with this mark (fwmark)"),
+        Opt::value("tos", "TOS", "with this DS field, as in ip-rule(8)"),
+        Opt::value("ipproto", "PROTOCOL", "udp (if not said), tcp or icmp"),
+        Opt::value("sport", "PORT", "from this port"),
+        Opt::value("dport", "PORT", "to this port"),
+        Opt::value("uid", "UID", "sent by this user instead of you"),
+        Opt::flag("all", "tell each of many rules that do not match"),
+    ],
+    example: "policy-table explain --from 10.10.0.10 192.0.2.1",
+    run,
+};
+
+fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
+    let question = question(arguments)?;
+    let mut kernel = Kernel::open().map_err(trouble)?;
+    let devices = [&question.iif, &question.oif];
+    for device in devices.into_iter().flatten() {
+        if kernel.index(device).is_none() {
+            return Err(Trouble::Failed(format!("there is no device {device}")));
+        }
+    }
+    let (walk, told) = ask(&mut kernel, question).map_err(trouble)?;
+    let names = Registry::below("/".as_ref()).names();
+    let table = |id: TableId| name(names.name(id), id);
+    let telling = Telling {
+        table: &table,
+        all: arguments.has("all"),
+    };
+    let mut text = String::new();
+    // Writing to a text does not fail.
+    let _ = telling.walk(&mut text, &walk);
+    let said = match &told {
+        Told::Refused(refusal) => explain(refusal),
+        Told::Taken { way, route } => telling.way(way, route.as_ref()),
+    };
+    let agree = walk.agrees(&told);
+    let verdict = if agree {
+        "They agree.".to_owned()
+    } else {
+        format!("They do not agree{}.", reason(&walk, &told))
+    };
+    writeln!(out, "{text}By the kernel: {said}\n{verdict}")?;
+    Ok(if agree {
+        Verdict::Good
+    } else {
+        Verdict::Differs
+    })
+}
+
+/// The walk of a packet, and what the kernel says of it.
+///
+/// # Errors
+/// The kernel could not be asked.
+pub fn ask(kernel: &mut Kernel, question: Question) -> Result<(Walk, Told), KernelError> {
+    let rules = kernel.rules(question.family())?;
+    let host = host(kernel, &question, &rules)?;
+    let walk = walk(question, &rules, &host, |table, to| {
+        kernel.candidates(table, to)
+    })?;
+    let told = kernel.look_up(&walk.question)?;
+    Ok((walk, told))
+}
+
+/// What the walk needs to know besides, asked only where it does.
+fn host(kernel: &mut Kernel, question: &Question, rules: &[Rule]) -> Result<Host, KernelError> {
+    let mut host = Host {
+        bound_is_up: true,
+        ..Host::default()
+    };
+    if let Some(iif) = &question.iif {
+        host.forwards = kernel.forwards(iif);
+    }
+    if let Some(oif) = &question.oif {
+        host.bound_is_up = kernel.is_up(oif)?;
+    }
+    if rules.iter().any(|rule| rule.suppress_group.is_some()) {
+        host.groups = kernel.groups()?;
+    }
+    Ok(host)
+}
+
+/// `ip` knows three names without any file.
+fn name(registered: Option<&str>, id: TableId) -> String {
+    match (registered, id.0) {
+        (Some(name), _) => name.to_owned(),
+        (None, 253) => "default".to_owned(),
+        (None, 254) => "main".to_owned(),
+        (None, 255) => "local".to_owned(),
+        (None, id) => id.to_string(),
+    }
+}
+
+/// What may be behind a disagreement.
+fn reason(walk: &Walk, told: &Told) -> &'static str {
+    let question = &walk.question;
+    let inet = question.family() == Family::Inet;
+    match (told, &walk.outcome) {
+        (Told::Refused(refusal), Outcome::Route(..))
+            if inet
+                && question.iif.is_some()
+                && matches!(refusal.errno, Errno::EINVAL | Errno::EXDEV) =>
+        {
+            ": the kernel takes no packet with this source in by this device \
+             (a martian source, or rp_filter)"
+        }
+        _ => ": the rules may have changed, and VRFs are not followed",
+    }
+}
+
+fn trouble(error: KernelError) -> Trouble {
+    Trouble::Failed(Failure::from(error).lines().join("\n"))
+}
+
+fn question(arguments: &Arguments) -> Result<Question, Trouble> {
+    let to = arguments
+        .only()?
+        .ok_or_else(|| Trouble::Usage("expected an address: where the packet goes".to_owned()))?;
+    let to = address(to).ok_or_else(|| wrong("DESTINATION", to, "an address"))?;
+    let mut question = Question::to(to, getuid().as_raw());
+    let family = question.family();
+    let icmp = match family {
+        Family::Inet => 1,
+        Family::Inet6 => 58,
+    };
+    let of_family = |text: &str| address(text).filter(|from| Family::of(*from) == family);
+    let expected = format!("an {} address", family.name());
+    question.from = read(arguments, "from", &expected, of_family)?;
+    question.iif = device(arguments, "iif")?.filter(|iif| iif.as_str() != "lo");
+    question.oif = device(arguments, "oif")?;
+    let mark = read(arguments, "mark", "a number of 32 bits", parse_number)?;
+    question.mark = mark.unwrap_or(0);
+    let tos = read(
+        arguments,
+        "tos",
+        "a DS field without its two lowest bits",
+        |text| names::dsfield(text).filter(|tos| tos.trailing_zeros() >= 2),
+    )?;
+    question.tos = tos.unwrap_or(0);
+    let protocol = read(arguments, "ipproto", "udp, tcp or icmp", |text| {
+        let number = names::ip_protocol(text)?;
+        let number = if number == 1 { icmp } else { number };
+        [6, 17, icmp].contains(&number).then_some(number)
+    })?;
+    question.ip_protocol = protocol.unwrap_or(question.ip_protocol);
+    let port = |text: &str| parse_number(text).and_then(|port| u16::try_from(port).ok());
+    let port = |option| read(arguments, option, "a port of 1 to 65535", port);
+    question.sport = port("sport")?.unwrap_or(0);
+    question.dport = port("dport")?.unwrap_or(0);
+    let user = read(arguments, "uid", "a user ID", parse_number)?;
+    question.user = user.unwrap_or(question.user);
+    if question.iif.is_some() {
+        came_in(&mut question, user)?;
+    }
+    Ok(question)
+}
+
+/// What a packet that came in has, and what the kernel does not look up for one.
+fn came_in(question: &mut Question, user: Option<u32>) -> Result<(), Trouble> {
+    let usage = |text: &str| Err(Trouble::Usage(text.to_owned()));
+    if user.is_some() || question.oif.is_some() {
+        return usage("--iif is for packets that came in; --uid and --oif are for this host's own");
+    }
+    question.user = 0;
+    if question.family() == Family::Inet && question.from.is_none() {
+        return usage("--iif needs --from: a packet that came in has a source");
+    }
+    if question.to.is_multicast() || question.to == IpAddr::V4(Ipv4Addr::BROADCAST) {
+        return usage(
+            "--iif: a packet to a group or to all hosts is not routed by the rules alone",
+        );
+    }
+    Ok(())
+}
+
+/// An address that a packet can have.
+fn address(text: &str) -> Option<IpAddr> {
+    let address: IpAddr = text.parse().ok()?;
+    Some(address).filter(|address| !address.is_unspecified())
+}
+
+fn device(arguments: &Arguments, option: &str) -> Result<Option<InterfaceName>, Trouble> {
+    let found: Option<InterfaceName> = read(arguments, option, "the name of a device", |text| {
+        text.parse().ok()
+    })?;
+    Ok(found.map(|alias| alias.device()))
+}
+
+/// An option's value, if there is one.
+fn read<T>(
+    arguments: &Arguments,
+    option: &str,
+    expected: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>, Trouble> {
+    let Some(value) = arguments.value(option) else {
+        return Ok(None);
+    };
+    let read = parse(value).ok_or_else(|| wrong(&format!("--{option}"), value, expected))?;
+    Ok(Some(read))
+}
+
+fn wrong(what: &str, value: &str, expected: &str) -> Trouble {
+    Trouble::Usage(format!("{what} {value:?}: expected {expected}"))
+}

@@ -1,0 +1,208 @@
+//! A look-up as netlink messages: `RTM_GETROUTE` for one packet, its answer, and the routes of a
+//! dump that may be chosen for it. Floor 1, pure.
+
+use std::net::IpAddr;
+
+use neli::consts::rtnl::{Nud, RtScope, RtTable, Rta, RtmF, Rtn, Rtprot};
+use neli::rtnl::{Ndmsg, NdmsgBuilder, Rtmsg, RtmsgBuilder};
+use neli::types::{Buffer, RtBuffer};
+
+use crate::choice::Candidate;
+use crate::net::{Family, InterfaceName, Prefix};
+use crate::question::Question;
+use crate::route::Route;
+use crate::route_message;
+use crate::wire::{
+    address, attribute, family_number, named, nested, number, octets, short, Refusal, WireError,
+};
+
+/// `RTA_IP_PROTO`, `RTA_SPORT` and `RTA_DPORT`, which neli does not name.
+const IP_PROTO: u16 = 27;
+const SPORT: u16 = 28;
+const DPORT: u16 = 29;
+
+/// Bytes of a `struct rtmsg`, and where its flags are.
+const HEADER: usize = 12;
+const FLAGS: usize = 8;
+
+/// `RTNH_F_DEAD`: the kernel sets it too where a device has no carrier and
+/// `ignore_routes_with_linkdown` is set.
+const DEAD: u8 = 1;
+
+/// What the kernel says of a packet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// There is no way.
+    Refused(Refusal),
+    /// The way.
+    Taken {
+        /// The one hop that is taken, with the packet's destination and source.
+        way: Route,
+        /// The route that it is taken from; `None` for a way without a route.
+        route: Option<Candidate>,
+    },
+}
+
+/// The message that asks for the way of a packet, or with `whole` for the route that it takes;
+/// `iif` and `oif` are the numbers of its devices.
+///
+/// # Errors
+/// neli could not write it.
+pub fn encode(
+    question: &Question,
+    iif: Option<u32>,
+    oif: Option<u32>,
+    whole: bool,
+) -> Result<Rtmsg, WireError> {
+    let mut attrs = RtBuffer::<Rta, Buffer>::new();
+    let mut add = |kind: Rta, payload: Buffer| {
+        attribute(kind, payload).map(|attribute| attrs.push(attribute))
+    };
+    let word = |number: u32| Buffer::from(number.to_ne_bytes().to_vec());
+    add(Rta::Dst, octets(question.to))?;
+    if let Some(from) = question.from {
+        add(Rta::Src, octets(from))?;
+    }
+    if let Some(iif) = iif {
+        add(Rta::Iif, word(iif))?;
+    }
+    if let Some(oif) = oif {
+        add(Rta::Oif, word(oif))?;
+    }
+    if question.mark != 0 {
+        add(Rta::Mark, word(question.mark))?;
+    }
+    add(Rta::Uid, word(question.user))?;
+    add(Rta::from(IP_PROTO), vec![question.ip_protocol].into())?;
+    for (kind, port) in [(SPORT, question.sport), (DPORT, question.dport)] {
+        if port != 0 {
+            add(Rta::from(kind), port.to_be_bytes().to_vec().into())?;
+        }
+    }
+    let bits = question.family().bits();
+    // IPv6 tells the table in any case, and refuses to be asked for it.
+    let mut flags = match question.family() {
+        Family::Inet => RtmF::LOOKUPTABLE,
+        Family::Inet6 => RtmF::empty(),
+    };
+    if whole {
+        flags |= RtmF::FIBMATCH;
+    }
+    RtmsgBuilder::default()
+        .rtm_family(family_number(question.family()))
+        .rtm_dst_len(bits)
+        .rtm_src_len(question.from.map_or(0, |_| bits))
+        .rtm_tos(question.tos)
+        .rtm_table(RtTable::Unspec)
+        .rtm_protocol(Rtprot::Unspec)
+        .rtm_scope(RtScope::Universe)
+        .rtm_type(Rtn::Unspec)
+        .rtm_flags(flags)
+        .rtattrs(attrs)
+        .build()
+        .map_err(WireError::new)
+}
+
+/// The route of a message of the kernel's, with what a look-up needs of it; `None` where it does
+/// not lead to the address, which is seen before any of it is read: there may be many.
+///
+/// # Errors
+/// The message does not hold what its header says.
+pub fn decode(
+    payload: &[u8],
+    to: IpAddr,
+    device: impl FnMut(u32) -> Option<InterfaceName>,
+) -> Result<Option<Candidate>, WireError> {
+    let cut = || WireError::new("a route is cut short");
+    let (Some(&length), Some(attributes)) = (payload.get(1), payload.get(HEADER..)) else {
+        return Err(cut());
+    };
+    let attribute = |wanted: Rta| {
+        let mut all = nested(attributes);
+        let found = all.find(|(kind, _)| *kind == u16::from(wanted));
+        found.map(|(_, value)| value)
+    };
+    let destination = attribute(Rta::Dst).and_then(address);
+    let destination = destination.unwrap_or(Family::of(to).unspecified());
+    if !Prefix::around(destination, length).contains(to) {
+        return Ok(None);
+    }
+    // An answer about one packet says that it may be cached, as a clone in the IPv6 cache does.
+    let mut whole = payload.to_vec();
+    let cloned = RtmF::CLONED.bits().to_ne_bytes();
+    for (byte, cloned) in whole.iter_mut().skip(FLAGS).zip(cloned) {
+        *byte &= !cloned;
+    }
+    let Some(mut route) = route_message::decode(&whole, device)? else {
+        return Ok(None);
+    };
+    let sources = attribute(Rta::Src).and_then(address);
+    let sources = sources.zip(payload.get(2).copied());
+    let sources = sources.map(|(source, length)| Prefix::around(source, length));
+    let one = payload.get(FLAGS).is_some_and(|flags| flags & DEAD != 0);
+    let several = attribute(Rta::Multipath).map_or(Vec::new(), dead_hops);
+    let mut dead = several.into_iter();
+    let dead = route.hops.iter().map(|_| dead.next().unwrap_or(one));
+    let dead: Vec<bool> = dead.collect();
+    route.unread.clear();
+    Ok(Some(Candidate {
+        route,
+        sources,
+        gone: vec![false; dead.len()],
+        dead,
+    }))
+}
+
+/// For each `struct rtnexthop` whether it is dead.
+fn dead_hops(mut rest: &[u8]) -> Vec<bool> {
+    let mut dead = Vec::new();
+    while let (Some(length), Some(flags)) = (short(rest, 0), rest.get(2)) {
+        dead.push(flags & DEAD != 0);
+        let length = usize::from(length).next_multiple_of(4).max(4);
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    dead
+}
+
+/// `struct ifinfomsg`, and the attributes of a device that are looked at.
+const LINK_HEADER: usize = 16;
+const LINK_NAME: u16 = 3;
+const LINK_GROUP: u16 = 27;
+
+/// The name of a device that a message tells of, and its group.
+#[must_use]
+pub fn decode_group(payload: &[u8]) -> Option<(InterfaceName, u32)> {
+    let attributes = || nested(payload.get(LINK_HEADER..).unwrap_or_default());
+    let find = |wanted| attributes().find(|(kind, _)| *kind == wanted);
+    let name = named(find(LINK_NAME)?.1)?.parse().ok()?;
+    Some((name, number(find(LINK_GROUP)?.1)?))
+}
+
+/// `struct ndmsg` and `NDA_DST`, of which a neighbour is told, and `NUD_FAILED`.
+const NEIGHBOUR_HEADER: usize = 12;
+const NEIGHBOUR_ADDRESS: u16 = 1;
+const FAILED: u16 = 0x20;
+
+/// The message that asks for all IPv6 neighbours.
+///
+/// # Errors
+/// neli could not write it.
+pub fn encode_neighbours() -> Result<Ndmsg, WireError> {
+    NdmsgBuilder::default()
+        .ndm_family(family_number(Family::Inet6))
+        .ndm_index(0)
+        .ndm_state(Nud::empty())
+        .ndm_type(Rtn::Unspec)
+        .build()
+        .map_err(WireError::new)
+}
+
+/// The number of the device and the address of a neighbour that does not answer.
+#[must_use]
+pub fn decode_gone(payload: &[u8]) -> Option<(u32, IpAddr)> {
+    let index = number(payload.get(4..8)?)?;
+    let state = short(payload, 8)?;
+    let mut attributes = nested(payload.get(NEIGHBOUR_HEADER..)?);
+    let (_, value) = attributes.find(|(kind, _)| *kind == NEIGHBOUR_ADDRESS)?;
+    Some((index, address(value)?)).filter(|_| state & FAILED != 0)
+}

@@ -1,0 +1,449 @@
+//! The walk of a packet through the rules and the tables they look up. Floor 1, pure:
+//! `fib_rules_lookup` of the kernel's `net/core/fib_rules.c`, and what IPv4 does before and
+//! after it (`net/ipv4/route.c`), measured on 6.18. VRFs are not followed.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use nix::errno::Errno;
+
+use crate::choice::{choose, Candidate};
+use crate::net::{Family, InterfaceName};
+use crate::question::{try_rule, Match, Question};
+use crate::route::{Kind, Route};
+use crate::rule::{Action, Rule};
+use crate::table::TableId;
+
+/// What a look-up depends on besides rules and routes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Host {
+    /// Whether IPv4 packets that come in by the packet's device are forwarded.
+    pub forwards: bool,
+    /// Whether the device that the packet's socket is bound to is up.
+    pub bound_is_up: bool,
+    /// The groups of devices, where a rule goes by them; 0 for those that are not here.
+    pub groups: BTreeMap<InterfaceName, u32>,
+}
+
+/// A rule that was tried, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The rule.
+    pub rule: Rule,
+    /// Whether it matches.
+    pub tried: Match,
+    /// What it did, if it does.
+    pub then: Option<Then>,
+}
+
+/// What a rule that matches did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Then {
+    /// Its table was looked up.
+    Looked(TableId, Found),
+    /// The walk goes on at the rule of its target, or behind it where there is none.
+    Went {
+        /// The priority.
+        target: u32,
+        /// Whether there is such a rule.
+        there: bool,
+    },
+    /// Nothing.
+    Nop,
+    /// It ended the walk.
+    Dropped,
+    /// It looks up a VRF's table, which is not followed.
+    NotFollowed,
+}
+
+/// What a table had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// No route that is fit.
+    Nothing,
+    /// A `throw`, which sends the packet to the next rule.
+    Thrown(Candidate),
+    /// A route that the rule does not take, and the words that say so.
+    Suppressed(Candidate, String),
+    /// The route that is taken, or drops the packet; behind it those that are as good.
+    Taken(Vec<Candidate>),
+}
+
+/// Where a walk ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// At a route of a table; behind it those that are as good.
+    Route(TableId, Vec<Candidate>),
+    /// At a route that drops packets.
+    DroppedByRoute(TableId, Route),
+    /// At a rule that does.
+    DroppedByRule(Rule),
+    /// Behind the last rule.
+    NoRoute,
+    /// Before the first one: this host sends no IPv4 packet from an address that is not its own.
+    ForeignSource(IpAddr),
+    /// Before the first one: the device is down.
+    Down(InterfaceName),
+    /// Without a route, onto the link of the device that the socket is bound to. IPv4 takes all
+    /// destinations without a route to be there, and some in any case.
+    OnLink(InterfaceName),
+    /// At a route that is not taken: packets that come in by this device are not forwarded.
+    NotForwarded(InterfaceName),
+}
+
+impl Outcome {
+    /// What a program that sends such a packet is told; `None` where there is a way.
+    #[must_use]
+    pub fn errno(&self) -> Option<Errno> {
+        match self {
+            Self::Route(..) | Self::OnLink(_) => None,
+            Self::DroppedByRoute(_, route) => Some(match route.kind {
+                Kind::UNREACHABLE => Errno::EHOSTUNREACH,
+                Kind::PROHIBIT => Errno::EACCES,
+                _ => Errno::EINVAL,
+            }),
+            Self::DroppedByRule(rule) => Some(match rule.action {
+                Action::Unreachable => Errno::ENETUNREACH,
+                Action::Prohibit => Errno::EACCES,
+                _ => Errno::EINVAL,
+            }),
+            Self::NoRoute | Self::ForeignSource(_) | Self::Down(_) => Some(Errno::ENETUNREACH),
+            Self::NotForwarded(_) => Some(Errno::EHOSTUNREACH),
+        }
+    }
+}
+
+/// A walk: the rules tried, in order, and where it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Walk {
+    /// The packet.
+    pub question: Question,
+    /// The rules that were tried.
+    pub steps: Vec<Step>,
+    /// The end.
+    pub outcome: Outcome,
+}
+
+/// Walks. `rules` are in the kernel's order; `routes` gives those of a table that lead to an
+/// address, in the kernel's order too, and is asked for the tables that the walk comes to only.
+///
+/// # Errors
+/// Those of `routes`.
+pub fn walk<E>(
+    question: Question,
+    rules: &[Rule],
+    host: &Host,
+    mut routes: impl FnMut(TableId, IpAddr) -> Result<Vec<Candidate>, E>,
+) -> Result<Walk, E> {
+    let steps = Vec::new();
+    if let Some(outcome) = before(&question, host, &mut routes)? {
+        return Ok(Walk {
+            question,
+            steps,
+            outcome,
+        });
+    }
+    let mut walker = Walker {
+        question: &question,
+        host,
+        steps,
+    };
+    let end = walker.rules(rules, &mut routes)?;
+    let steps = walker.steps;
+    let outcome = after(&question, host, end);
+    Ok(Walk {
+        question,
+        steps,
+        outcome,
+    })
+}
+
+/// What is settled before any rule is tried: packets of this host over IPv4 only.
+fn before<E>(
+    question: &Question,
+    host: &Host,
+    routes: &mut impl FnMut(TableId, IpAddr) -> Result<Vec<Candidate>, E>,
+) -> Result<Option<Outcome>, E> {
+    let IpAddr::V4(to) = question.to else {
+        return Ok(None);
+    };
+    if question.iif.is_some() {
+        return Ok(None);
+    }
+    if let Some(from) = question.from {
+        let own = routes(TableId::LOCAL, from)?;
+        let plain = Question::to(from, question.user);
+        let own = choose(own, &plain).into_iter().next();
+        let Some(own) = own.filter(|own| own.route.kind == Kind::LOCAL) else {
+            return Ok(Some(Outcome::ForeignSource(from)));
+        };
+        if question.oif.is_none() && (to.is_multicast() || to.is_broadcast()) {
+            let device = own.route.hops.into_iter().find_map(|hop| hop.device);
+            return Ok(device.map(Outcome::OnLink));
+        }
+    }
+    let Some(device) = &question.oif else {
+        return Ok(None);
+    };
+    if !host.bound_is_up {
+        return Ok(Some(Outcome::Down(device.clone())));
+    }
+    let of_the_link = to.octets().starts_with(&[224, 0, 0]) || to.is_broadcast();
+    Ok(of_the_link.then(|| Outcome::OnLink(device.clone())))
+}
+
+/// What IPv4 makes of the end of a walk.
+fn after(question: &Question, host: &Host, end: Outcome) -> Outcome {
+    if question.family() == Family::Inet6 {
+        return end;
+    }
+    if let Some(device) = question.iif.as_ref().filter(|_| !host.forwards) {
+        let stays = |route: &Route| matches!(route.kind, Kind::LOCAL | Kind::BROADCAST);
+        let kept = match &end {
+            Outcome::Route(_, found) => found.iter().any(|found| stays(&found.route)),
+            _ => false,
+        };
+        return if kept {
+            end
+        } else {
+            Outcome::NotForwarded(device.clone())
+        };
+    }
+    match (end.errno(), &question.oif) {
+        (Some(_), Some(device)) => Outcome::OnLink(device.clone()),
+        _ => end,
+    }
+}
+
+struct Walker<'a> {
+    question: &'a Question,
+    host: &'a Host,
+    steps: Vec<Step>,
+}
+
+impl Walker<'_> {
+    fn rules<E>(
+        &mut self,
+        rules: &[Rule],
+        routes: &mut impl FnMut(TableId, IpAddr) -> Result<Vec<Candidate>, E>,
+    ) -> Result<Outcome, E> {
+        let mut next = 0;
+        while let Some(rule) = rules.get(next) {
+            next += 1;
+            let tried = try_rule(rule, self.question);
+            let mut then = None;
+            let mut end = None;
+            if tried.is_match() {
+                let (did, ended) = self.act(rule, routes)?;
+                if let Then::Went { target, .. } = did {
+                    let to = rules.iter().position(|rule| rule.priority == target);
+                    let to = to.filter(|to| *to >= next);
+                    next = to.unwrap_or(next);
+                    let there = to.is_some();
+                    then = Some(Then::Went { target, there });
+                } else {
+                    then = Some(did);
+                }
+                end = ended;
+            }
+            self.steps.push(Step {
+                rule: rule.clone(),
+                tried,
+                then,
+            });
+            if let Some(end) = end {
+                return Ok(end);
+            }
+        }
+        Ok(Outcome::NoRoute)
+    }
+
+    fn act<E>(
+        &self,
+        rule: &Rule,
+        routes: &mut impl FnMut(TableId, IpAddr) -> Result<Vec<Candidate>, E>,
+    ) -> Result<(Then, Option<Outcome>), E> {
+        let table = match rule.action {
+            Action::Lookup(table) => table,
+            Action::L3mdev => return Ok((Then::NotFollowed, None)),
+            Action::Nop => return Ok((Then::Nop, None)),
+            Action::Goto(target) => {
+                let there = false;
+                return Ok((Then::Went { target, there }, None));
+            }
+            _ => return Ok((Then::Dropped, Some(Outcome::DroppedByRule(rule.clone())))),
+        };
+        let found = choose(routes(table, self.question.to)?, self.question);
+        let found = self.weigh(rule, found);
+        let end = match &found {
+            Found::Taken(found) => found.first().map(|first| match first.route.kind {
+                kind if kind.has_device() => Outcome::Route(table, found.clone()),
+                _ => Outcome::DroppedByRoute(table, first.route.clone()),
+            }),
+            _ => None,
+        };
+        Ok((Then::Looked(table, found), end))
+    }
+
+    fn weigh(&self, rule: &Rule, found: Vec<Candidate>) -> Found {
+        let Some(first) = found.first() else {
+            return Found::Nothing;
+        };
+        if first.route.kind == Kind::THROW {
+            return Found::Thrown(first.clone());
+        }
+        // A route that drops packets is not suppressed.
+        match self.suppressed(rule, first) {
+            Some(words) if first.route.kind.has_device() => Found::Suppressed(first.clone(), words),
+            _ => Found::Taken(found),
+        }
+    }
+
+    fn suppressed(&self, rule: &Rule, found: &Candidate) -> Option<String> {
+        let length = u32::from(found.route.destination.length());
+        if let Some(least) = rule.suppress_length.filter(|least| length <= *least) {
+            return Some(format!("suppress_prefixlength {least}"));
+        }
+        let group = rule.suppress_group?;
+        let is_in =
+            |device: &InterfaceName| self.host.groups.get(device).copied().unwrap_or(0) == group;
+        let devices = found.route.hops.iter().map(|hop| hop.device.as_ref());
+        let mut devices = devices.map(|device| device.is_some_and(is_in));
+        // IPv4 looks at the first of several hops, whichever it takes; IPv6 at the one that it
+        // takes, by a hash that it alone knows.
+        let suppressed = match self.question.family() {
+            Family::Inet => devices.next() == Some(true),
+            Family::Inet6 => devices.all(|is_in| is_in),
+        };
+        suppressed.then(|| format!("suppress_ifgroup {group}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn walked(packet: Question, rules: &[&str], routes: &[&str]) -> Walk {
+        let rules: Vec<Rule> = rules.iter().map(|rule| rule.parse().unwrap()).collect();
+        let all: Vec<Route> = routes.iter().map(|route| route.parse().unwrap()).collect();
+        let host = Host {
+            bound_is_up: true,
+            ..Host::default()
+        };
+        let fetch = |table, _| {
+            let of_table = all.iter().filter(|route| route.table == table);
+            let candidate = |route: &Route| Candidate {
+                route: route.clone(),
+                sources: None,
+                dead: vec![false; route.hops.len()],
+                gone: vec![false; route.hops.len()],
+            };
+            Ok::<_, ()>(of_table.map(candidate).collect())
+        };
+        walk(packet, &rules, &host, fetch).unwrap()
+    }
+
+    fn end(rules: &[&str], routes: &[&str]) -> Option<Errno> {
+        let packet = Question::to("10.0.0.1".parse().unwrap(), 0);
+        walked(packet, rules, routes).outcome.errno()
+    }
+
+    #[test]
+    fn rules_are_tried_until_one_settles_it() {
+        let routes = [
+            "throw 10.0.0.0/24 table 7",
+            "unreachable default table 8",
+            "default dev eth1 table 9",
+            "blackhole default table 10",
+        ];
+        for (rules, errno) in [
+            (
+                &["priority 1 from all lookup 7"][..],
+                Some(Errno::ENETUNREACH),
+            ),
+            (
+                &["priority 1 from all lookup 7", "priority 2 lookup 9"],
+                None,
+            ),
+            (&["priority 1 lookup 8"], Some(Errno::EHOSTUNREACH)),
+            (
+                &[
+                    "priority 1 lookup 9 suppress_prefixlength 0",
+                    "priority 2 prohibit",
+                ],
+                Some(Errno::EACCES),
+            ),
+            (
+                &[
+                    "priority 1 lookup 8 suppress_prefixlength 0",
+                    "priority 2 lookup 9",
+                ],
+                Some(Errno::EHOSTUNREACH),
+            ),
+            (
+                &[
+                    "priority 1 goto 3",
+                    "priority 2 lookup 8",
+                    "priority 3 lookup 9",
+                ],
+                None,
+            ),
+            (
+                &["priority 1 goto 5", "priority 2 blackhole"],
+                Some(Errno::EINVAL),
+            ),
+            (
+                &["priority 1 nop", "priority 2 unreachable"],
+                Some(Errno::ENETUNREACH),
+            ),
+            (&["priority 1 lookup 10"], Some(Errno::EINVAL)),
+        ] {
+            assert_eq!(end(rules, &routes), errno, "{rules:?}");
+        }
+    }
+
+    #[test]
+    fn only_tables_that_the_walk_comes_to_are_asked_for() {
+        let rules: Vec<Rule> = ["priority 1 lookup 7", "priority 2 lookup 8"]
+            .iter()
+            .map(|rule| rule.parse().unwrap())
+            .collect();
+        let packet = Question::to("10.0.0.1".parse().unwrap(), 0);
+        let mut asked = Vec::new();
+        let walk = walk(packet, &rules, &Host::default(), |table, _| {
+            asked.push(table);
+            let route = "prohibit default table 7".parse().unwrap();
+            Ok::<_, ()>(vec![Candidate {
+                route,
+                sources: None,
+                dead: Vec::new(),
+                gone: Vec::new(),
+            }])
+        });
+        assert_eq!(walk.unwrap().steps.len(), 1);
+        assert_eq!(asked, [TableId(7)]);
+    }
+
+    #[test]
+    fn a_socket_bound_to_a_device_needs_no_route() {
+        let mut packet = Question::to("10.0.0.1".parse().unwrap(), 0);
+        packet.oif = "eth1".parse().ok();
+        let walk = walked(packet, &["priority 1 prohibit"], &[]);
+        assert_eq!(walk.outcome, Outcome::OnLink("eth1".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_packet_of_this_host_has_an_address_of_its_own() {
+        let mut packet = Question::to("10.0.0.1".parse().unwrap(), 0);
+        packet.from = "10.9.9.9".parse().ok();
+        let routes = [
+            "local 10.0.0.2 dev eth1 table 255",
+            "default dev eth1 table 7",
+        ];
+        let walk = walked(packet.clone(), &["priority 1 lookup 7"], &routes);
+        assert!(matches!(walk.outcome, Outcome::ForeignSource(_)));
+        packet.from = "10.0.0.2".parse().ok();
+        let walk = walked(packet, &["priority 1 lookup 7"], &routes);
+        assert_eq!(walk.outcome.errno(), None);
+    }
+}

@@ -1,0 +1,227 @@
+//! A walk as an indented list, for people. Floor 1, pure.
+
+use std::fmt;
+
+use crate::choice::Candidate;
+use crate::names;
+use crate::question::{Match, Question, UDP};
+use crate::route::Route;
+use crate::rule::{Action, Rule};
+use crate::table::TableId;
+use crate::walk::{Found, Outcome, Step, Then, Walk};
+
+/// How to tell of a walk.
+pub struct Telling<'a> {
+    /// What a table is called.
+    pub table: &'a dyn Fn(TableId) -> String,
+    /// Whether each of many rules is told that fail in the same selector.
+    pub all: bool,
+}
+
+/// How many rules in a row that fail in the same selector are told each by itself.
+const FEW: usize = 3;
+
+impl Telling<'_> {
+    /// The packet, and each rule with what came of it.
+    ///
+    /// # Errors
+    /// Those of the formatter.
+    pub fn walk(&self, f: &mut impl fmt::Write, walk: &Walk) -> fmt::Result {
+        writeln!(f, "{}\n", walk.question)?;
+        let mut steps = walk.steps.as_slice();
+        while let Some(first) = steps.first() {
+            let alike = steps.iter().take_while(|step| fails_alike(first, step));
+            let alike = alike.count().max(1);
+            let told = if self.all || alike <= FEW + 1 {
+                alike
+            } else {
+                FEW
+            };
+            let (shown, rest) = steps.split_at(told);
+            for step in shown {
+                self.step(f, step)?;
+            }
+            let (folded, rest) = rest.split_at(alike - told);
+            if let Some(last) = folded.last() {
+                let (count, priority) = (folded.len(), last.rule.priority);
+                let word = failed(last).unwrap_or_default();
+                writeln!(
+                    f,
+                    "... {count} more whose \"{word}\" does not match, up to {priority}"
+                )?;
+            }
+            steps = rest;
+        }
+        if !walk.steps.is_empty() {
+            writeln!(f)?;
+        }
+        writeln!(f, "By the rules:  {}", self.outcome(&walk.outcome))
+    }
+
+    fn step(&self, f: &mut impl fmt::Write, step: &Step) -> fmt::Result {
+        writeln!(f, "{}", self.rule(&step.rule))?;
+        match &step.tried {
+            Match::No(selector) => return writeln!(f, "    does not match: {selector}"),
+            Match::NoForNot => {
+                return writeln!(f, "    does not match: not, and all the rest matches")
+            }
+            Match::Yes => writeln!(f, "    matches")?,
+            Match::YesFor(selector) => writeln!(f, "    matches: not {selector}")?,
+        }
+        match &step.then {
+            Some(Then::Looked(table, found)) => self.found(f, *table, found),
+            Some(Then::Went {
+                target,
+                there: false,
+            }) => {
+                writeln!(f, "        there is no rule {target}; the next one")
+            }
+            Some(Then::NotFollowed) => writeln!(f, "        the table of a VRF: not followed"),
+            Some(Then::Went { .. } | Then::Nop | Then::Dropped) | None => Ok(()),
+        }
+    }
+
+    fn found(&self, f: &mut impl fmt::Write, table: TableId, found: &Found) -> fmt::Result {
+        let name = (self.table)(table);
+        write!(f, "        table {name}: ")?;
+        let (first, words) = match found {
+            Found::Nothing => return writeln!(f, "no route"),
+            Found::Thrown(found) => (found, "            back to the rules"),
+            Found::Suppressed(found, words) => {
+                writeln!(f, "{}", line(found))?;
+                return writeln!(f, "            not taken: {words}");
+            }
+            Found::Taken(found) => match found.as_slice() {
+                [] => return writeln!(f, "no route"),
+                [first] => return writeln!(f, "{}", line(first)),
+                [first, ..] => (
+                    first,
+                    "            or one of the same metric, if its router is gone",
+                ),
+            },
+        };
+        writeln!(f, "{}\n{words}", line(first))
+    }
+
+    /// A rule as `ip rule show` has it.
+    fn rule(&self, rule: &Rule) -> String {
+        let text = rule.to_string();
+        let text = text.strip_prefix("priority ").unwrap_or(&text);
+        let protocol = format!(" proto {}", rule.protocol);
+        let text = text.replacen(&protocol, "", 1);
+        let (priority, rest) = text.split_once(' ').unwrap_or((&text, ""));
+        let rest = match rule.action {
+            Action::Lookup(table) => {
+                let (number, name) = (format!(" lookup {table}"), (self.table)(table));
+                rest.replacen(&number, &format!(" lookup {name}"), 1)
+            }
+            _ => rest.to_owned(),
+        };
+        format!("{priority}: {rest}")
+    }
+
+    fn outcome(&self, outcome: &Outcome) -> String {
+        match outcome {
+            Outcome::Route(table, found) => {
+                let route = found.first().map(line).unwrap_or_default();
+                format!("{route} (table {})", (self.table)(*table))
+            }
+            Outcome::DroppedByRoute(table, route) => {
+                format!("{} (table {})", plain(route), (self.table)(*table))
+            }
+            Outcome::DroppedByRule(rule) => format!("dropped by rule {}", self.rule(rule)),
+            Outcome::NoRoute => "no route: no rule is left".to_owned(),
+            Outcome::ForeignSource(from) => {
+                format!("nothing is sent from {from}: this host has no such address")
+            }
+            Outcome::Down(device) => format!("nothing is sent: {device} is down"),
+            Outcome::OnLink(device) => {
+                format!("straight onto the link of {device}, without a route")
+            }
+            Outcome::NotForwarded(device) => format!(
+                "dropped: packets from {device} are not forwarded \
+                 (net.ipv4.conf.{device}.forwarding is 0)"
+            ),
+        }
+    }
+
+    /// The way that the kernel took, and the route that it belongs to.
+    #[must_use]
+    pub fn way(&self, way: &Route, route: Option<&Candidate>) -> String {
+        let Some(route) = route else {
+            return format!("{} without a route", plain(way));
+        };
+        let mut text = line(route);
+        if route.route.hops.len() > 1 {
+            for hop in &way.hops {
+                let gateway = hop.gateway.map(|gateway| format!(" via {gateway}"));
+                let device = hop.device.as_ref().map(|device| format!(" dev {device}"));
+                text += ", of which";
+                text += &gateway.unwrap_or_default();
+                text += &device.unwrap_or_default();
+            }
+        }
+        format!("{text} (table {})", (self.table)(way.table))
+    }
+}
+
+/// The selector that a step fails in, by its word; none for one that matches.
+fn failed(step: &Step) -> Option<&str> {
+    match &step.tried {
+        Match::No(selector) => selector.split(' ').next(),
+        _ => None,
+    }
+}
+
+fn fails_alike(one: &Step, other: &Step) -> bool {
+    failed(one).is_some() && failed(one) == failed(other)
+}
+
+fn line(candidate: &Candidate) -> String {
+    let mut text = plain(&candidate.route);
+    if let Some(sources) = candidate.sources {
+        let end = text.find(' ').unwrap_or(text.len());
+        text.insert_str(end, &format!(" from {sources}"));
+    }
+    text
+}
+
+/// A route's line without the table, which is told beside it, and without who put it there.
+fn plain(route: &Route) -> String {
+    let said = format!(" table {} proto {}", route.table, route.protocol);
+    route.to_string().replacen(&said, "", 1)
+}
+
+/// The packet, in the words of `ip route get`.
+impl fmt::Display for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.to)?;
+        if let Some(from) = self.from {
+            write!(f, " from {from}")?;
+        }
+        if let Some(iif) = &self.iif {
+            write!(f, " iif {iif}")?;
+        }
+        if let Some(oif) = &self.oif {
+            write!(f, " oif {oif}")?;
+        }
+        if self.mark != 0 {
+            write!(f, " mark {:#x}", self.mark)?;
+        }
+        if self.tos != 0 {
+            write!(f, " tos {:#04x}", self.tos)?;
+        }
+        if self.ip_protocol != UDP {
+            write!(f, " ipproto {}", names::ip_protocol_name(self.ip_protocol))?;
+        }
+        for (word, port) in [("sport", self.sport), ("dport", self.dport)] {
+            if port != 0 {
+                write!(f, " {word} {port}")?;
+            }
+        }
+        if self.iif.is_none() {
+            write!(f, " uid {}", self.user)?;
+        }
+        Ok(())
+    }
+}
