@@ -334,8 +334,14 @@ fn by_us(lab: &Lab, cases: &[Case], theirs: &Theirs, faults: &mut Faults) {
         // Ours in the words of ip: each line is taken as it stands, and makes the same.
         let objects: Vec<&Object> = added.iter().map(|(_, object)| object).collect();
         take_out(&mut kernel, noun, family, &tables, &objects, faults);
-        if show(lab, noun, family) != *before {
-            faults.note(format!("{family} {}s are left", noun.word()));
+        let left = show(lab, noun, family);
+        if left != *before {
+            faults.note(format!(
+                "{family} {}s are left:\n{:#?}\nbefore:\n{:#?}",
+                noun.word(),
+                left.texts[1],
+                before.texts[1]
+            ));
         }
         for object in &objects {
             let command = object.command("add");
