@@ -3,8 +3,10 @@
 use nix::errno::Errno;
 
 use crate::kernel::{Answer, Kernel, KernelError};
+use crate::net::Family;
 use crate::outcome::{Outcome, StepError};
 use crate::plan::{Step, Verb};
+use crate::route::Route;
 use crate::state::{Object, State};
 
 /// Deletes objects: rules first, so that none leads into a table that is half empty.
@@ -37,15 +39,45 @@ pub(crate) fn take_out_once(
     deleted
 }
 
-/// Deletes what the steps say, and returns those that found what they meant at once.
+/// What came of some deletions.
+#[derive(Default)]
+struct Round {
+    /// Those that took out what they meant.
+    deleted: Vec<Step>,
+    /// Those that did not, as far as is known.
+    unmet: Vec<Step>,
+    /// What was taken out instead.
+    wrong: Vec<Object>,
+}
+
+impl Round {
+    /// Notes what came of one. What was not there may have been taken out for another one, and
+    /// is unmet until that is known.
+    fn note(&mut self, step: Step, answer: Answer, outcome: &mut Outcome) {
+        match answer {
+            Answer::Done(Some(other)) if !is_meant(&other, &step.object) => {
+                self.unmet.push(step);
+                self.wrong.push(other);
+            }
+            Answer::Done(_) => {
+                outcome.removed += 1;
+                self.deleted.push(step);
+            }
+            Answer::Refused(refusal) if is_gone(refusal.errno) => self.unmet.push(step),
+            Answer::Refused(refusal) => outcome.stick(step, refusal),
+        }
+    }
+}
+
+/// Deletes what the steps say, and returns those that found what they meant.
 fn delete(
     kernel: &mut Kernel,
     steps: Vec<Step>,
     outcome: &mut Outcome,
 ) -> Result<Vec<Step>, KernelError> {
-    let mut deleted = Vec::new();
+    let mut round = Round::default();
     if steps.is_empty() {
-        return Ok(deleted);
+        return Ok(round.deleted);
     }
     let answers = kernel.execute(&steps).inspect_err(|_| {
         for step in &steps {
@@ -53,19 +85,10 @@ fn delete(
         }
     })?;
     for (step, answer) in steps.into_iter().zip(answers) {
-        match answer {
-            Answer::Done(Some(other)) if !is_meant(&other, &step.object) => {
-                put_back(kernel, other, &step, outcome)?;
-            }
-            Answer::Done(_) => {
-                outcome.removed += 1;
-                deleted.push(step);
-            }
-            Answer::Refused(refusal) if is_gone(refusal.errno) => outcome.gone.insert(step.object),
-            Answer::Refused(refusal) => outcome.stick(step, refusal),
-        }
+        round.note(step, answer, outcome);
     }
-    Ok(deleted)
+    set_right(kernel, &mut round, outcome)?;
+    Ok(round.deleted)
 }
 
 /// The kernel may have a rule several times: `ip rule restore` puts in what is there.
@@ -76,20 +99,14 @@ fn delete_doubles(
 ) -> Result<(), KernelError> {
     while !rules.is_empty() {
         let answers = kernel.repeat(&rules)?;
-        let mut again = Vec::new();
+        let mut round = Round::default();
         for (step, answer) in rules.into_iter().zip(answers) {
-            match answer {
-                Answer::Done(Some(other)) if !is_meant(&other, &step.object) => {
-                    put_back(kernel, other, &step, outcome)?;
-                }
-                Answer::Done(_) => {
-                    outcome.removed += 1;
-                    again.push(step);
-                }
-                Answer::Refused(_) => {}
+            if matches!(answer, Answer::Done(_)) {
+                round.note(step, answer, outcome);
             }
         }
-        rules = again;
+        set_right(kernel, &mut round, outcome)?;
+        rules = round.deleted;
     }
     Ok(())
 }
@@ -102,52 +119,88 @@ fn is_gone(errno: Errno) -> bool {
     )
 }
 
-/// Whether the kernel took out what was meant. It drops `src` from an IPv6 route whose address
-/// is gone, and the device of a route may have been renamed; for these its choice is right.
+/// Whether the kernel took out what was meant.
 fn is_meant(removed: &Object, meant: &Object) -> bool {
     match (removed, meant) {
-        (Object::Rule(removed), Object::Rule(meant)) => removed == meant,
-        _ => true,
+        (Object::Route(removed), Object::Route(meant)) => is_route_meant(removed, meant),
+        _ => removed == meant,
     }
 }
 
-/// How many rules of ours may stand in front of the one that is meant, each agreeing in all
-/// that a deletion can say.
-const TWINS: usize = 16;
+/// It drops `src` from an IPv6 route whose address is gone, tells of the ways of an IPv6 multipath
+/// route one by one, and a device may have been renamed: in these its choice is right.
+fn is_route_meant(removed: &Route, meant: &Route) -> bool {
+    let mut known = removed.clone();
+    if removed.family() == Family::Inet6 && removed.source.is_none() {
+        known.source = meant.source;
+    }
+    match (known.hops.as_mut_slice(), meant.hops.as_slice()) {
+        ([hop], [of]) => hop.device.clone_from(&of.device),
+        _ => known.hops.clone_from(&meant.hops),
+    }
+    known == *meant
+}
 
-/// `RTM_DELRULE` takes the first rule that agrees in what the request says, and cannot say "no
-/// other selector": so the wrong one is put back, behind the right one, and the right one
-/// deleted after it.
-fn put_back(
+/// Whether an object is there.
+fn is_there(kernel: &mut Kernel, meant: &Object) -> Result<bool, KernelError> {
+    Ok(match meant {
+        Object::Rule(rule) => kernel.rules(rule.family)?.contains(rule),
+        Object::Route(route) => {
+            let found = kernel.routes(route.family(), route.table)?;
+            found.iter().any(|other| is_route_meant(other, route))
+        }
+    })
+}
+
+/// How many objects of ours may stand in front of one that is meant, each agreeing in all that a
+/// deletion can say.
+const TWINS: usize = 64;
+
+/// The kernel takes out the first object that agrees in what the request says, and a request
+/// cannot say "no other selector" or "no src": so the wrong ones are put back, behind the right
+/// ones, and the right ones deleted after it, if they are there at all.
+fn set_right(
     kernel: &mut Kernel,
-    mut wrong: Object,
-    step: &Step,
+    round: &mut Round,
     outcome: &mut Outcome,
 ) -> Result<(), KernelError> {
-    for _ in 0..TWINS {
-        append(kernel, wrong, outcome)?;
-        match kernel.execute(std::slice::from_ref(step))?.pop() {
-            Some(Answer::Done(Some(other))) if !is_meant(&other, &step.object) => wrong = other,
-            Some(Answer::Refused(refusal)) if !is_gone(refusal.errno) => {
-                outcome.stick(step.clone(), refusal);
-                return Ok(());
-            }
-            Some(Answer::Refused(_)) => return Ok(()),
-            _ => {
-                outcome.removed += 1;
-                return Ok(());
+    for _ in 0..TWINS * round.unmet.len() {
+        for object in std::mem::take(&mut round.wrong) {
+            // One deletion may have taken what another one meant.
+            let meant = |step: &Step| is_meant(&object, &step.object);
+            match round.unmet.iter().position(meant) {
+                Some(place) => {
+                    outcome.removed += 1;
+                    let step = round.unmet.remove(place);
+                    round.deleted.push(step);
+                }
+                None => append(kernel, object, outcome)?,
             }
         }
+        let Some(step) = round.unmet.pop() else {
+            return Ok(());
+        };
+        if is_there(kernel, &step.object)? {
+            if let Some(answer) = kernel.execute(std::slice::from_ref(&step))?.pop() {
+                round.note(step, answer, outcome);
+            }
+        } else {
+            outcome.gone.insert(step.object);
+        }
     }
-    append(kernel, wrong, outcome)?;
-    outcome.stuck.insert(step.object.clone());
-    outcome.warnings.push(format!(
-        "\"{step}\": {TWINS} other rules stand in front of it"
-    ));
+    for object in round.wrong.drain(..) {
+        append(kernel, object, outcome)?;
+    }
+    for step in round.unmet.drain(..) {
+        outcome.stuck.insert(step.object.clone());
+        outcome
+            .warnings
+            .push(format!("\"{step}\": {TWINS} others stand in front of it"));
+    }
     Ok(())
 }
 
-/// Puts somebody's rule back. That it should be refused would be news worth telling.
+/// Puts somebody's route or rule back. That it should be refused would be news worth telling.
 fn append(kernel: &mut Kernel, object: Object, outcome: &mut Outcome) -> Result<(), KernelError> {
     let step = Step {
         verb: Verb::Append,
