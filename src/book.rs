@@ -88,14 +88,16 @@ impl Book {
     /// found shared is looked for in the other records: a host may have thousands of them.
     #[must_use]
     pub fn claimed_elsewhere(&self, objects: &State) -> State {
-        let Some(store) = &self.store else {
-            return State::default();
-        };
-        let suspects = objects.only(&self.shared);
-        if suspects.is_empty() {
-            return suspects;
+        self.claimed_by_any(&objects.only(&self.shared))
+    }
+
+    /// Of some objects, those that another device's record holds, found shared or not.
+    #[must_use]
+    pub fn claimed_by_any(&self, objects: &State) -> State {
+        match &self.store {
+            Some(store) if !objects.is_empty() => objects.only(&store.of_others(&self.device)),
+            _ => State::default(),
         }
-        suspects.only(&store.of_others(&self.device))
     }
 
     /// Notes of objects that were there `already` which of them another device put in, and all

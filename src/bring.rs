@@ -107,12 +107,14 @@ pub fn down(call: &Call, interface: &InterfaceName) -> Result<Outcome, Failure> 
     let (going, staying) = std::mem::take(&mut book.record).split(interface);
     let mut kernel = Kernel::open()?;
     let mut objects = going.state();
+    let mut claimed = book.claimed_elsewhere(&objects);
     if going.is_empty() || !going.damaged.is_empty() {
-        objects = objects.with(&by_stanza(call, &mut kernel));
+        let guessed = by_stanza(call, &mut kernel);
+        // Which of these another device put in, no run of this stanza may have found out.
+        claimed = claimed.with(&book.claimed_by_any(&guessed));
+        objects = objects.with(&guessed);
     }
-    let objects = objects
-        .without(&staying.state())
-        .without(&book.claimed_elsewhere(&objects));
+    let objects = objects.without(&staying.state()).without(&claimed);
     book.record = staying;
     if !objects.is_empty() {
         let mut outcome = converge::down(&mut kernel, &objects);

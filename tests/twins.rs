@@ -113,3 +113,89 @@ fn a_rule_of_which_the_kernel_leaves_something_out_is_taken_back() {
         assert!(lab.tagged().is_empty(), "{:?}", lab.tagged());
     });
 }
+
+#[test]
+fn two_rules_of_one_stanza_that_the_kernel_takes_for_one_another_both_go() {
+    lab(|lab| {
+        lab.device("eth1");
+        lab.interfaces(
+            "iface eth1 inet static
+                address 10.10.0.10/24
+                policy-table 501
+                policy-rule not from 10.0.0.0/8 pref 701
+                policy-rule from 10.0.0.0/8 pref 701",
+        );
+        lab.ok("ifup eth1");
+        assert_eq!(lab.rules("-4").len(), 4);
+        let said = lab.sh("ifdown eth1");
+        assert_eq!((said.code, said.ours().len()), (0, 0), "{said:?}");
+        assert_eq!(lab.tagged(), [""; 0]);
+        assert_eq!(lab.ok("ls -A /run/policy-table"), "");
+    });
+}
+
+#[test]
+fn a_rule_that_is_gone_takes_no_twin_along() {
+    lab(|lab| {
+        lab.device("eth1");
+        lab.interfaces(STANZA);
+        lab.ok("ifup eth1");
+        add(lab, &TWINS);
+        lab.ok("ip rule del from 10.10.0.10 pref 21000 protocol 157");
+        // The kernel took the first that agrees, which was the right one.
+        let before = lab.rules("-4").len();
+        let said = lab.sh("ifdown eth1");
+        assert_eq!((said.code, said.ours().len()), (0, 0), "{said:?}");
+        assert_eq!(lab.rules("-4").len(), before - 1);
+        assert_eq!(lab.rules("-4").len(), TWINS.len());
+        assert_eq!(lab.ok("ls -A /run/policy-table"), "");
+    });
+}
+
+/// A deletion that names no `src` fits a route that has one, too.
+#[test]
+fn a_route_with_another_source_survives() {
+    lab(|lab| {
+        lab.device("eth1");
+        lab.interfaces(&format!(
+            "{STANZA}    policy-gateway none\n    policy-route 192.0.2.0/24 via 10.10.0.1\n"
+        ));
+        lab.ok("ip link set eth1 up; ip addr add 10.10.0.11/24 dev eth1");
+        lab.ok("ip route add 192.0.2.0/24 via 10.10.0.1 table 501 src 10.10.0.11 proto 157");
+        let said = lab.sh("ifup --ignore-errors eth1");
+        assert!(said.ours().is_empty(), "{said:?}");
+        let hook = "env -i IFACE=eth1 LOGICAL=eth1 ADDRFAM=inet METHOD=static MODE=stop \
+                    PHASE=pre-down IF_ADDRESS=10.10.0.10 IF_NETMASK=24 IF_POLICY_TABLE=501 \
+                    /etc/network/if-down.d/zz-policy-table";
+        let said = lab.sh(hook);
+        assert_eq!((said.code, said.err.as_str()), (0, ""));
+        assert_eq!(
+            lab.tagged(),
+            ["192.0.2.0/24 via 10.10.0.1 dev eth1 table 501 src 10.10.0.11"]
+        );
+    });
+}
+
+/// What a stanza without a record would have put in may be another device's alone.
+#[test]
+fn a_stanza_that_is_not_up_takes_nothing_of_another_devices() {
+    lab(|lab| {
+        for device in ["eth1", "eth2"] {
+            lab.device(device);
+        }
+        let stanza = |n: u8| {
+            format!(
+                "iface eth{n} inet static
+                    address 10.{n}.0.10/24
+                    policy-table 50{n}
+                    policy-route blackhole 192.0.2.0/24 table 503
+                    policy-rule to 192.0.2.0/24 lookup 503\n"
+            )
+        };
+        lab.interfaces(&(stanza(1) + &stanza(2)));
+        lab.ok("ifup eth1");
+        let before = lab.tagged();
+        lab.sh("ifdown --force eth2");
+        assert_eq!(lab.tagged(), before);
+    });
+}
