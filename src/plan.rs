@@ -142,17 +142,22 @@ fn is_behind(route: &Route, wanted: &Route, previous: &State) -> bool {
     same_but_metric && previous.contains(&Object::Route(route.clone()))
 }
 
-/// The route under the metric behind those that other stanzas have for its destination.
+/// The route under the metric behind those that other stanzas have for its destination, a last
+/// resort under the highest metric there is excepted: behind it there is no room, and no use.
 fn behind_others(wanted: &Route, found: &[Route], previous: &State) -> Route {
-    let rivals = found.iter().filter(|route| {
+    let rivals = || found.iter().filter(|route| wanted.is_rival(route));
+    let in_line = rivals().filter(|route| {
         route.protocol == wanted.protocol
-            && wanted.is_rival(route)
+            && route.metric != u32::MAX
             && !previous.contains(&Object::Route((*route).clone()))
     });
-    let last = rivals.map(|route| route.metric).max();
-    let metric = last.map_or(wanted.metric, |last| {
-        wanted.metric.max(last.saturating_add(1))
-    });
+    let mut metric = in_line
+        .map(|route| route.metric.saturating_add(1))
+        .fold(wanted.metric, u32::max);
+    // Whose the ones beyond are is no matter: each has its place.
+    while rivals().any(|route| route.metric == metric) && metric != u32::MAX {
+        metric += 1;
+    }
     Route {
         metric,
         ..wanted.clone()
@@ -235,6 +240,24 @@ mod tests {
         assert_eq!(
             ours(&second, &[&first], &[&first]),
             format!("ip -6 route replace {second}")
+        );
+    }
+
+    #[test]
+    fn an_ipv6_route_finds_a_place_beside_last_resorts_and_others() {
+        let last = "unreachable default table 200 proto 157 metric 4294967295";
+        let line = |n: u8, metric: u32, protocol: u8| {
+            format!("default via fe80::{n} dev eth{n} table 200 proto {protocol} metric {metric}")
+        };
+        let (first, second) = (line(1, 1024, 157), line(2, 1024, 157));
+        let foreign = line(3, 1025, 3);
+        assert_eq!(
+            judge(&second, &[&first, &format!("-6 {last}")], &[]),
+            format!("ip -6 route add {}", line(2, 1025, 157))
+        );
+        assert_eq!(
+            judge(&second, &[&first, &foreign], &[]),
+            format!("ip -6 route add {}", line(2, 1026, 157))
         );
     }
 
