@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::line::{abbreviates, LineError, Words};
-use crate::net::parse_number;
+use crate::net::{is_hidden, parse_number};
 use crate::route::Metrics;
 
 /// A keyword of a single number.
@@ -53,7 +53,8 @@ pub fn read(word: &str, words: &mut Words<'_>, metrics: &mut Metrics) -> Result<
         if words.value_if(|word| word == "lock").is_some() {
             metrics.locked |= 1 << RTAX_CC_ALGO;
         }
-        metrics.congctl = Some(words.value()?.to_owned());
+        let expected = "an algorithm's name of 1 to 15 characters";
+        metrics.congctl = Some(words.parsed(expected, congctl)?);
         return Ok(true);
     }
     let matches =
@@ -77,6 +78,12 @@ pub fn read(word: &str, words: &mut Words<'_>, metrics: &mut Metrics) -> Result<
         metrics.values.insert(metric.number, value);
     }
     Ok(true)
+}
+
+/// The name of a congestion control algorithm, `TCP_CA_NAME_MAX` less the NUL that ends it.
+fn congctl(text: &str) -> Option<String> {
+    let fits = text.len() <= 15 && !text.contains(is_hidden);
+    fits.then(|| text.to_owned())
 }
 
 /// As part of a route's line, each word with a blank in front.

@@ -72,7 +72,10 @@ pub enum Fault {
     #[error("it names a protocol; what this stanza puts in bears policy-table's own, {PROTOCOL}: leave it out")]
     Protocol,
     /// A route that would stand behind another one of the same stanza for ever.
-    #[error("it has the same destination and metric as \"{0}\"; give one of them a metric")]
+    #[error(
+        "it has the same destination and metric as \"{}\"; give one of them a metric",
+        Shown(.0)
+    )]
     SamePlace(String),
     /// A network that is everything.
     #[error("the network of {0} is every address there is; write policy-source address")]

@@ -110,7 +110,8 @@ impl Record {
             match (object, record.sections.last_mut()) {
                 (None, _) if line.starts_with("iface ") => {
                     let section = Section {
-                        stanza: line.to_owned(),
+                        // An editor's line ends are none of the heading.
+                        stanza: line.trim_end_matches('\r').to_owned(),
                         state: State::default(),
                     };
                     record.sections.push(section);
@@ -248,6 +249,18 @@ mod tests {
         let record = record();
         assert_eq!(Record::read(&record.to_string()), record);
         assert!(Record::read("").is_empty());
+    }
+
+    #[test]
+    fn a_heading_is_known_whatever_its_line_ends_in() {
+        for end in ["\r\n", "\r\r\n"] {
+            let read = Record::read(&record().to_string().replace('\n', end));
+            assert_eq!(
+                read.headings("iface eth1 inet static 10.0.0.1"),
+                record().headings("iface eth1 inet static 10.0.0.1")
+            );
+            assert_eq!(Record::read(&read.to_string()), read);
+        }
     }
 
     #[test]

@@ -342,6 +342,10 @@ fn each_keyword_of_a_route_says_what_it_expects() {
                 "\"hoplimit 256\": expected a number of 0 to 255",
             ),
             ("default congctl", "\"congctl\" needs a value"),
+            (
+                "default congctl lock sixteen-letters-",
+                "\"congctl sixteen-letters-\": expected an algorithm's name of 1 to 15 characters",
+            ),
             ("default realms", "\"realms\" needs a value"),
             (
                 "default realms x",
