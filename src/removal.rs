@@ -164,6 +164,11 @@ fn set_right(
     round: &mut Round,
     outcome: &mut Outcome,
 ) -> Result<(), KernelError> {
+    if round.wrong.is_empty() {
+        let gone = round.unmet.drain(..).map(|step| step.object);
+        gone.for_each(|object| outcome.gone.insert(object));
+        return Ok(());
+    }
     for _ in 0..TWINS * round.unmet.len() {
         for object in std::mem::take(&mut round.wrong) {
             // One deletion may have taken what another one meant.

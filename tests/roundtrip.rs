@@ -24,9 +24,8 @@ mod random;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
-use std::time::{Duration, Instant};
 
-use lab::{lab, Lab};
+use lab::{lab, pieces, Lab};
 use policy_table::kernel::{explain, Answer, Kernel};
 use policy_table::line::LineError;
 use policy_table::net::{Family, Prefix, PROTOCOL};
@@ -37,7 +36,7 @@ use policy_table::rule::{Action, Rule};
 use policy_table::rule_line;
 use policy_table::state::Object;
 use policy_table::table::TableId;
-use random::{count, Random};
+use random::{number_in, Random};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Noun {
@@ -113,8 +112,7 @@ fn vendor_names() -> Vec<(String, String)> {
     texts.collect()
 }
 
-/// Two devices with two networks each, the same in every lab: no link-local addresses, which
-/// come from random hardware addresses, and no state that is still to settle.
+/// Two networks with the vendor's names, the same in every lab.
 fn set_up(lab: &Lab, names: &[(String, String)]) {
     for (path, text) in names {
         lab.write(path, text);
@@ -124,22 +122,7 @@ fn set_up(lab: &Lab, names: &[(String, String)]) {
         "/etc/iproute2/rt_tables",
         &format!("{tables}{}\t{}\n", NAMED.1, NAMED.0),
     );
-    for n in [1, 2] {
-        lab.device(&format!("eth{n}"));
-        for device in [format!("eth{n}"), format!("eth{n}p")] {
-            lab.ok(&format!("ip link set {device} down addrgenmode none"));
-            lab.ok(&format!("ip link set {device} up"));
-        }
-        lab.ok(&format!("ip addr add 10.{n}.0.10/24 dev eth{n}"));
-        lab.ok(&format!("ip addr add 2001:db8:{n}::10/64 dev eth{n} nodad"));
-    }
-    let limit = Instant::now() + Duration::from_secs(5);
-    let unsettled =
-        "ip -o addr show to 2001:db8::/32 tentative; ip -o link show | grep -v UP,LOWER_UP";
-    while !lab.sh(unsettled).out.is_empty() {
-        assert!(Instant::now() < limit, "{}", lab.ok("ip addr"));
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    lab.two_networks();
 }
 
 fn show(lab: &Lab, noun: Noun, family: Family) -> Shown {
@@ -153,22 +136,6 @@ fn show(lab: &Lab, noun: Noun, family: Family) -> Shown {
     // Nexthops stand on lines of their own.
     let texts = ["-N -d", "-d", ""].map(|options| lab::lines(&ip(options).replace("\n\t", " ")));
     Shown { json, texts }
-}
-
-/// The objects in a list of JSON, each as text.
-fn pieces(list: &str) -> Vec<String> {
-    let list = list.trim().trim_start_matches('[').trim_end_matches(']');
-    let (mut pieces, mut piece, mut depth) = (Vec::new(), String::new(), 0);
-    for c in list.chars() {
-        depth += i32::from(matches!(c, '{' | '[')) - i32::from(matches!(c, '}' | ']'));
-        if depth > 0 || c == '}' {
-            piece.push(c);
-        } else if !piece.is_empty() {
-            pieces.push(std::mem::take(&mut piece));
-        }
-    }
-    pieces.push(piece);
-    pieces
 }
 
 /// What `ip` does with the lines, and what is then there by family.
@@ -498,7 +465,7 @@ fn take_out(
     faults: &mut Faults,
 ) {
     let mut objects: Vec<&Object> = objects.to_vec();
-    Random::of(objects.len() as u64 | 1).shuffle(&mut objects);
+    Random::new(objects.len() as u64, 0).shuffle(&mut objects);
     for object in objects {
         let mut wanted = dump(kernel, noun, family, tables);
         let before = wanted.len();
@@ -516,6 +483,11 @@ fn take_out(
             ));
         }
     }
+}
+
+/// A stream of this run's; `stream` tells tests apart.
+fn random(stream: u64) -> Random {
+    Random::seeded("ROUNDTRIP_SEED", 20_240_717, stream)
 }
 
 impl Random {
@@ -555,6 +527,10 @@ impl Random {
             _ => text,
         }
     }
+}
+
+fn count(usual: usize) -> usize {
+    usize::try_from(number_in("ROUNDTRIP_COUNT", usual as u64)).unwrap()
 }
 
 /// A rule of any keywords that iproute2 6.1 knows, in any order.
@@ -702,9 +678,9 @@ fn random_rule(random: &mut Random, family: Family, priority: u64) -> String {
 
 #[test]
 fn random_rules_are_the_same_through_ip() {
-    let mut random = Random::new("ROUNDTRIP", 1);
+    let mut random = random(1);
     let mut cases = Vec::new();
-    for n in 0..count("ROUNDTRIP", 300) {
+    for n in 0..count(300) {
         let family = random.pick(&Family::ALL);
         // Gaps for goto to lead into or beyond; each priority once.
         let priority = 1000 + 50 * n as u64 + random.below(50);
@@ -892,9 +868,9 @@ fn random_route(random: &mut Random, family: Family, n: u64) -> String {
 
 #[test]
 fn random_routes_are_the_same_through_ip() {
-    let mut random = Random::new("ROUNDTRIP", 2);
+    let mut random = random(2);
     let mut cases = Vec::new();
-    for n in 0..count("ROUNDTRIP", 400) {
+    for n in 0..count(400) {
         let family = random.pick(&Family::ALL);
         let line = random_route(&mut random, family, n as u64);
         cases.push(Case {

@@ -12,6 +12,7 @@ use std::fs;
 use std::os::unix::fs::{symlink, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::mount::{mount, MsFlags};
 use nix::sched::{unshare, CloneFlags};
@@ -235,6 +236,27 @@ impl Lab {
         self.ok(&format!("ip link set {name}p up"));
     }
 
+    /// Makes two devices with two networks each, the same in every lab: no link-local addresses,
+    /// which come from random hardware addresses, and no state that is still to settle.
+    pub fn two_networks(&self) {
+        for n in [1, 2] {
+            self.device(&format!("eth{n}"));
+            for device in [format!("eth{n}"), format!("eth{n}p")] {
+                self.ok(&format!("ip link set {device} down addrgenmode none"));
+                self.ok(&format!("ip link set {device} up"));
+            }
+            self.ok(&format!("ip addr add 10.{n}.0.10/24 dev eth{n}"));
+            self.ok(&format!("ip addr add 2001:db8:{n}::10/64 dev eth{n} nodad"));
+        }
+        let limit = Instant::now() + Duration::from_secs(5);
+        let unsettled =
+            "ip -o addr show to 2001:db8::/32 tentative; ip -o link show | grep -v UP,LOWER_UP";
+        while !self.sh(unsettled).out.is_empty() {
+            assert!(Instant::now() < limit, "{}", self.ok("ip addr"));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Runs a shell command.
     pub fn sh(&self, command: &str) -> Said {
         let mut shell = Command::new("/bin/sh");
@@ -302,4 +324,20 @@ pub fn lines(text: &str) -> Vec<String> {
         .lines()
         .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
     squeezed.filter(|line| !line.is_empty()).collect()
+}
+
+/// The objects in a list of JSON, each as text.
+pub fn pieces(list: &str) -> Vec<String> {
+    let list = list.trim().trim_start_matches('[').trim_end_matches(']');
+    let (mut pieces, mut piece, mut depth) = (Vec::new(), String::new(), 0);
+    for c in list.chars() {
+        depth += i32::from(matches!(c, '{' | '[')) - i32::from(matches!(c, '}' | ']'));
+        if depth > 0 || c == '}' {
+            piece.push(c);
+        } else if !piece.is_empty() {
+            pieces.push(std::mem::take(&mut piece));
+        }
+    }
+    pieces.push(piece);
+    pieces
 }

@@ -1,24 +1,23 @@
-//! Random numbers from a seed that a run can be given, and prints.
+//! Numbers that look random and are the same on every machine, from a seed that is printed.
 
 // No test uses all of it.
-#![allow(
-    dead_code,
-    clippy::print_stdout,
-    clippy::expect_used,
-    clippy::unwrap_used
-)]
-#![allow(clippy::indexing_slicing)]
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::indexing_slicing, clippy::print_stdout)]
 
-/// Marsaglia's xorshift: enough to vary lines with, and the same on every machine.
+/// Marsaglia's xorshift: enough to vary tests with.
 pub struct Random(u64);
 
 impl Random {
-    /// From the seed in `NAME_SEED`, or the usual one, which is printed; `stream` tells tests
-    /// apart.
-    pub fn new(name: &str, stream: u64) -> Self {
-        let given = std::env::var(format!("{name}_SEED")).ok();
-        let seed: u64 = given.map_or(20_240_717, |seed| seed.parse().expect("a number"));
-        println!("{name}_SEED={seed}");
+    /// From the seed of this run: the variable's where it is set. Which one it is, is printed;
+    /// `stream` tells the tests of one run apart.
+    pub fn seeded(variable: &str, usual: u64, stream: u64) -> Self {
+        let seed = number_in(variable, usual);
+        println!("{variable}={seed}");
+        Self::new(seed, stream)
+    }
+
+    /// From a seed; `stream` tells apart what has the same one.
+    pub fn new(seed: u64, stream: u64) -> Self {
         // Never 0, which would stay 0.
         let mut random = Self(
             seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)
@@ -31,12 +30,7 @@ impl Random {
         random
     }
 
-    /// From a number that is not 0, the same in each run.
-    pub fn of(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// A number of 64 bits.
+    /// Any number.
     pub fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -49,6 +43,11 @@ impl Random {
         (self.next() >> 11) % n
     }
 
+    /// A place in a list of a length.
+    pub fn place(&mut self, length: usize) -> usize {
+        usize::try_from(self.below(length as u64)).unwrap()
+    }
+
     /// Whether one chance in `n` comes up.
     pub fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
@@ -56,19 +55,19 @@ impl Random {
 
     /// One of a list.
     pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[usize::try_from(self.below(from.len() as u64)).unwrap()]
+        from[self.place(from.len())]
     }
 
-    /// Puts a list into any order.
+    /// Puts a list in any order.
     pub fn shuffle<T>(&mut self, list: &mut [T]) {
         for n in (1..list.len()).rev() {
-            list.swap(n, usize::try_from(self.below(n as u64 + 1)).unwrap());
+            list.swap(n, self.place(n + 1));
         }
     }
 }
 
-/// How many cases there are: as many as `NAME_COUNT` says, or the usual number.
-pub fn count(name: &str, usual: usize) -> usize {
-    let given = std::env::var(format!("{name}_COUNT")).ok();
-    given.map_or(usual, |count| count.parse().expect("a number"))
+/// The number in a variable of the environment, or else the usual one.
+pub fn number_in(variable: &str, usual: u64) -> u64 {
+    let given = std::env::var(variable).ok();
+    given.map_or(usual, |number| number.parse().expect("a number"))
 }
