@@ -4,7 +4,7 @@
 //! Measured on ifupdown 0.8.41: a stanza starts with a copy of the options that it inherits; an
 //! option that is there already gets the new value behind a newline, inherited or not; one whose
 //! name ends in `?` is dropped if it is there. The method then adds its defaults and rewrites
-//! `address`, `netmask` and a few others, by what stands in [`EXTRAS`].
+//! `address`, `netmask` and a few others, by what stands in [`crate::methods`].
 
 use std::ffi::{OsStr, OsString};
 use std::net::Ipv4Addr;
@@ -12,6 +12,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use crate::environment::{Call, Direction};
 use crate::interfaces_text::OptionLine;
+use crate::methods::{self, ipv4, Conversion};
 
 /// A logical interface as one stanza defines it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -131,10 +132,7 @@ impl Definition {
     /// The stanza with the method's defaults and conversions.
     fn converted(&self, interface: &str) -> Self {
         let mut converted = self.clone();
-        let mut extras = EXTRAS.iter();
-        let extras = extras.find(|extras| {
-            extras.family == self.family && extras.methods.contains(&self.method.as_str())
-        });
+        let extras = methods::extras(&self.family, &self.method);
         let Some(extras) = extras else {
             return converted;
         };
@@ -200,196 +198,6 @@ fn mangled(name: &str) -> String {
         _ => None,
     });
     kept.collect()
-}
-
-/// What a method adds to a stanza.
-struct Extras {
-    family: &'static str,
-    methods: &'static [&'static str],
-    /// Values of options that are not there.
-    defaults: &'static [(&'static str, &'static str)],
-    /// What is rewritten, in this order.
-    conversions: &'static [Conversion],
-}
-
-/// From one value to another; what it cannot read stays as it is.
-type Function = fn(&[u8]) -> Vec<u8>;
-
-#[derive(Clone, Copy)]
-enum Conversion {
-    /// An option gets another value.
-    InPlace(&'static str, Function),
-    /// From an option another is made, if that is not there.
-    New(&'static str, Function, &'static str),
-    /// `broadcast`, from address and netmask.
-    Broadcast,
-    /// `preferred-lifetime` of an alias is 0.
-    Lifetime,
-}
-
-const HARDWARE: Conversion = Conversion::InPlace("hwaddress", hardware_address);
-
-/// Measured on ifupdown 0.8.41 by `ifquery` and by a hook that dumps its environment.
-const EXTRAS: &[Extras] = &[
-    Extras {
-        family: "inet",
-        methods: &["static"],
-        defaults: &[("broadcast", "+")],
-        conversions: &[
-            HARDWARE,
-            Conversion::New("address", netmask4, "netmask"),
-            Conversion::InPlace("address", address4),
-            Conversion::Broadcast,
-        ],
-    },
-    Extras {
-        family: "inet",
-        methods: &["manual", "dhcp"],
-        defaults: &[],
-        conversions: &[HARDWARE],
-    },
-    Extras {
-        family: "inet6",
-        methods: &["static"],
-        defaults: &[
-            ("autoconf", "0"),
-            ("preferred-lifetime", ""),
-            ("dad-attempts", "60"),
-            ("dad-interval", "0.1"),
-        ],
-        conversions: &[
-            HARDWARE,
-            Conversion::Lifetime,
-            Conversion::New("address", length6, "netmask"),
-            Conversion::InPlace("address", address6),
-            Conversion::New("gateway", zero, "accept_ra"),
-        ],
-    },
-    Extras {
-        family: "inet6",
-        methods: &["auto"],
-        defaults: &[
-            ("accept_ra", "2"),
-            ("request_prefix", "0"),
-            ("ll-attempts", "60"),
-            ("ll-interval", "0.1"),
-        ],
-        conversions: &[],
-    },
-    Extras {
-        family: "inet6",
-        methods: &["manual"],
-        defaults: &[],
-        conversions: &[HARDWARE],
-    },
-    Extras {
-        family: "inet6",
-        methods: &["dhcp"],
-        defaults: &[
-            ("accept_ra", "1"),
-            ("request_prefix", "0"),
-            ("ll-attempts", "60"),
-            ("ll-interval", "0.1"),
-        ],
-        conversions: &[HARDWARE],
-    },
-    Extras {
-        family: "inet6",
-        methods: &["v4tunnel"],
-        defaults: &[("preferred-lifetime", "")],
-        conversions: &[Conversion::Lifetime],
-    },
-    Extras {
-        family: "inet6",
-        methods: &["6to4"],
-        defaults: &[("preferred-lifetime", "")],
-        conversions: &[
-            Conversion::New("local", hexadecimal, "hexaddress"),
-            Conversion::Lifetime,
-        ],
-    },
-];
-
-/// The longest IPv4 address with mask that ifupdown looks at, in bytes.
-const LONGEST: usize = 33;
-
-/// The parts of an address around its slashes, as strtok(3) has them.
-fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let parts = value.split(|byte| *byte == b'/');
-    parts.filter(|part| !part.is_empty())
-}
-
-fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
-    std::str::from_utf8(text).ok()?.parse().ok()
-}
-
-fn address4(value: &[u8]) -> Vec<u8> {
-    let seen = value.get(..LONGEST).unwrap_or(value);
-    tokens(seen).next().unwrap_or(value).to_vec()
-}
-
-/// The netmask of an address as written: behind the slash, or that of its class.
-fn netmask4(value: &[u8]) -> Vec<u8> {
-    let seen = value.get(..LONGEST).unwrap_or(value);
-    mask_of(seen).map_or_else(|| value.to_vec(), |mask| mask.to_string().into_bytes())
-}
-
-fn mask_of(address: &[u8]) -> Option<Ipv4Addr> {
-    let mut tokens = tokens(address);
-    let address = ipv4(tokens.next()?)?;
-    match tokens.next() {
-        None => mask(match address.octets() {
-            [0..=127, ..] => 8,
-            [128..=191, ..] => 16,
-            [192..=223, ..] => 24,
-            _ => 32,
-        }),
-        Some(token) => ipv4(token).or_else(|| mask(number(token)?)),
-    }
-}
-
-fn mask(length: u32) -> Option<Ipv4Addr> {
-    let hosts = 32_u32.checked_sub(length)?;
-    Some(Ipv4Addr::from(u32::MAX.checked_shl(hosts).unwrap_or(0)))
-}
-
-/// The number at the beginning of a text, as scanf(3) finds it.
-fn number(text: &[u8]) -> Option<u32> {
-    let text = std::str::from_utf8(text).ok()?.trim_start();
-    let text = text.strip_prefix('+').unwrap_or(text);
-    let end = text.find(|c: char| !c.is_ascii_digit());
-    text.get(..end.unwrap_or(text.len()))?.parse().ok()
-}
-
-fn address6(value: &[u8]) -> Vec<u8> {
-    tokens(value).next().unwrap_or_default().to_vec()
-}
-
-fn length6(value: &[u8]) -> Vec<u8> {
-    tokens(value).nth(1).unwrap_or_default().to_vec()
-}
-
-fn zero(_: &[u8]) -> Vec<u8> {
-    b"0".to_vec()
-}
-
-/// `ether 00:…` without the class. (`random` is a new address in each run.)
-fn hardware_address(value: &[u8]) -> Vec<u8> {
-    let classes = ["ether", "ax25", "arcnet", "netrom"];
-    let space = value.iter().position(|byte| *byte == b' ');
-    let (class, address) = value.split_at(space.unwrap_or(0));
-    let class = class.to_ascii_lowercase();
-    match address.get(1..) {
-        Some(address) if classes.iter().any(|known| known.as_bytes() == class) => address.to_vec(),
-        _ => value.to_vec(),
-    }
-}
-
-fn hexadecimal(value: &[u8]) -> Vec<u8> {
-    match ipv4(value).map(|address| address.octets()) {
-        Some([a, b, c, d]) => format!("{a:02x}{b:02x}:{c:02x}{d:02x}").into_bytes(),
-        None => value.to_vec(),
-    }
 }
 
 #[cfg(test)]

@@ -15,8 +15,9 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use crate::definition::Definition;
+use crate::interfaces_fault::{Fault, FaultKind};
 use crate::interfaces_line::Line;
-use crate::interfaces_text::{Fault, FaultKind, Source, Stanza, Text, What};
+use crate::interfaces_text::{OptionLine, Source, Stanza, Text, What};
 use crate::wordexp;
 
 /// The file that ifupdown reads if it is told no other.
@@ -234,7 +235,7 @@ fn orphan(index: usize, line: &Line, kind: FaultKind) -> Fault {
 fn define<'a>(
     stanza: &Stanza,
     parent: Option<&Definition>,
-    own: impl Iterator<Item = &'a crate::interfaces_text::OptionLine>,
+    own: impl Iterator<Item = &'a OptionLine>,
 ) -> Definition {
     let inherited = |own: &Option<String>, of: fn(&Definition) -> &String| {
         let own = own.as_ref().or_else(|| parent.map(of));

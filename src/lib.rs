@@ -40,6 +40,8 @@ pub mod walk_text;
 pub mod lookup_message;
 pub mod agreement;
 pub mod interfaces_line;
+pub mod methods;
+pub mod interfaces_fault;
 pub mod interfaces_text;
 pub mod definition;
 pub mod wordexp;
