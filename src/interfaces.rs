@@ -7,7 +7,9 @@
 //! is told, and skipped. `inherits` finds the first stanza above of that name (and family, where
 //! it says one). `template` is no keyword. Without a `loopback` stanza there is one for `lo`,
 //! which has no options and is not in this list. Patterns (`auto /eth*`) select interfaces, they
-//! never name stanzas.
+//! never name stanzas. `ifquery --list` prints `lo` and the names behind `auto`, and exits with 1 at
+//! one without a stanza; `ifquery NAME` prints the options of all stanzas of a name run together,
+//! after what [`crate::definition`] does to them.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -23,7 +25,8 @@ use crate::wordexp;
 /// The file that ifupdown reads if it is told no other.
 pub const FILE: &str = "/etc/network/interfaces";
 
-/// How many files may stand above one that is sourced: ifupdown runs out of file handles.
+/// How many files may stand above one that is sourced. ifupdown sets no limit: a file that
+/// sources itself as `./x` is read until no more files can be opened (measured).
 const DEPTH: usize = 100;
 
 /// A place in a file.
@@ -103,6 +106,28 @@ impl Interfaces {
         self.stanzas().filter(named)
     }
 
+    /// Whether ifup and ifdown run hooks for a logical name: `no-scripts` takes patterns of
+    /// fnmatch(3). (Measured: it compares them with the logical name, not the interface's.)
+    #[must_use]
+    pub fn has_hooks(&self, logical: &str) -> bool {
+        let mut quiet = self.selected("no-scripts");
+        !quiet.any(|pattern| fits(pattern, logical))
+    }
+
+    /// The names and patterns behind a keyword: `auto`, `allow-hotplug`, `no-scripts` …
+    pub fn selected<'a>(&'a self, keyword: &'a str) -> impl Iterator<Item = &'a str> {
+        let read = self.files.iter().flat_map(|file| {
+            let stop = file.stop.unwrap_or(usize::MAX);
+            let parts = file.text.parts.iter();
+            parts.filter(move |part| part.lines.start < stop)
+        });
+        let names = read.filter_map(move |part| match &part.what {
+            What::Selection(word, names) if word == keyword => Some(names),
+            _ => None,
+        });
+        names.flatten().map(String::as_str)
+    }
+
     /// All stanzas, also those that a fault above keeps from being read.
     pub fn written(&self) -> impl Iterator<Item = &Defined> {
         self.stanzas.iter()
@@ -119,12 +144,16 @@ impl Interfaces {
     }
 
     fn file(&mut self, path: &Path, depth: usize) {
-        if depth > DEPTH
-            || self
-                .seen
-                .iter()
-                .any(|seen| seen.as_os_str() == path.as_os_str())
+        if self
+            .seen
+            .iter()
+            .any(|seen| seen.as_os_str() == path.as_os_str())
         {
+            return;
+        }
+        if depth > DEPTH {
+            let error = io::Error::other("the file sources itself under ever new names");
+            self.unread.push((path.to_owned(), error));
             return;
         }
         self.seen.push(path.to_owned());
@@ -250,10 +279,7 @@ fn define<'a>(
 fn sourced(file: &Path, line: &OsStr) -> Vec<PathBuf> {
     let mut pattern = OsString::new();
     if !line.as_bytes().starts_with(b"/") {
-        let folder = file
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        pattern.push(folder.unwrap_or(Path::new(".")));
+        pattern.push(folder(file));
         pattern.push("/");
     }
     pattern.push(line);
@@ -277,6 +303,19 @@ fn sourced(file: &Path, line: &OsStr) -> Vec<PathBuf> {
     paths
 }
 
+/// A file's folder as dirname(3) spells it; the standard library would leave out a `/.`.
+fn folder(file: &Path) -> &OsStr {
+    let path = file.as_os_str().as_bytes();
+    let Some(end) = path.iter().rposition(|byte| *byte == b'/') else {
+        return OsStr::new(".");
+    };
+    let head = path.get(..end).unwrap_or_default();
+    match head.iter().rposition(|byte| *byte != b'/') {
+        Some(end) => OsStr::from_bytes(head.get(..=end).unwrap_or(head)),
+        None => OsStr::new("/"),
+    }
+}
+
 fn matches(pattern: &str) -> Vec<PathBuf> {
     let options = glob::MatchOptions {
         case_sensitive: true,
@@ -289,6 +328,17 @@ fn matches(pattern: &str) -> Vec<PathBuf> {
     found
 }
 
+/// Whether a name fits a pattern of fnmatch(3).
+fn fits(pattern: &str, name: &str) -> bool {
+    let mut single = String::new();
+    for c in pattern.chars() {
+        if c != '*' || !single.ends_with('*') {
+            single.push(c);
+        }
+    }
+    glob::Pattern::new(&single).is_ok_and(|pattern| pattern.matches(name))
+}
+
 /// The names in a folder that count: letters, digits, `_` and `-`; in C order.
 fn names(folder: &Path) -> Vec<OsString> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
@@ -297,4 +347,41 @@ fn names(folder: &Path) -> Vec<OsString> {
     let mut names: Vec<Vec<u8>> = names.filter(|name| name.iter().all(counts)).collect();
     names.sort();
     names.into_iter().map(OsString::from_vec).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_relative_to_the_file_that_names_them() {
+        let paths = |file: &str, line: &str| sourced(Path::new(file), OsStr::new(line));
+        let spelled = |file: &str| folder(Path::new(file)).to_owned();
+        assert_eq!(spelled("/a/./b"), "/a/.");
+        assert_eq!((spelled("/a"), spelled("a//b")), ("/".into(), "a".into()));
+        assert_eq!(paths("d", "a /b"), [Path::new("./a"), Path::new("/b")]);
+        assert_eq!(paths("/x/y", "a"), [Path::new("/x/a")]);
+        assert_eq!(paths("/x/y", "/none-such/*"), [Path::new("/none-such/*")]);
+        assert_eq!(paths("/x/y", "'/a"), [Path::new("/x/'/a")][..0]);
+    }
+
+    #[test]
+    fn patterns_are_those_of_fnmatch() {
+        for (pattern, name) in [
+            ("eth*", "eth0"),
+            ("**", ".x"),
+            ("[e]th?", "eth/"),
+            ("[!a]", "b"),
+        ] {
+            assert!(fits(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in [
+            ("eth", "eth0"),
+            ("eth?", "eth"),
+            ("/eth*", "eth0"),
+            ("[e", "e"),
+        ] {
+            assert!(!fits(pattern, name), "{pattern} {name}");
+        }
+    }
 }

@@ -201,17 +201,24 @@ fn mask_of(address: &[u8]) -> Option<Ipv4Addr> {
     }
 }
 
-fn mask(length: u32) -> Option<Ipv4Addr> {
-    let hosts = 32_u32.checked_sub(length)?;
-    Some(Ipv4Addr::from(u32::MAX.checked_shl(hosts).unwrap_or(0)))
+/// The mask of a length; longer than 32 it is all zeros, as ifupdown's shift makes it (`-1` gives
+/// it rubbish, and has no answer here).
+fn mask(length: i64) -> Option<Ipv4Addr> {
+    if length == -1 {
+        return None;
+    }
+    let hosts = u32::try_from(32_i64.checked_sub(length)?.rem_euclid(64)).ok()?;
+    let mask = u64::MAX.checked_shl(hosts)? & u64::from(u32::MAX);
+    u32::try_from(mask).ok().map(Ipv4Addr::from)
 }
 
 /// The number at the beginning of a text, as scanf(3) finds it.
-fn number(text: &[u8]) -> Option<u32> {
+fn number(text: &[u8]) -> Option<i64> {
     let text = std::str::from_utf8(text).ok()?.trim_start();
-    let text = text.strip_prefix('+').unwrap_or(text);
-    let end = text.find(|c: char| !c.is_ascii_digit());
-    text.get(..end.unwrap_or(text.len()))?.parse().ok()
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let end = digits.find(|c: char| !c.is_ascii_digit());
+    let end = text.len() - digits.len() + end.unwrap_or(digits.len());
+    i64::from(text.get(..end)?.parse::<i32>().ok()?).into()
 }
 
 fn address6(value: &[u8]) -> Vec<u8> {

@@ -1,0 +1,199 @@
+//! Files of interfaces(5), read by us and by the real `ifup`: the environment of each stanza is
+//! the one that a hook receives, and what ifup refuses is refused at the same line.
+//!
+//! `tests/interfaces/NAME/` becomes `/etc/network` of a lab; `interfaces` is its main file.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+mod lab;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use lab::{lab, Lab};
+use policy_table::interfaces::{Interfaces, FILE};
+use policy_table::interfaces_text::Text;
+
+/// A hook's variables, by name.
+type Environment = BTreeMap<OsString, OsString>;
+
+/// Leaves the environment in which it is started, one file a call.
+const HOOK: &str = "#!/bin/sh\ncat /proc/$$/environ >/run/heard/$(ls /run/heard | wc -l)\n";
+
+fn cases() -> Vec<PathBuf> {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interfaces");
+    let entries = fs::read_dir(top).unwrap();
+    let mut cases: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    cases.sort();
+    assert!(cases.len() >= 30, "{cases:?}");
+    cases
+}
+
+/// All files below a folder.
+fn below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let all = paths.flat_map(|path| match path.is_dir() {
+        true => below(&path),
+        false => vec![path],
+    });
+    all.collect()
+}
+
+/// Every word behind an `iface` in any of the files: more names than there are stanzas.
+fn names(case: &Path) -> BTreeSet<String> {
+    let mut names = BTreeSet::from(["nobody".to_owned()]);
+    for file in below(case) {
+        let text = fs::read(file).unwrap();
+        let text = String::from_utf8_lossy(&text).replace(['\\', '\0'], " ");
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let named = words.windows(2).filter(|pair| pair[0] == "iface");
+        names.extend(named.map(|pair| pair[1].to_owned()));
+    }
+    names
+}
+
+/// What a hook is told of its stanza, without what all calls have.
+fn told(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Environment {
+    let words = ["IFACE", "LOGICAL", "ADDRFAM", "METHOD", "MODE", "PHASE"];
+    let mut told: Environment = variables.into_iter().collect();
+    told.retain(|name, _| {
+        name.as_bytes().starts_with(b"IF_") || words.iter().any(|word| name == word)
+    });
+    told
+}
+
+/// Brings an interface up as a logical one; returns what the hook heard, call by call.
+fn heard(lab: &Lab, interface: &str, logical: &str) -> Vec<Environment> {
+    let target = match interface == logical {
+        true => logical.to_owned(),
+        false => format!("{interface}={logical}"),
+    };
+    lab.ok(&format!(
+        "rm -rf /run/heard /run/network/*; mkdir /run/heard
+         ifup --force --ignore-errors --no-mappings '{target}' >/dev/null 2>&1
+         ip addr flush dev eth0"
+    ));
+    let calls = fs::read_dir("/run/heard").unwrap().count();
+    let environment = |call| {
+        let bytes = fs::read(format!("/run/heard/{call}")).unwrap();
+        let variables = bytes.split(|byte| *byte == 0).filter_map(|line| {
+            let at = line.iter().position(|byte| *byte == b'=')?;
+            let text = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
+            Some((text(&line[..at]), text(&line[at + 1..])))
+        });
+        told(variables)
+    };
+    (0..calls).map(environment).collect()
+}
+
+/// What ifupdown says of the files: the faults as `FILE:LINE`, the files that it cannot read, and
+/// whether it refuses all.
+fn judged(lab: &Lab) -> (Vec<String>, Vec<String>, bool) {
+    let said = lab.sh(&format!("ifquery --list --all -i {FILE}"));
+    let (mut faults, mut unread, mut refused) = (Vec::new(), Vec::new(), false);
+    for line in said.err.lines() {
+        let text = line.strip_prefix("ifquery: ").unwrap();
+        let quoted = || text.split('"').nth(1).unwrap().to_owned();
+        if text.starts_with("couldn't read interfaces file") {
+            refused = true;
+        } else if text.starts_with("couldn't open interfaces file") {
+            unread.push(quoted());
+        } else if let Some(path) = text.strip_suffix(": Is a directory") {
+            unread.push(path.to_owned());
+        } else if !text.starts_with("unknown interface") {
+            let place: Vec<&str> = text.splitn(3, ':').collect();
+            assert!(place[1].parse::<usize>().is_ok(), "{text}");
+            faults.push(format!("{}:{}", place[0], place[1]));
+        }
+    }
+    faults.sort();
+    unread.sort();
+    (faults, unread, refused)
+}
+
+/// The same by us.
+fn ours(interfaces: &Interfaces) -> (Vec<String>, Vec<String>, bool) {
+    let mut faults = Vec::new();
+    for file in &interfaces.files {
+        let stop = file.stop.unwrap_or(usize::MAX);
+        let told = file.text.faults.iter().filter(|fault| fault.line <= stop);
+        faults.extend(told.map(|fault| format!("{}:{}", file.path.display(), fault.number)));
+    }
+    let unread = interfaces.unread.iter();
+    let mut unread: Vec<String> = unread.map(|(path, _)| path.display().to_string()).collect();
+    faults.sort();
+    unread.sort();
+    (faults, unread, interfaces.refused().is_some())
+}
+
+fn compare(lab: &Lab, case: &Path) -> usize {
+    lab.ok(&format!(
+        "rm -rf /etc/network/interfaces /etc/network/interfaces.d && cp -r {}/. /etc/network/",
+        case.display()
+    ));
+    let interfaces = Interfaces::read(Path::new(FILE));
+    assert_eq!(ours(&interfaces), judged(lab), "{}", case.display());
+    let mut stanzas = 0;
+    for logical in names(case) {
+        let interface = match logical.contains(':') {
+            true => logical.as_str(),
+            false => "eth0",
+        };
+        let wanted: Vec<Environment> = interfaces
+            .stanzas_of(&logical)
+            .filter(|_| interfaces.has_hooks(&logical))
+            .map(|stanza| told(stanza.definition.variables(interface)))
+            .collect();
+        let heard = heard(lab, interface, &logical);
+        assert_eq!(wanted, heard, "{}: {logical}", case.display());
+        stanzas += wanted.len();
+    }
+    lab.ok("find /etc/network -mindepth 1 -maxdepth 1 ! -name 'if-*.d' -exec rm -rf {} +");
+    stanzas
+}
+
+#[test]
+fn each_stanza_is_what_a_hook_hears() {
+    lab(|lab| {
+        lab.ok("rm -f /etc/network/if-*.d/*");
+        lab.script("/etc/network/if-up.d/hear", HOOK);
+        // Nothing here asks a server; a client that finds none would wait.
+        lab.script("/usr/sbin/dhclient", "#!/bin/sh\n");
+        lab.sh("sysctl -qw net.ipv6.conf.default.accept_dad=0");
+        lab.device("eth0");
+        let stanzas: usize = cases().iter().map(|case| compare(lab, case)).sum();
+        assert!(stanzas > 100, "only {stanzas} stanzas were compared");
+    });
+}
+
+#[test]
+fn a_file_that_sources_itself_under_ever_new_names_has_an_end() {
+    lab(|lab| {
+        lab.interfaces("iface eth0 inet manual\nsource ./interfaces\n");
+        let interfaces = Interfaces::read(Path::new(FILE));
+        let (path, error) = &interfaces.unread[0];
+        assert!(path.starts_with("/etc/network") && error.to_string().contains("sources itself"));
+        // ifupdown does not tell either, but goes on until it can open no more.
+        let said = lab.sh(&format!("ulimit -n 200; ifquery --list -i {FILE}"));
+        assert!(said.err.contains("couldn't open"), "{said:?}");
+    });
+}
+
+#[test]
+fn every_byte_is_kept_whatever_is_cut_off() {
+    for case in cases() {
+        for path in below(&case) {
+            let bytes = fs::read(path).unwrap();
+            for end in 0..=bytes.len() {
+                let text = Text::read(&bytes[..end]);
+                assert_eq!(text.bytes(), &bytes[..end]);
+                let lines: usize = text.parts.iter().map(|part| part.lines.len()).sum();
+                assert_eq!(lines, text.lines.len());
+            }
+        }
+    }
+}

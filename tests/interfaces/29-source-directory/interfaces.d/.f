@@ -1,0 +1,1 @@
+iface hidden inet manual
