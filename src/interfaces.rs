@@ -1,7 +1,7 @@
 //! An interfaces(5) file with all that it sources, as ifupdown reads it: the stanzas in force, in
 //! order, with their places. Floor 2; reads files, nothing else.
 //!
-//! Measured on ifupdown 0.8.41: a sourced file is read where its line stands. A fault in the main
+//! Measured on ifupdown 0.8.41 and 0.8.44: a sourced file is read where its line stands. A fault in the main
 //! file makes all of it unreadable; one in a sourced file ends that file only. A file is read once
 //! under one name. A missing sourced file or folder is skipped in silence; one that cannot be read
 //! is told, and skipped. `inherits` finds the first stanza above of that name (and family, where

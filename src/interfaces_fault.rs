@@ -17,7 +17,7 @@ pub struct Fault {
     pub kind: FaultKind,
 }
 
-/// What ifupdown 0.8.41 does not take.
+/// What ifupdown 0.8.41 and 0.8.44 do not take.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FaultKind {
     /// `iface` alone.

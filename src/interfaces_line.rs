@@ -1,7 +1,7 @@
 //! The logical lines of an interfaces(5) file as ifupdown reads them, with every byte kept.
 //! Floor 1, pure.
 //!
-//! Measured on ifupdown 0.8.41: a line whose first character is `#` is a comment, and a backslash
+//! Measured on ifupdown 0.8.41 and 0.8.44: a line whose first character is `#` is a comment, and a backslash
 //! at its end continues nothing; any other line that ends in a backslash goes on with the next,
 //! whose indentation and `#` are then part of the text. A backslash before blanks or a carriage
 //! return is not at the end. Blanks around the whole are dropped, those of C's `isspace`. What
@@ -24,6 +24,7 @@ pub struct Line {
     /// Where in `text` each line of the file begins, which one it is, and how many of its bytes
     /// are left out before.
     pieces: Vec<Piece>,
+    comment: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +52,7 @@ impl Line {
         while let Some(first) = physical.next() {
             number += 1;
             let mut line = Self::begin(first, number);
-            while !line.is_comment() && line.text.last() == Some(&b'\\') {
+            while !line.comment && line.text.last() == Some(&b'\\') {
                 line.text.pop();
                 number += 1;
                 if let Some(more) = physical.next() {
@@ -80,6 +81,7 @@ impl Line {
             raw: raw.to_vec(),
             text: seen.get(indent..).unwrap_or_default().to_vec(),
             pieces: vec![piece],
+            comment: seen.get(indent) == Some(&b'#'),
         }
     }
 
@@ -93,10 +95,10 @@ impl Line {
         self.text.extend(seen(raw));
     }
 
-    /// Whether it is a comment.
+    /// Whether it is a comment: a `#` behind a lone, continued backslash makes none.
     #[must_use]
     pub fn is_comment(&self) -> bool {
-        self.text.first() == Some(&b'#')
+        self.comment
     }
 
     /// The word that begins at a place in the text, and where the next one begins; `None` at the
@@ -207,6 +209,14 @@ mod tests {
             words,
             [(0, String::new()), (2, "foo".into()), (6, "bar".into())]
         );
+    }
+
+    #[test]
+    fn a_continued_line_is_no_comment() {
+        let lines = Line::all(b"\\\n# a \\\nb\n# c \\\n");
+        let comments: Vec<bool> = lines.iter().map(Line::is_comment).collect();
+        assert_eq!(comments, [false, true]);
+        assert_eq!(lines[0].text, b"# a b");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::net::Ipv4Addr;
 
-/// The families and their methods that ifupdown 0.8.41 has on Linux.
+/// The families and their methods that ifupdown 0.8.41 and 0.8.44 have on Linux.
 pub const METHODS: &[(&str, &[&str])] = &[
     (
         "inet",
@@ -73,7 +73,7 @@ pub enum Conversion {
 
 const HARDWARE: Conversion = Conversion::InPlace("hwaddress", hardware_address);
 
-/// Measured on ifupdown 0.8.41 by `ifquery` and by a hook that dumps its environment.
+/// Measured on ifupdown 0.8.41 and 0.8.44 by `ifquery` and by a hook that dumps its environment.
 const EXTRAS: &[Extras] = &[
     Extras {
         family: "inet",

@@ -130,13 +130,18 @@ fn ours(interfaces: &Interfaces) -> (Vec<String>, Vec<String>, bool) {
     (faults, unread, interfaces.refused().is_some())
 }
 
+fn lossy(path: &str) -> String {
+    String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned()
+}
+
 fn compare(lab: &Lab, case: &Path) -> usize {
     lab.ok(&format!(
         "rm -rf /etc/network/interfaces /etc/network/interfaces.d && cp -r {}/. /etc/network/",
         case.display()
     ));
     let interfaces = Interfaces::read(Path::new(FILE));
-    assert_eq!(ours(&interfaces), judged(lab), "{}", case.display());
+    let text = lossy(FILE);
+    assert_eq!(ours(&interfaces), judged(lab), "{}: {text}", case.display());
     let mut stanzas = 0;
     for logical in names(case) {
         let interface = match logical.contains(':') {
@@ -149,25 +154,106 @@ fn compare(lab: &Lab, case: &Path) -> usize {
             .map(|stanza| told(stanza.definition.variables(interface)))
             .collect();
         let heard = heard(lab, interface, &logical);
-        assert_eq!(wanted, heard, "{}: {logical}", case.display());
+        assert_eq!(wanted, heard, "{}, {logical}: {text}", case.display());
         stanzas += wanted.len();
     }
     lab.ok("find /etc/network -mindepth 1 -maxdepth 1 ! -name 'if-*.d' -exec rm -rf {} +");
     stanzas
 }
 
+/// Puts the hook in place, and an interface.
+fn hear(lab: &Lab) {
+    lab.ok("rm -f /etc/network/if-*.d/*");
+    lab.script("/etc/network/if-up.d/hear", HOOK);
+    // Nothing here asks a server; a client that finds none would wait.
+    lab.script("/usr/sbin/dhclient", "#!/bin/sh\n");
+    lab.sh("sysctl -qw net.ipv6.conf.default.accept_dad=0");
+    lab.device("eth0");
+}
+
 #[test]
 fn each_stanza_is_what_a_hook_hears() {
     lab(|lab| {
-        lab.ok("rm -f /etc/network/if-*.d/*");
-        lab.script("/etc/network/if-up.d/hear", HOOK);
-        // Nothing here asks a server; a client that finds none would wait.
-        lab.script("/usr/sbin/dhclient", "#!/bin/sh\n");
-        lab.sh("sysctl -qw net.ipv6.conf.default.accept_dad=0");
-        lab.device("eth0");
+        hear(lab);
         let stanzas: usize = cases().iter().map(|case| compare(lab, case)).sum();
         assert!(stanzas > 100, "only {stanzas} stanzas were compared");
     });
+}
+
+/// What the random files are made of.
+const PIECES: &[&str] = &[
+    "iface eth0 inet manual\n",
+    "iface eth0 inet6 manual\n",
+    "iface a inherits eth0\n",
+    "iface b inet inherits a more\n",
+    "iface b inet manual extra\n",
+    "mapping x*\n script y\n",
+    "map z\n",
+    "auto eth0 \\\n eth1\n",
+    "no-scripts a\n",
+    "    mtu 1400\n",
+    "    mtu 1300\n",
+    " policy-rule from 10.0.0.0/8 \\\n",
+    "policy-rule to 192.0.2.0/24\t\n",
+    " policy-table rt2 \\ \n",
+    "\tpolicy-table\r\n",
+    " mtu? 9\r\n",
+    "# comment \\\n",
+    "\n",
+    " \\\n",
+    "\\",
+    "up true\n",
+    "\0\n",
+];
+
+#[test]
+fn random_files_are_read_alike() {
+    lab(|lab| {
+        hear(lab);
+        // A linear congruential generator: the same files in each run.
+        let mut state: u64 = 1;
+        let mut below = |limit: usize| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            usize::try_from(state >> 33).unwrap() % limit
+        };
+        let mut stanzas = 0;
+        for _ in 0..60 {
+            let mut text = PIECES[0].to_owned();
+            for _ in 0..below(14) {
+                text += PIECES[below(PIECES.len())];
+            }
+            lab.write("/run/random/interfaces", &text);
+            stanzas += compare(lab, Path::new("/run/random"));
+        }
+        assert!(stanzas > 30, "only {stanzas} stanzas were compared");
+    });
+}
+
+#[test]
+fn all_faults_are_found_with_their_places() {
+    let read = |case: &str| {
+        let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interfaces");
+        Interfaces::read(&top.join(case).join("interfaces"))
+    };
+    let empty = read("33-empty-value");
+    let (_, fault) = empty.refused().unwrap();
+    assert_eq!(fault.place, (4, 5));
+    assert_eq!(fault.kind.to_string(), "option 'policy-rule' has no value");
+    // Nothing is in force, and all of it can be looked at.
+    assert_eq!(empty.stanzas().count(), 0);
+    let lines = empty.written().map(|stanza| stanza.place.line);
+    assert_eq!(lines.collect::<Vec<_>>(), [2, 5]);
+
+    let orphan = read("37-unknown-parent");
+    let (_, fault) = orphan.refused().unwrap();
+    assert_eq!(fault.place, (1, 34));
+
+    let sourced = read("32-fault-in-a-sourced-file");
+    assert!(sourced.refused().is_none());
+    let faults = sourced.files.iter().map(|file| file.text.faults.len());
+    assert_eq!(faults.collect::<Vec<_>>(), [0, 1, 1, 1, 1, 2]);
 }
 
 #[test]
