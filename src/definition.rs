@@ -1,10 +1,10 @@
 //! What ifupdown makes of an `iface` stanza before it calls a hook: inherited options, repeats,
 //! the defaults and conversions of its method, and so the hook's environment. Floor 1, pure.
 //!
-//! Measured on ifupdown 0.8.41 and 0.8.44: a stanza starts with a copy of the options that it inherits; an
-//! option that is there already gets the new value behind a newline, inherited or not; one whose
-//! name ends in `?` is dropped if it is there. The method then adds its defaults and rewrites
-//! `address`, `netmask` and a few others, by what stands in [`crate::methods`].
+//! Measured on ifupdown 0.8.41 and 0.8.44: a stanza starts with a copy of the options that it
+//! inherits; an option that is there already gets the new value behind a newline, inherited or
+//! not; one whose name ends in `?` is dropped if it is there. The method then adds its defaults
+//! and rewrites `address`, `netmask` and a few others, by what stands in [`crate::methods`].
 
 use std::ffi::{OsStr, OsString};
 use std::net::Ipv4Addr;

@@ -1,15 +1,15 @@
 //! An interfaces(5) file with all that it sources, as ifupdown reads it: the stanzas in force, in
 //! order, with their places. Floor 2; reads files, nothing else.
 //!
-//! Measured on ifupdown 0.8.41 and 0.8.44: a sourced file is read where its line stands. A fault in the main
-//! file makes all of it unreadable; one in a sourced file ends that file only. A file is read once
-//! under one name. A missing sourced file or folder is skipped in silence; one that cannot be read
-//! is told, and skipped. `inherits` finds the first stanza above of that name (and family, where
-//! it says one). `template` is no keyword. Without a `loopback` stanza there is one for `lo`,
-//! which has no options and is not in this list. Patterns (`auto /eth*`) select interfaces, they
-//! never name stanzas. `ifquery --list` prints `lo` and the names behind `auto`, and exits with 1 at
-//! one without a stanza; `ifquery NAME` prints the options of all stanzas of a name run together,
-//! after what [`crate::definition`] does to them.
+//! Measured on ifupdown 0.8.41 and 0.8.44: a sourced file is read where its line stands. A fault
+//! in the main file makes all of it unreadable; one in a sourced file ends that file only. A file
+//! is read once under one name. A missing sourced file or folder is skipped in silence; one that
+//! cannot be read is told, and skipped. `inherits` finds the first stanza above of that name (and
+//! family, where it says one). `template` is no keyword. Without a `loopback` stanza there is one
+//! for `lo`, which has no options and is not in this list. Patterns (`auto /eth*`) select
+//! interfaces, they never name stanzas. `ifquery --list` prints `lo` and the names behind `auto`,
+//! and exits with 1 at one without a stanza; `ifquery NAME` prints the options of all stanzas of
+//! a name run together, after what [`crate::definition`] does to them.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -236,8 +236,7 @@ impl Interfaces {
                     path.push(name);
                     self.file(Path::new(&path), depth + 1);
                 }
-            } else if !matches!(std::fs::metadata(&found), Err(error) if error.kind() == io::ErrorKind::NotFound)
-            {
+            } else if !is_missing(&found) {
                 self.file(&found, depth + 1);
             }
         }
@@ -273,6 +272,12 @@ fn define<'a>(
     let family = inherited(&stanza.family, |parent| &parent.family);
     let method = inherited(&stanza.method, |parent| &parent.method);
     Definition::new(&stanza.name, &family, &method, parent, own)
+}
+
+/// Whether there is no such file: wildcards that match nothing stand for themselves.
+fn is_missing(path: &Path) -> bool {
+    let found = std::fs::metadata(path);
+    found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// The paths that a `source` line of a file names; wildcards in C order.

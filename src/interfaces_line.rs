@@ -1,11 +1,11 @@
 //! The logical lines of an interfaces(5) file as ifupdown reads them, with every byte kept.
 //! Floor 1, pure.
 //!
-//! Measured on ifupdown 0.8.41 and 0.8.44: a line whose first character is `#` is a comment, and a backslash
-//! at its end continues nothing; any other line that ends in a backslash goes on with the next,
-//! whose indentation and `#` are then part of the text. A backslash before blanks or a carriage
-//! return is not at the end. Blanks around the whole are dropped, those of C's `isspace`. What
-//! follows a NUL byte in a line is not seen (in lines longer than its buffer it may be).
+//! Measured on ifupdown 0.8.41 and 0.8.44: a line whose first character is `#` is a comment, and
+//! a backslash at its end continues nothing; any other line that ends in a backslash goes on with
+//! the next, whose indentation and `#` are then part of the text. A backslash before blanks or a
+//! carriage return is not at the end. Blanks around the whole are dropped, those of C's `isspace`.
+//! What follows a NUL byte in a line is not seen (in lines longer than its buffer it may be).
 
 use std::ops::Range;
 

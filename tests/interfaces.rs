@@ -36,9 +36,12 @@ fn cases() -> Vec<PathBuf> {
 fn below(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
-    let all = paths.flat_map(|path| match path.is_dir() {
-        true => below(&path),
-        false => vec![path],
+    let all = paths.flat_map(|path| {
+        if path.is_dir() {
+            below(&path)
+        } else {
+            vec![path]
+        }
     });
     all.collect()
 }
@@ -68,9 +71,10 @@ fn told(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Environmen
 
 /// Brings an interface up as a logical one; returns what the hook heard, call by call.
 fn heard(lab: &Lab, interface: &str, logical: &str) -> Vec<Environment> {
-    let target = match interface == logical {
-        true => logical.to_owned(),
-        false => format!("{interface}={logical}"),
+    let target = if interface == logical {
+        logical.to_owned()
+    } else {
+        format!("{interface}={logical}")
     };
     lab.ok(&format!(
         "rm -rf /run/heard /run/network/*; mkdir /run/heard
@@ -144,9 +148,10 @@ fn compare(lab: &Lab, case: &Path) -> usize {
     assert_eq!(ours(&interfaces), judged(lab), "{}: {text}", case.display());
     let mut stanzas = 0;
     for logical in names(case) {
-        let interface = match logical.contains(':') {
-            true => logical.as_str(),
-            false => "eth0",
+        let interface = if logical.contains(':') {
+            logical.as_str()
+        } else {
+            "eth0"
         };
         let wanted: Vec<Environment> = interfaces
             .stanzas_of(&logical)
