@@ -15,7 +15,7 @@ pub struct Device {
     pub name: InterfaceName,
     /// The stanzas of it and its aliases, in the order in which they came up.
     pub calls: Vec<Call>,
-    /// What is up on it without a stanza in the file.
+    /// What is up on it without a stanza in the file, or with one that runs no hooks.
     pub without_stanza: Vec<InterfaceName>,
 }
 
@@ -147,6 +147,9 @@ impl Running {
     fn calls(&self, up: &Up) -> Vec<Call> {
         let interface = up.interface.as_str();
         let logical = up.logical.as_deref().unwrap_or(interface);
+        if !self.file.has_hooks(logical) {
+            return Vec::new();
+        }
         let stanzas = self.file.stanzas_of(logical);
         stanzas
             .filter_map(|stanza| stanza.definition.call(interface))

@@ -341,7 +341,7 @@ fn flush_leaves_nothing_of_ours_and_all_of_others() {
         let count = lab.tagged().len();
         assert!(lab
             .ok("policy-table flush eth1")
-            .starts_with(&format!("eth1: {} routes", count)));
+            .starts_with(&format!("eth1: {count} routes")));
         assert_eq!(lab.tagged(), [""; 0]);
         lab.ok("policy-table apply eth1");
         assert_eq!(lab.tagged().len(), count);
@@ -367,13 +367,12 @@ fn asking(lab: &Lab, shell: &str) -> Child {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    for _ in 0..500 {
-        if lab.rules("-4").join("").contains("rt9") {
-            return child;
-        }
+    let applied = (0..500).any(|_| {
         sleep(Duration::from_millis(10));
-    }
-    panic!("{shell}: nothing was applied");
+        lab.rules("-4").join("").contains("rt9")
+    });
+    assert!(applied, "{shell}: nothing was applied");
+    child
 }
 
 #[test]
