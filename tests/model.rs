@@ -259,6 +259,8 @@ fn foreign(random: &mut Random, stanzas: &[Stanza]) -> Option<Object> {
     let protocol = random.pick(&PROTOCOLS);
     match &mut object {
         Object::Rule(rule) => rule.protocol = protocol,
+        // In main, what takes one without a protocol out again may take the kernel's instead.
+        Object::Route(route) if route.table == TableId::MAIN && protocol == 0 => return None,
         Object::Route(route) => route.protocol = protocol,
     }
     // What is ours to the last bit is taken for ours.
