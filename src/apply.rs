@@ -1,6 +1,6 @@
 //! `policy-table apply`: brings interfaces that are up in step with the file. Floor 3.
 
-use std::io::Write;
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,7 +8,9 @@ use log::warn;
 
 use crate::bring;
 use crate::command::{Arguments, Command, Opt, Trouble, Verdict, Which, ALL, INTERFACES};
+use crate::condition::steps;
 use crate::confirm::{Answer, Confirm};
+use crate::connection;
 use crate::journal;
 use crate::kernel::Kernel;
 use crate::orphans;
@@ -20,6 +22,7 @@ use crate::snapshot::Snapshot;
 use crate::state::State;
 use crate::store::Store;
 use crate::succession::{succession, Heir};
+use crate::survey::View;
 
 /// The command.
 pub const COMMAND: Command = Command {
@@ -31,6 +34,8 @@ Does what ifup would do for the policy-* options of interfaces that are up,
 without taking them down: puts in what is missing, then takes out what the
 stanzas no longer ask for. With --all it does so for every interface that is
 up, and takes out what belongs to none.
+Where a change would move the way back to you over ssh, it says so first, and
+on a terminal asks.
 With --confirm it asks whether the change shall stay, and goes back if nobody
 presses ENTER in time, if the connection breaks, or if it is interrupted.",
     options: &[ALL, CONFIRM, DRY_RUN, INTERFACES],
@@ -62,7 +67,14 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     }
     journal::start(false);
     privileges::keep_net_admin()?;
+    let moved = moved_connection(&devices)?;
+    if let Some(sentence) = &moved {
+        warn!("{sentence}");
+    }
     let Some(patience) = patience else {
+        if moved.is_some() && !go_on(out)? {
+            return Err(Trouble::Failed("nothing was done".to_owned()));
+        }
         return apply(&devices, all, out);
     };
     let confirm = Confirm::prepare()?;
@@ -86,6 +98,37 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
             Ok(Verdict::Bad)
         }
     }
+}
+
+/// What the change would make of the connection that this was typed through.
+fn moved_connection(devices: &[Device]) -> Result<Option<String>, Trouble> {
+    let Some(answers) = connection::answers() else {
+        return Ok(None);
+    };
+    let mut view = View::open()?;
+    let mut changes = Vec::new();
+    for device in devices {
+        for part in view.device(&device.name, &device.calls) {
+            changes.extend(steps(&part.items));
+        }
+    }
+    if changes.is_empty() {
+        return Ok(None);
+    }
+    Ok(connection::moved(&mut view.kernel, &answers, &changes)?)
+}
+
+/// Asks, where there is somebody to answer; a script is left to its own.
+fn go_on(out: &mut dyn Write) -> io::Result<bool> {
+    let stdin = io::stdin();
+    if !stdin.is_terminal() {
+        return Ok(true);
+    }
+    write!(out, "Go on? [y/N] ")?;
+    out.flush()?;
+    let mut answer = String::new();
+    stdin.read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 fn seconds(text: &str) -> Result<Duration, Trouble> {

@@ -101,7 +101,10 @@ pub fn ask(kernel: &mut Kernel, question: Question) -> Result<(Walk, Told), Kern
 }
 
 /// What the walk needs to know besides, asked only where it does.
-fn host(kernel: &mut Kernel, question: &Question, rules: &[Rule]) -> Result<Host, KernelError> {
+///
+/// # Errors
+/// The kernel could not be asked.
+pub fn host(kernel: &mut Kernel, question: &Question, rules: &[Rule]) -> Result<Host, KernelError> {
     let mut host = Host {
         bound_is_up: true,
         ..Host::default()
