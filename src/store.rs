@@ -173,15 +173,15 @@ impl Store {
 
     /// Puts a file in another one's place, in one step; of an empty record, no file.
     fn keep(&self, name: &str, record: &Record) -> io::Result<()> {
+        let new = format!(".{name}:new");
+        // What a run that was killed left there.
+        let _ = unlinkat(&*self.folder, new.as_str(), UnlinkatFlags::NoRemoveDir);
         if record.is_empty() {
             return match unlinkat(&*self.folder, name, UnlinkatFlags::NoRemoveDir) {
                 Ok(()) | Err(Errno::ENOENT) => Ok(()),
                 Err(errno) => Err(errno.into()),
             };
         }
-        let new = format!(".{name}:new");
-        // What a run that was killed left there.
-        let _ = unlinkat(&*self.folder, new.as_str(), UnlinkatFlags::NoRemoveDir);
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
         let mut file = self.open_file(&new, flags)?;
         if let Err(error) = file.write_all(record.to_string().as_bytes()) {
