@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{Flock, OFlag};
+use nix::fcntl::OFlag;
 
 use crate::lock;
 
@@ -13,7 +13,7 @@ use crate::lock;
 pub struct Target {
     /// Where it is.
     pub path: PathBuf,
-    file: Flock<File>,
+    file: File,
 }
 
 impl Target {

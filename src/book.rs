@@ -78,9 +78,22 @@ impl Book {
             return;
         };
         if let Err(error) = store.write(&self.device, &self.record) {
-            // The one before would mislead ifdown. Where it cannot be removed either, it stays.
-            let _ = store.write(&self.device, &Record::default());
             self.give_up(&error);
+        }
+    }
+
+    /// Whether the record on disk is what this run noted.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        self.store.is_some()
+    }
+
+    /// Ends a run that put something in. Where it could not be noted, the record of before says
+    /// too little.
+    pub fn close(self) {
+        if self.store.is_none() {
+            // Where the disk takes nothing, nothing is; ifdown will find that out, too.
+            let _ = Store::mark_incomplete(&self.device);
         }
     }
 

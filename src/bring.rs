@@ -124,7 +124,21 @@ pub fn down(call: &Call, interface: &InterfaceName) -> Result<Outcome, Failure> 
         book.unshare(&objects.without(&outcome.stuck));
         book.record.set(&heading(call), outcome.stuck.clone());
         book.write();
-        return Ok(outcome);
+        if book.is_kept() {
+            return Ok(outcome);
+        }
+        // What cannot be written now may not have been when the interface came up: the record is
+        // of before that, if there is one.
+        let rest = by_stanza(call, &mut kernel)
+            .without(&objects)
+            .without(&book.record.state());
+        let more = converge::down(&mut kernel, &rest);
+        report(interface, &more);
+        return Ok(Outcome {
+            removed: outcome.removed + more.removed,
+            stuck: outcome.stuck.with(&more.stuck),
+            ..outcome
+        });
     }
     if !going.is_empty() {
         book.write();

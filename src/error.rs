@@ -1,12 +1,10 @@
 //! Everything that can keep policy routing from being in force. Floor 3.
 
-use std::error::Error;
-
 use thiserror::Error;
 
 use crate::kernel::KernelError;
 use crate::options::OptionError;
-use crate::outcome::StepError;
+use crate::outcome::{chain, StepError};
 use crate::registry::RegistryError;
 
 /// Why a stanza's policy routing is not in force: one or several causes, each a line.
@@ -45,15 +43,4 @@ impl Failure {
             Self::Steps(errors) => errors.iter().map(|error| chain(error)).collect(),
         }
     }
-}
-
-/// An error and what caused it, in one line.
-fn chain(error: &dyn Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line = format!("{line}: {error}");
-        cause = error.source();
-    }
-    line
 }

@@ -54,7 +54,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let mut kernel = Kernel::open().map_err(trouble)?;
     let devices = [&question.iif, &question.oif];
     for device in devices.into_iter().flatten() {
-        if kernel.index(device).is_none() {
+        if kernel.index(device).map_err(trouble)?.is_none() {
             return Err(Trouble::Failed(format!("there is no device {device}")));
         }
     }

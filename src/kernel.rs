@@ -238,7 +238,7 @@ impl Kernel {
     }
 
     /// The request for a step; `None` where the device it names is not there.
-    fn encode(&mut self, step: &Step) -> Result<Option<Vec<u8>>, WireError> {
+    fn encode(&mut self, step: &Step) -> Result<Option<Vec<u8>>, KernelError> {
         let flags = NlmF::ACK
             | match step.verb {
                 Verb::Add => NlmF::CREATE | NlmF::EXCL,
@@ -257,25 +257,24 @@ impl Kernel {
                     flags
                 };
                 let kind = if adding { Rtm::Newrule } else { Rtm::Delrule };
-                request(kind, flags, self.sequence, rule_message::encode(rule)?).map(Some)
+                let message = request(kind, flags, self.sequence, rule_message::encode(rule)?)?;
+                Ok(Some(message))
             }
             Object::Route(route) => {
                 let mut indexes = Vec::with_capacity(route.hops.len());
                 for hop in &route.hops {
-                    let index = hop.device.as_ref().map(|device| self.index(device));
-                    if index == Some(None) {
-                        return Ok(None);
-                    }
-                    indexes.push(index.flatten());
+                    let index = match &hop.device {
+                        Some(device) => match self.index(device)? {
+                            None => return Ok(None),
+                            index => index,
+                        },
+                        None => None,
+                    };
+                    indexes.push(index);
                 }
                 let kind = if adding { Rtm::Newroute } else { Rtm::Delroute };
-                request(
-                    kind,
-                    flags,
-                    self.sequence,
-                    route_message::encode(route, &indexes)?,
-                )
-                .map(Some)
+                let payload = route_message::encode(route, &indexes)?;
+                Ok(Some(request(kind, flags, self.sequence, payload)?))
             }
         }
     }
@@ -295,14 +294,20 @@ impl Kernel {
         Ok(None)
     }
 
-    /// The number of a device, asked for once.
-    pub(crate) fn index(&mut self, device: &InterfaceName) -> Option<u32> {
+    /// The number of a device, asked for once; `None` where there is no such device.
+    pub(crate) fn index(&mut self, device: &InterfaceName) -> Result<Option<u32>, KernelError> {
         if let Some((_, index)) = self.devices.iter().find(|(known, _)| known == device) {
-            return Some(*index);
+            return Ok(Some(*index));
         }
-        let index = nix::net::if_::if_nametoindex(device.as_str()).ok()?;
-        self.devices.push((device.clone(), index));
-        Some(index)
+        match nix::net::if_::if_nametoindex(device.as_str()) {
+            Ok(index) => {
+                self.devices.push((device.clone(), index));
+                Ok(Some(index))
+            }
+            // A route of a device that is gone is gone with it; of another error that is not true.
+            Err(Errno::ENODEV | Errno::ENXIO) => Ok(None),
+            Err(errno) => Err(io::Error::from(errno).into()),
+        }
     }
 
     /// The name of a device, asked for once.

@@ -63,7 +63,7 @@ impl Kernel {
         table: TableId,
         device: &InterfaceName,
     ) -> Result<Vec<Route>, KernelError> {
-        match self.index(device) {
+        match self.index(device)? {
             Some(index) => self.whole_routes(family, table, Some(index)),
             None => Ok(Vec::new()),
         }
@@ -124,9 +124,9 @@ impl Kernel {
         Ok(objects)
     }
 
-    /// Whether there is a device of this name.
+    /// Whether there is a device of this name. Where that cannot be told there is one.
     pub fn has_device(&mut self, device: &InterfaceName) -> bool {
-        self.index(device).is_some()
+        !matches!(self.index(device), Ok(None))
     }
 
     /// The addresses of a device; none where there is no such device.
@@ -138,7 +138,7 @@ impl Kernel {
         device: &InterfaceName,
         family: Family,
     ) -> Result<Vec<Assigned>, KernelError> {
-        let Some(index) = self.index(device) else {
+        let Some(index) = self.index(device)? else {
             return Ok(Vec::new());
         };
         self.filter_dumps()?;

@@ -46,7 +46,8 @@ impl Kernel {
         )?;
         for candidate in candidates {
             for (hop, is_gone) in candidate.route.hops.iter().zip(&mut candidate.gone) {
-                let index = hop.device.as_ref().and_then(|device| self.index(device));
+                let index = hop.device.as_ref().map(|device| self.index(device));
+                let index = index.transpose()?.flatten();
                 *is_gone = index
                     .zip(hop.gateway)
                     .is_some_and(|router| gone.contains(&router));
@@ -85,8 +86,10 @@ impl Kernel {
         question: &Question,
         whole: bool,
     ) -> Result<Option<Candidate>, KernelError> {
-        let iif = question.iif.as_ref().and_then(|iif| self.index(iif));
-        let oif = question.oif.as_ref().and_then(|oif| self.index(oif));
+        let iif = question.iif.as_ref().map(|iif| self.index(iif));
+        let iif = iif.transpose()?.flatten();
+        let oif = question.oif.as_ref().map(|oif| self.index(oif));
+        let oif = oif.transpose()?.flatten();
         let what = format!("the way to {}", question.to);
         let request = encode(question, iif, oif, whole)?;
         self.ask(&what, Rtm::Getroute, request, |kernel, payload| {

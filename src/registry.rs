@@ -205,7 +205,8 @@ impl Registry {
     fn target(&self) -> PathBuf {
         let drop_in = self.root.join(OUR_DROP_IN);
         let names = self.root.join(NAMES);
-        if names.exists() && !drop_in.exists() {
+        // A file that cannot be looked at is there, and will say what is wrong with it.
+        if names.try_exists().unwrap_or(true) && !drop_in.exists() {
             names
         } else {
             drop_in

