@@ -15,6 +15,8 @@ use crate::store::{Store, FOLDER};
 pub struct Book {
     device: InterfaceName,
     store: Option<Store>,
+    /// The folder once it took no note, for what other devices' records say.
+    unwritable: Option<Store>,
     /// What is noted for the device.
     pub record: Record,
     /// What several devices put in or stand in line for, as far as it has been found out.
@@ -32,12 +34,14 @@ impl Book {
                 device,
                 shared: store.shared(),
                 store: Some(store),
+                unwritable: None,
                 record,
             },
             Err(error) => {
                 let mut book = Self {
                     device,
                     store: None,
+                    unwritable: None,
                     record: Record::default(),
                     shared: State::default(),
                 };
@@ -53,7 +57,7 @@ impl Book {
             self.device,
             hint(error)
         );
-        self.store = None;
+        self.unwritable = self.store.take();
     }
 
     /// Notes what a stanza put in, on disk if that is news.
@@ -107,7 +111,7 @@ impl Book {
     /// Of some objects, those that another device's record holds, found shared or not.
     #[must_use]
     pub fn claimed_by_any(&self, objects: &State) -> State {
-        match &self.store {
+        match self.store.as_ref().or(self.unwritable.as_ref()) {
             Some(store) if !objects.is_empty() => objects.only(&store.of_others(&self.device)),
             _ => State::default(),
         }

@@ -132,6 +132,7 @@ pub fn down(call: &Call, interface: &InterfaceName) -> Result<Outcome, Failure> 
         let rest = by_stanza(call, &mut kernel)
             .without(&objects)
             .without(&book.record.state());
+        let rest = rest.without(&book.claimed_by_any(&rest));
         let more = converge::down(&mut kernel, &rest);
         report(interface, &more);
         return Ok(Outcome {

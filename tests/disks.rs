@@ -131,6 +131,28 @@ fn a_stanza_that_changes_while_run_is_read_only_leaves_nothing_behind() {
     });
 }
 
+/// Going by the stanza is no leave to take what another interface needs.
+#[test]
+fn on_a_read_only_run_ifdown_leaves_what_another_interface_put_in() {
+    lab(|lab| {
+        prepared(lab);
+        lab.device("eth2");
+        own_disk(lab);
+        lab.ok("ifup eth1");
+        let shared = "policy-rule from 10.9.0.0/16 lookup 900 priority 700";
+        let other = "iface eth2 inet static\n address 10.20.0.10/24\n";
+        lab.interfaces(&format!("{FIRST}{other} {shared}\n"));
+        lab.ok("ifup eth2");
+        let of_other = "700: from 10.9.0.0/16 lookup 900 proto policy-table";
+        assert_eq!(lab.rules("-4")[0], of_other);
+        // The edited stanza of the first has the rule as well, and has never come up with it.
+        lab.interfaces(&format!("{FIRST} {shared}\n{other} {shared}\n"));
+        lab.ok(&format!("mount -o remount,ro {RECORDS}"));
+        loud(lab, "ifdown eth1", &no_record("Read-only file system"));
+        assert_eq!(lab.tagged(), [of_other]);
+    });
+}
+
 /// The folder cannot even be made; ifupdown has its own on a file system that works.
 #[test]
 fn without_a_place_for_the_folder_routing_comes_up() {
