@@ -97,7 +97,7 @@ mod tests {
         ];
         let after: Vec<String> = rules(now, &steps).iter().map(ToString::to_string).collect();
         assert_eq!(after.len(), 4);
-        assert!(after[1].ends_with("lookup 300") && after[3].starts_with("priority 40000"));
+        assert!(after[1].contains("lookup 300") && after[3].starts_with("priority 40000"));
     }
 
     #[test]

@@ -123,7 +123,8 @@ impl Record {
                 _ => record.damaged.push(number + 1),
             }
         }
-        let is_whole = text.ends_with('\n') && text.lines().next_back() == Some(END);
+        let last = text.lines().next_back().unwrap_or_default();
+        let is_whole = text.ends_with('\n') && last.trim_end_matches('\r') == END;
         if !text.is_empty() && !is_whole {
             record.damaged.push(text.lines().count());
         }
