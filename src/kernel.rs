@@ -68,7 +68,11 @@ pub struct Kernel {
 }
 
 /// The kernel fills at most this much of a receive buffer with a dump (`af_netlink.c`).
-const BUFFER: usize = 32 * 1024;
+const DUMP: usize = 32 * 1024;
+
+/// Room for one verdict, or for the object that the kernel tells of with it. Either repeats
+/// little more than the request; a run that takes no dump touches no memory beyond this.
+const ANSWER: usize = 4 * 1024;
 
 /// How many requests are sent before their answers are read: as many answers as a socket's
 /// receive buffer of usual size holds (`net.core.rmem_default`), with room to spare.
@@ -88,7 +92,7 @@ impl Kernel {
         Ok(Self {
             socket,
             sequence: 0,
-            buffer: vec![0; BUFFER],
+            buffer: Vec::new(),
             devices: Vec::new(),
         })
     }
@@ -129,6 +133,7 @@ impl Kernel {
                 *answer = Some(Answer::Refused(Refusal { errno, text }));
             }
         }
+        self.make_room(ANSWER.max(4 * bytes.len()));
         if !bytes.is_empty() {
             self.socket.send(&bytes, Msg::empty())?;
         }
@@ -168,6 +173,7 @@ impl Kernel {
         encode: impl Fn() -> Result<P, WireError>,
         decode: impl Fn(&mut Self, &[u8]) -> Result<Option<T>, WireError>,
     ) -> Result<Vec<T>, KernelError> {
+        self.make_room(DUMP);
         for _ in 0..ATTEMPTS {
             self.sequence += 1;
             let message = request(kind, NlmF::DUMP, self.sequence, encode()?)?;
@@ -220,6 +226,12 @@ impl Kernel {
                     None => found.extend(decode(self, reply.payload)?),
                 }
             }
+        }
+    }
+
+    fn make_room(&mut self, length: usize) {
+        if self.buffer.len() < length {
+            self.buffer.resize(length, 0);
         }
     }
 
