@@ -11,6 +11,7 @@ use std::os::unix::net::UnixDatagram;
 use std::sync::{Mutex, PoisonError};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use nix::sys::socket::{socket, AddressFamily, SockFlag, SockType};
 use syslog::{Facility, LogFormat, Logger, LoggerBackend, Severity};
 
 /// The tag of each line, and the name in front of each message on standard error.
@@ -87,8 +88,13 @@ impl Syslog {
 
 /// syslog's own way to connect would block on a reader that does not read.
 fn connect() -> io::Result<Logger<LoggerBackend, Line>> {
-    let socket = UnixDatagram::unbound()?;
-    socket.set_nonblocking(true)?;
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let socket = UnixDatagram::from(socket(
+        AddressFamily::Unix,
+        SockType::Datagram,
+        flags,
+        None,
+    )?);
     socket.connect(SOCKET)?;
     Ok(Logger::new(LoggerBackend::Unix(socket), Line))
 }
