@@ -1,0 +1,129 @@
+//! What a run of the hook costs beside the other ways to the same end. Run it by `benches/run`.
+//!
+//! In a lab, so that nothing of the machine is touched. What is compared is run in turn, round by
+//! round, so that whatever else the machine does falls on all alike.
+
+#![allow(clippy::format_push_string)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::cast_precision_loss
+)]
+
+#[path = "../../tests/lab/mod.rs"]
+mod lab;
+mod many;
+mod plot;
+mod report;
+mod single;
+mod ways;
+
+use std::path::PathBuf;
+use std::{env, fs};
+
+use lab::lab;
+use report::Report;
+
+/// A build of the program, with the empty programs to measure it by.
+pub struct Build {
+    /// `dynamic` or `static`.
+    pub kind: String,
+    /// The program.
+    pub binary: String,
+    /// Empty programs, with what they are called; the first is the measure.
+    pub empty: Vec<(String, String)>,
+}
+
+/// How often each is run.
+pub struct Effort {
+    /// Rounds of one hook for one interface.
+    pub rounds: usize,
+    /// Rounds of a whole `ifup`.
+    pub whole: usize,
+    /// Numbers of interfaces.
+    pub interfaces: Vec<usize>,
+    /// Names registered on a disk.
+    pub names: usize,
+}
+
+fn builds() -> Vec<Build> {
+    let path = |name: &str| env::var(name).ok().filter(|path| !path.is_empty());
+    let dynamic = Build {
+        kind: "dynamic".to_owned(),
+        binary: path("POLICY_TABLE_BINARY")
+            .unwrap_or_else(|| env!("CARGO_BIN_EXE_policy-table").to_owned()),
+        empty: [
+            ("BENCH_EMPTY_USUAL", "empty Rust program, dynamic"),
+            ("BENCH_EMPTY", "empty program linked as ours, dynamic"),
+        ]
+        .into_iter()
+        .filter_map(|(name, text)| Some((text.to_owned(), path(name)?)))
+        .collect(),
+    };
+    let own = path("BENCH_STATIC")
+        .zip(path("BENCH_EMPTY_STATIC"))
+        .map(|(binary, empty)| Build {
+            kind: "static".to_owned(),
+            binary,
+            empty: vec![("empty Rust program, static".to_owned(), empty)],
+        });
+    let builds: Vec<Build> = [dynamic].into_iter().chain(own).collect();
+    assert!(
+        builds.iter().all(|build| !build.empty.is_empty()),
+        "run this by benches/run"
+    );
+    builds
+}
+
+fn main() {
+    let arguments: Vec<_> = env::args_os().collect();
+    if let [_, flag, program, name] = &arguments[..] {
+        if flag == "--memory" {
+            return many::memory_of(program, name);
+        }
+    }
+    let quick = env::args().any(|argument| argument == "--quick");
+    let effort = if quick {
+        Effort {
+            rounds: 20,
+            whole: 3,
+            interfaces: vec![10, 40],
+            names: 10,
+        }
+    } else {
+        Effort {
+            rounds: 300,
+            whole: 30,
+            interfaces: vec![10, 100, 1000, 4000],
+            names: 100,
+        }
+    };
+    let results = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(if quick {
+        "target/bench"
+    } else {
+        "benches/results"
+    });
+    let builds = builds();
+    let mut report = Report::default();
+    lab(|lab| {
+        for build in &builds {
+            report
+                .single
+                .push((build.kind.clone(), single::hook(lab, build, effort.rounds)));
+        }
+        report.whole = single::ifup(lab, &builds, effort.whole);
+        report.many = many::interfaces(lab, &builds, &effort.interfaces);
+        report.names = many::names(lab, &builds[0].binary, effort.names);
+    });
+    fs::create_dir_all(&results).unwrap();
+    let text = report.text();
+    fs::write(results.join("hook.md"), &text).unwrap();
+    fs::write(results.join("hook.svg"), plot::svg(&report)).unwrap();
+    println!("{text}");
+}
