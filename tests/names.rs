@@ -219,7 +219,7 @@ fn a_file_that_cannot_be_read_costs_only_the_name() {
         let said = lab.sh("ifup eth1");
         let ours = said.ours();
         assert_eq!((said.code, ours.len()), (0, 2), "{said:?}");
-        let cannot = format!("eth1: cannot read {NAMES}: Input/output error");
+        let cannot = format!("eth1: cannot read {NAMES}: I"); // "Input/output error", or musl's "I/O error"
         assert!(ours[0].starts_with(&cannot), "{ours:?}");
         let not = format!("eth1: table rt2 is not registered in {NAMES}: ");
         assert!(ours[1].starts_with(&not), "{ours:?}");
