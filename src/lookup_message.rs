@@ -16,6 +16,11 @@ use crate::wire::{
     address, attribute, family_number, named, nested, number, octets, short, Refusal, WireError,
 };
 
+/// `RTA_UID`, and `RTM_F_LOOKUP_TABLE` and `RTM_F_FIB_MATCH`, which neli names with glibc only.
+const UID: u16 = 25;
+const LOOKUP_TABLE: u32 = 0x1000;
+const FIB_MATCH: u32 = 0x2000;
+
 /// `RTA_IP_PROTO`, `RTA_SPORT` and `RTA_DPORT`, which neli does not name.
 const IP_PROTO: u16 = 27;
 const SPORT: u16 = 28;
@@ -72,7 +77,7 @@ pub fn encode(
     if question.mark != 0 {
         add(Rta::Mark, word(question.mark))?;
     }
-    add(Rta::Uid, word(question.user))?;
+    add(Rta::from(UID), word(question.user))?;
     add(Rta::from(IP_PROTO), vec![question.ip_protocol].into())?;
     for (kind, port) in [(SPORT, question.sport), (DPORT, question.dport)] {
         if port != 0 {
@@ -82,11 +87,11 @@ pub fn encode(
     let bits = question.family().bits();
     // IPv6 tells the table in any case, and refuses to be asked for it.
     let mut flags = match question.family() {
-        Family::Inet => RtmF::LOOKUPTABLE,
+        Family::Inet => RtmF::from_bits_retain(LOOKUP_TABLE),
         Family::Inet6 => RtmF::empty(),
     };
     if whole {
-        flags |= RtmF::FIBMATCH;
+        flags |= RtmF::from_bits_retain(FIB_MATCH);
     }
     RtmsgBuilder::default()
         .rtm_family(family_number(question.family()))
