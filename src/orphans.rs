@@ -2,6 +2,7 @@
 //! deleted, for a device that was pulled out, or after a record was lost. Floor 3. The hooks of
 //! other interfaces leave it alone; only who asks for it gets it removed.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -213,12 +214,14 @@ fn judge(
             orphans.damaged.push(device.clone());
         }
     }
-    let used: State = used.into_iter().collect();
+    // A host may have thousands of interfaces, with several objects each.
+    let mut known: HashSet<Object> = used.into_iter().collect();
     for orphan in &mut orphans.stanzas {
-        orphan.state = orphan.state.without(&used);
+        let left = orphan.state.objects();
+        orphan.state = left.filter(|object| !known.contains(object)).collect();
     }
     if orphans.damaged.is_empty() {
-        let known = used.with(&orphans.of_stanzas());
+        known.extend(orphans.of_stanzas().objects());
         orphans.unclaimed = unclaimed(ours, &known);
     }
     orphans
@@ -254,23 +257,25 @@ fn names(state: &State, device: &InterfaceName) -> bool {
 
 /// Of what the kernel has of ours, what is not among the known. A rule that is there more often
 /// than once is known once.
-fn unclaimed(ours: &[Object], known: &State) -> Vec<Object> {
-    let mut seen = State::default();
+fn unclaimed(ours: &[Object], known: &HashSet<Object>) -> Vec<Object> {
+    let mut seen = HashSet::new();
     let mut left = Vec::new();
     for object in ours {
-        if !is_known(object, known) || seen.contains(object) {
+        if !seen.insert(object) || !is_known(object, known) {
             left.push(object.clone());
         }
-        seen.insert(object.clone());
     }
     left
 }
 
 /// Whether an object is known, perhaps in another guise: the kernel takes `src` from an IPv6
 /// route whose address is gone, and shows IPv6 routes to one destination as one of several ways.
-fn is_known(object: &Object, known: &State) -> bool {
+fn is_known(object: &Object, known: &HashSet<Object>) -> bool {
+    if known.contains(object) {
+        return true;
+    }
     let Object::Route(route) = object else {
-        return known.contains(object);
+        return false;
     };
     let is_guise = |other: &Route| {
         let one_of = |hop| {
@@ -286,7 +291,8 @@ fn is_known(object: &Object, known: &State) -> bool {
         };
         route.hops.iter().cloned().any(one_of)
     };
-    known.contains(object) || route.family() == Family::Inet6 && known.routes().iter().any(is_guise)
+    let is_guise = |other: &Object| matches!(other, Object::Route(other) if is_guise(other));
+    route.family() == Family::Inet6 && known.iter().any(is_guise)
 }
 
 #[cfg(test)]
@@ -422,7 +428,11 @@ mod tests {
             ),
         ] {
             let object: Object = line.parse().unwrap();
-            assert_eq!(is_known(&object, &known), expected, "{line}");
+            assert_eq!(
+                is_known(&object, &known.objects().collect()),
+                expected,
+                "{line}"
+            );
         }
     }
 

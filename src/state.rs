@@ -10,7 +10,7 @@ use crate::rule::Rule;
 
 /// A route or a rule. Its one spelling is what follows `ip` (and the verb) on a command line;
 /// records, the log and errors all use it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Object {
     /// `route …`, or `-6 route …`.
     Route(Route),
