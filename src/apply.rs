@@ -16,6 +16,7 @@ use crate::kernel::Kernel;
 use crate::orphans;
 use crate::preview;
 use crate::privileges;
+use crate::question::Question;
 use crate::running::{Device, Running};
 use crate::settle::settle;
 use crate::snapshot::Snapshot;
@@ -66,8 +67,13 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
         return preview::print(&devices, all, out);
     }
     journal::start(false);
+    // While the processes above can still be asked.
+    let answers = connection::answers();
     privileges::keep_net_admin()?;
-    let moved = moved_connection(&devices)?;
+    let moved = match answers {
+        Some(answers) => moved_connection(&devices, &answers)?,
+        None => None,
+    };
     if let Some(sentence) = &moved {
         warn!("{sentence}");
     }
@@ -101,10 +107,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
 }
 
 /// What the change would make of the connection that this was typed through.
-fn moved_connection(devices: &[Device]) -> Result<Option<String>, Trouble> {
-    let Some(answers) = connection::answers() else {
-        return Ok(None);
-    };
+fn moved_connection(devices: &[Device], answers: &Question) -> Result<Option<String>, Trouble> {
     let mut view = View::open()?;
     let mut changes = Vec::new();
     for device in devices {
@@ -115,7 +118,7 @@ fn moved_connection(devices: &[Device]) -> Result<Option<String>, Trouble> {
     if changes.is_empty() {
         return Ok(None);
     }
-    Ok(connection::moved(&mut view.kernel, &answers, &changes)?)
+    Ok(connection::moved(&mut view.kernel, answers, &changes)?)
 }
 
 /// Asks, where there is somebody to answer; a script is left to its own.

@@ -474,3 +474,49 @@ fn what_only_reads_needs_no_root_and_minds_no_closed_pipe() {
         }
     });
 }
+
+#[test]
+fn a_change_of_the_way_back_over_ssh_is_told_first() {
+    lab(|lab| {
+        lab.device("eth1");
+        lab.interfaces(PLAIN);
+        lab.ok("ifup eth1");
+        let edit = |gateway: &str| {
+            lab.interfaces(&format!("{PLAIN}    policy-gateway {gateway}\n"));
+        };
+        edit("10.10.0.9");
+        let from = |client: &str| format!("SSH_CONNECTION='{client} 50000 10.10.0.10 22'");
+        // Not there, where the client is on the link, nor without a connection.
+        for connection in [from("10.10.0.77"), "SSH_CONNECTION=".to_owned()] {
+            let said = lab.sh(&format!("{connection} policy-table apply --dry-run eth1"));
+            assert_eq!((said.code, said.err.as_str()), (0, ""), "{connection}");
+        }
+        let said = lab.sh(&format!("{} policy-table apply eth1", from("192.0.2.7")));
+        let told = "this moves the way back to you, 192.0.2.7: now it is via 10.10.0.1 dev eth1, \
+            then via 10.10.0.9 dev eth1";
+        assert_eq!(said.ours(), [told]);
+        assert!(lab.routes("-4", "rt2")[0].starts_with("default via 10.10.0.9"));
+        // sudo drops the variable; the shell above has it.
+        edit("10.10.0.8");
+        let above = format!(
+            "{} sh -c 'env -u SSH_CONNECTION policy-table apply eth1; :'",
+            from("192.0.2.7")
+        );
+        assert!(lab.sh(&above).err.contains("then via 10.10.0.8"));
+        let said = lab.sh(&format!("{} policy-table apply eth1", from("192.0.2.7")));
+        assert_eq!(said.err, "", "nothing changes");
+        // On a terminal it asks, and no is an answer.
+        if lab.sh("command -v script").code == 0 {
+            edit("10.10.0.7");
+            let ask = format!(
+                "{} script -qec 'policy-table apply eth1' /dev/null",
+                from("192.0.2.7")
+            );
+            let said = lab.sh(&format!("echo n | {ask}"));
+            assert!(said.out.contains("Go on?"), "{said:?}");
+            assert!(lab.routes("-4", "rt2")[0].starts_with("default via 10.10.0.8"));
+            lab.ok(&format!("echo y | {ask}"));
+            assert!(lab.routes("-4", "rt2")[0].starts_with("default via 10.10.0.7"));
+        }
+    });
+}
