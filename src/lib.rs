@@ -46,6 +46,21 @@ pub mod interfaces_fault;
 pub mod interfaces_text;
 pub mod definition;
 pub mod wordexp;
+pub mod shell_line;
+pub mod ip_command;
+pub mod rule_order;
+pub mod hand_lines;
+pub mod surroundings;
+pub mod hand_effect;
+pub mod hand_run;
+pub mod hand_fate;
+pub mod multi_options;
+pub mod option_text;
+pub mod option_ways;
+pub mod migration;
+pub mod rewriting;
+pub mod lookups;
+pub mod seen;
 
 // floor 2, edges: the only rooms that do I/O
 pub mod privileges;

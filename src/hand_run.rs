@@ -1,0 +1,277 @@
+//! Running the lines of a file in the model of the kernel, as the shell and `ip` would. Floor 1,
+//! pure.
+
+use crate::hand_effect::{Effect, Placed};
+use crate::hand_lines::{meaning, Guard, HandStanza, Meaning, Phase, Reason};
+use crate::ip_command::{IpCommand, SaidRoute, Verb, LOCAL};
+use crate::line::Names;
+use crate::shell_line::Joint;
+use crate::surroundings::{is_always_possible, Surroundings};
+use crate::table::TableId;
+
+/// The commands of a line, and the guard in front of them.
+pub type Commands = (Option<Guard>, Vec<(Joint, IpCommand)>);
+
+/// The lines of all stanzas, taken apart.
+pub struct Script<'a> {
+    /// The stanzas.
+    pub stanzas: &'a [HandStanza],
+    /// What the lines of each stanza mean.
+    pub meanings: Vec<Vec<Meaning>>,
+    surroundings: Surroundings<'a>,
+}
+
+impl<'a> Script<'a> {
+    /// Takes all lines apart.
+    #[must_use]
+    pub fn of(stanzas: &'a [HandStanza], names: Names<'_>) -> Self {
+        let of_stanza = |stanza: &HandStanza| {
+            let lines = stanza.lines.iter();
+            let meanings = lines.map(|line| meaning(line, &stanza.variables, names));
+            meanings.collect::<Vec<Meaning>>()
+        };
+        Self {
+            stanzas,
+            meanings: stanzas.iter().map(of_stanza).collect(),
+            surroundings: Surroundings::of(stanzas),
+        }
+    }
+
+    /// The commands of a line that consists of such about routes and rules.
+    #[must_use]
+    pub fn commands(&self, stanza: usize, line: usize) -> Option<Commands> {
+        match self.meanings.get(stanza)?.get(line)? {
+            Meaning::Routing(commands) => Some((None, commands.clone())),
+            Meaning::Guarded(guard, commands) => Some((Some(guard.clone()), commands.clone())),
+            Meaning::Other | Meaning::Unclear(..) => None,
+        }
+    }
+
+    /// Every line of a direction, by stanza and place; those of `pre-up` come before those of `up`.
+    #[must_use]
+    pub fn lines(&self, up: bool) -> Vec<(usize, usize)> {
+        let mut lines = Vec::new();
+        for (s, stanza) in self.stanzas.iter().enumerate() {
+            for phase in [Phase::PreUp, Phase::Up, Phase::Down, Phase::PostDown] {
+                let of_phase = stanza.lines.iter().enumerate();
+                let of_phase =
+                    of_phase.filter(|(_, line)| line.phase == phase && phase.is_up() == up);
+                lines.extend(of_phase.map(|(l, _)| (s, l)));
+            }
+        }
+        lines
+    }
+
+    /// Runs a line.
+    ///
+    /// # Errors
+    /// Why options cannot do what it does.
+    pub fn line(
+        &self,
+        effect: &mut Effect,
+        s: usize,
+        l: usize,
+        (guard, commands): Commands,
+    ) -> Result<(), Reason> {
+        match guard {
+            Some(guard) if !effect.passes(&guard, &commands)? => Ok(()),
+            _ => self.run(effect, s, l, commands),
+        }
+    }
+
+    /// Runs a line as the shell does.
+    fn run(
+        &self,
+        effect: &mut Effect,
+        s: usize,
+        l: usize,
+        commands: Vec<(Joint, IpCommand)>,
+    ) -> Result<(), Reason> {
+        let mut success = true;
+        let tolerant = commands.len() > 1;
+        for (joint, command) in commands {
+            if let (true, IpCommand::Route(_, said)) = (tolerant, &command) {
+                self.surroundings.is_here(s, &said.route)?;
+            }
+            let runs = match joint {
+                Joint::Then => true,
+                Joint::And => success,
+                Joint::Or => !success,
+            };
+            if runs {
+                success = self.command(effect, s, l, command)?;
+            }
+        }
+        if success {
+            Ok(())
+        } else {
+            Err(Reason::Fails)
+        }
+    }
+
+    /// Runs a command, and says whether it succeeds.
+    fn command(
+        &self,
+        effect: &mut Effect,
+        s: usize,
+        l: usize,
+        command: IpCommand,
+    ) -> Result<bool, Reason> {
+        match command {
+            IpCommand::Nothing => Ok(true),
+            IpCommand::Rule(Verb::Add, said) => Ok(effect.add_rule(s, l, said)),
+            IpCommand::Rule(_, said) => {
+                let found = effect
+                    .rules
+                    .iter()
+                    .position(|rule| said.takes(&rule.what.rule));
+                match found.and_then(|at| Some((at, effect.rules.get(at)?.stanza))) {
+                    Some((at, owner)) if owner == s => {
+                        effect.rules.remove(at);
+                        Ok(true)
+                    }
+                    Some((_, owner)) => Err(self.of_other(owner)),
+                    None if self.is_put_in(s, &IpCommand::Rule(Verb::Delete, said)) => Ok(false),
+                    None => Err(Reason::NotOurs),
+                }
+            }
+            IpCommand::Flush(family, table) => {
+                let there = |route: &Placed<SaidRoute>| route.what.is_in(family, table);
+                if let Some(other) = effect
+                    .routes
+                    .iter()
+                    .find(|route| there(route) && route.stanza != s)
+                {
+                    return Err(self.of_other(other.stanza));
+                }
+                if !self.is_put_in(s, &IpCommand::Flush(family, table)) {
+                    return Err(Reason::NotOurs);
+                }
+                let before = effect.routes.len();
+                effect.routes.retain(|route| !there(route));
+                Ok(effect.routes.len() < before)
+            }
+            IpCommand::Route(Verb::Delete, said) => {
+                let found = effect
+                    .routes
+                    .iter()
+                    .position(|route| said.takes(&route.what.route));
+                match found.and_then(|at| Some((at, effect.routes.get(at)?.stanza))) {
+                    Some((at, owner)) if owner == s => {
+                        effect.routes.remove(at);
+                        Ok(true)
+                    }
+                    Some((_, owner)) => Err(self.of_other(owner)),
+                    None if said.route.table == TableId::MAIN || said.route.table == LOCAL => {
+                        Err(Reason::NotOurs)
+                    }
+                    None if self.is_put_in(s, &IpCommand::Route(Verb::Delete, said)) => Ok(false),
+                    None => Err(Reason::NotOurs),
+                }
+            }
+            IpCommand::Route(verb, said) => self.put_route(effect, s, l, verb, said),
+        }
+    }
+
+    fn put_route(
+        &self,
+        effect: &mut Effect,
+        s: usize,
+        l: usize,
+        verb: Verb,
+        mut said: SaidRoute,
+    ) -> Result<bool, Reason> {
+        self.surroundings.name_devices(s, &mut said.route)?;
+        if self.phase(s, l) == Phase::PreUp && !is_always_possible(&said.route) {
+            return Err(Reason::TooEarly);
+        }
+        let found = effect.routes.iter();
+        let found = found.filter(|route| route.what.route.same_place(&said.route));
+        let there: Vec<usize> = found.map(|route| route.stanza).collect();
+        let put = |effect: &mut Effect, said| {
+            effect.routes.push(Placed {
+                stanza: s,
+                line: l,
+                what: said,
+            });
+            Ok(true)
+        };
+        match (verb, there.first()) {
+            (Verb::Replace, None) if self.surroundings.may_be_taken(s, &said.route) => {
+                Err(Reason::Place)
+            }
+            (Verb::Change, None) => Err(Reason::NotOurs),
+            (_, None) => put(effect, said),
+            (Verb::Replace | Verb::Change, Some(owner)) if *owner == s => {
+                effect
+                    .routes
+                    .retain(|route| !route.what.route.same_place(&said.route));
+                put(effect, said)
+            }
+            (Verb::Replace | Verb::Change, Some(owner)) => Err(self.of_other(*owner)),
+            (Verb::Beside, Some(_)) => Err(Reason::Place),
+            (Verb::Add | Verb::Delete, Some(_)) => Ok(false),
+        }
+    }
+
+    fn phase(&self, s: usize, l: usize) -> Phase {
+        let line = self.stanzas.get(s).and_then(|stanza| stanza.lines.get(l));
+        line.map_or(Phase::Up, |line| line.phase)
+    }
+
+    /// The reason that something belongs to another stanza.
+    #[must_use]
+    pub fn of_other(&self, owner: usize) -> Reason {
+        let stanza = self.stanzas.get(owner);
+        Reason::OtherStanza(stanza.map_or_else(String::new, |stanza| stanza.call.interface.clone()))
+    }
+
+    /// Whether a line of the stanza puts in what a command takes out: at boot it is not there yet.
+    #[must_use]
+    pub fn is_put_in(&self, s: usize, taken: &IpCommand) -> bool {
+        let lines = self.meanings.get(s).into_iter().flatten();
+        let commands = lines.filter_map(|meaning| match meaning {
+            Meaning::Routing(commands) | Meaning::Guarded(_, commands) => Some(commands),
+            _ => None,
+        });
+        let mut put = commands.flatten().filter(|(_, command)| {
+            !matches!(
+                command,
+                IpCommand::Rule(Verb::Delete, _) | IpCommand::Route(Verb::Delete, _)
+            )
+        });
+        put.any(|(_, command)| match (taken, command) {
+            (IpCommand::Rule(_, taken), IpCommand::Rule(_, put)) => taken.takes(&put.rule),
+            (IpCommand::Route(_, taken), IpCommand::Route(_, put)) => taken.takes(&put.route),
+            (IpCommand::Flush(family, table), IpCommand::Route(_, put)) => {
+                put.is_in(*family, *table)
+            }
+            _ => false,
+        })
+    }
+
+    /// Whether a line of the stanza that cannot be taken apart may put in what a command takes out.
+    #[must_use]
+    pub fn may_put_in(&self, s: usize, command: &IpCommand) -> bool {
+        let meanings = self.meanings.get(s).into_iter().flatten();
+        let mut abouts = meanings.filter_map(|meaning| match meaning {
+            Meaning::Unclear(_, about) => Some(about),
+            _ => None,
+        });
+        let about_rules = matches!(command, IpCommand::Rule(..));
+        abouts.any(|about| {
+            if about_rules {
+                about.rules
+            } else {
+                about.routes
+            }
+        })
+    }
+
+    /// The number of a line in its file.
+    #[must_use]
+    pub fn number(&self, s: usize, l: usize) -> usize {
+        let line = self.stanzas.get(s).and_then(|stanza| stanza.lines.get(l));
+        line.map_or(0, |line| line.number)
+    }
+}

@@ -1,0 +1,416 @@
+//! An `ip route` or `ip rule` command as people write it, abbreviations included. Floor 1, pure:
+//! the lines themselves are read by `route_line` and `rule_line`.
+//!
+//! iproute2 takes any beginning of a word for the first one of its list that begins so; the lists
+//! are those of 6.1, whose order decides: `ip r a` is `ip route add`.
+
+use thiserror::Error;
+
+use crate::line::{abbreviates, LineError, Names, Shown};
+use crate::net::{Family, PROTOCOL};
+use crate::route::{Kind, Route};
+use crate::route_line::{self, Unsaid};
+use crate::rule::{Action, Rule};
+use crate::rule_line;
+use crate::table::TableId;
+
+/// What is done to a route or rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// Put it in; it must not be there.
+    Add,
+    /// Put it behind, or before, what stands in the same place.
+    Beside,
+    /// Put it in the place of what stands there, if anything does.
+    Replace,
+    /// Put it in the place of what stands there.
+    Change,
+    /// Take it out.
+    Delete,
+}
+
+/// A rule as a command says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SaidRule {
+    /// The rule, tagged as ours; its priority is 0 where none is said.
+    pub rule: Rule,
+    /// What of it was said.
+    pub said: rule_line::Said,
+    /// The words behind the verb.
+    pub words: String,
+}
+
+/// A route as a command says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SaidRoute {
+    /// The route, tagged as ours, its table filled in.
+    pub route: Route,
+    /// The words behind the verb.
+    pub words: String,
+}
+
+/// A command about routes or rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IpCommand {
+    /// Of a rule: added or taken out.
+    Rule(Verb, SaidRule),
+    /// Of a route.
+    Route(Verb, SaidRoute),
+    /// `ip route flush table TABLE`; without a family that of IPv4.
+    Flush(Family, TableId),
+    /// What changes nothing: `ip route flush cache`, `show` and their like.
+    Nothing,
+}
+
+/// Why a command cannot be taken apart.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum IpError {
+    /// A global option that changes what the command does.
+    #[error("no option says \"ip {}\"", Shown(.0))]
+    Option(String),
+    /// A verb that is none of those known.
+    #[error("no option says \"ip {} {}\"", .0, Shown(.1))]
+    Verb(&'static str, String),
+    /// Unlike `ip route`, `ip rule` does not take the family from an address.
+    #[error("\"ip rule\" with an IPv6 address fails without -6")]
+    Family,
+    /// A line that cannot be read.
+    #[error(transparent)]
+    Line(#[from] LineError),
+}
+
+/// Reads the words of a command; `None` where it is not about routes or rules.
+///
+/// # Errors
+/// What in it is not understood.
+pub fn read(words: &[String], names: Names<'_>) -> Result<Option<IpCommand>, IpError> {
+    let mut words = words.iter().map(String::as_str);
+    let program = words.next().unwrap_or_default();
+    if !matches!(
+        program,
+        "ip" | "/sbin/ip" | "/bin/ip" | "/usr/sbin/ip" | "/usr/bin/ip"
+    ) {
+        return Ok(None);
+    }
+    let mut family = None;
+    let object = loop {
+        let Some(word) = words.next() else {
+            return Ok(None);
+        };
+        let Some(option) = word.strip_prefix('-') else {
+            break word;
+        };
+        let option = option.strip_prefix('-').unwrap_or(option);
+        match option {
+            "4" => family = Some(Family::Inet),
+            "6" => family = Some(Family::Inet6),
+            _ if abbreviates(option, "family") => match words.next() {
+                Some("inet") => family = Some(Family::Inet),
+                Some("inet6") => family = Some(Family::Inet6),
+                _ => return Err(IpError::Option(word.to_owned())),
+            },
+            // They change what is printed.
+            "s" | "stats" | "d" | "details" | "o" | "oneline" | "N" | "br" | "c" => {}
+            // Commands from a file, another namespace and the like.
+            _ => return Err(IpError::Option(word.to_owned())),
+        }
+    };
+    // The order of iproute2's own list: "r" is a route.
+    let about_rules = match object {
+        _ if abbreviates(object, "route") => false,
+        _ if abbreviates(object, "rule") => true,
+        _ => return Ok(None),
+    };
+    let verb = words.next().unwrap_or("show");
+    let rest: Vec<&str> = words.collect();
+    let rest = rest.join(" ");
+    if about_rules {
+        rule(verb, family, rest, names)
+    } else {
+        route(verb, family, rest, names)
+    }
+    .map(Some)
+}
+
+/// The full word of an abbreviated one.
+fn first_of(word: &str, all: &[&'static str]) -> Option<&'static str> {
+    all.iter().copied().find(|full| abbreviates(word, full))
+}
+
+/// The line with the family in front, as the readers take it.
+fn with_family(family: Option<Family>, words: &str) -> String {
+    let flag = match family {
+        Some(Family::Inet) => "-4 ",
+        Some(Family::Inet6) => "-6 ",
+        None => "",
+    };
+    format!("{flag}{words}")
+}
+
+fn rule(
+    verb: &str,
+    family: Option<Family>,
+    words: String,
+    names: Names<'_>,
+) -> Result<IpCommand, IpError> {
+    const VERBS: [&str; 8] = [
+        "list", "lst", "show", "save", "restore", "add", "delete", "flush",
+    ];
+    let verb = match first_of(verb, &VERBS) {
+        Some("list" | "lst" | "show" | "save") => return Ok(IpCommand::Nothing),
+        Some("add") => Verb::Add,
+        Some("delete") => Verb::Delete,
+        _ => return Err(IpError::Verb("rule", verb.to_owned())),
+    };
+    // A rule that names no table looks up main.
+    let unsaid = Rule::lookup(Family::Inet, 0, TableId::MAIN);
+    let (rule, said) = rule_line::read(&with_family(family, &words), unsaid, names)?;
+    if family.is_none() && rule.family == Family::Inet6 {
+        // The kernel refuses it ("Invalid source address", measured on 6.18).
+        return Err(IpError::Family);
+    }
+    let rule = Rule {
+        protocol: PROTOCOL,
+        ..rule
+    };
+    Ok(IpCommand::Rule(verb, SaidRule { rule, said, words }))
+}
+
+fn route(
+    verb: &str,
+    family: Option<Family>,
+    words: String,
+    names: Names<'_>,
+) -> Result<IpCommand, IpError> {
+    const VERBS: [&str; 14] = [
+        "list", "show", "lst", "get", "add", "change", "chg", "replace", "prepend", "append",
+        "test", "delete", "flush", "save",
+    ];
+    let doing = match first_of(verb, &VERBS) {
+        Some("list" | "lst" | "show" | "get" | "save") => return Ok(IpCommand::Nothing),
+        Some("add") => Verb::Add,
+        Some("append" | "prepend") => Verb::Beside,
+        Some("replace") => Verb::Replace,
+        Some("change" | "chg") => Verb::Change,
+        Some("delete") => Verb::Delete,
+        Some("flush") => return flush(family, &words, names),
+        _ => return Err(IpError::Verb("route", verb.to_owned())),
+    };
+    let line = with_family(family, &words);
+    let in_table = |table| {
+        let unsaid = Unsaid {
+            table: Some(table),
+            device: None,
+            family: Some(Family::Inet),
+        };
+        route_line::read(&line, &unsaid, names)
+    };
+    let mut route = in_table(TableId::MAIN)?;
+    let unsaid_table = in_table(TableId(0))?.table == TableId(0);
+    if unsaid_table && matches!(route.kind, Kind::LOCAL | Kind::BROADCAST | Kind::ANYCAST) {
+        route.table = LOCAL;
+    }
+    route.protocol = PROTOCOL;
+    Ok(IpCommand::Route(doing, SaidRoute { route, words }))
+}
+
+/// `RT_TABLE_LOCAL`, where addresses of this host go that are said without a table.
+pub const LOCAL: TableId = TableId(255);
+
+fn flush(family: Option<Family>, words: &str, names: Names<'_>) -> Result<IpCommand, IpError> {
+    let said: Vec<&str> = words.split(' ').collect();
+    match said.as_slice() {
+        ["cache"] => Ok(IpCommand::Nothing),
+        [word, _] if abbreviates(word, "table") && word.len() > 1 => {
+            let mut words = crate::line::Words::new(words);
+            words.keyword();
+            let table = words.table(names)?;
+            Ok(IpCommand::Flush(family.unwrap_or(Family::Inet), table))
+        }
+        _ => Err(IpError::Verb("route", format!("flush {words}"))),
+    }
+}
+
+impl SaidRule {
+    /// Whether `ip rule del` with these words would take a rule: the kernel compares what is said
+    /// and no more.
+    #[must_use]
+    pub fn takes(&self, other: &Rule) -> bool {
+        let Self { rule, said, .. } = self;
+        let unsaid = |absent: bool, equal: bool| absent || equal;
+        rule.family == other.family
+            && unsaid(!said.priority, rule.priority == other.priority)
+            && unsaid(
+                !said.action && self.names_no_action(),
+                rule.action == other.action,
+            )
+            && unsaid(rule.from.is_none(), rule.from == other.from)
+            && unsaid(rule.to.is_none(), rule.to == other.to)
+            && unsaid(rule.mark.is_none(), rule.mark == other.mark)
+            && unsaid(rule.iif.is_none(), rule.iif == other.iif)
+            && unsaid(rule.oif.is_none(), rule.oif == other.oif)
+            && unsaid(rule.tos == 0, rule.tos == other.tos)
+            && unsaid(rule.users.is_none(), rule.users == other.users)
+            && unsaid(
+                rule.ip_protocol.is_none(),
+                rule.ip_protocol == other.ip_protocol,
+            )
+            && unsaid(rule.sport.is_none(), rule.sport == other.sport)
+            && unsaid(rule.dport.is_none(), rule.dport == other.dport)
+    }
+
+    fn names_no_action(&self) -> bool {
+        self.rule.action == Action::Lookup(TableId::MAIN)
+    }
+}
+
+impl SaidRoute {
+    /// Whether `ip route del` with these words would take a route.
+    #[must_use]
+    pub fn takes(&self, other: &Route) -> bool {
+        let route = &self.route;
+        let unsaid_metric = route.metric == Route::usual_metric(route.family());
+        let hops = route.hops.iter().all(|hop| {
+            other.hops.iter().any(|theirs| {
+                let gateway = hop.gateway.is_none() || hop.gateway == theirs.gateway;
+                gateway && (hop.device.is_none() || hop.device == theirs.device)
+            })
+        });
+        route.destination == other.destination
+            && route.table == other.table
+            && (route.kind == Kind::UNICAST || route.kind == other.kind)
+            && (unsaid_metric || route.metric == other.metric)
+            && (route.tos == 0 || route.tos == other.tos)
+            && (route.source.is_none() || route.source == other.source)
+            && (hops || other.hops.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::Object;
+
+    fn names(text: &str) -> Option<TableId> {
+        (text == "isp1").then_some(TableId(101))
+    }
+
+    fn shown(line: &str) -> String {
+        let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        match read(&words, &names) {
+            Ok(None) => "not ours".to_owned(),
+            Ok(Some(IpCommand::Nothing)) => "nothing".to_owned(),
+            Ok(Some(IpCommand::Flush(family, table))) => format!("flush {} {table}", family.name()),
+            Ok(Some(IpCommand::Rule(verb, said))) => {
+                format!("{verb:?} {}", Object::Rule(said.rule))
+            }
+            Ok(Some(IpCommand::Route(verb, said))) => {
+                format!("{verb:?} {}", Object::Route(said.route))
+            }
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn commands_are_read_as_iproute2_reads_them() {
+        for (line, expected) in [
+            ("ip link set eth1 up", "not ours"),
+            ("iptables -A x", "not ours"),
+            ("ip", "not ours"),
+            ("ip route", "nothing"),
+            ("ip ro ls", "nothing"),
+            ("ip rule show", "nothing"),
+            ("ip route flush cache", "nothing"),
+            ("ip r get 10.0.0.1", "nothing"),
+            (
+                "ip r a default via 10.0.0.1 dev eth1 table isp1",
+                "Add route default via 10.0.0.1 dev eth1 table 101 proto 157",
+            ),
+            (
+                "/sbin/ip ro rep 10/8 via 10.0.0.1 proto static",
+                "Replace route 10.0.0.0/8 via 10.0.0.1 table 254 proto 157",
+            ),
+            (
+                "ip -6 route append default dev eth1",
+                "Beside -6 route default dev eth1 table 254 proto 157 metric 1024",
+            ),
+            (
+                "ip route chg default dev eth1 t 7",
+                "Change route default dev eth1 table 7 proto 157 scope link",
+            ),
+            (
+                "ip ro d local 10.0.0.9 dev lo",
+                "Delete route local 10.0.0.9 dev lo table 255 proto 157 scope host",
+            ),
+            (
+                "ip -f inet6 ru add fwmark 1 lookup isp1",
+                "Add -6 rule priority 0 from all fwmark 0x1 lookup 101 proto 157",
+            ),
+            (
+                "ip -family inet rule d from 10.0.0.5 pref 9",
+                "Delete rule priority 9 from 10.0.0.5 lookup 254 proto 157",
+            ),
+            (
+                "ip rule add from 2001:db8::1 table 7",
+                "\"ip rule\" with an IPv6 address fails without -6",
+            ),
+            ("ip -6 route flush ta 7", "flush IPv6 7"),
+            ("ip rule flush", "no option says \"ip rule flush\""),
+            (
+                "ip route flush dev eth1",
+                "no option says \"ip route flush dev eth1\"",
+            ),
+            ("ip -batch /etc/x", "no option says \"ip -batch\""),
+            (
+                "ip -n blue route add default dev x",
+                "no option says \"ip -n\"",
+            ),
+            (
+                "ip rule add from 10.0.0.5/24 table 7",
+                "\"from 10.0.0.5/24\": it has host bits set; write 10.0.0.0/24 for the network, \
+                 or 10.0.0.5 for one address",
+            ),
+        ] {
+            assert_eq!(shown(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_deletion_takes_what_agrees_in_what_it_says() {
+        let rule: Rule = "priority 9 from 10.0.0.5 lookup 101 proto 157"
+            .parse()
+            .unwrap();
+        let route: Route = "default via 10.0.0.1 dev eth1 table 101 proto 157"
+            .parse()
+            .unwrap();
+        let takes = |line: &str| {
+            let words: Vec<String> = format!("ip {line}").split(' ').map(str::to_owned).collect();
+            match read(&words, &names).unwrap().unwrap() {
+                IpCommand::Rule(Verb::Delete, said) => said.takes(&rule),
+                IpCommand::Route(Verb::Delete, said) => said.takes(&route),
+                other => panic!("{line}: {other:?}"),
+            }
+        };
+        for line in [
+            "rule del from 10.0.0.5",
+            "rule del table isp1",
+            "rule del pref 9",
+            "route del default table 101",
+            "route del default via 10.0.0.1 table 101",
+            "route del default dev eth1 table 101",
+        ] {
+            assert!(takes(line), "{line}");
+        }
+        for line in [
+            "rule del from 10.0.0.6",
+            "rule del from 10.0.0.5 table 7",
+            "rule del pref 8 from 10.0.0.5",
+            "-6 rule del table 101",
+            "route del default",
+            "route del default via 10.0.0.2 table 101",
+            "route del 10/8 table 101",
+        ] {
+            assert!(!takes(line), "{line}");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! What to ask the kernel in order to tell two sets of routes and rules apart. Floor 1, pure.
+
+use std::collections::BTreeSet;
+use std::fmt::{self, Write as _};
+use std::net::IpAddr;
+
+use crate::net::{Family, Prefix};
+use crate::route::Route;
+use crate::rule::Rule;
+
+/// One look-up, as `ip` asks for it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Query {
+    /// Its family.
+    pub family: Family,
+    /// Where to.
+    destination: IpAddr,
+    /// Where from, if that is said.
+    source: Option<IpAddr>,
+    /// Words for what else a rule may look at: a mark, a device, a protocol.
+    rest: String,
+}
+
+/// The command, without `ip`.
+impl fmt::Display for Query {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "route get {}", self.destination)?;
+        if let Some(source) = self.source {
+            write!(f, " from {source}")?;
+        }
+        f.write_str(&self.rest)
+    }
+}
+
+/// Addresses nobody's routes are about: the rest of the world.
+const WORLD: [&str; 2] = ["203.0.113.77", "2001:db8:ffff:ffff::77"];
+
+/// An address in a prefix: one that is likely to be nobody's own.
+fn inside(prefix: Prefix) -> IpAddr {
+    let last = u128::MAX >> (128 - u32::from(prefix.family().bits() - prefix.length()).max(1));
+    let offset = 0x4d & if prefix.is_host() { 0 } else { last };
+    match prefix.address() {
+        IpAddr::V4(address) => {
+            let offset = u32::try_from(offset).unwrap_or_default();
+            IpAddr::from((u32::from(address) | offset).to_be_bytes())
+        }
+        IpAddr::V6(address) => IpAddr::from((u128::from(address) | offset).to_be_bytes()),
+    }
+}
+
+/// The matrix of look-ups: each destination that is named, with a neighbour of it, and the world;
+/// from nowhere, each own address and each source that a rule names; with each mark, device and
+/// protocol that a rule names.
+#[must_use]
+pub fn queries(routes: &[Route], rules: &[Rule], own: &[IpAddr], devices: &[String]) -> Vec<Query> {
+    let mut queries = BTreeSet::new();
+    for family in Family::ALL {
+        let rules: Vec<&Rule> = rules.iter().filter(|rule| rule.family == family).collect();
+        let mut destinations: BTreeSet<IpAddr> =
+            WORLD.iter().filter_map(|text| text.parse().ok()).collect();
+        let routes = routes
+            .iter()
+            .filter(|route| route.family() == family && !route.destination.is_any());
+        let to = rules.iter().filter_map(|rule| rule.to);
+        for prefix in routes.clone().map(|route| route.destination).chain(to) {
+            destinations.extend([inside(prefix), prefix.address()]);
+        }
+        destinations
+            .extend(routes.flat_map(|route| route.hops.iter().filter_map(|hop| hop.gateway)));
+        // Multicast and the like have rules of their own.
+        destinations.retain(|address| {
+            Family::of(*address) == family && !address.is_multicast() && !address.is_loopback()
+        });
+        let local = own
+            .iter()
+            .copied()
+            .filter(|address| Family::of(*address) == family);
+        let local: BTreeSet<IpAddr> = local.collect();
+        let named = rules.iter().filter_map(|rule| rule.from.map(inside));
+        let remote: BTreeSet<IpAddr> = named.chain(destinations.iter().copied().take(2)).collect();
+        let extras = extras(&rules);
+        for destination in &destinations {
+            let query = |source, rest: &str| Query {
+                family,
+                destination: *destination,
+                source,
+                rest: rest.to_owned(),
+            };
+            for rest in &extras {
+                queries.insert(query(None, rest));
+                queries.extend(local.iter().map(|source| query(Some(*source), rest)));
+                // What is forwarded: from elsewhere, by a device.
+                for device in devices {
+                    let rest = format!("{rest} iif {device}");
+                    queries.extend(remote.iter().map(|source| query(Some(*source), &rest)));
+                }
+            }
+        }
+    }
+    queries.into_iter().collect()
+}
+
+/// The words for what rules look at beside addresses; nothing is one of them.
+fn extras(rules: &[&Rule]) -> BTreeSet<String> {
+    let mut extras = BTreeSet::from([String::new()]);
+    for rule in rules {
+        let mut words = String::new();
+        if let Some((mark, mask)) = rule.mark {
+            let _ = write!(words, " mark {:#x}", mark & mask);
+        }
+        if let Some((first, _)) = rule.users {
+            let _ = write!(words, " uid {first}");
+        }
+        if let Some(oif) = &rule.oif {
+            let _ = write!(words, " oif {oif}");
+        }
+        if rule.tos != 0 {
+            let _ = write!(words, " tos {:#x}", rule.tos);
+        }
+        if let Some(protocol @ (6 | 17)) = rule.ip_protocol {
+            let _ = write!(words, " ipproto {protocol}");
+            for (word, ports) in [("sport", rule.sport), ("dport", rule.dport)] {
+                if let Some(ports) = ports {
+                    let _ = write!(words, " {word} {}", ports.first);
+                }
+            }
+        }
+        extras.insert(words);
+    }
+    extras
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_named_and_its_neighbours_are_asked_for() {
+        let routes = [
+            "10.0.0.0/24 dev eth1",
+            "default via 10.0.0.1 dev eth1 table 5",
+        ];
+        let routes: Vec<Route> = routes.iter().map(|line| line.parse().unwrap()).collect();
+        let rules: Vec<Rule> = vec!["pref 9 from 10.0.0.5 fwmark 7 lookup 5".parse().unwrap()];
+        let own = ["10.0.0.5".parse().unwrap()];
+        let asked: Vec<String> = queries(&routes, &rules, &own, &["eth1".to_owned()])
+            .iter()
+            .map(Query::to_string)
+            .collect();
+        for line in [
+            "route get 203.0.113.77",
+            "route get 203.0.113.77 from 10.0.0.5 mark 0x7",
+            "route get 10.0.0.77",
+            "route get 10.0.0.77 from 10.0.0.5",
+            "route get 203.0.113.77 from 10.0.0.0 iif eth1",
+            "route get 2001:db8:ffff:ffff::77",
+        ] {
+            assert!(
+                asked.iter().any(|asked| asked == line),
+                "{line}: {asked:#?}"
+            );
+        }
+        let text = |prefix: &str| inside(prefix.parse().unwrap()).to_string();
+        assert_eq!(
+            [
+                "10.0.0.0/8",
+                "10.0.0.9",
+                "10.0.0.8/30",
+                "2001:db8::/64",
+                "0.0.0.0/0"
+            ]
+            .map(text),
+            [
+                "10.0.0.77",
+                "10.0.0.9",
+                "10.0.0.9",
+                "2001:db8::4d",
+                "0.0.0.77"
+            ]
+        );
+    }
+}

@@ -1,0 +1,259 @@
+//! A file of which some lines give way to options, and everything else stays byte for byte; also
+//! as a unified diff. Floor 1, pure.
+//!
+//! What goes and what comes is known here line by line, so that no crate has to find it out.
+
+use crate::interfaces_text::Text;
+use crate::option_ways::Said;
+
+/// A line of the file, or of what comes into it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Kept(Vec<u8>),
+    Removed(Vec<u8>),
+    Added(Vec<u8>),
+}
+
+/// The old file and the new one in one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rewriting {
+    pieces: Vec<Piece>,
+}
+
+/// Lines that give way, by their places among the text's, and what comes where the first was.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Change {
+    /// The lines.
+    pub lines: Vec<usize>,
+    /// The options.
+    pub options: Vec<Said>,
+}
+
+/// Lines around a change that a diff shows.
+const CONTEXT: usize = 3;
+
+impl Rewriting {
+    /// Applies changes to a text.
+    #[must_use]
+    pub fn of(text: &Text, changes: &[Change]) -> Self {
+        let mut pieces = Vec::new();
+        for (at, line) in text.lines.iter().enumerate() {
+            let Some(change) = changes.iter().find(|change| change.lines.contains(&at)) else {
+                pieces.push(Piece::Kept(line.raw.clone()));
+                continue;
+            };
+            pieces.push(Piece::Removed(line.raw.clone()));
+            if change.lines.iter().min() == Some(&at) {
+                let blanks = line
+                    .raw
+                    .iter()
+                    .take_while(|byte| matches!(byte, b' ' | b'\t'));
+                let indent: Vec<u8> = blanks.copied().collect();
+                for (option, value) in &change.options {
+                    let text = format!("{option} {value}\n");
+                    pieces.push(Piece::Added([indent.as_slice(), text.as_bytes()].concat()));
+                }
+            }
+        }
+        let mut rewriting = Self { pieces };
+        rewriting.keep_missing_newline();
+        rewriting
+    }
+
+    /// A file whose last line has no end is not given one.
+    fn keep_missing_newline(&mut self) {
+        if self.before().last().is_none_or(|byte| *byte == b'\n') {
+            return;
+        }
+        let last = self
+            .pieces
+            .iter_mut()
+            .rev()
+            .find(|piece| !matches!(piece, Piece::Removed(_)));
+        if let Some(Piece::Added(line)) = last {
+            line.pop();
+        }
+    }
+
+    /// The file as it was.
+    #[must_use]
+    pub fn before(&self) -> Vec<u8> {
+        self.bytes(|piece| match piece {
+            Piece::Kept(line) | Piece::Removed(line) => Some(line),
+            Piece::Added(_) => None,
+        })
+    }
+
+    /// The file as it is to be.
+    #[must_use]
+    pub fn after(&self) -> Vec<u8> {
+        self.bytes(|piece| match piece {
+            Piece::Kept(line) | Piece::Added(line) => Some(line),
+            Piece::Removed(_) => None,
+        })
+    }
+
+    fn bytes(&self, of: impl Fn(&Piece) -> Option<&Vec<u8>>) -> Vec<u8> {
+        let lines: Vec<&[u8]> = self
+            .pieces
+            .iter()
+            .filter_map(of)
+            .map(Vec::as_slice)
+            .collect();
+        lines.concat()
+    }
+
+    /// Whether anything changes.
+    #[must_use]
+    pub fn is_changed(&self) -> bool {
+        !self
+            .pieces
+            .iter()
+            .all(|piece| matches!(piece, Piece::Kept(_)))
+    }
+
+    /// How many lines give way, and how many options come.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize) {
+        let removed = self
+            .pieces
+            .iter()
+            .filter(|piece| matches!(piece, Piece::Removed(_)));
+        let added = self
+            .pieces
+            .iter()
+            .filter(|piece| matches!(piece, Piece::Added(_)));
+        (removed.count(), added.count())
+    }
+
+    /// The lines of the file, marked as a unified diff has them: what comes stands behind what
+    /// goes.
+    fn marked(&self) -> Vec<(u8, &[u8])> {
+        let mut marked: Vec<(u8, &[u8])> = Vec::new();
+        let mut added: Vec<(u8, &[u8])> = Vec::new();
+        for piece in &self.pieces {
+            let (mark, bytes) = match piece {
+                Piece::Kept(line) => (b' ', line),
+                Piece::Removed(line) => (b'-', line),
+                Piece::Added(line) => (b'+', line),
+            };
+            let lines = bytes
+                .split_inclusive(|byte| *byte == b'\n')
+                .map(|line| (mark, line));
+            if mark == b' ' {
+                marked.append(&mut added);
+            }
+            if mark == b'+' {
+                added.extend(lines);
+            } else {
+                marked.extend(lines);
+            }
+        }
+        marked.append(&mut added);
+        marked
+    }
+
+    /// A unified diff, as `diff -u` writes it and `patch` takes it; empty where nothing changes.
+    #[must_use]
+    pub fn diff(&self, name: &str) -> Vec<u8> {
+        let marked = self.marked();
+        let changed: Vec<usize> = (0..marked.len())
+            .filter(|at| marked.get(*at).is_some_and(|(mark, _)| *mark != b' '))
+            .collect();
+        let mut diff = Vec::new();
+        let mut hunks: Vec<(usize, usize)> = Vec::new();
+        for at in changed {
+            let (from, to) = (
+                at.saturating_sub(CONTEXT),
+                (at + CONTEXT + 1).min(marked.len()),
+            );
+            match hunks.last_mut() {
+                Some((_, end)) if from <= *end => *end = to,
+                _ => hunks.push((from, to)),
+            }
+        }
+        if !hunks.is_empty() {
+            diff.extend(format!("--- {name}\n+++ {name}\n").into_bytes());
+        }
+        for (from, to) in hunks {
+            let lines = |range: &[(u8, &[u8])], without: u8| {
+                range.iter().filter(|(mark, _)| *mark != without).count()
+            };
+            let before = marked.get(..from).unwrap_or_default();
+            let hunk = marked.get(from..to).unwrap_or_default();
+            let side = |without| {
+                let count = lines(hunk, without);
+                // Of an empty side the number is that of the line before.
+                let first = lines(before, without) + usize::from(count > 0);
+                format!("{first},{count}")
+            };
+            diff.extend(format!("@@ -{} +{} @@\n", side(b'+'), side(b'-')).into_bytes());
+            for (mark, line) in hunk {
+                diff.push(*mark);
+                diff.extend(*line);
+                if line.last() != Some(&b'\n') {
+                    diff.extend(b"\n\\ No newline at end of file\n");
+                }
+            }
+        }
+        diff
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rewrite(text: &str, lines: &[usize], options: &[Said]) -> Rewriting {
+        let change = Change {
+            lines: lines.to_vec(),
+            options: options.to_vec(),
+        };
+        Rewriting::of(&Text::read(text), &[change])
+    }
+
+    #[test]
+    fn everything_else_stays_byte_for_byte() {
+        let text = "# top\t\n\niface eth1 inet static\n\taddress 10.0.0.5/24\n\
+                    \tup ip route add \\\n\t\tdefault\n# between\n\tup x\t\r\n\tup ip rule add";
+        let options = [
+            ("policy-table", "5".to_owned()),
+            ("policy-gateway", "none".to_owned()),
+        ];
+        let rewriting = rewrite(text, &[4, 7], &options);
+        assert_eq!(rewriting.before(), text.as_bytes());
+        assert_eq!(
+            String::from_utf8(rewriting.after()).unwrap(),
+            "# top\t\n\niface eth1 inet static\n\taddress 10.0.0.5/24\n\
+             \tpolicy-table 5\n\tpolicy-gateway none\n# between\n\tup x\t\r\n"
+        );
+        assert_eq!(rewriting.counts(), (2, 2));
+        let rewriting = rewrite(text, &[7], &options);
+        assert!(rewriting
+            .after()
+            .ends_with(b"\tpolicy-table 5\n\tpolicy-gateway none"));
+        assert!(!rewrite(text, &[], &options).is_changed());
+    }
+
+    #[test]
+    fn the_diff_is_one_that_patch_takes() {
+        let text = "1\n2\n3\n4\n  up a\n6\n  up b\n8\n9\n10\n11\n12\n13\n14\n  up c";
+        let text = text.replace("  up", "x up");
+        let rewriting = Rewriting {
+            pieces: text
+                .split_inclusive('\n')
+                .flat_map(|line| match line.trim_end() {
+                    "x up a" => vec![Piece::Removed(line.into()), Piece::Added(b"new\n".to_vec())],
+                    "x up b" | "x up c" => vec![Piece::Removed(line.into())],
+                    _ => vec![Piece::Kept(line.into())],
+                })
+                .collect(),
+        };
+        assert_eq!(
+            String::from_utf8(rewriting.diff("f")).unwrap(),
+            "--- f\n+++ f\n@@ -2,9 +2,8 @@\n 2\n 3\n 4\n-x up a\n+new\n 6\n-x up b\n 8\n 9\n 10\n\
+             @@ -12,4 +11,3 @@\n 12\n 13\n 14\n-x up c\n\\ No newline at end of file\n"
+        );
+        assert_eq!(rewrite("iface lo inet loopback\n", &[], &[]).diff("f"), b"");
+    }
+}

@@ -1,0 +1,178 @@
+//! Whether the order of two rules can matter. Floor 1, pure.
+
+use std::net::IpAddr;
+
+use crate::net::Prefix;
+use crate::rule::{Action, Rule};
+
+/// Whether some packet is matched by both rules. In doubt it is said to be.
+#[must_use]
+pub fn may_meet(a: &Rule, b: &Rule) -> bool {
+    if a.family != b.family {
+        return false;
+    }
+    if a.invert || b.invert {
+        return true;
+    }
+    let apart = |a: Option<Prefix>, b: Option<Prefix>| match (a, b) {
+        (Some(a), Some(b)) => !(a.contains(b.address()) || b.contains(a.address())),
+        _ => false,
+    };
+    let marks_apart = match (a.mark, b.mark) {
+        (Some((a, a_mask)), Some((b, b_mask))) => (a ^ b) & a_mask & b_mask != 0,
+        _ => false,
+    };
+    !(apart(a.from, b.from)
+        || apart(a.to, b.to)
+        || marks_apart
+        || differ(a.iif.as_ref(), b.iif.as_ref())
+        || differ(a.oif.as_ref(), b.oif.as_ref())
+        || differ(a.ip_protocol, b.ip_protocol)
+        || differ(
+            Some(a.tos).filter(|tos| *tos != 0),
+            Some(b.tos).filter(|tos| *tos != 0),
+        ))
+}
+
+fn differ<T: PartialEq>(a: Option<T>, b: Option<T>) -> bool {
+    matches!((a, b), (Some(a), Some(b)) if a != b)
+}
+
+/// Whether it makes a difference which of two rules comes first.
+#[must_use]
+pub fn order_matters(a: &Rule, b: &Rule) -> bool {
+    let does = |rule: &Rule| {
+        (
+            rule.action,
+            rule.suppress_length,
+            rule.suppress_group,
+            rule.realms,
+        )
+    };
+    does(a) != does(b) && may_meet(a, b)
+}
+
+/// Whether no packet gets as far as the rule: the kernel's own rule 0 finds an own address in
+/// table local, and this is only about packets to such a one.
+#[must_use]
+pub fn is_never_reached(rule: &Rule, own: &[IpAddr]) -> bool {
+    let to_own = |to: Prefix| to.is_host() && own.contains(&to.address());
+    rule.priority != 0
+        && !rule.invert
+        && rule.to.is_some_and(to_own)
+        // What it jumps over is skipped for packets that never come, too.
+        && !matches!(rule.action, Action::Other(_))
+}
+
+/// Rules in the order of the kernel's walk, which puts equal priorities in the order in which
+/// they came; what repeats an earlier one is left out.
+#[must_use]
+pub fn walk(rules: &[Rule]) -> Vec<Rule> {
+    let mut sorted = rules.to_vec();
+    sorted.sort_by_key(|rule| rule.priority);
+    let mut walked: Vec<Rule> = Vec::new();
+    for rule in sorted {
+        if !walked
+            .iter()
+            .any(|earlier| same_but_priority(earlier, &rule))
+        {
+            walked.push(rule);
+        }
+    }
+    walked
+}
+
+/// Whether two rules are the same at any priority, whoever put them there.
+#[must_use]
+pub fn same_but_priority(a: &Rule, b: &Rule) -> bool {
+    let plain = |rule: &Rule| Rule {
+        priority: 0,
+        protocol: 0,
+        ..rule.clone()
+    };
+    plain(a) == plain(b)
+}
+
+/// Whether two walks find the same: the same rules, and each pair whose order matters in the same
+/// order.
+#[must_use]
+pub fn same_walk(a: &[Rule], b: &[Rule]) -> bool {
+    let place = |rule: &Rule| b.iter().position(|other| same_but_priority(rule, other));
+    let places: Option<Vec<usize>> = a.iter().map(place).collect();
+    let Some(places) = places.filter(|places| places.len() == b.len()) else {
+        return false;
+    };
+    let mut pairs = a.iter().zip(&places).enumerate();
+    pairs.all(|(n, (first, at))| {
+        let mut behind = a.iter().zip(&places).skip(n + 1);
+        behind.all(|(second, then)| at < then || !order_matters(first, second))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(line: &str) -> Rule {
+        line.parse().unwrap()
+    }
+
+    #[test]
+    fn rules_that_cannot_meet_or_do_the_same_have_no_order() {
+        for (a, b, matters) in [
+            ("from 10.0.0.5 lookup 1", "from 10.0.0.6 lookup 2", false),
+            ("from 10.0.0.5 lookup 1", "from 10.0.0.0/24 lookup 2", true),
+            ("from 10.0.0.5 lookup 1", "from 10.0.0.0/24 lookup 1", false),
+            ("from 10.0.0.5 lookup 1", "to 10.0.0.6 lookup 2", true),
+            ("fwmark 1 lookup 1", "fwmark 2 lookup 2", false),
+            ("fwmark 1/1 lookup 1", "fwmark 2/2 lookup 2", true),
+            ("iif eth1 lookup 1", "iif eth2 lookup 2", false),
+            ("not from 10.0.0.5 lookup 1", "from 10.0.0.6 lookup 2", true),
+            ("-6 from 2001:db8::1 lookup 1", "fwmark 1 lookup 2", false),
+            (
+                "from 10.0.0.5 lookup 1 suppress_prefixlength 0",
+                "from 10.0.0.5 lookup 1",
+                true,
+            ),
+        ] {
+            assert_eq!(order_matters(&rule(a), &rule(b)), matters, "{a}, {b}");
+            assert_eq!(order_matters(&rule(b), &rule(a)), matters, "{b}, {a}");
+        }
+    }
+
+    #[test]
+    fn a_walk_is_the_same_whatever_the_priorities_if_the_order_is() {
+        let rules = |lines: &[&str]| walk(&lines.iter().map(|line| rule(line)).collect::<Vec<_>>());
+        let a = rules(&[
+            "pref 9 from 10.0.0.5 lookup 1",
+            "pref 8 to 10.9.0.0/16 lookup 254",
+        ]);
+        let b = rules(&[
+            "pref 700 from 10.0.0.5 lookup 1",
+            "pref 600 to 10.9.0.0/16 lookup 254",
+        ]);
+        let reversed = rules(&[
+            "pref 6 from 10.0.0.5 lookup 1",
+            "pref 7 to 10.9.0.0/16 lookup 254",
+        ]);
+        let twice = rules(&[
+            "pref 6 from 10.0.0.5 lookup 1",
+            "pref 7 from 10.0.0.5 lookup 1",
+        ]);
+        assert!(same_walk(&a, &b) && !same_walk(&a, &reversed));
+        assert!(!same_walk(&a, &twice) && !same_walk(&twice, &a));
+        assert_eq!(twice.len(), 1);
+    }
+
+    #[test]
+    fn packets_to_an_own_address_are_found_in_table_local_first() {
+        let own = ["10.0.0.5".parse().unwrap()];
+        let never = |line: &str| is_never_reached(&rule(line), &own);
+        assert!(never("pref 9 to 10.0.0.5 lookup 1"));
+        assert!(never("pref 9 from 10.9.0.0/16 to 10.0.0.5 blackhole"));
+        assert!(!never("pref 0 to 10.0.0.5 lookup 1"));
+        assert!(!never("pref 9 not to 10.0.0.5 lookup 1"));
+        assert!(!never("pref 9 to 10.0.0.0/24 lookup 1"));
+        assert!(!never("pref 9 from 10.0.0.5 lookup 1"));
+    }
+}

@@ -1,0 +1,127 @@
+//! What a file says of the devices and networks around its lines. Floor 1, pure.
+
+use crate::environment::Call;
+use crate::hand_lines::{HandStanza, Reason};
+use crate::net::{InterfaceAddress, InterfaceName};
+use crate::route::{Kind, Route};
+use crate::stanza::Stanza;
+use crate::table::TableId;
+
+/// The stanzas of a file with their addresses.
+pub struct Surroundings<'a> {
+    stanzas: &'a [HandStanza],
+    /// The addresses of the stanzas, where they say them.
+    addresses: Vec<Option<InterfaceAddress>>,
+}
+
+/// The address that a stanza says it has.
+#[must_use]
+pub fn own_address(call: &Call) -> Option<InterfaceAddress> {
+    let option = |name: &str, value: &str| (name.to_owned(), value.into());
+    let call = Call {
+        options: vec![
+            option("policy-gateway", "none"),
+            option("policy-table", "1"),
+        ],
+        ..call.clone()
+    };
+    Stanza::judge(&call).ok()??.address
+}
+
+/// Whether a route can be put in before its stanza's interface is up.
+#[must_use]
+pub fn is_always_possible(route: &Route) -> bool {
+    let lo = |device: &InterfaceName| device.as_str() == "lo";
+    let mut hops = route.hops.iter();
+    !route.kind.has_device() && route.kind != Kind::UNICAST
+        || hops.all(|hop| hop.device.as_ref().is_some_and(lo))
+}
+
+impl<'a> Surroundings<'a> {
+    /// Those of some stanzas.
+    #[must_use]
+    pub fn of(stanzas: &'a [HandStanza]) -> Self {
+        let addresses = stanzas.iter().map(|stanza| own_address(&stanza.call));
+        Self {
+            stanzas,
+            addresses: addresses.collect(),
+        }
+    }
+
+    /// Whether something that is in main without these lines may stand where a route goes.
+    #[must_use]
+    pub fn may_be_taken(&self, s: usize, route: &Route) -> bool {
+        let configures_itself = |stanza: &HandStanza| {
+            let method = stanza.call.method.as_str();
+            stanza.call.gateway.is_some() || !matches!(method, "static" | "manual" | "loopback")
+        };
+        let own = self.addresses.get(s).copied().flatten();
+        let connected = own.is_some_and(|own| own.network() == route.destination);
+        let default = route.destination.is_any() && self.stanzas.iter().any(configures_itself);
+        route.table == TableId::MAIN && (connected || default)
+    }
+
+    /// Fills in the devices that the kernel finds itself, where there is no doubt: the router is on
+    /// the network of this stanza and of no other.
+    ///
+    /// # Errors
+    /// There is doubt.
+    pub fn name_devices(&self, s: usize, route: &mut Route) -> Result<(), Reason> {
+        if !route.kind.has_device() {
+            return Ok(());
+        }
+        let interface = |s: usize| -> Option<InterfaceName> {
+            let stanza = self.stanzas.get(s)?;
+            Some(
+                stanza
+                    .call
+                    .interface
+                    .parse::<InterfaceName>()
+                    .ok()?
+                    .device(),
+            )
+        };
+        for hop in &mut route.hops {
+            if let Some(device) = &hop.device {
+                // The kernel takes the label of an alias for the device (measured on 6.18).
+                hop.device = Some(device.device());
+                continue;
+            }
+            let gateway = hop.gateway.ok_or(Reason::NoDevice)?;
+            let on_link = |own: &Option<InterfaceAddress>| {
+                own.is_some_and(|own| own.network().contains(gateway))
+            };
+            let on = self
+                .addresses
+                .iter()
+                .enumerate()
+                .filter(|(_, own)| on_link(own));
+            let devices: Vec<Option<InterfaceName>> = on.map(|(at, _)| interface(at)).collect();
+            let own = interface(s);
+            if own.is_none() || devices.is_empty() || devices.iter().any(|device| *device != own) {
+                return Err(Reason::NoDevice);
+            }
+            hop.device = own;
+        }
+        Ok(())
+    }
+
+    /// Refuses a route by an interface other than the stanza's: it may be down.
+    ///
+    /// # Errors
+    /// It is such a one.
+    pub fn is_here(&self, s: usize, route: &Route) -> Result<(), Reason> {
+        let own = self
+            .stanzas
+            .get(s)
+            .map(|stanza| stanza.call.interface.parse::<InterfaceName>());
+        let own = own.and_then(Result::ok).map(|own| own.device());
+        let mut devices = route
+            .hops
+            .iter()
+            .filter_map(|hop| hop.device.as_ref())
+            .map(InterfaceName::device);
+        let other = devices.find(|device| Some(device) != own.as_ref() && device.as_str() != "lo");
+        other.map_or(Ok(()), |other| Err(Reason::Elsewhere(other.to_string())))
+    }
+}
