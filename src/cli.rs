@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use crate::command::{did_you_mean, Arguments, Command, Trouble, Verdict};
 use crate::journal::NAME;
 use crate::line::nearest;
-use crate::{apply, explain, flush, preview, status};
+use crate::{apply, explain, flush, migrate, preview, status};
 
 /// The commands, in the order of `--help`.
 pub const COMMANDS: &[Command] = &[
@@ -17,6 +17,7 @@ pub const COMMANDS: &[Command] = &[
     status::COMMAND,
     preview::COMMAND,
     explain::COMMAND,
+    migrate::COMMAND,
 ];
 
 /// What `--help` prints around the commands.

@@ -54,6 +54,14 @@ impl<'a> Hand<'a> {
         self.script.stanzas
     }
 
+    /// Whether a line that stays may put in a rule.
+    #[must_use]
+    pub fn has_rules_that_stay(&self) -> bool {
+        let meanings = self.script.meanings.iter().flatten();
+        let mut lines = self.fates.iter().flatten().zip(meanings);
+        lines.any(|(fate, meaning)| matches!(fate, Fate::Stays(_)) && meaning.about().rules)
+    }
+
     /// Has a line stay; `true` if it did not before.
     pub fn stay(&mut self, stanza: usize, line: usize, reason: &Reason) -> bool {
         let fate = self
@@ -81,7 +89,7 @@ impl<'a> Hand<'a> {
 
     /// Follows what the lines that stay mean for the others, to the end.
     pub fn settle(&mut self) {
-        while self.come_up() || self.stay_beside() || self.go_down() {}
+        while self.come_up() || self.stay_beside() || self.stay_behind() || self.go_down() {}
         self.leave_alone();
     }
 
@@ -103,7 +111,15 @@ impl<'a> Hand<'a> {
             let mut after = effect.clone();
             match self.script.line(&mut after, s, l, commands) {
                 Ok(()) => effect = after,
-                Err(reason) => return self.stay(s, l, &reason),
+                Err(reason) => {
+                    let stayed = self.stay(s, l, &reason);
+                    if reason == Reason::Fails {
+                        // Where ifup stops, options are not in force.
+                        let stops = Reason::Bound("ifup fails at another line of the stanza");
+                        self.stay_all(s, &stops);
+                    }
+                    return stayed;
+                }
             }
         }
         self.effect = effect;
@@ -131,6 +147,38 @@ impl<'a> Hand<'a> {
                 }
             }
         }
+        let stayed = stay
+            .iter()
+            .filter(|(s, l, reason)| self.stay(*s, *l, reason));
+        stayed.count() > 0
+    }
+
+    /// A rule without a priority goes before all that are there, also before one of an earlier
+    /// stanza that stays and has a priority; options could not tell by how much. `true` if more
+    /// has to stay.
+    fn stay_behind(&mut self) -> bool {
+        let mut stay = Vec::new();
+        for (s, at) in self.script.lines(true) {
+            let fate = self.fates.get(s).and_then(|fates| fates.get(at));
+            if !matches!(fate, Some(Fate::Stays(_))) || !self.script.names_priority(s, at) {
+                continue;
+            }
+            let later = self.script.lines(true).into_iter().filter(|(t, _)| *t > s);
+            let unnamed = later.filter(|(t, l)| !self.script.names_priority(*t, *l));
+            let stanza = self.script.stanzas.get(s);
+            let name = stanza.map_or_else(String::new, |stanza| stanza.call.interface.clone());
+            let reason = Reason::Order(name);
+            stay.extend(unnamed.map(|(t, l)| (t, l, reason.clone())));
+        }
+        let about_rules = |s: usize, l: usize| {
+            let meaning = self
+                .script
+                .meanings
+                .get(s)
+                .and_then(|meanings| meanings.get(l));
+            meaning.is_some_and(|meaning| meaning.about().rules)
+        };
+        stay.retain(|(s, l, _)| about_rules(*s, *l));
         let stayed = stay
             .iter()
             .filter(|(s, l, reason)| self.stay(*s, *l, reason));
@@ -354,7 +402,7 @@ mod tests {
                 ("up", "ip route add 10.9.0.1 dev eth1"),
                 ("up", "ip rule add from 10.0.0.5 lookup 1"),
                 ("up", "ip route add default via $(cat /gw)"),
-                ("up", "ip route add 10.8.0.0/16 via 10.0.0.1"),
+                ("up", "ip route add 10.8.0.0/16 via 10.0.0.1 dev eth1"),
                 (
                     "up",
                     "ip rule show | grep -q [5] || ip rule add from 5.0.0.0/8 lookup 1",
@@ -400,9 +448,9 @@ mod tests {
                 "at pre-up the interface is not up, and the options act when it is",
                 "what else stands in its place is not certain",
                 "nothing in this file puts in what it takes out",
-                "line 6, which stays, may need it",
+                "ifup fails at another line of the stanza",
                 "it fails when the interface comes up for the first time",
-                "it puts something in when the interface goes down",
+                "ifup fails at another line of the stanza",
             ]
         );
     }

@@ -244,6 +244,9 @@ impl Guard {
     #[must_use]
     pub fn finds(&self, shown: &str) -> bool {
         let text: Vec<char> = self.text.chars().collect();
+        if text.is_empty() {
+            return true;
+        }
         let shown: Vec<char> = shown.chars().collect();
         let mut places = shown.windows(text.len());
         places.any(|place| {

@@ -1,10 +1,14 @@
 //! Running the lines of a file in the model of the kernel, as the shell and `ip` would. Floor 1,
 //! pure.
 
+use std::net::IpAddr;
+
 use crate::hand_effect::{Effect, Placed};
 use crate::hand_lines::{meaning, Guard, HandStanza, Meaning, Phase, Reason};
 use crate::ip_command::{IpCommand, SaidRoute, Verb, LOCAL};
-use crate::line::Names;
+use crate::line::{abbreviates, Names};
+use crate::net::{Family, InterfaceName};
+use crate::rule::{Action, Rule};
 use crate::shell_line::Joint;
 use crate::surroundings::{is_always_possible, Surroundings};
 use crate::table::TableId;
@@ -181,7 +185,15 @@ impl<'a> Script<'a> {
         verb: Verb,
         mut said: SaidRoute,
     ) -> Result<bool, Reason> {
+        let unnamed = said.route.hops.iter().filter(|hop| hop.device.is_none());
+        let routers: Vec<IpAddr> = unnamed.filter_map(|hop| hop.gateway).collect();
         self.surroundings.name_devices(s, &mut said.route)?;
+        let own = self.surroundings.device(s);
+        let table = said.route.table;
+        let mut routers = routers.into_iter();
+        if routers.any(|router| self.may_be_elsewhere(router, table, own.as_ref())) {
+            return Err(Reason::NoDevice);
+        }
         if self.phase(s, l) == Phase::PreUp && !is_always_possible(&said.route) {
             return Err(Reason::TooEarly);
         }
@@ -212,6 +224,61 @@ impl<'a> Script<'a> {
             (Verb::Beside, Some(_)) => Err(Reason::Place),
             (Verb::Add | Verb::Delete, Some(_)) => Ok(false),
         }
+    }
+
+    /// Whether the kernel, which looks for a router as for any destination, may find it by another
+    /// device than a stanza's own: in the route's table, in main, or where a rule leads.
+    fn may_be_elsewhere(
+        &self,
+        router: IpAddr,
+        table: TableId,
+        own: Option<&InterfaceName>,
+    ) -> bool {
+        let mut tables = vec![table, TableId::MAIN];
+        for said in self.put_in().filter_map(|(_, command)| match command {
+            IpCommand::Rule(Verb::Add, said) => Some(said),
+            _ => None,
+        }) {
+            match said.rule.action {
+                _ if !sees(&said.rule, router) => {}
+                Action::Lookup(table) => tables.push(table),
+                _ => return true,
+            }
+        }
+        let mut meanings = self.meanings.iter().flatten();
+        let unclear =
+            |meaning: &Meaning| matches!(meaning, Meaning::Unclear(_, about) if about.rules);
+        meanings.any(unclear)
+            || self.put_in().any(|(s, command)| match command {
+                IpCommand::Rule(..) | IpCommand::Route(Verb::Delete, _) => false,
+                IpCommand::Route(_, said) => {
+                    let route = &said.route;
+                    let behind = route.table == TableId::MAIN && route.destination.is_any();
+                    let own_of = self.surroundings.device(s);
+                    let mut devices = route.hops.iter().map(|hop| {
+                        let said = hop.device.as_ref().map(InterfaceName::device);
+                        said.or_else(|| own_of.clone())
+                    });
+                    tables.contains(&route.table)
+                        && !behind
+                        && route.destination.contains(router)
+                        && devices.any(|device| device.as_ref() != own)
+                }
+                _ => false,
+            })
+    }
+
+    /// The commands of all lines that can be taken apart, with the places of their stanzas.
+    fn put_in(&self) -> impl Iterator<Item = (usize, &IpCommand)> {
+        let meanings = self.meanings.iter().enumerate();
+        let meanings = meanings.flat_map(|(s, lines)| lines.iter().map(move |line| (s, line)));
+        meanings.flat_map(|(s, meaning)| {
+            let commands = match meaning {
+                Meaning::Routing(commands) | Meaning::Guarded(_, commands) => commands.as_slice(),
+                Meaning::Other | Meaning::Unclear(..) => &[],
+            };
+            commands.iter().map(move |(_, command)| (s, command))
+        })
     }
 
     fn phase(&self, s: usize, l: usize) -> Phase {
@@ -268,10 +335,35 @@ impl<'a> Script<'a> {
         })
     }
 
+    /// Whether a line is about rules and has a word for their priority.
+    #[must_use]
+    pub fn names_priority(&self, s: usize, l: usize) -> bool {
+        let line = self.stanzas.get(s).and_then(|stanza| stanza.lines.get(l));
+        let meaning = self.meanings.get(s).and_then(|meanings| meanings.get(l));
+        let mut words = line.iter().flat_map(|line| line.text.split_whitespace());
+        let is_priority = |word: &str| {
+            let full = ["priority", "preference", "order"];
+            full.iter().any(|full| abbreviates(word, full))
+        };
+        meaning.is_some_and(|meaning| meaning.about().rules) && words.any(is_priority)
+    }
+
     /// The number of a line in its file.
     #[must_use]
     pub fn number(&self, s: usize, l: usize) -> usize {
         let line = self.stanzas.get(s).and_then(|stanza| stanza.lines.get(l));
         line.map_or(0, |line| line.number)
     }
+}
+
+/// Whether a rule may match when the kernel looks for a router: from no address, without a mark.
+fn sees(rule: &Rule, router: IpAddr) -> bool {
+    let selects = rule.from.is_some() || rule.mark.is_some() || rule.oif.is_some();
+    let selects = selects
+        || rule
+            .iif
+            .as_ref()
+            .is_some_and(|device| device.as_str() != "lo");
+    let apart = rule.to.is_some_and(|to| !to.contains(router));
+    rule.family == Family::of(router) && (rule.invert || !(selects || apart))
 }

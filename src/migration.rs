@@ -118,7 +118,10 @@ impl Search<'_> {
         let stanza = self.hand.stanzas().get(s)?;
         let numbered = self.numbered.get(s).copied().unwrap_or_default();
         let ways = ways(&tables_of(wanted)).into_iter();
-        let ways = ways.filter(|way| way.numbers || !numbered);
+        // What stays is given its priorities when it runs, and numbers would not fit to them.
+        let fixed = self.hand.has_rules_that_stay();
+        let possible = |way: &Way| (way.numbers || !numbered) && !(way.numbers && fixed);
+        let ways = ways.filter(possible);
         let found = ways.filter_map(|way| {
             let options = self.options(stanza, wanted, way)?;
             let rules = self.does_it(stanza, wanted, &options)?;
@@ -138,16 +141,16 @@ impl Search<'_> {
         is_same(&stanza.call, wanted, &state).then(|| state.rules().to_vec())
     }
 
-    /// Leaves out each option without which the rest does it, too.
+    /// Leaves out what says how to derive something where the rest does it, too.
     fn without_needless(
         &self,
         stanza: &HandStanza,
         wanted: &Wanted,
         mut found: FoundOptions,
     ) -> FoundOptions {
-        for at in (0..found.options.len()).rev() {
+        for name in ["policy-mode", "policy-source", "policy-gateway"] {
             let mut fewer = found.options.clone();
-            fewer.remove(at);
+            fewer.retain(|(option, _)| *option != name);
             let rules = self.does_it(stanza, wanted, &fewer);
             // More rules of the same effect are nothing that is easier to read.
             if let Some(rules) = rules.filter(|rules| rules.len() <= found.rules.len()) {
@@ -267,6 +270,15 @@ impl Search<'_> {
     fn keep_order(&mut self) -> bool {
         let mut disordered: Vec<(usize, usize)> = Vec::new();
         let rules = &self.hand.effect.rules;
+        // Of equal rules of a stanza the kernel comes to the lowest first, and that is all.
+        let repeats = |rule: &&Placed<SaidRule>| {
+            let (own, priority) = (&rule.what.rule, rule.what.rule.priority);
+            let mut others = rules.iter().filter(|other| other.stanza == rule.stanza);
+            others.any(|other| {
+                other.what.rule.priority < priority && same_but_priority(&other.what.rule, own)
+            })
+        };
+        let rules: Vec<_> = rules.iter().filter(|rule| !repeats(rule)).collect();
         let before = |rule: &Placed<SaidRule>, n: usize| (rule.what.rule.priority, n);
         for (n, a) in rules.iter().enumerate() {
             for (m, b) in rules.iter().enumerate().skip(n + 1) {

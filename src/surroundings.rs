@@ -61,6 +61,13 @@ impl<'a> Surroundings<'a> {
         route.table == TableId::MAIN && (connected || default)
     }
 
+    /// The device of a stanza.
+    #[must_use]
+    pub fn device(&self, s: usize) -> Option<InterfaceName> {
+        let name = &self.stanzas.get(s)?.call.interface;
+        Some(name.parse::<InterfaceName>().ok()?.device())
+    }
+
     /// Fills in the devices that the kernel finds itself, where there is no doubt: the router is on
     /// the network of this stanza and of no other.
     ///
@@ -70,17 +77,6 @@ impl<'a> Surroundings<'a> {
         if !route.kind.has_device() {
             return Ok(());
         }
-        let interface = |s: usize| -> Option<InterfaceName> {
-            let stanza = self.stanzas.get(s)?;
-            Some(
-                stanza
-                    .call
-                    .interface
-                    .parse::<InterfaceName>()
-                    .ok()?
-                    .device(),
-            )
-        };
         for hop in &mut route.hops {
             if let Some(device) = &hop.device {
                 // The kernel takes the label of an alias for the device (measured on 6.18).
@@ -96,8 +92,8 @@ impl<'a> Surroundings<'a> {
                 .iter()
                 .enumerate()
                 .filter(|(_, own)| on_link(own));
-            let devices: Vec<Option<InterfaceName>> = on.map(|(at, _)| interface(at)).collect();
-            let own = interface(s);
+            let devices: Vec<Option<InterfaceName>> = on.map(|(at, _)| self.device(at)).collect();
+            let own = self.device(s);
             if own.is_none() || devices.is_empty() || devices.iter().any(|device| *device != own) {
                 return Err(Reason::NoDevice);
             }
@@ -111,11 +107,7 @@ impl<'a> Surroundings<'a> {
     /// # Errors
     /// It is such a one.
     pub fn is_here(&self, s: usize, route: &Route) -> Result<(), Reason> {
-        let own = self
-            .stanzas
-            .get(s)
-            .map(|stanza| stanza.call.interface.parse::<InterfaceName>());
-        let own = own.and_then(Result::ok).map(|own| own.device());
+        let own = self.device(s);
         let mut devices = route
             .hops
             .iter()
