@@ -120,25 +120,37 @@ impl Kernel {
         Ok(answers)
     }
 
+    /// The kernel takes requests in their order and tells of every refusal, so that its word on
+    /// the last one is the word on all before it that it was silent about.
     fn execute_at_once(&mut self, steps: &[Step]) -> Result<Vec<Answer>, KernelError> {
         let mut answers: Vec<Option<Answer>> = vec![None; steps.len()];
-        let mut bytes = Vec::new();
         let first = self.sequence + 1;
-        for (step, answer) in steps.iter().zip(&mut answers) {
-            self.sequence += 1;
-            if let Some(message) = self.encode(step)? {
-                bytes.extend(message);
+        let mut messages = Vec::with_capacity(steps.len());
+        let mut last = None;
+        for (step, (place, answer)) in steps.iter().zip(answers.iter_mut().enumerate()).rev() {
+            let sequence = first + u32::try_from(place).unwrap_or_default();
+            let wish = match last {
+                None => NlmF::ACK,
+                Some(_) => NlmF::empty(),
+            };
+            if let Some(message) = self.encode(step, sequence, wish)? {
+                messages.push(message);
+                last = last.or(Some(place));
             } else {
                 let (errno, text) = (Errno::ENODEV, None);
                 *answer = Some(Answer::Refused(Refusal { errno, text }));
             }
         }
+        self.sequence += u32::try_from(steps.len()).unwrap_or_default();
+        let Some(last) = last else {
+            return Ok(answers.into_iter().flatten().collect());
+        };
+        messages.reverse();
+        let bytes = messages.concat();
         self.make_room(ANSWER.max(4 * bytes.len()));
-        if !bytes.is_empty() {
-            self.socket.send(&bytes, Msg::empty())?;
-        }
+        self.socket.send(&bytes, Msg::empty())?;
         let mut removed: Vec<Option<Object>> = vec![None; steps.len()];
-        while answers.iter().any(Option::is_none) {
+        while answers.get(last).is_some_and(Option::is_none) {
             let received = self.receive()?;
             for reply in replies(&received) {
                 let reply = reply?;
@@ -156,7 +168,9 @@ impl Kernel {
                 }
             }
         }
-        Ok(answers.into_iter().flatten().collect())
+        let answers = answers.into_iter().zip(removed);
+        let told = answers.map(|(answer, removed)| answer.unwrap_or(Answer::Done(removed)));
+        Ok(told.collect())
     }
 
     /// Has the kernel take what a request for a dump says as a filter, and refuse what it does
@@ -250,8 +264,13 @@ impl Kernel {
     }
 
     /// The request for a step; `None` where the device it names is not there.
-    fn encode(&mut self, step: &Step) -> Result<Option<Vec<u8>>, KernelError> {
-        let flags = NlmF::ACK
+    fn encode(
+        &mut self,
+        step: &Step,
+        sequence: u32,
+        wish: NlmF,
+    ) -> Result<Option<Vec<u8>>, KernelError> {
+        let flags = wish
             | match step.verb {
                 Verb::Add => NlmF::CREATE | NlmF::EXCL,
                 Verb::Append => NlmF::CREATE | NlmF::APPEND,
@@ -269,7 +288,7 @@ impl Kernel {
                     flags
                 };
                 let kind = if adding { Rtm::Newrule } else { Rtm::Delrule };
-                let message = request(kind, flags, self.sequence, rule_message::encode(rule)?)?;
+                let message = request(kind, flags, sequence, rule_message::encode(rule)?)?;
                 Ok(Some(message))
             }
             Object::Route(route) => {
@@ -286,7 +305,7 @@ impl Kernel {
                 }
                 let kind = if adding { Rtm::Newroute } else { Rtm::Delroute };
                 let payload = route_message::encode(route, &indexes)?;
-                Ok(Some(request(kind, flags, self.sequence, payload)?))
+                Ok(Some(request(kind, flags, sequence, payload)?))
             }
         }
     }

@@ -29,6 +29,9 @@ const SHARED: &str = ".shared:";
 /// No line of a record: what is read of one with it counts as damaged.
 const INCOMPLETE: &[u8] = b"incomplete\n";
 
+/// Most records have fewer bytes.
+const USUAL: usize = 4 << 10;
+
 /// The folder, locked.
 pub struct Store {
     folder: File,
@@ -118,12 +121,13 @@ impl Store {
     }
 
     fn read_file(&self, name: &str) -> io::Result<Record> {
-        let mut file = match self.open_file(name, OFlag::O_RDONLY) {
+        let file = match self.open_file(name, OFlag::O_RDONLY) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Record::default()),
             opened => opened?,
         };
-        let mut text = Vec::new();
-        file.read_to_end(&mut text)?;
+        // At once, without asking for the length.
+        let mut text = Vec::with_capacity(USUAL);
+        file.take(u64::MAX).read_to_end(&mut text)?;
         Ok(Record::read(&String::from_utf8_lossy(&text)))
     }
 
@@ -199,17 +203,24 @@ impl Store {
     fn keep(&self, name: &str, record: &Record) -> io::Result<()> {
         let new = format!(".{name}:new");
         // What a run that was killed left there.
-        let _ = unlinkat(&self.folder, new.as_str(), UnlinkatFlags::NoRemoveDir);
+        let sweep = || unlinkat(&self.folder, new.as_str(), UnlinkatFlags::NoRemoveDir);
         if record.is_empty() {
+            let _ = sweep();
             return match unlinkat(&self.folder, name, UnlinkatFlags::NoRemoveDir) {
                 Ok(()) | Err(Errno::ENOENT) => Ok(()),
                 Err(errno) => Err(errno.into()),
             };
         }
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
-        let mut file = self.open_file(&new, flags)?;
+        let mut file = match self.open_file(&new, flags) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let _ = sweep();
+                self.open_file(&new, flags)?
+            }
+            opened => opened?,
+        };
         if let Err(error) = file.write_all(record.to_string().as_bytes()) {
-            let _ = unlinkat(&self.folder, new.as_str(), UnlinkatFlags::NoRemoveDir);
+            let _ = sweep();
             return Err(error);
         }
         Ok(renameat(&self.folder, new.as_str(), &self.folder, name)?)
