@@ -191,7 +191,8 @@ impl Definition {
 }
 
 /// An option's name as the hooks' environment has it.
-fn mangled(name: &str) -> String {
+#[must_use]
+pub fn mangled(name: &str) -> String {
     let kept = name.chars().filter_map(|c| match c {
         '-' => Some('_'),
         c if c.is_ascii_alphanumeric() || c == '_' => Some(c.to_ascii_uppercase()),

@@ -6,8 +6,9 @@ use thiserror::Error;
 
 use crate::line::Names;
 use crate::net::{InterfaceAddress, Prefix};
-use crate::options::{check_gateway, first_host, Fault, OptionError};
+use crate::options::{Fault, OptionError};
 use crate::route::{Hop, Kind, Route};
+use crate::router::{check_gateway, first_host};
 use crate::rule::Rule;
 use crate::stanza::{Gateway, Mode, Source, Stanza, Table};
 use crate::state::{Object, State};

@@ -60,6 +60,8 @@ pub struct Defined {
     pub part: usize,
     /// Whether ifupdown reads as far, leaving aside a fault of the main file.
     pub reached: bool,
+    /// The stanza that it inherits from: its place among all that are written.
+    pub parent: Option<usize>,
     /// What it says.
     pub definition: Definition,
 }
@@ -190,7 +192,9 @@ impl Interfaces {
                     let own = own.filter(|option| {
                         !reached || file == 0 || stop.is_none_or(|stop| option.line < stop)
                     });
-                    let definition = define(stanza, parent, own);
+                    let inherited = parent.and_then(|parent| self.stanzas.get(parent));
+                    let inherited = inherited.map(|parent| &parent.definition);
+                    let definition = define(stanza, inherited, own);
                     self.stanzas.push(Defined {
                         place: Place {
                             path: path.to_owned(),
@@ -199,6 +203,7 @@ impl Interfaces {
                         file,
                         part: index,
                         reached,
+                        parent,
                         definition,
                     });
                 }
@@ -214,12 +219,12 @@ impl Interfaces {
         }
     }
 
-    fn parent(&self, stanza: &Stanza) -> Result<Option<&Definition>, FaultKind> {
+    fn parent(&self, stanza: &Stanza) -> Result<Option<usize>, FaultKind> {
         let Some(name) = &stanza.inherits else {
             return Ok(None);
         };
         let mut above = self.stanzas.iter().map(|defined| &defined.definition);
-        let parent = above.find(|other| {
+        let parent = above.position(|other| {
             let family = stanza.family.as_ref();
             other.name == *name && family.is_none_or(|family| *family == other.family)
         });

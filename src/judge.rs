@@ -10,7 +10,8 @@ use crate::environment::Call;
 use crate::net::{
     parse_length, parse_number, Family, InterfaceAddress, InterfaceName, Prefix, WordError,
 };
-use crate::options::{check_gateway, first_host, Fault, OptionError, Options};
+use crate::options::{Fault, OptionError, Options};
+use crate::router::{check_gateway, first_host};
 use crate::stanza::{FixedId, Gateway, Mode, OnError, Source, Stanza, Table, PRIORITY};
 use crate::table::{TableId, TableName};
 

@@ -20,6 +20,7 @@ pub mod state;
 // floor 1, reckoning: from the environment to what is to be done, without doing it
 pub mod environment;
 pub mod options;
+pub mod router;
 pub mod stanza;
 pub mod judge;
 pub mod desired;

@@ -1,13 +1,12 @@
 //! The options of a stanza as they stand in the file, and what can be wrong with one. Floor 1.
 
 use std::fmt;
-use std::net::IpAddr;
 
 use thiserror::Error;
 
 use crate::environment::Call;
 use crate::line::{nearest, LineError, Shown};
-use crate::net::{Family, InterfaceAddress, InterfaceName, Prefix, WordError, PROTOCOL};
+use crate::net::{Family, InterfaceName, Prefix, WordError, PROTOCOL};
 
 /// The options there are.
 pub const OPTIONS: [&str; 9] = [
@@ -154,6 +153,9 @@ pub struct OptionError {
     pub option: String,
     /// Its value, where it has one.
     pub value: Option<String>,
+    /// Where in all that the option's value is the text at fault begins, in bytes: of several
+    /// lines of `ip` syntax one is meant.
+    pub at: usize,
     /// What is wrong.
     pub fault: Box<Fault>,
 }
@@ -165,8 +167,15 @@ impl OptionError {
         Self {
             option: option.to_owned(),
             value: value.map(str::to_owned),
+            at: 0,
             fault: Box::new(fault),
         }
+    }
+
+    /// The same, of a text that begins further on in the option's value.
+    #[must_use]
+    pub fn at(self, at: usize) -> Self {
+        Self { at, ..self }
     }
 }
 
@@ -189,13 +198,15 @@ pub struct OptionLine {
     pub option: String,
     /// The line, `$IFACE` filled in.
     pub text: String,
+    /// Where it begins in the option's value, in bytes.
+    pub at: usize,
 }
 
 impl OptionLine {
     /// An error about this line.
     #[must_use]
     pub fn error(&self, fault: Fault) -> OptionError {
-        OptionError::new(&self.option, Some(&self.text), fault)
+        OptionError::new(&self.option, Some(&self.text), fault).at(self.at)
     }
 }
 
@@ -276,7 +287,9 @@ impl<'a> Options<'a> {
                 if several.len() > SHOWN {
                     shown.push(format!("... ({} values)", several.len()));
                 }
-                self.fault(name, None, Fault::Repeated(shown.join(", ")));
+                let first = text.split('\n').next().unwrap_or_default();
+                let error = OptionError::new(name, None, Fault::Repeated(shown.join(", ")));
+                self.errors.push(error.at(first.len() + 1));
             }
         }
         None
@@ -302,18 +315,16 @@ impl<'a> Options<'a> {
                 continue;
             };
             let before = lines.len();
-            for line in text
-                .split(['\n', ';'])
-                .map(str::trim)
-                .filter(|line| !line.is_empty())
-            {
+            for (at, line) in pieces(text) {
                 if line.contains('#') {
-                    self.fault(option, Some(line), Fault::Comment);
+                    let error = OptionError::new(option, Some(line), Fault::Comment);
+                    self.errors.push(error.at(at));
                 }
                 let text = fill_in(line, interface);
                 lines.push(OptionLine {
                     option: option.to_owned(),
                     text,
+                    at,
                 });
             }
             if lines.len() == before {
@@ -322,6 +333,17 @@ impl<'a> Options<'a> {
         }
         lines
     }
+}
+
+/// The lines that one value holds, each with the place of its first byte.
+fn pieces(value: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut next = 0;
+    let pieces = value.split(['\n', ';']).map(move |piece| {
+        let begin = next + piece.len() - piece.trim_start().len();
+        next += piece.len() + 1;
+        (begin, piece.trim())
+    });
+    pieces.filter(|(_, piece)| !piece.is_empty())
 }
 
 /// The option and number of a numbered form, `policy-rule-2`.
@@ -341,45 +363,4 @@ fn fill_in(line: &str, interface: Option<&InterfaceName>) -> String {
     let device = interface.map(InterfaceName::device);
     let device = device.as_ref().map_or("", InterfaceName::as_str);
     line.replace("${IFACE}", device).replace("$IFACE", device)
-}
-
-/// What is wrong with an address as the router of an interface that has another one.
-///
-/// # Errors
-/// It cannot be the router's.
-pub fn check_gateway(gateway: IpAddr, own: IpAddr, network: Prefix) -> Result<(), Fault> {
-    let ends = [
-        network.broadcast(),
-        network.first_host().map(|_| network.address()),
-    ];
-    if Family::of(gateway) != Family::of(own) {
-        Err(Fault::OtherFamily(Family::of(gateway), Family::of(own)))
-    } else if gateway == own {
-        Err(Fault::OwnAddress)
-    } else if gateway.is_unspecified() {
-        Err(Fault::unspecified())
-    } else if gateway.is_multicast() {
-        Err(Fault::NoRouter("a multicast address", ""))
-    } else if gateway.is_loopback() {
-        Err(Fault::NoRouter("a loopback address", ""))
-    } else if ends.contains(&Some(gateway)) || gateway == IpAddr::from([255; 4]) {
-        Err(Fault::NoRouter(
-            "the network's own or its broadcast address",
-            "",
-        ))
-    } else {
-        Ok(())
-    }
-}
-
-/// The first host of an address's network, where that can be the router.
-///
-/// # Errors
-/// The network has none, or it is the address itself.
-pub fn first_host(own: &InterfaceAddress) -> Result<IpAddr, Fault> {
-    match own.network().first_host() {
-        Some(first) if first != own.address => Ok(first),
-        Some(_) => Err(Fault::FirstIsOwn),
-        None => Err(Fault::NoFirst(own.network())),
-    }
 }

@@ -1,0 +1,47 @@
+//! Which address can be that of a router. Floor 1, pure.
+
+use std::net::IpAddr;
+
+use crate::net::{Family, InterfaceAddress, Prefix};
+use crate::options::Fault;
+
+/// What is wrong with an address as the router of an interface that has another one.
+///
+/// # Errors
+/// It cannot be the router's.
+pub fn check_gateway(gateway: IpAddr, own: IpAddr, network: Prefix) -> Result<(), Fault> {
+    let ends = [
+        network.broadcast(),
+        network.first_host().map(|_| network.address()),
+    ];
+    if Family::of(gateway) != Family::of(own) {
+        Err(Fault::OtherFamily(Family::of(gateway), Family::of(own)))
+    } else if gateway == own {
+        Err(Fault::OwnAddress)
+    } else if gateway.is_unspecified() {
+        Err(Fault::unspecified())
+    } else if gateway.is_multicast() {
+        Err(Fault::NoRouter("a multicast address", ""))
+    } else if gateway.is_loopback() {
+        Err(Fault::NoRouter("a loopback address", ""))
+    } else if ends.contains(&Some(gateway)) || gateway == IpAddr::from([255; 4]) {
+        Err(Fault::NoRouter(
+            "the network's own or its broadcast address",
+            "",
+        ))
+    } else {
+        Ok(())
+    }
+}
+
+/// The first host of an address's network, where that can be the router.
+///
+/// # Errors
+/// The network has none, or it is the address itself.
+pub fn first_host(own: &InterfaceAddress) -> Result<IpAddr, Fault> {
+    match own.network().first_host() {
+        Some(first) if first != own.address => Ok(first),
+        Some(_) => Err(Fault::FirstIsOwn),
+        None => Err(Fault::NoFirst(own.network())),
+    }
+}
