@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use crate::command::{did_you_mean, Arguments, Command, Trouble, Verdict};
 use crate::journal::NAME;
 use crate::line::nearest;
-use crate::{apply, explain, flush, migrate, preview, status};
+use crate::{apply, check, explain, flush, migrate, preview, status};
 
 /// The commands, in the order of `--help`.
 pub const COMMANDS: &[Command] = &[
@@ -16,6 +16,7 @@ pub const COMMANDS: &[Command] = &[
     flush::COMMAND,
     status::COMMAND,
     preview::COMMAND,
+    check::COMMAND,
     explain::COMMAND,
     migrate::COMMAND,
 ];

@@ -62,6 +62,11 @@ pub mod migration;
 pub mod rewriting;
 pub mod lookups;
 pub mod seen;
+pub mod finding;
+pub mod origin;
+pub mod subject;
+pub mod rule_clash;
+pub mod clash;
 
 // floor 2, edges: the only rooms that do I/O
 pub mod privileges;
@@ -76,6 +81,7 @@ pub mod store;
 pub mod ifstate;
 pub mod journal;
 pub mod interfaces;
+pub mod host;
 pub mod confirm;
 
 // floor 3, errands: the edges put to use, one room for each thing that is asked of the program
@@ -105,4 +111,7 @@ pub mod connection;
 pub mod apply;
 pub mod flush;
 pub mod migrate;
+pub mod examine;
+pub mod around;
+pub mod check;
 pub mod cli;

@@ -149,18 +149,27 @@ fn cleared(lab: &Lab) {
     assert_eq!(lab.routes("-4", "200"), OF_DEVICE);
 }
 
+/// Whether `check` warns of it.
+fn is_told(lab: &Lab) -> bool {
+    let said = lab.sh("policy-table check");
+    assert_eq!(said.err, "");
+    said.out.contains("[PT402]")
+}
+
 #[test]
 fn the_first_device_that_networkd_configures_costs_all_rules() {
     beside(|lab| {
         let idle = Networkd::start();
         sleep(Duration::from_millis(200));
         in_force(lab);
+        assert!(!is_told(lab));
         drop(idle);
 
         managed(lab, "eth0", "192.0.2.2");
         let _running = Networkd::start();
         has_address(lab, "eth0", "192.0.2.2");
         cleared(lab);
+        assert!(is_told(lab));
 
         // The way back, while it runs; and what comes up while it runs stays as well.
         lab.sh("ifup --force --ignore-errors eth1");
@@ -176,6 +185,7 @@ fn so_does_each_device_that_it_configures_later() {
         managed(lab, "eth2", "198.51.100.2");
         let _running = Networkd::start();
         in_force(lab);
+        assert!(is_told(lab));
         lab.device("eth2");
         has_address(lab, "eth2", "198.51.100.2");
         cleared(lab);
@@ -213,6 +223,7 @@ fn with_the_settings_of_the_documents_everything_stays() {
         lab.device("eth2");
         has_address(lab, "eth2", "198.51.100.2");
         in_force(lab);
+        assert!(!is_told(lab));
     });
 }
 

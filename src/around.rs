@@ -1,0 +1,229 @@
+//! What this host makes of the stanzas of a file: its names of tables, its routes, its sysctls,
+//! and systemd-networkd. Floor 3; reads only.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+
+use nix::errno::Errno;
+
+use crate::examine::Surroundings;
+use crate::finding::{Code, Finding};
+use crate::host::Host;
+use crate::kernel::{Kernel, KernelError};
+use crate::net::{Family, InterfaceName, PROTOCOL};
+use crate::registry::{Names, Registry};
+use crate::route::Kind;
+use crate::rule::Action;
+use crate::stanza::{Source, Table};
+use crate::subject::{Policy, Subject};
+use crate::table::{TableId, TableName};
+
+/// This host.
+pub struct Here {
+    host: Host,
+    kernel: Kernel,
+    names: Names,
+    /// Families whose rules the kernel does not know.
+    without_rules: Vec<Family>,
+    /// Tables that rules of others look up.
+    looked_up: HashSet<TableId>,
+    /// Tables whose names are in the files already.
+    registered: BTreeMap<TableId, TableName>,
+}
+
+/// The routing protocol of routes that the kernel makes by itself, `RTPROT_KERNEL`.
+const BY_KERNEL: u8 = 2;
+
+impl Here {
+    /// Looks at the names and rules there are.
+    ///
+    /// # Errors
+    /// The kernel cannot be asked.
+    pub fn open() -> Result<Self, String> {
+        let root = Path::new("/");
+        let mut kernel = Kernel::open().map_err(|error| chain(&error))?;
+        let (mut without_rules, mut looked_up) = (Vec::new(), HashSet::new());
+        for family in Family::ALL {
+            match kernel.rules(family) {
+                Ok(rules) => {
+                    let others = rules.iter().filter(|rule| rule.protocol != PROTOCOL);
+                    looked_up.extend(others.filter_map(|rule| match rule.action {
+                        Action::Lookup(table) => Some(table),
+                        _ => None,
+                    }));
+                }
+                Err(KernelError::Dump { refusal, .. }) if is_unknown(refusal.errno) => {
+                    without_rules.push(family);
+                }
+                Err(error) => return Err(chain(&error)),
+            }
+        }
+        Ok(Self {
+            host: Host::below(root),
+            kernel,
+            names: Registry::below(root).names(),
+            without_rules,
+            looked_up,
+            registered: BTreeMap::new(),
+        })
+    }
+
+    /// Tables that are known by name, and hold what somebody else has put in.
+    fn foreign_routes(&mut self, subject: &Subject<'_>, policy: &Policy) -> Option<Finding> {
+        let table = policy.table?;
+        let name = self.registered.remove(&table)?;
+        let mut found = Vec::new();
+        for family in Family::ALL {
+            let routes = self.kernel.routes(family, table).unwrap_or_default();
+            found.extend(routes.into_iter().filter(|route| {
+                route.kind == Kind::UNICAST && ![PROTOCOL, BY_KERNEL].contains(&route.protocol)
+            }));
+        }
+        let first = found.first()?;
+        let text = format!(
+            "table {name} (ID {table}) has routes that are not policy-table's: {first}{}",
+            if found.len() > 1 { " and others" } else { "" }
+        );
+        Some(
+            Finding::at(
+                Code::ForeignRoutes,
+                subject.origin.of_option("policy-table"),
+                text,
+            )
+            .hint("choose another name, unless the table is meant to be shared"),
+        )
+    }
+
+    /// Packets that come in are dropped where the way back, looked up without their mark, is by
+    /// another interface. With rules on the address replies to it are safe; what is forwarded for
+    /// others is not (measured on 6.18). With `src_valid_mark` it depends on the mark that a firewall
+    /// gives the replies, which is not seen here.
+    fn reverse_path(&mut self, subject: &Subject<'_>, policy: &Policy) -> Option<Finding> {
+        let device = subject.interface.device();
+        let stanza = &policy.stanza;
+        let leads_here = |table| Some(table) == policy.table;
+        let mut rules = policy.state.rules().iter();
+        let by_mark = rules.any(|rule| {
+            rule.mark.is_some()
+                && rule.family == Family::Inet
+                && matches!(rule.action, Action::Lookup(table) if leads_here(table))
+        });
+        if !by_mark || !stanza.derives() || !self.host.filters_strictly(&device) {
+            return None;
+        }
+        let unsafe_for_own = stanza.source == Source::None;
+        if !unsafe_for_own && !self.kernel.forwards(&device) {
+            return None;
+        }
+        let main = self.kernel.routes_by(Family::Inet, TableId::MAIN, &device);
+        let main = main.unwrap_or_default();
+        if main.iter().any(|route| route.destination.is_any()) {
+            return None;
+        }
+        let what = if unsafe_for_own {
+            "replies to marked packets"
+        } else {
+            "replies to marked packets that this host forwards"
+        };
+        let text = format!(
+            "rp_filter is 1 on {device}: {what} are dropped, because the way back is looked up \
+             without the mark"
+        );
+        let place = subject.origin.of_first(&["policy-rule", "policy-table"]);
+        Some(
+            Finding::at(Code::ReversePath, place, text)
+                .hint(format!("set the sysctl net.ipv4.conf.{device}.rp_filter=2")),
+        )
+    }
+
+    fn of_host(&self, subjects: &[Subject<'_>]) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        let policies = || {
+            subjects
+                .iter()
+                .filter_map(|subject| subject.policy.as_ref())
+        };
+        if policies().next().is_none() {
+            return findings;
+        }
+        for family in &self.without_rules {
+            if policies().any(|policy| policy.stanza.family == *family) {
+                let text = format!("this kernel has no {} policy routing", family.name());
+                findings
+                    .push(Finding::new(Code::NoRules, text).hint(
+                        "it needs CONFIG_IP_MULTIPLE_TABLES and CONFIG_IPV6_MULTIPLE_TABLES",
+                    ));
+            }
+        }
+        if self.host.networkd_takes_rules() {
+            let text = "systemd-networkd is running, and removes the rules of others";
+            findings.push(Finding::new(Code::Networkd, text).hint(
+                "write ManageForeignRoutingPolicyRules=no into [Network] of networkd.conf(5), \
+                 then restart it",
+            ));
+        }
+        let files = self.names.warnings.iter();
+        findings.extend(files.map(|warning| Finding::new(Code::TableFile, warning)));
+        findings
+    }
+}
+
+impl Surroundings for Here {
+    fn id(&mut self, name: &TableName, fixed: Option<TableId>) -> Result<Option<TableId>, String> {
+        let Self {
+            kernel,
+            names,
+            looked_up,
+            ..
+        } = self;
+        let occupied = |id: TableId| {
+            looked_up.contains(&id)
+                || Family::ALL.into_iter().any(|family| {
+                    let routes = kernel.routes(family, id).unwrap_or_default();
+                    routes.iter().any(|route| route.protocol != PROTOCOL)
+                })
+        };
+        let registered = names.id(name, fixed, occupied);
+        let registered = registered.map_err(|error| chain(&error))?;
+        if !registered.new {
+            self.registered.insert(registered.id, name.clone());
+        }
+        Ok(Some(registered.id))
+    }
+
+    fn arp_is_set(&self, device: &InterfaceName) -> bool {
+        self.host.arp_is_set(device)
+    }
+
+    fn findings(&mut self, subjects: &[Subject<'_>]) -> Result<Vec<Finding>, String> {
+        let mut findings = self.of_host(subjects);
+        for subject in subjects {
+            let Some(policy) = &subject.policy else {
+                continue;
+            };
+            if matches!(policy.stanza.table, Some(Table::Named(_, _))) {
+                findings.extend(self.foreign_routes(subject, policy));
+            }
+            let device = subject.interface.device();
+            if self.kernel.has_device(&device) {
+                findings.extend(self.reverse_path(subject, policy));
+            } else {
+                let text = format!("there is no device {device} now");
+                let place = subject.origin.head();
+                findings.push(Finding::at(Code::NoDevice, place, text));
+            }
+        }
+        Ok(findings)
+    }
+}
+
+/// What a kernel says that was built without.
+fn is_unknown(errno: Errno) -> bool {
+    matches!(errno, Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT)
+}
+
+/// An error and what caused it.
+fn chain(error: &dyn std::error::Error) -> String {
+    let cause = error.source().map(|cause| format!(": {cause}"));
+    format!("{error}{}", cause.unwrap_or_default())
+}

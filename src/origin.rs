@@ -1,0 +1,203 @@
+//! Where what a stanza says is written: from an error in the joined value of an option back to
+//! the word in a file. Floor 1, pure.
+
+use std::ops::Range;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use crate::definition::mangled;
+use crate::finding::Place;
+use crate::interfaces_line::Line;
+use crate::interfaces_text::{OptionLine, Text};
+use crate::line::LineError;
+use crate::options::{Fault, OptionError};
+
+/// An option where it is written.
+#[derive(Debug, Clone, Copy)]
+pub struct Written<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// What the file says.
+    pub text: &'a Text,
+    /// The option.
+    pub option: &'a OptionLine,
+}
+
+impl Written<'_> {
+    fn line(&self) -> Option<&Line> {
+        self.text.lines.get(self.option.line)
+    }
+
+    /// The place of some bytes of its value.
+    #[must_use]
+    pub fn place(&self, value: Range<usize>) -> Option<Place> {
+        let at = self.option.at + value.start;
+        Some(Place::of(self.path, self.line()?, at, value.len()))
+    }
+}
+
+/// Where a stanza is written.
+#[derive(Debug, Clone)]
+pub struct Origin<'a> {
+    /// The file in which it begins.
+    pub path: &'a Path,
+    /// Its first line.
+    pub head: &'a Line,
+    /// Its options, inherited ones first, in the order in which ifupdown joins them.
+    pub options: Vec<Written<'a>>,
+    /// How many of them are inherited.
+    pub inherited: usize,
+}
+
+impl Origin<'_> {
+    /// The place of its name.
+    #[must_use]
+    pub fn head(&self) -> Place {
+        let name = self.head.words(0).nth(1);
+        let (at, length) = name.map_or((0, 1), |(at, name)| (at, name.len()));
+        Place::of(self.path, self.head, at, length)
+    }
+
+    /// The place of an option's first value, or of the stanza where it has no such option.
+    #[must_use]
+    pub fn of_option(&self, name: &str) -> Place {
+        let first = self.repeats(name).into_iter().next();
+        let place = first.and_then(|option| option.place(0..option.option.value.len()));
+        place.unwrap_or_else(|| self.head())
+    }
+
+    /// The place of an option of that name that is inherited.
+    #[must_use]
+    pub fn of_inherited(&self, name: &str) -> Option<Place> {
+        let inherited = self.options.iter().take(self.inherited);
+        let mut same = inherited.filter(|written| mangled(&written.option.name) == mangled(name));
+        let written = same.next()?;
+        written.place(0..written.option.value.len())
+    }
+
+    /// The place of the first of some options that the stanza has, or of the stanza.
+    #[must_use]
+    pub fn of_first(&self, names: &[&str]) -> Place {
+        let mut there = names.iter().filter(|name| !self.repeats(name).is_empty());
+        there
+            .next()
+            .map_or_else(|| self.head(), |name| self.of_option(name))
+    }
+
+    /// The place of the word that an error is about.
+    #[must_use]
+    pub fn of_error(&self, error: &OptionError) -> Place {
+        if let Fault::Unknown(_) = *error.fault {
+            return self.of_name(&error.option);
+        }
+        self.value_at(error).unwrap_or_else(|| {
+            // The netmask may have been written behind the address.
+            let other = if error.option == "netmask" {
+                "address"
+            } else {
+                &error.option
+            };
+            self.of_option(other)
+        })
+    }
+
+    /// The place of an option's name.
+    #[must_use]
+    pub fn of_name(&self, name: &str) -> Place {
+        let first = self.repeats(name).into_iter().next();
+        let place = first.and_then(|written| {
+            let line = written.line()?;
+            Some(Place::of(written.path, line, 0, written.option.name.len()))
+        });
+        place.unwrap_or_else(|| self.head())
+    }
+
+    /// The option as often as it is written. The hooks' environment has one name for several
+    /// spellings, and the last of these counts.
+    fn repeats(&self, name: &str) -> Vec<Written<'_>> {
+        let meant = mangled(name);
+        let plain = |written: &Written<'_>| {
+            let name = written.option.name.as_str();
+            name.strip_suffix('?').unwrap_or(name).to_owned()
+        };
+        let fitting = self.options.iter();
+        let mut fitting: Vec<Written<'_>> = fitting
+            .filter(|written| mangled(&plain(written)) == meant)
+            .copied()
+            .collect();
+        let last = fitting.last().map(plain);
+        fitting.retain(|written| Some(plain(written)) == last);
+        // `NAME?` counts where nothing of that name stands above it.
+        let mut first = true;
+        fitting.retain(|written| std::mem::take(&mut first) || !written.option.name.ends_with('?'));
+        fitting
+    }
+
+    fn value_at(&self, error: &OptionError) -> Option<Place> {
+        let mut at = error.at;
+        for written in self.repeats(&error.option) {
+            let value = written.option.value.as_bytes();
+            if at > value.len() {
+                at -= value.len() + 1;
+                continue;
+            }
+            let rest = value.get(at..).unwrap_or_default();
+            let is_line = matches!(
+                error.option.as_str(),
+                name if name.starts_with("policy-rule") || name.starts_with("policy-route")
+            );
+            let ends = |byte: &u8| is_line && *byte == b';';
+            let length = rest.iter().position(ends).unwrap_or(rest.len());
+            let piece = rest.get(..length).unwrap_or_default().trim_ascii_end();
+            let word = word_at_fault(error, piece).unwrap_or(0..piece.len());
+            return written.place(at + word.start..at + word.end);
+        }
+        None
+    }
+}
+
+/// The words of a value, by their places. What the program fills in (`$IFACE`) has no blanks, so
+/// the n-th word of a line is the n-th as written.
+fn words(value: &[u8]) -> Vec<Range<usize>> {
+    let mut words: Vec<Range<usize>> = Vec::new();
+    let mut inside = false;
+    for (at, byte) in value.iter().enumerate() {
+        match words.last_mut() {
+            _ if byte.is_ascii_whitespace() => inside = false,
+            Some(word) if inside => word.end = at + 1,
+            _ => {
+                words.push(at..at + 1);
+                inside = true;
+            }
+        }
+    }
+    words
+}
+
+/// The word of a value at which an error shows, if it is not all of it.
+fn word_at_fault(error: &OptionError, piece: &[u8]) -> Option<Range<usize>> {
+    let said: Vec<&str> = error.value.as_deref()?.split_whitespace().collect();
+    let position = |word: &str| said.iter().position(|other| *other == word);
+    let number = match &*error.fault {
+        Fault::Comment => {
+            let hash = piece.iter().position(|byte| *byte == b'#')?;
+            return Some(hash..piece.len());
+        }
+        Fault::Line(LineError::Missing(keyword)) => {
+            said.iter().rposition(|word| word == keyword)?
+        }
+        Fault::Line(
+            LineError::Value { keyword, value, .. } | LineError::Word { keyword, value, .. },
+        ) => {
+            let mut pairs = said.windows(2);
+            let pair = pairs.position(|pair| pair == [keyword.as_str(), value.as_str()]);
+            pair.map(|pair| pair + 1).or_else(|| position(value))?
+        }
+        Fault::Line(LineError::Unknown { word, .. } | LineError::Command(word)) => position(word)?,
+        Fault::Protocol => said
+            .iter()
+            .position(|word| word.starts_with("pro") && "protocol".starts_with(word))?,
+        _ => return None,
+    };
+    words(piece).get(number).cloned()
+}

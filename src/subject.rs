@@ -1,0 +1,274 @@
+//! A stanza that is checked: what it asks for as far as the file says, and where that is written.
+//! Floor 1, pure.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::definition::Definition;
+use crate::desired::{of_stanza, Found, Notice, TableIds};
+use crate::environment::Call;
+use crate::finding::{Code, Finding};
+use crate::hand_lines;
+use crate::line::LineError;
+use crate::net::{InterfaceAddress, InterfaceName};
+use crate::options::{Fault, OptionError};
+use crate::origin::Origin;
+use crate::stanza::{Stanza, Table};
+use crate::state::State;
+use crate::table::{TableId, TableName};
+
+/// A stanza without errors.
+#[derive(Debug)]
+pub struct Subject<'a> {
+    /// Where it is written.
+    pub origin: Origin<'a>,
+    /// What ifupdown makes of it.
+    pub definition: &'a Definition,
+    /// The interface that it is for.
+    pub interface: InterfaceName,
+    /// What the hook is told.
+    pub call: Call,
+    /// Its address, where it says one.
+    pub address: Option<InterfaceAddress>,
+    /// Its policy routing; `None` if it has none.
+    pub policy: Option<Policy>,
+}
+
+/// What a stanza asks for.
+#[derive(Debug)]
+pub struct Policy {
+    /// The stanza.
+    pub stanza: Stanza,
+    /// Its own table.
+    pub table: Option<TableId>,
+    /// Routes and rules, of those that follow from the file alone.
+    pub state: State,
+    /// What is to be said of how they came about.
+    pub notices: Vec<Notice>,
+}
+
+/// The IDs of named tables. Names without one get a number that stands for it, from the end of
+/// what there is.
+#[derive(Debug, Default)]
+pub struct Ids {
+    known: HashMap<TableName, TableId>,
+    used: HashSet<TableId>,
+}
+
+impl Ids {
+    /// Gives a name its ID, unless it has one.
+    pub fn set(&mut self, name: &TableName, id: TableId) {
+        self.known.entry(name.clone()).or_insert(id);
+        self.used.insert(id);
+    }
+
+    /// Gives all names of a stanza that have none the ID it says, or a number.
+    pub fn fill(&mut self, stanza: &Stanza) {
+        let own = match &stanza.table {
+            Some(Table::Named(name, fixed)) => Some((name, fixed.as_ref().map(|fixed| fixed.id))),
+            _ => None,
+        };
+        let others = stanza.names.iter().map(|name| (name, None));
+        for (name, fixed) in own.into_iter().chain(others) {
+            if self.known.contains_key(name) {
+                continue;
+            }
+            // Of two names for one ID the second is in error, and not in the first one's table.
+            let fixed = fixed.filter(|id| !self.used.contains(id));
+            let next = u32::try_from(self.known.len()).unwrap_or_default();
+            self.set(name, fixed.unwrap_or(TableId(u32::MAX - 1 - next)));
+        }
+    }
+
+    fn of(&self, table: &Table) -> Option<TableId> {
+        match table {
+            Table::Id(id) => Some(*id),
+            Table::Named(name, _) => self.known.get(name).copied(),
+        }
+    }
+
+    fn named(&self, text: &str) -> Option<TableId> {
+        self.known.get(&text.parse().ok()?).copied()
+    }
+}
+
+impl Policy {
+    /// What a stanza asks for, as far as the file says.
+    ///
+    /// # Errors
+    /// Options that do not go together.
+    pub fn of(stanza: Stanza, ids: &Ids) -> Result<Self, Vec<OptionError>> {
+        let table = stanza.table.as_ref().and_then(|table| ids.of(table));
+        let names = |text: &str| ids.named(text);
+        let tables = TableIds {
+            own: table,
+            names: &names,
+        };
+        let found = Found {
+            addresses: stanza.address.into_iter().collect(),
+            default: None,
+        };
+        let (state, notices) = of_stanza(&stanza, &tables, &found)?;
+        Ok(Self {
+            stanza,
+            table,
+            state,
+            notices,
+        })
+    }
+}
+
+impl Subject<'_> {
+    /// The device of the interface, which may be an alias.
+    #[must_use]
+    pub fn device(&self) -> InterfaceName {
+        self.interface.device()
+    }
+
+    /// Whether the two are of different devices.
+    #[must_use]
+    pub fn is_beside(&self, other: &Self) -> bool {
+        self.device() != other.device()
+    }
+
+    /// The stanza as another one's finding names it.
+    #[must_use]
+    pub fn named(&self) -> String {
+        format!("{} ({})", self.interface, self.origin.head())
+    }
+
+    /// What is to be said of the stanza alone.
+    #[must_use]
+    pub fn notices(&self) -> Vec<Finding> {
+        let Some(policy) = &self.policy else {
+            return Vec::new();
+        };
+        // What another program gives the interface is not in the file.
+        let told = policy.stanza.asks_gateway();
+        let notices = policy.notices.iter().filter(|_| !told);
+        notices.filter_map(|notice| self.notice(notice)).collect()
+    }
+
+    fn notice(&self, notice: &Notice) -> Option<Finding> {
+        let place = || self.origin.of_option("policy-table");
+        Some(match notice {
+            Notice::Guessed(first) => Finding::at(
+                Code::Guessed,
+                place(),
+                format!(
+                    "no gateway is named; {first}, the first address of the network, will be \
+                     taken for the router"
+                ),
+            )
+            .hint(format!(
+                "write policy-gateway {first} if that is right, or policy-gateway none"
+            )),
+            // The router of a single address is always elsewhere.
+            Notice::Onlink(_, network) if network.is_host() => return None,
+            Notice::Onlink(gateway, network) => Finding::at(
+                Code::Onlink,
+                self.origin.of_first(&["policy-gateway", "gateway"]),
+                format!("gateway {gateway} is outside {network}; its route will be marked onlink"),
+            )
+            .hint("the router has to answer ARP for it on this link"),
+            Notice::NoDefault(table, network) => Finding::at(
+                Code::NoDefault,
+                place(),
+                format!("no default route in table {table}: the router of {network} is not known"),
+            )
+            .hint("write policy-gateway ADDRESS, or policy-gateway none"),
+            Notice::NoNetwork(_) => return None,
+        })
+    }
+
+    /// Commands that stand where options of the stanza do the same.
+    #[must_use]
+    pub fn leftovers(&self) -> Vec<Finding> {
+        if self.policy.is_none() {
+            return Vec::new();
+        }
+        let commands = ["up", "post-up", "pre-up"];
+        let options = self.origin.options.iter();
+        let ups = options.filter(|written| commands.contains(&written.option.name.as_str()));
+        let left = ups.filter(|written| routes_by_policy(&written.option.value.to_string_lossy()));
+        let finding = |written: &crate::origin::Written<'_>| {
+            let all = 0..written.option.value.len();
+            let text = format!(
+                "'{}' with a rule, or a route of another table, beside policy-* options",
+                written.option.name
+            );
+            let place = written.place(all)?;
+            let hint = "policy-table migrate makes options of such lines";
+            Some(Finding::at(Code::Leftover, place, text).hint(hint))
+        };
+        left.filter_map(finding).collect()
+    }
+}
+
+/// Whether a shell command has an `ip rule`, or an `ip route` that names a table other than main.
+fn routes_by_policy(command: &str) -> bool {
+    let about = hand_lines::about(command);
+    let words: Vec<&str> = command.split_whitespace().collect();
+    let other = words.windows(2).any(|pair| match *pair {
+        [keyword, table] => {
+            ["table", "lookup"].contains(&keyword) && !["main", "254"].contains(&table)
+        }
+        _ => false,
+    });
+    about.rules || about.routes && other
+}
+
+/// An error of a stanza as a finding.
+#[must_use]
+pub fn of_error(origin: &Origin<'_>, error: &OptionError) -> Finding {
+    let code = match &*error.fault {
+        Fault::Unknown(_) => Code::UnknownOption,
+        Fault::Line(_) | Fault::NeedsAction | Fault::Protocol | Fault::NoRouterOnLoopback => {
+            Code::Line
+        }
+        Fault::Repeated(_)
+        | Fault::NeedsTable
+        | Fault::IdTwice
+        | Fault::SamePlace(_)
+        | Fault::SubnetIsAll(_)
+        | Fault::TooMany(_)
+        | Fault::NoAddress(_) => Code::Together,
+        _ => Code::Value,
+    };
+    let text = error.to_string();
+    let has_near = matches!(
+        &*error.fault,
+        Fault::Unknown(_) | Fault::Line(LineError::Unknown { .. })
+    );
+    let finding = |text: &str| Finding::at(code, origin.of_error(error), text);
+    if let Fault::Repeated(_) = &*error.fault {
+        if let Some(place) = origin.of_inherited(&error.option) {
+            let hint = format!("the value at {place} is inherited, and ifupdown joins the two");
+            return finding(&text).hint(hint);
+        }
+    }
+    match text.rsplit_once("; ").filter(|_| has_near) {
+        Some((text, hint)) => finding(text).hint(hint),
+        None => finding(&text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_of_policy_routing_are_told_from_others() {
+        for (command, expected) in [
+            ("ip rule add from 10.0.0.1 lookup 7", true),
+            ("/sbin/ip -4 ru a from 10.0.0.1 table 7 || true", true),
+            ("ip route add default via 10.0.0.1 table 7", true),
+            ("ip ro add default via 10.0.0.1 table main", false),
+            ("ip route add 10.9.0.0/16 via 10.0.0.1", false),
+            ("ip link set eth1 up", false),
+            ("echo zip rule", false),
+            ("sleep 1; ip -6 rule add from ::1 lookup 7", true),
+        ] {
+            assert_eq!(routes_by_policy(command), expected, "{command}");
+        }
+    }
+}
