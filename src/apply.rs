@@ -14,7 +14,7 @@ use crate::connection;
 use crate::journal;
 use crate::kernel::Kernel;
 use crate::orphans;
-use crate::preview;
+use crate::plan;
 use crate::privileges;
 use crate::question::Question;
 use crate::running::{Device, Running};
@@ -64,7 +64,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     };
     let all = which == Which::All;
     if arguments.has(DRY_RUN.long) {
-        return preview::print(&devices, all, out);
+        return plan::print(&devices, all, out);
     }
     journal::start(false);
     // While the processes above can still be asked.

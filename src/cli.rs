@@ -8,14 +8,14 @@ use std::process::ExitCode;
 use crate::command::{did_you_mean, Arguments, Command, Trouble, Verdict};
 use crate::journal::NAME;
 use crate::line::nearest;
-use crate::{apply, check, explain, flush, migrate, preview, status};
+use crate::{apply, check, explain, flush, migrate, plan, status};
 
 /// The commands, in the order of `--help`.
 pub const COMMANDS: &[Command] = &[
     apply::COMMAND,
     flush::COMMAND,
     status::COMMAND,
-    preview::COMMAND,
+    plan::COMMAND,
     check::COMMAND,
     explain::COMMAND,
     migrate::COMMAND,

@@ -7,9 +7,9 @@ use std::net::IpAddr;
 use crate::choice::Candidate;
 use crate::explain::host;
 use crate::kernel::{Kernel, KernelError};
-use crate::plan::Step;
 use crate::prospect;
 use crate::question::Question;
+use crate::step::Step;
 use crate::walk::{walk, Outcome, Walk};
 
 /// `IPPROTO_TCP`.

@@ -6,9 +6,9 @@ use nix::errno::Errno;
 use crate::kernel::{Answer, Kernel, KernelError};
 use crate::net::Family;
 use crate::outcome::{Outcome, StepError};
-use crate::plan::{existing_route, existing_rule, Existing, Step, Verb};
 use crate::removal::take_out;
 use crate::state::{Object, State};
+use crate::step::{existing_route, existing_rule, Existing, Step, Verb};
 
 /// Why nothing of what was wanted is in force.
 #[derive(Debug)]

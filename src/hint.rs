@@ -6,8 +6,8 @@
 use nix::errno::Errno;
 
 use crate::net::InterfaceName;
-use crate::plan::Step;
 use crate::state::Object;
+use crate::step::Step;
 use crate::wire::Refusal;
 
 /// To what kind of object a row applies.

@@ -12,8 +12,8 @@ use nix::errno::Errno;
 use thiserror::Error;
 
 use crate::net::InterfaceName;
-use crate::plan::{Step, Verb};
 use crate::state::Object;
+use crate::step::{Step, Verb};
 use crate::wire::{replies, request, Refusal, Reply, WireError};
 use crate::{route_message, rule_message};
 

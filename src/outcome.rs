@@ -6,8 +6,8 @@ use thiserror::Error;
 
 use crate::hint::hint;
 use crate::kernel::{explain, KernelError};
-use crate::plan::Step;
 use crate::state::{Object, State};
+use crate::step::Step;
 use crate::wire::Refusal;
 
 /// Why a step did not succeed.

@@ -1,289 +1,99 @@
-//! What to do to the kernel, step by step, and what to make of its "File exists". Floor 1, pure.
+//! `policy-table plan`: what `ifup`, or `apply`, would do, as `ip` commands. Floor 3.
 
-use crate::net::Family;
-use crate::route::Route;
-use crate::rule::Rule;
-use crate::state::{Object, State};
+use std::io::{self, Write};
+use std::path::Path;
 
-/// What is done to an object; the flags of netlink(7) in the words of ip-route(8).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verb {
-    /// Put it in; refused where the kernel takes it to be there.
-    Add,
-    /// Put it in behind what stands in the same place.
-    Append,
-    /// Put it in the place of what stands there.
-    Replace,
-    /// Take it out.
-    Delete,
+use crate::command::{Arguments, Command, Trouble, Verdict, INTERFACES};
+use crate::condition::{steps, Condition};
+use crate::error::Failure;
+use crate::orphans;
+use crate::running::{Device, Running};
+use crate::state::Object;
+use crate::status::title;
+use crate::step::Step;
+use crate::survey::{Part, View};
+
+/// The command.
+pub const COMMAND: Command = Command {
+    name: "plan",
+    operands: "[INTERFACE...]",
+    summary: "print what ifup would do, as ip commands",
+    about: "\
+Prints the commands that put in what is missing and take out what the stanzas
+no longer ask for, and does nothing. Pasted into a shell while the interface
+is up they give what ifup, or policy-table apply, would give. Without names,
+for all interfaces of the file.",
+    options: &[INTERFACES],
+    example: "policy-table plan eth1",
+    run,
+};
+
+fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
+    let running = Running::read(arguments.value(INTERFACES.long))?;
+    let devices = running.devices_of_file(&arguments.interfaces()?);
+    print(&devices, false, out)
 }
 
-impl Verb {
-    /// The word of `ip`.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Add => "add",
-            Self::Append => "append",
-            Self::Replace => "replace",
-            Self::Delete => "del",
+/// Prints the plan for some devices, and for what is orphaned if that is asked for.
+///
+/// # Errors
+/// The kernel could not be asked, or the answer not be written.
+pub fn print(devices: &[Device], orphaned: bool, out: &mut dyn Write) -> Result<Verdict, Trouble> {
+    let mut view = View::open()?;
+    let mut verdict = Verdict::Good;
+    for device in devices {
+        for part in view.device(&device.name, &device.calls) {
+            if part.failure.is_some() {
+                verdict = Verdict::Bad;
+            }
+            if !part.is_empty() {
+                print_part(&part, &view.names.target, out)?;
+            }
         }
     }
-}
-
-/// One request to the kernel.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
-    /// What is done.
-    pub verb: Verb,
-    /// To what.
-    pub object: Object,
-}
-
-impl Step {
-    /// A step that puts an object in.
-    #[must_use]
-    pub fn add(object: Object) -> Self {
-        Self {
-            verb: Verb::Add,
-            object,
+    if orphaned {
+        let found = orphans::find(&mut view.kernel, Path::new("/"));
+        let found = found.map_err(|error| Trouble::Failed(error.to_string()))?;
+        if !found.is_empty() {
+            writeln!(out, "# orphaned")?;
+        }
+        let left = found.of_stanzas();
+        let left: Vec<Object> = left.objects().chain(found.unclaimed).collect();
+        for object in left.into_iter().rev() {
+            writeln!(out, "{}", Step::delete(object))?;
         }
     }
+    Ok(verdict)
+}
 
-    /// A step that takes an object out.
-    #[must_use]
-    pub fn delete(object: Object) -> Self {
-        Self {
-            verb: Verb::Delete,
-            object,
+fn print_part(part: &Part, target: &Path, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "# {}", title(part))?;
+    for line in part.failure.iter().flat_map(Failure::lines) {
+        writeln!(out, "# error: {line}")?;
+    }
+    for notice in &part.notices {
+        writeln!(out, "# note: {notice}")?;
+    }
+    for line in part.tables.new_lines() {
+        let folder = target.parent().unwrap_or(target);
+        if !folder.exists() {
+            writeln!(out, "mkdir -p {}", folder.display())?;
+        }
+        writeln!(out, "echo '{}' >>{}", line.trim_end(), target.display())?;
+    }
+    for item in &part.items {
+        match &item.condition {
+            Condition::Served(by) => writeln!(out, "# there already, and not ours: {by}")?,
+            Condition::Blocked(by) => writeln!(out, "# {}: in the way is {by}", item.object)?,
+            Condition::InPlace | Condition::Missing(_) | Condition::Stale => {}
         }
     }
-}
-
-/// The `ip` command that does the same.
-impl std::fmt::Display for Step {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.object.command(self.verb.word()))
+    let steps = steps(&part.items);
+    if steps.is_empty() && part.failure.is_none() {
+        writeln!(out, "# nothing to do")?;
     }
-}
-
-/// What the kernel's "File exists" means for one object, once the objects there are known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Existing {
-    /// It is there and ours; for an IPv6 route perhaps behind another, under a higher metric.
-    InForce(Object),
-    /// Somebody else's does the same.
-    Foreign(Object),
-    /// The place is ours or the answer was not to be believed: this puts it in.
-    Step(Step),
-    /// Somebody else's stands in the way.
-    Blocked(Object),
-}
-
-/// Judges "File exists" for a rule. The kernel takes an absent selector for a wildcard when it
-/// looks for an equal rule (measured on 6.18), so only an exact comparison is to be believed.
-#[must_use]
-pub fn existing_rule(wanted: &Rule, found: &[Rule]) -> Existing {
-    if found.contains(wanted) {
-        Existing::InForce(Object::Rule(wanted.clone()))
-    } else if let Some(foreign) = found.iter().find(|rule| rule.same_effect(wanted)) {
-        Existing::Foreign(Object::Rule(foreign.clone()))
-    } else {
-        // Without NLM_F_EXCL the kernel does not compare at all.
-        Existing::Step(Step {
-            verb: Verb::Append,
-            object: Object::Rule(wanted.clone()),
-        })
+    for step in steps {
+        writeln!(out, "{step}")?;
     }
-}
-
-/// Judges "File exists" for a route, `found` being its table and `previous` what an earlier run
-/// for the same stanza put in.
-#[must_use]
-pub fn existing_route(wanted: &Route, found: &[Route], previous: &State) -> Existing {
-    let object = |route: &Route| Object::Route(route.clone());
-    if found.contains(wanted) {
-        return Existing::InForce(object(wanted));
-    }
-    if let Some(behind) = found
-        .iter()
-        .find(|route| is_behind(route, wanted, previous))
-    {
-        return Existing::InForce(object(behind));
-    }
-    if let Some(foreign) = found.iter().find(|route| route.same_effect(wanted)) {
-        return Existing::Foreign(object(foreign));
-    }
-    let there = || found.iter().filter(|route| route.same_place(wanted));
-    if let Some(foreign) = there().find(|route| route.protocol != wanted.protocol) {
-        return Existing::Blocked(object(foreign));
-    }
-    let ours_before = there().any(|route| previous.contains(&object(route)));
-    let (verb, route) = match wanted.family() {
-        // Behind the old one, which leaves afterwards: there is no moment without a route.
-        Family::Inet => (Verb::Append, wanted.clone()),
-        // IPv6 would make one multipath route of the two.
-        Family::Inet6 if ours_before => (Verb::Replace, wanted.clone()),
-        Family::Inet6 => (Verb::Add, behind_others(wanted, found, previous)),
-    };
-    Existing::Step(Step {
-        verb,
-        object: object(&route),
-    })
-}
-
-/// Whether `route` is what `wanted` became when it had to stand behind another stanza's.
-fn is_behind(route: &Route, wanted: &Route, previous: &State) -> bool {
-    let same_but_metric = *route
-        == Route {
-            metric: route.metric,
-            ..wanted.clone()
-        };
-    same_but_metric && previous.contains(&Object::Route(route.clone()))
-}
-
-/// The route under the metric behind those that other stanzas have for its destination, a last
-/// resort under the highest metric there is excepted: behind it there is no room, and no use.
-fn behind_others(wanted: &Route, found: &[Route], previous: &State) -> Route {
-    let rivals = || found.iter().filter(|route| wanted.is_rival(route));
-    let in_line = rivals().filter(|route| {
-        route.protocol == wanted.protocol
-            && route.metric != u32::MAX
-            && !previous.contains(&Object::Route((*route).clone()))
-    });
-    let mut metric = in_line
-        .map(|route| route.metric.saturating_add(1))
-        .fold(wanted.metric, u32::max);
-    // Whose the ones beyond are is no matter: each has its place.
-    while rivals().any(|route| route.metric == metric) && metric != u32::MAX {
-        metric += 1;
-    }
-    Route {
-        metric,
-        ..wanted.clone()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn route(line: &str) -> Route {
-        line.parse().unwrap()
-    }
-
-    fn rule(line: &str) -> Rule {
-        line.parse().unwrap()
-    }
-
-    fn previous(routes: &[&str]) -> State {
-        routes
-            .iter()
-            .map(|line| Object::Route(route(line)))
-            .collect()
-    }
-
-    const OURS: &str = "default via 10.0.0.1 dev eth1 table 200 proto 157";
-    const OTHER: &str = "default via 10.9.0.1 dev eth2 table 200 proto 157";
-    const FOREIGN: &str = "default via 10.0.0.1 dev eth1 table 200 proto 3";
-    const IN_THE_WAY: &str = "default via 10.0.0.2 dev eth1 table 200 proto 3";
-
-    fn judge(wanted: &str, found: &[&str], before: &[&str]) -> String {
-        let found: Vec<Route> = found.iter().map(|line| route(line)).collect();
-        match existing_route(&route(wanted), &found, &previous(before)) {
-            Existing::InForce(object) => format!("in force: {object}"),
-            Existing::Foreign(object) => format!("foreign: {object}"),
-            Existing::Step(step) => step.to_string(),
-            Existing::Blocked(object) => format!("blocked: {object}"),
-        }
-    }
-
-    #[test]
-    fn a_route_that_exists_is_judged_by_who_put_it_there() {
-        assert_eq!(
-            judge(OURS, &[OTHER, OURS], &[]),
-            format!("in force: route {OURS}")
-        );
-        assert_eq!(
-            judge(OURS, &[FOREIGN], &[]),
-            format!("foreign: route {FOREIGN}")
-        );
-        assert_eq!(
-            judge(OURS, &[IN_THE_WAY], &[]),
-            format!("blocked: route {IN_THE_WAY}")
-        );
-        assert_eq!(
-            judge(OURS, &[OTHER], &[]),
-            format!("ip route append {OURS}")
-        );
-        assert_eq!(
-            judge(OURS, &[OTHER], &[OTHER]),
-            format!("ip route append {OURS}")
-        );
-    }
-
-    #[test]
-    fn an_ipv6_route_stands_behind_another_stanzas_and_replaces_its_own() {
-        let line = |n: u8, metric: u32| {
-            format!("default via fe80::{n} dev eth{n} table 200 proto 157 metric {metric}")
-        };
-        let (first, second, behind) = (line(1, 1024), line(2, 1024), line(2, 1025));
-        let ours = |wanted: &str, found: &[&str], before: &[&str]| judge(wanted, found, before);
-        assert_eq!(
-            ours(&second, &[&first], &[]),
-            format!("ip -6 route add {behind}")
-        );
-        assert_eq!(
-            ours(&second, &[&first, &behind], &[&behind]),
-            format!("in force: -6 route {behind}")
-        );
-        assert_eq!(
-            ours(&second, &[&first], &[&first]),
-            format!("ip -6 route replace {second}")
-        );
-    }
-
-    #[test]
-    fn an_ipv6_route_finds_a_place_beside_last_resorts_and_others() {
-        let last = "unreachable default table 200 proto 157 metric 4294967295";
-        let line = |n: u8, metric: u32, protocol: u8| {
-            format!("default via fe80::{n} dev eth{n} table 200 proto {protocol} metric {metric}")
-        };
-        let (first, second) = (line(1, 1024, 157), line(2, 1024, 157));
-        let foreign = line(3, 1025, 3);
-        assert_eq!(
-            judge(&second, &[&first, &format!("-6 {last}")], &[]),
-            format!("ip -6 route add {}", line(2, 1025, 157))
-        );
-        assert_eq!(
-            judge(&second, &[&first, &foreign], &[]),
-            format!("ip -6 route add {}", line(2, 1026, 157))
-        );
-    }
-
-    #[test]
-    fn a_rule_that_exists_is_believed_only_when_it_is_the_same() {
-        let ours = rule("priority 9 to 192.0.2.0/24 lookup 200 proto 157");
-        let theirs = Rule {
-            protocol: 4,
-            ..ours.clone()
-        };
-        let twin = rule("priority 9 from 10.0.0.0/8 to 192.0.2.0/24 lookup 200 proto 157");
-        let object = Object::Rule(ours.clone());
-        assert_eq!(
-            existing_rule(&ours, &[twin.clone(), ours.clone()]),
-            Existing::InForce(object.clone())
-        );
-        assert_eq!(
-            existing_rule(&ours, std::slice::from_ref(&theirs)),
-            Existing::Foreign(Object::Rule(theirs))
-        );
-        assert_eq!(
-            existing_rule(&ours, &[twin]),
-            Existing::Step(Step {
-                verb: Verb::Append,
-                object
-            })
-        );
-    }
+    Ok(())
 }

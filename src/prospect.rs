@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use crate::choice::Candidate;
-use crate::plan::{Step, Verb};
 use crate::route::Route;
 use crate::rule::Rule;
 use crate::state::Object;
+use crate::step::{Step, Verb};
 use crate::table::TableId;
 
 /// The rules, in the kernel's order, after the steps.

@@ -29,12 +29,12 @@ use lab::{lab, pieces, Lab};
 use policy_table::kernel::{explain, Answer, Kernel};
 use policy_table::line::LineError;
 use policy_table::net::{Family, Prefix, PROTOCOL};
-use policy_table::plan::Step;
 use policy_table::route::{Route, Scope};
 use policy_table::route_line::{self, Unsaid};
 use policy_table::rule::{Action, Rule};
 use policy_table::rule_line;
 use policy_table::state::Object;
+use policy_table::step::Step;
 use policy_table::table::TableId;
 use random::{number_in, Random};
 
