@@ -129,8 +129,8 @@ impl Reader {
     ) -> Result<bool, LineError> {
         let is = |full: &str| abbreviates(word, full);
         match word {
-            "-4" => self.family = Some(Family::Inet),
-            "-6" => self.family = Some(Family::Inet6),
+            "-4" => words.settle(&mut self.family, Family::Inet, word)?,
+            "-6" => words.settle(&mut self.family, Family::Inet6, word)?,
             "src" => self.route.source = Some(address(words, &mut self.family)?),
             "scope" => {
                 let expected = "a scope such as global, link or host";
@@ -389,6 +389,17 @@ mod tests {
             route.to_string(),
             "default dev eth1 table 254 proto 157 metric 1024"
         );
+    }
+
+    #[test]
+    fn a_family_that_contradicts_an_address_is_refused() {
+        for line in [
+            "2001:db8::/64 dev eth1 -4",
+            "10.0.0.0/8 dev eth1 -6",
+            "-4 -6 default dev eth1",
+        ] {
+            assert!(line.parse::<Route>().is_err(), "{line}");
+        }
     }
 
     #[test]

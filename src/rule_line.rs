@@ -86,8 +86,8 @@ impl Reader {
         let rule = &mut self.rule;
         let is = |full: &str| abbreviates(word, full);
         match word {
-            "-4" => self.family = Some(Family::Inet),
-            "-6" => self.family = Some(Family::Inet6),
+            "-4" => words.settle(&mut self.family, Family::Inet, word)?,
+            "-6" => words.settle(&mut self.family, Family::Inet6, word)?,
             "not" => rule.invert = true,
             "from" => rule.from = words.prefix(&mut self.family)?,
             "to" => rule.to = words.prefix(&mut self.family)?,
