@@ -14,12 +14,12 @@ use crate::walk::{Found, Outcome, Step, Then, Walk};
 pub struct Telling<'a> {
     /// What a table is called.
     pub table: &'a dyn Fn(TableId) -> String,
-    /// Whether each of many rules is told that fail in the same selector.
+    /// Whether each of many rules is told that do not match.
     pub all: bool,
 }
 
-/// How many rules in a row that fail in the same selector are told each by itself.
-const FEW: usize = 3;
+/// How many rules in a row that do not match are told each by itself: those of some interfaces.
+const FEW: usize = 16;
 
 impl Telling<'_> {
     /// The packet, and each rule with what came of it.
@@ -29,9 +29,9 @@ impl Telling<'_> {
     pub fn walk(&self, f: &mut impl fmt::Write, walk: &Walk) -> fmt::Result {
         writeln!(f, "{}\n", walk.question)?;
         let mut steps = walk.steps.as_slice();
-        while let Some(first) = steps.first() {
-            let alike = steps.iter().take_while(|step| fails_alike(first, step));
-            let alike = alike.count().max(1);
+        while !steps.is_empty() {
+            let failing = steps.iter().take_while(|step| !step.tried.is_match());
+            let alike = failing.count().max(1);
             let told = if self.all || alike <= FEW + 1 {
                 alike
             } else {
@@ -44,11 +44,7 @@ impl Telling<'_> {
             let (folded, rest) = rest.split_at(alike - told);
             if let Some(last) = folded.last() {
                 let (count, priority) = (folded.len(), last.rule.priority);
-                let word = failed(last).unwrap_or_default();
-                writeln!(
-                    f,
-                    "... {count} more whose \"{word}\" does not match, up to {priority}"
-                )?;
+                writeln!(f, "... {count} more that do not match, up to {priority}")?;
             }
             steps = rest;
         }
@@ -163,18 +159,6 @@ impl Telling<'_> {
         }
         format!("{text} (table {})", (self.table)(way.table))
     }
-}
-
-/// The selector that a step fails in, by its word; none for one that matches.
-fn failed(step: &Step) -> Option<&str> {
-    match &step.tried {
-        Match::No(selector) => selector.split(' ').next(),
-        _ => None,
-    }
-}
-
-fn fails_alike(one: &Step, other: &Step) -> bool {
-    failed(one).is_some() && failed(one) == failed(other)
 }
 
 fn line(candidate: &Candidate) -> String {

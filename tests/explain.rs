@@ -707,9 +707,9 @@ fn many_rules_that_fail_alike_are_counted() {
         batch(Family::Inet, &lines);
         let (out, code) = explained(lab, "10.1.0.5");
         let expected = "\
-21000: from 10.9.0.2 lookup 1002
-    does not match: from 10.9.0.2
-... 2997 more whose \"from\" does not match, up to 21000
+21000: from 10.9.0.15 lookup 1015
+    does not match: from 10.9.0.15
+... 2984 more that do not match, up to 21000
 32766: from all lookup main
 ";
         assert!(code == 0 && out.contains(expected), "{out}");
