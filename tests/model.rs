@@ -636,9 +636,12 @@ fn sequence(lab: &Lab, seed: u64, empty: &Shown) -> (usize, usize) {
     let noted = lab.ok("cat /run/policy-table/* 2>/dev/null; true");
     run.require(noted.is_empty(), &format!("still noted: {noted}"));
     let others = run.before.len() - empty.len();
-    flush(lab);
-    let left = Shown::now(lab);
-    assert_eq!(left, *empty, "not flushed");
+    // ip's flush ends early where a deletion took a near-twin that was still to come.
+    let flushed = (0..20).any(|_| {
+        flush(lab);
+        Shown::now(lab) == *empty
+    });
+    assert!(flushed, "not flushed: {:?}", Shown::now(lab));
     (steps.len(), others)
 }
 
