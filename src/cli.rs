@@ -47,9 +47,7 @@ in policy-table(8).
 #[must_use]
 pub fn help() -> String {
     let mut text = USAGE.to_owned();
-    if !COMMANDS.is_empty() {
-        text += "\nCommands:\n";
-    }
+    text += "\nCommands:\n";
     for command in COMMANDS {
         let _ = writeln!(text, "  {:<13}  {}", command.name, command.summary);
     }

@@ -198,7 +198,10 @@ impl Reader {
     }
 
     fn part(&mut self, index: usize, what: What) {
-        let lines = index..index + 1;
+        let lines = Range {
+            start: index,
+            end: index + 1,
+        };
         self.text.parts.push(Part { lines, what });
     }
 

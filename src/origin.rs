@@ -166,7 +166,10 @@ fn words(value: &[u8]) -> Vec<Range<usize>> {
             _ if byte.is_ascii_whitespace() => inside = false,
             Some(word) if inside => word.end = at + 1,
             _ => {
-                words.push(at..at + 1);
+                words.push(Range {
+                    start: at,
+                    end: at + 1,
+                });
                 inside = true;
             }
         }

@@ -73,9 +73,9 @@ impl Snapshot {
     /// What each part goes back to; the first one takes over what the record has gained since.
     fn way_back(&self, device: &InterfaceName) -> Vec<(Heir, State)> {
         let parts = self.parts(device);
-        let now = Store::peek(device).headings("iface");
         let is_old = |heading: &String| parts.iter().any(|(old, _)| old == heading);
-        let (_, new): (Vec<String>, Vec<String>) = now.into_iter().partition(is_old);
+        let mut new = Store::peek(device).headings("iface");
+        new.retain(|heading| !is_old(heading));
         let mut way: Vec<(Heir, State)> = parts
             .iter()
             .map(|(heading, state)| (Heir::alone(heading.clone()), state.clone()))

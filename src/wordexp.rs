@@ -115,13 +115,13 @@ fn expand(
     if braces {
         rest.next_if_eq(&'}')?;
     }
-    match name.is_empty() {
-        true if braces || rest.peek() == Some(&'(') => return None,
-        true => word.add('$'),
-        false => {
-            let value = variable(&name).unwrap_or_default();
-            value.chars().for_each(|c| word.add(c));
-        }
+    if !name.is_empty() {
+        let value = variable(&name).unwrap_or_default();
+        value.chars().for_each(|c| word.add(c));
+    } else if braces || rest.peek() == Some(&'(') {
+        return None;
+    } else {
+        word.add('$');
     }
     Some(())
 }
