@@ -2,14 +2,12 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 
-use crate::lock;
-
-/// A file that lines are appended to, locked against other runs of ours.
+/// A file that lines are appended to.
 pub struct Target {
     /// Where it is.
     pub path: PathBuf,
@@ -17,22 +15,15 @@ pub struct Target {
 }
 
 impl Target {
-    /// Opens and locks a file, making it and its folder where they are missing. An editor that
-    /// saves while this waits puts another file in its place, so that is looked at again.
+    /// Opens a file, making it and its folder where they are missing.
     ///
     /// # Errors
-    /// It cannot be opened or made, is no regular file, or stays locked.
-    pub fn lock(path: &Path) -> io::Result<Self> {
-        loop {
-            let file = lock::exclusive(open_to_append(path)?)?;
-            let (opened, there) = (file.metadata()?, path.metadata());
-            if there.is_ok_and(|there| (there.dev(), there.ino()) == (opened.dev(), opened.ino())) {
-                return Ok(Self {
-                    path: path.to_owned(),
-                    file,
-                });
-            }
-        }
+    /// It cannot be opened or made, or is no regular file.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self {
+            path: path.to_owned(),
+            file: open_to_append(path)?,
+        })
     }
 
     /// Appends a line in one write, supplying the newline that the last line may lack.

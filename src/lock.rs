@@ -1,15 +1,22 @@
-//! Waiting for a file that another run holds, not for ever. Floor 2.
+//! Waiting for a lock that another run holds, not for ever. Floor 2.
+//!
+//! Whoever can open a file can lock it with flock(2), be it only to read. So the locks are on
+//! files of their own that only root can open: on what everybody may read, any user could keep
+//! them, and every run waiting.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::fcntl::FlockArg;
+use nix::fcntl::{FlockArg, OFlag};
 use nix::sys::stat::{major, minor};
+
+use crate::privileges::hint;
 
 /// Longest wait. A run holds a lock for less than a millisecond, or for an fsync(2) when it
 /// registers a name; hundreds of them in a queue still fit.
@@ -18,24 +25,46 @@ const LONGEST: Duration = Duration::from_secs(10);
 /// Pause between attempts.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Locks a file for this run alone, until it is closed.
+/// A lock that this run alone has, until it is dropped.
+pub struct Lock {
+    _file: File,
+}
+
+/// Takes the lock that a file stands for, making the file if it is missing. It stays, empty: a
+/// run that removed it could take it away from under one that waits for it.
 ///
 /// # Errors
-/// The system refuses, or others hold it for longer than ten seconds; who, the error says.
-pub fn exclusive(file: File) -> io::Result<File> {
+/// The file cannot be opened or made; or, as [`io::ErrorKind::TimedOut`], others hold it for longer
+/// than ten seconds; who, the error says.
+pub fn exclusive(path: &Path) -> io::Result<Lock> {
+    let file = open(path).map_err(|error| {
+        let text = format!("{}: {error}{}", path.display(), hint(&error));
+        io::Error::new(error.kind(), text)
+    })?;
     let started = Instant::now();
     loop {
         match try_lock(&file) {
-            Ok(()) => return Ok(file),
+            Ok(()) => return Ok(Lock { _file: file }),
             Err(Errno::EWOULDBLOCK | Errno::EINTR) if started.elapsed() < LONGEST => sleep(PAUSE),
             Err(Errno::EWOULDBLOCK | Errno::EINTR) => {
                 let (holder, seconds) = (holder(&file), LONGEST.as_secs());
-                let message = format!("{holder} has held its lock for {seconds} seconds");
+                let path = path.display();
+                let message = format!("{holder} has held {path} for {seconds} seconds");
                 return Err(io::Error::new(io::ErrorKind::TimedOut, message));
             }
             Err(errno) => return Err(errno.into()),
         }
     }
+}
+
+/// Opened to be read, so that one that is there serves on a disk that takes nothing, too.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits())
+        .mode(0o600)
+        .open(path)
 }
 
 // nix's Flock unlocks when it is dropped and panics where the system refuses; closing does.
@@ -124,14 +153,14 @@ mod tests {
     #[test]
     fn the_holder_of_a_real_lock_is_found() {
         let path = std::env::temp_dir().join(format!("policy-table-lock-{}", std::process::id()));
-        let file = File::create(&path).unwrap();
-        assert_eq!(holder(&file), "another process");
-        let locked = exclusive(File::open(&path).unwrap()).unwrap();
+        let locked = exclusive(&path).unwrap();
+        let file = File::open(&path).unwrap();
         let told = holder(&file);
         let own = format!("process {} (", std::process::id());
         assert!(told.starts_with(&own), "{told}");
         drop(locked);
         assert_eq!(holder(&file), "another process");
+        assert_eq!(file.metadata().unwrap().mode() & 0o7777, 0o600);
         fs::remove_file(path).unwrap();
     }
 }

@@ -1,7 +1,7 @@
 //! The names of routing tables on disk: `rt_tables`, and the drop-ins beside it. Floor 2.
 //!
-//! A file is only ever appended to, one line in one write under a lock on it, so that no line
-//! of anybody's can be lost. A known name costs reading; a new one a write and an fsync(2).
+//! A file is only ever appended to, one line in one write, so that no line of anybody's can be
+//! lost, and under a lock, so that no two runs of ours register one name or ID twice. A known name costs reading; a new one a write and an fsync(2).
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read};
@@ -12,6 +12,7 @@ use nix::fcntl::OFlag;
 use thiserror::Error;
 
 use crate::append::Target;
+use crate::lock::{self, Lock};
 use crate::net::WordError;
 use crate::privileges::hint;
 use crate::table::{TableId, TableName};
@@ -67,6 +68,7 @@ pub struct Registry {
 
 const NAMES: &str = "etc/iproute2/rt_tables";
 const DROP_INS: &str = "etc/iproute2/rt_tables.d";
+const LOCK: &str = "run/policy-table-names.lock";
 const OUR_DROP_IN: &str = "etc/iproute2/rt_tables.d/policy-table.conf";
 /// Where iproute2 looks when there is no file in `/etc`: since 6.5, and before 6.7 or so.
 const VENDOR_NAMES: [&str; 2] = ["usr/share/iproute2/rt_tables", "usr/lib/iproute2/rt_tables"];
@@ -123,14 +125,17 @@ impl Registry {
             ));
             return Ok((choose(tables, name, fixed, occupied)?, true));
         }
-        let target = match self.open_target() {
-            Ok(target) => target,
+        let (locked, target) = match self.open_target() {
+            Ok(opened) => opened,
             Err((path, error)) => {
                 warnings.push(not_registered(name, &path, &error));
                 return Ok((choose(tables, name, fixed, occupied)?, true));
             }
         };
         warnings.clear();
+        if let Err(error) = &locked {
+            warnings.push(format!("no lock on table names: {error}; going on without"));
+        }
         let tables = self.read(warnings);
         if let Some(id) = known(&tables, name, fixed, warnings)? {
             return Ok((id, false));
@@ -213,9 +218,18 @@ impl Registry {
         }
     }
 
-    fn open_target(&self) -> Result<Target, (PathBuf, io::Error)> {
+    /// The file that new names go to, and the lock that keeps other runs of ours from it. Where
+    /// there can be none, the file is still worth writing to: a line is one write.
+    fn open_target(&self) -> Result<(io::Result<Lock>, Target), (PathBuf, io::Error)> {
+        let locked = lock::exclusive(&self.root.join(LOCK));
         let path = self.target();
-        Target::lock(&path).map_err(|error| (path, error))
+        match locked {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Err((path, error)),
+            locked => match Target::open(&path) {
+                Ok(target) => Ok((locked, target)),
+                Err(error) => Err((path, error)),
+            },
+        }
     }
 }
 

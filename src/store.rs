@@ -1,6 +1,6 @@
 //! The records on disk: one file for each device in `/run/policy-table`. Floor 2.
 //!
-//! The folder is locked while a run reads, acts and writes, so that runs for interfaces that
+//! A lock is held while a run reads, acts and writes, so that runs for interfaces that
 //! come up side by side see each other's claims whole. A file is replaced in one step; a run
 //! that is killed leaves the old one or the new one.
 
@@ -15,13 +15,16 @@ use nix::fcntl::{openat, renameat, OFlag};
 use nix::sys::stat::Mode;
 use nix::unistd::{unlinkat, UnlinkatFlags};
 
-use crate::lock;
+use crate::lock::{self, Lock};
 use crate::net::InterfaceName;
 use crate::record::Record;
 use crate::state::State;
 
 /// Where the records are; gone after a reboot, as the routes are.
 pub const FOLDER: &str = "/run/policy-table";
+
+/// What is locked. It stands beside the folder, so that there is nothing but records in that.
+const LOCK: &str = "/run/policy-table-records.lock";
 
 /// The file of shared objects. No device can have the name: the kernel allows no colon in one.
 const SHARED: &str = ".shared:";
@@ -32,9 +35,10 @@ const INCOMPLETE: &[u8] = b"incomplete\n";
 /// Most records have fewer bytes.
 const USUAL: usize = 4 << 10;
 
-/// The folder, locked.
+/// The folder, locked but for a moment's note in it.
 pub struct Store {
     folder: File,
+    _lock: Option<Lock>,
 }
 
 impl Store {
@@ -74,7 +78,7 @@ impl Store {
     /// Opens and locks the folder, making it if it is missing.
     ///
     /// # Errors
-    /// It cannot be made, is no folder, or stays locked.
+    /// It cannot be made, is no folder, or cannot be locked.
     pub fn open() -> io::Result<Self> {
         let opened = match Self::open_folder() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -86,7 +90,8 @@ impl Store {
             opened => opened?,
         };
         Ok(Self {
-            folder: lock::exclusive(opened)?,
+            folder: opened,
+            _lock: Some(lock::exclusive(Path::new(LOCK))?),
         })
     }
 
@@ -187,7 +192,10 @@ impl Store {
     pub fn mark_incomplete(device: &InterfaceName) -> io::Result<()> {
         let store = match Self::open_folder() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            folder => Self { folder: folder? },
+            folder => Self {
+                folder: folder?,
+                _lock: None,
+            },
         };
         let marked = store
             .open_file(device.as_str(), OFlag::O_WRONLY | OFlag::O_APPEND)

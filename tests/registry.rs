@@ -19,7 +19,7 @@ impl Root {
         let name = format!("policy-table-{name}-{}", std::process::id());
         let root = Self(std::env::temp_dir().join(name));
         let _ = fs::remove_dir_all(&root.0);
-        fs::create_dir_all(&root.0).unwrap();
+        fs::create_dir_all(root.0.join("run")).unwrap();
         for (path, text) in files {
             let path = root.0.join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
