@@ -74,7 +74,21 @@ struct Run<'a> {
     claimed: &'a State,
     shared: &'a State,
     outcome: Outcome,
-    undo: Vec<Step>,
+    undo: Vec<Undo>,
+}
+
+/// What would undo a step.
+struct Undo {
+    step: Step,
+    /// What the step put in.
+    made: Object,
+}
+
+impl Undo {
+    fn delete(made: Object) -> Self {
+        let step = Step::delete(made.clone());
+        Self { step, made }
+    }
 }
 
 impl Run<'_> {
@@ -86,14 +100,12 @@ impl Run<'_> {
             Ok(answers) => answers,
             Err(error) => {
                 // Which of them took place is not known; each may have, but for what was there.
-                let new = steps.into_iter().map(|step| step.object);
-                let was_there = |object: &Object| {
-                    [self.previous, self.claimed, self.shared]
-                        .iter()
-                        .any(|state| state.contains(object))
-                };
-                let new = new.filter(|object| !was_there(object));
-                self.undo.extend(new.map(Step::delete));
+                for step in steps {
+                    let known = [self.previous, self.claimed, self.shared];
+                    if !known.iter().any(|state| state.contains(&step.object)) {
+                        self.note_undo(step);
+                    }
+                }
                 return vec![error.into()];
             }
         };
@@ -131,7 +143,7 @@ impl Run<'_> {
         match answer {
             Answer::Refused(refusal) => Err(StepError::Refused { step, refusal }),
             Answer::Done(Some(made)) if made != step.object => {
-                self.undo.push(Step::delete(made.clone()));
+                self.undo.push(Undo::delete(made.clone()));
                 Err(StepError::Thinned { step, made })
             }
             Answer::Done(_) => {
@@ -145,18 +157,26 @@ impl Run<'_> {
     fn done(&mut self, step: Step) {
         self.outcome.added += 1;
         self.outcome.in_force.insert(step.object.clone());
+        self.note_undo(step);
+    }
+
+    /// Notes what would undo a step that took place, or may have.
+    fn note_undo(&mut self, step: Step) {
         if step.verb == Verb::Replace {
             let replaced = |object: &Object| match (object, &step.object) {
                 (Object::Route(old), Object::Route(new)) => old.same_place(new),
                 _ => false,
             };
             let old = self.previous.objects().find(replaced);
-            self.undo.extend(old.map(|object| Step {
-                verb: Verb::Replace,
-                object,
+            self.undo.extend(old.map(|object| Undo {
+                step: Step {
+                    verb: Verb::Replace,
+                    object,
+                },
+                made: step.object.clone(),
             }));
         } else {
-            self.undo.push(Step::delete(step.object));
+            self.undo.push(Undo::delete(step.object));
         }
     }
 
@@ -183,7 +203,14 @@ impl Run<'_> {
             }
             Existing::Blocked(foreign) => Err(StepError::Blocked { step, foreign }),
             Existing::Step(instead) => {
-                let answer = self.one(&instead)?;
+                let answer = match self.one(&instead) {
+                    Ok(answer) => answer,
+                    // It was not there a moment ago; whether it is now is not known.
+                    Err(error) => {
+                        self.note_undo(instead);
+                        return Err(error.into());
+                    }
+                };
                 if instead.object != step.object && matches!(answer, Answer::Done(_)) {
                     self.outcome.behind.insert(instead.object.clone());
                 }
@@ -201,15 +228,11 @@ impl Run<'_> {
     /// adds nothing to the one that led here.
     fn undo(&mut self) -> State {
         let mut undone = Outcome::default();
-        for step in std::mem::take(&mut self.undo).into_iter().rev() {
+        for Undo { step, made } in std::mem::take(&mut self.undo).into_iter().rev() {
             if step.verb == Verb::Delete {
-                take_out(
-                    self.kernel,
-                    &[step.object].into_iter().collect(),
-                    &mut undone,
-                );
-            } else {
-                let _ = self.one(&step);
+                take_out(self.kernel, &[made].into_iter().collect(), &mut undone);
+            } else if !matches!(self.one(&step), Ok(Answer::Done(_))) {
+                undone.stuck.insert(made);
             }
         }
         undone.stuck

@@ -55,8 +55,10 @@ impl Log for Journal {
             return;
         }
         if self.verbose || record.level() <= Level::Warn {
-            // Nobody is left to tell of an error here.
-            let _ = writeln!(io::stderr(), "{NAME}: {}", record.args());
+            // In one piece, whatever others write there meanwhile. Nobody is left to tell of an
+            // error here.
+            let line = format!("{NAME}: {}\n", record.args());
+            let _ = io::stderr().write_all(line.as_bytes());
         }
         let mut syslog = self.syslog.lock().unwrap_or_else(PoisonError::into_inner);
         syslog.send(record);

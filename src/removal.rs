@@ -31,9 +31,17 @@ pub(crate) fn take_out_once(
         .into_iter()
         .partition(|step| matches!(step.object, Object::Rule(_)));
     for steps in [rules, routes] {
+        let stuck = outcome.stuck.clone();
         match delete(kernel, steps, outcome) {
             Ok(steps) => deleted.extend(steps),
-            Err(error) => outcome.warnings.push(chain(&error)),
+            Err(error) => {
+                let objects = outcome.stuck.without(&stuck);
+                let objects: Vec<_> = objects.objects().map(|it| format!("\"{it}\"")).collect();
+                let (error, objects) = (chain(&error), objects.join(", "));
+                outcome
+                    .warnings
+                    .push(format!("{error}; may still be there: {objects}"));
+            }
         }
     }
     deleted
@@ -87,8 +95,11 @@ fn delete(
     for (step, answer) in steps.into_iter().zip(answers) {
         round.note(step, answer, outcome);
     }
-    set_right(kernel, &mut round, outcome)?;
-    Ok(round.deleted)
+    let right = set_right(kernel, &mut round, outcome);
+    for step in round.unmet {
+        outcome.stuck.insert(step.object);
+    }
+    right.map(|()| round.deleted)
 }
 
 /// The kernel may have a rule several times: `ip rule restore` puts in what is there.
@@ -179,22 +190,23 @@ fn set_right(
                     let step = round.unmet.remove(place);
                     round.deleted.push(step);
                 }
-                None => append(kernel, object, outcome)?,
+                None => append(kernel, object, outcome),
             }
         }
-        let Some(step) = round.unmet.pop() else {
+        // It stays unmet until the kernel has spoken.
+        let Some(step) = round.unmet.last().cloned() else {
             return Ok(());
         };
-        if is_there(kernel, &step.object)? {
-            if let Some(answer) = kernel.execute(std::slice::from_ref(&step))?.pop() {
-                round.note(step, answer, outcome);
-            }
-        } else {
+        if !is_there(kernel, &step.object)? {
             outcome.gone.insert(step.object);
+            round.unmet.pop();
+        } else if let Some(answer) = kernel.execute(std::slice::from_ref(&step))?.pop() {
+            round.unmet.pop();
+            round.note(step, answer, outcome);
         }
     }
     for object in round.wrong.drain(..) {
-        append(kernel, object, outcome)?;
+        append(kernel, object, outcome);
     }
     for step in round.unmet.drain(..) {
         outcome.stuck.insert(step.object.clone());
@@ -205,16 +217,21 @@ fn set_right(
     Ok(())
 }
 
-/// Puts somebody's route or rule back. That it should be refused would be news worth telling.
-fn append(kernel: &mut Kernel, object: Object, outcome: &mut Outcome) -> Result<(), KernelError> {
+/// Puts somebody's route or rule back. That this should fail would be news worth telling.
+fn append(kernel: &mut Kernel, object: Object, outcome: &mut Outcome) {
     let step = Step {
         verb: Verb::Append,
         object,
     };
-    if let Some(Answer::Refused(refusal)) = kernel.execute(std::slice::from_ref(&step))?.pop() {
-        outcome
+    match kernel.execute(std::slice::from_ref(&step)) {
+        Ok(answers) => {
+            if let Some(Answer::Refused(refusal)) = answers.into_iter().next() {
+                let refused = StepError::Refused { step, refusal };
+                outcome.warnings.push(refused.to_string());
+            }
+        }
+        Err(error) => outcome
             .warnings
-            .push(StepError::Refused { step, refusal }.to_string());
+            .push(format!("\"{step}\": {}", chain(&error))),
     }
-    Ok(())
 }
