@@ -235,7 +235,13 @@ impl Interfaces {
     fn source(&mut self, path: &Path, source: &Source, depth: usize) {
         for found in sourced(path, &source.pattern) {
             if source.directory {
-                for name in names(&found) {
+                let listed = names(&found).unwrap_or_else(|error| {
+                    if error.kind() == io::ErrorKind::PermissionDenied {
+                        self.unread.push((found.clone(), error));
+                    }
+                    Vec::new()
+                });
+                for name in listed {
                     let mut path = found.clone().into_os_string();
                     path.push("/");
                     path.push(name);
@@ -350,13 +356,13 @@ fn fits(pattern: &str, name: &str) -> bool {
 }
 
 /// The names in a folder that count: letters, digits, `_` and `-`; in C order.
-fn names(folder: &Path) -> Vec<OsString> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+fn names(folder: &Path) -> io::Result<Vec<OsString>> {
+    let entries = std::fs::read_dir(folder)?.flatten();
     let names = entries.map(|entry| entry.file_name().into_vec());
     let counts = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     let mut names: Vec<Vec<u8>> = names.filter(|name| name.iter().all(counts)).collect();
     names.sort();
-    names.into_iter().map(OsString::from_vec).collect()
+    Ok(names.into_iter().map(OsString::from_vec).collect())
 }
 
 #[cfg(test)]
