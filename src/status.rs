@@ -65,7 +65,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
             report.part(&part)?;
         }
     }
-    if !orphans.is_empty() {
+    if !orphans.is_empty() || !orphans.damaged.is_empty() {
         verdict = verdict.max(Verdict::Differs);
     }
     report.end(&orphans)?;
@@ -169,6 +169,12 @@ impl Report for Text<'_> {
                 self.line(YELLOW, '~', "orphan", &object.to_string())?;
             }
         }
+        for device in &orphans.damaged {
+            self.heading(&format!(
+                "{device}: the record is damaged, so what is in no record is not known; \
+                 policy-table flush {device}, then apply {device}, writes it anew"
+            ))?;
+        }
         if !self.any {
             writeln!(self.out, "no interface that is up has policy routing")?;
         }
@@ -213,11 +219,11 @@ impl Report for Json<'_> {
         write!(self.out, "{lead}{}", json_of(part))
     }
 
-    fn end(&mut self, orphans: &Orphans) -> io::Result<()> {
+    fn end(&mut self, found: &Orphans) -> io::Result<()> {
         let objects = |state: &State| -> Vec<String> {
             state.objects().map(|object| object.to_string()).collect()
         };
-        let stanzas = orphans.stanzas.iter().map(|orphan| {
+        let stanzas = found.stanzas.iter().map(|orphan| {
             json!({
                 "stanza": said(&orphan.stanza),
                 "why": orphan.why.to_string(),
@@ -225,7 +231,7 @@ impl Report for Json<'_> {
             })
         });
         let unclaimed = Some(
-            orphans
+            found
                 .unclaimed
                 .iter()
                 .map(ToString::to_string)
@@ -234,8 +240,14 @@ impl Report for Json<'_> {
         .filter(|objects| !objects.is_empty());
         let unclaimed = unclaimed
             .map(|objects| json!({"stanza": null, "why": "in no record", "objects": objects}));
+        let damaged = found.damaged.iter().map(ToString::to_string);
+        let damaged: Value = damaged.collect::<Vec<_>>().into();
         let orphans: Vec<Value> = stanzas.chain(unclaimed).collect();
-        writeln!(self.out, "\n],\"orphans\":{}}}", Value::from(orphans))
+        let orphans = Value::from(orphans);
+        writeln!(
+            self.out,
+            "\n],\"orphans\":{orphans},\"damaged\":{damaged}}}"
+        )
     }
 }
 
