@@ -7,8 +7,7 @@ use std::time::Duration;
 use log::warn;
 
 use crate::bring;
-use crate::command::{Arguments, Command, Opt, Trouble, Verdict, Which, ALL, INTERFACES};
-use crate::condition::steps;
+use crate::command::{say, Arguments, Command, Opt, Trouble, Verdict, Which, ALL, INTERFACES};
 use crate::confirm::{Answer, Confirm};
 use crate::connection;
 use crate::journal;
@@ -22,7 +21,7 @@ use crate::settle::settle;
 use crate::snapshot::Snapshot;
 use crate::state::State;
 use crate::store::Store;
-use crate::succession::{succession, Heir};
+use crate::succession::{stays, succession, Heir};
 use crate::survey::View;
 
 /// The command.
@@ -85,34 +84,39 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     };
     let confirm = Confirm::prepare()?;
     let before = Snapshot::take(&mut Kernel::open()?)?;
-    let verdict = apply(&devices, all, out)?;
+    let applied = apply(&devices, all, out);
+    let asked = applied.and_then(|verdict| Ok((verdict, ask(&confirm, patience, out)?)));
+    // Who could not be asked has not agreed.
+    let why = match asked {
+        Ok((verdict, Answer::Keep)) => return Ok(verdict),
+        Ok((_, Answer::GoBack(why))) => why.to_owned(),
+        Err(trouble) => trouble.to_string(),
+    };
+    for (device, failure) in before.restore() {
+        bring::tell(device.as_str(), &failure);
+    }
+    Err(Trouble::Failed(format!(
+        "{why}: gone back to what was before"
+    )))
+}
+
+fn ask(confirm: &Confirm, patience: Duration, out: &mut dyn Write) -> io::Result<Answer> {
     writeln!(
         out,
         "Press ENTER within {} seconds to keep this; otherwise it goes back.",
         patience.as_secs()
     )?;
     out.flush()?;
-    match confirm.wait(patience)? {
-        Answer::Keep => Ok(verdict),
-        Answer::GoBack(why) => {
-            let failures = before.restore();
-            // The terminal may be gone.
-            let _ = writeln!(out, "{why}: gone back to what was before");
-            for (device, failure) in &failures {
-                bring::tell(device.as_str(), failure);
-            }
-            Ok(Verdict::Bad)
-        }
-    }
+    confirm.wait(patience)
 }
 
 /// What the change would make of the connection that this was typed through.
 fn moved_connection(devices: &[Device], answers: &Question) -> Result<Option<String>, Trouble> {
-    let mut view = View::open()?;
+    let mut view = View::open_for_plan()?;
     let mut changes = Vec::new();
     for device in devices {
         for part in view.device(&device.name, &device.calls) {
-            changes.extend(steps(&part.items));
+            changes.extend(part.steps());
         }
     }
     if changes.is_empty() {
@@ -144,6 +148,15 @@ fn seconds(text: &str) -> Result<Duration, Trouble> {
 }
 
 fn apply(devices: &[Device], all: bool, out: &mut dyn Write) -> Result<Verdict, Trouble> {
+    let mut said = Vec::new();
+    let changed = change(devices, all, &mut said);
+    let told = say(out, &said);
+    let verdict = changed?;
+    told?;
+    Ok(verdict)
+}
+
+fn change(devices: &[Device], all: bool, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let mut verdict = Verdict::Good;
     for device in devices {
         verdict = verdict.max(converge_device(device, out)?);
@@ -183,11 +196,10 @@ fn converge_device(device: &Device, out: &mut dyn Write) -> Result<Verdict, Trou
         }
     }
     for heading in left {
-        let heir = Heir::alone(heading);
-        if !device.calls.iter().any(|call| heir.is_of(&call.interface)) {
-            // The stanza is gone, and its address is not: what to do is not said anywhere.
+        if stays(&heading, &device.calls) {
             continue;
         }
+        let heir = Heir::alone(heading);
         let nothing = State::default();
         let mut kernel = Kernel::open()?;
         match settle(&mut kernel, &device.name, &heir, &nothing) {

@@ -66,8 +66,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(command) => obey(command, arguments, &mut out),
         None => answer(first, arguments, &mut out),
     };
-    if let Err(error) = out.flush() {
-        done = done.and(Err(error.into()));
+    match out.flush() {
+        // What was found or done is known by now, whether it is read or not.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            done = done.and(Err(error.into()));
+        }
+        _ => {}
     }
     let (trouble, verdict) = match done {
         // Who closes the pipe early has read enough.

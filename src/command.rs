@@ -329,6 +329,18 @@ impl Command {
     }
 }
 
+/// Prints what a command has to say that has changed something. It is gathered up to here, so
+/// that whoever reads it, or stops reading, does not decide how far the change goes.
+///
+/// # Errors
+/// It cannot be written; that nobody reads it is none.
+pub fn say(out: &mut dyn Write, said: &[u8]) -> io::Result<()> {
+    match out.write_all(said) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
 /// Whether what is printed may be coloured: on a terminal, unless `NO_COLOR` is set
 /// (<https://no-color.org>).
 #[must_use]

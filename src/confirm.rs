@@ -73,7 +73,6 @@ impl Confirm {
                 return Ok(Answer::GoBack("interrupted"));
             }
             if ready(&keyboard) {
-                // A byte at a time: what stands behind the line is not ours to take.
                 let mut byte = [0];
                 return Ok(match stdin.lock().read(&mut byte) {
                     Ok(1..) => Answer::Keep,

@@ -5,7 +5,7 @@ use std::io::Write;
 use log::warn;
 
 use crate::bring;
-use crate::command::{Arguments, Command, Trouble, Verdict, Which, ALL, INTERFACES};
+use crate::command::{say, Arguments, Command, Trouble, Verdict, Which, ALL, INTERFACES};
 use crate::converge;
 use crate::environment::Call;
 use crate::error::Failure;
@@ -44,16 +44,17 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
             Ok(verdict(&outcome))
         }
         Which::Named(interfaces) => {
+            let running = match arguments.value(INTERFACES.long) {
+                None => Running::read(None).ok(),
+                named => Some(Running::read(named)?),
+            };
             let mut worst = Verdict::Good;
-            let file = arguments.value(INTERFACES.long);
+            let mut said = Vec::new();
             for interface in interfaces {
-                match bring::down(&call(&interface, file), &interface) {
+                match flush(&interface, running.as_ref()) {
                     Ok(outcome) => {
-                        writeln!(
-                            out,
-                            "{interface}: {} routes and rules removed",
-                            outcome.removed
-                        )?;
+                        let removed = outcome.removed;
+                        writeln!(said, "{interface}: {removed} routes and rules removed")?;
                         worst = worst.max(verdict(&outcome));
                     }
                     Err(failure) => {
@@ -62,9 +63,21 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
                     }
                 }
             }
+            say(out, &said)?;
             Ok(worst)
         }
     }
+}
+
+/// Takes out what an interface has: of a lost record each of its stanzas says a part.
+fn flush(interface: &InterfaceName, running: Option<&Running>) -> Result<Outcome, Failure> {
+    let mut all = Outcome::default();
+    for call in calls(interface, running) {
+        let outcome = bring::down(&call, interface)?;
+        all.removed += outcome.removed;
+        all.stuck = all.stuck.with(&outcome.stuck);
+    }
+    Ok(all)
 }
 
 /// What could not be removed has been told.
@@ -76,16 +89,16 @@ fn verdict(outcome: &Outcome) -> Verdict {
     }
 }
 
-/// The stanza to go by if the record is lost; the record alone will do where there is none.
-fn call(interface: &InterfaceName, file: Option<&str>) -> Call {
-    let name = interface.to_string();
-    let running = Running::read(file);
-    let calls = running.map(|running| running.stanzas(interface));
-    let call = calls.ok().and_then(|calls| calls.into_iter().next());
-    call.unwrap_or_else(|| Call {
-        interface: name,
-        ..Call::default()
-    })
+/// The stanzas to go by if the record is lost; the record alone will do where there is none.
+fn calls(interface: &InterfaceName, running: Option<&Running>) -> Vec<Call> {
+    let mut calls = running.map_or_else(Vec::new, |running| running.stanzas(interface));
+    if calls.is_empty() {
+        calls.push(Call {
+            interface: interface.to_string(),
+            ..Call::default()
+        });
+    }
+    calls
 }
 
 /// Takes out what bears our protocol, and empties the records.

@@ -1,10 +1,11 @@
 //! `policy-table plan`: what `ifup`, or `apply`, would do, as `ip` commands. Floor 3.
 
+use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
 use crate::command::{Arguments, Command, Trouble, Verdict, INTERFACES};
-use crate::condition::{steps, Condition};
+use crate::condition::Condition;
 use crate::error::Failure;
 use crate::orphans;
 use crate::running::{Device, Running};
@@ -30,7 +31,7 @@ for all interfaces of the file.",
 
 fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let running = Running::read(arguments.value(INTERFACES.long))?;
-    let devices = running.devices_of_file(&arguments.interfaces()?);
+    let devices = running.devices_of_file(&arguments.interfaces()?)?;
     print(&devices, false, out)
 }
 
@@ -39,7 +40,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
 /// # Errors
 /// The kernel could not be asked, or the answer not be written.
 pub fn print(devices: &[Device], orphaned: bool, out: &mut dyn Write) -> Result<Verdict, Trouble> {
-    let mut view = View::open()?;
+    let mut view = View::open_for_plan()?;
     let mut verdict = Verdict::Good;
     for device in devices {
         for part in view.device(&device.name, &device.calls) {
@@ -60,7 +61,7 @@ pub fn print(devices: &[Device], orphaned: bool, out: &mut dyn Write) -> Result<
         let left = found.of_stanzas();
         let left: Vec<Object> = left.objects().chain(found.unclaimed).collect();
         for object in left.into_iter().rev() {
-            writeln!(out, "{}", Step::delete(object))?;
+            writeln!(out, "{}", command(&Step::delete(object)))?;
         }
     }
     Ok(verdict)
@@ -75,11 +76,13 @@ fn print_part(part: &Part, target: &Path, out: &mut dyn Write) -> io::Result<()>
         writeln!(out, "# note: {notice}")?;
     }
     for line in part.tables.new_lines() {
+        let (line, lead) = (quoted(line.trim_end()), lead(target));
         let folder = target.parent().unwrap_or(target);
         if !folder.exists() {
             writeln!(out, "mkdir -p {}", folder.display())?;
         }
-        writeln!(out, "echo '{}' >>{}", line.trim_end(), target.display())?;
+        // Not by echo, which in some shells reads backslashes.
+        writeln!(out, "printf '{lead}%s\\n' {line} >>{}", target.display())?;
     }
     for item in &part.items {
         match &item.condition {
@@ -88,12 +91,39 @@ fn print_part(part: &Part, target: &Path, out: &mut dyn Write) -> io::Result<()>
             Condition::InPlace | Condition::Missing(_) | Condition::Stale => {}
         }
     }
-    let steps = steps(&part.items);
+    if part.stays {
+        writeln!(out, "# it stays, until policy-table flush")?;
+        return Ok(());
+    }
+    let steps = part.steps();
     if steps.is_empty() && part.failure.is_none() {
         writeln!(out, "# nothing to do")?;
     }
     for step in steps {
-        writeln!(out, "{step}")?;
+        writeln!(out, "{}", command(&step))?;
     }
     Ok(())
+}
+
+/// A step for a shell: the kernel lets the name of a device be full of what means something there.
+fn command(step: &Step) -> String {
+    let words = step.to_string();
+    let words: Vec<String> = words.split(' ').map(quoted).collect();
+    words.join(" ")
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "_-./:,+@%=".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// What has to stand before a line that is appended: the newline that the last one may lack.
+fn lead(file: &Path) -> &'static str {
+    match fs::read(file) {
+        Ok(text) if text.last().is_some_and(|last| *last != b'\n') => r"\n",
+        _ => "",
+    }
 }

@@ -1,5 +1,6 @@
 //! The interfaces that are up, with their stanzas as the file has them now. Floor 3.
 
+use std::io;
 use std::path::Path;
 
 use crate::command::Trouble;
@@ -38,7 +39,12 @@ impl Running {
             let kind = &fault.kind;
             return Err(Trouble::Failed(format!("{path}:{line}: {kind}")));
         }
-        if let (true, Some((path, error))) = (file.files.is_empty(), file.unread.first()) {
+        // Whoever may not read a sourced file would take its stanzas for deleted.
+        let denied = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+        let mut unread = file.unread.iter();
+        if let Some((path, error)) =
+            unread.find(|(_, error)| file.files.is_empty() || denied(error))
+        {
             let path = path.display();
             return Err(Trouble::Failed(format!("cannot read {path}: {error}")));
         }
@@ -50,8 +56,10 @@ impl Running {
     }
 
     /// The devices of these interfaces, or of all in the file, as if they were up.
-    #[must_use]
-    pub fn devices_of_file(&self, interfaces: &[InterfaceName]) -> Vec<Device> {
+    ///
+    /// # Errors
+    /// An interface is neither up nor in the file.
+    pub fn devices_of_file(&self, interfaces: &[InterfaceName]) -> Result<Vec<Device>, Trouble> {
         let mut up = self.up();
         let named = self.file.stanzas().map(|stanza| &stanza.definition.name);
         for name in named {
@@ -60,11 +68,19 @@ impl Running {
                 up.extend(name.parse().ok().map(as_named));
             }
         }
+        for interface in interfaces {
+            let is_it = |up: &Up| up.interface == *interface || up.interface.device() == *interface;
+            if !up.iter().any(is_it) {
+                return Err(Trouble::Failed(format!(
+                    "{interface} is neither up nor in the file"
+                )));
+            }
+        }
         up.retain(|up| {
             let mut devices = interfaces.iter().map(InterfaceName::device);
             interfaces.is_empty() || devices.any(|device| device == up.interface.device())
         });
-        self.gathered(up)
+        Ok(self.gathered(up))
     }
 
     /// The devices of these interfaces, or all that something is up on.
@@ -134,9 +150,13 @@ impl Running {
             return self.ifstate.up.clone();
         }
         let names = self.file.stanzas().map(|stanza| &stanza.definition.name);
-        let mut interfaces: Vec<InterfaceName> =
-            names.filter_map(|name| name.parse().ok()).collect();
-        interfaces.dedup();
+        // An interface may have several stanzas, anywhere in the file.
+        let mut interfaces: Vec<InterfaceName> = Vec::new();
+        for name in names.filter_map(|name| name.parse().ok()) {
+            if !interfaces.contains(&name) {
+                interfaces.push(name);
+            }
+        }
         let there = |interface: &InterfaceName| {
             let device = interface.device();
             Path::new("/sys/class/net").join(device.as_str()).exists()
@@ -156,12 +176,17 @@ impl Running {
             .collect()
     }
 
-    /// The stanzas of an interface, under its own name if it is not up.
+    /// The stanzas of an interface, under its own name if it is not up, and of its aliases that
+    /// are up.
     #[must_use]
     pub fn stanzas(&self, interface: &InterfaceName) -> Vec<Call> {
-        let mut up = self.up().into_iter();
-        let up = up.find(|up| up.interface == *interface);
-        self.calls(&up.unwrap_or_else(|| as_named(interface.clone())))
+        let is_it = |up: &Up| up.interface == *interface || up.interface.device() == *interface;
+        let mut up = self.up();
+        up.retain(is_it);
+        if !up.iter().any(|up| up.interface == *interface) {
+            up.push(as_named(interface.clone()));
+        }
+        up.iter().flat_map(|up| self.calls(up)).collect()
     }
 }
 

@@ -82,6 +82,14 @@ pub fn succession(record: &Record, calls: &[Call]) -> (Vec<Heir>, Vec<String>) {
     (heirs, left)
 }
 
+/// Whether what a part without an heir put in is left alone: its interface has no stanza any more
+/// and keeps its address, so nothing says what to do.
+#[must_use]
+pub fn stays(heading: &str, calls: &[Call]) -> bool {
+    let heir = Heir::alone(heading.to_owned());
+    !calls.iter().any(|call| heir.is_of(&call.interface))
+}
+
 /// The words of a heading behind `iface` that stay the same when a stanza is edited.
 fn interface_and_family(heading: &str) -> impl Iterator<Item = &str> {
     heading.split(' ').skip(1).take(2)

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::condition::{assess, Condition, Item};
+use crate::condition::{assess, steps, Condition, Item};
 use crate::desired::Notice;
 use crate::environment::Call;
 use crate::error::Failure;
@@ -11,13 +11,15 @@ use crate::facts;
 use crate::kernel::{Kernel, KernelError};
 use crate::naming::NamedTables;
 use crate::net::{Family, InterfaceName, PROTOCOL};
+use crate::prospect;
 use crate::record::Record;
 use crate::registry::{Names, Registry};
 use crate::rule::{Action, Rule};
 use crate::stanza::Stanza;
 use crate::state::{Object, State};
+use crate::step::Step;
 use crate::store::Store;
-use crate::succession::{succession, Heir};
+use crate::succession::{stays, succession, Heir};
 use crate::table::TableId;
 
 /// One stanza of an interface, and how what it wants stands.
@@ -29,6 +31,8 @@ pub struct Part {
     pub call: Option<Call>,
     /// Whether the record has it.
     pub recorded: bool,
+    /// Whether it is left alone, since nothing says what to do with it.
+    pub stays: bool,
     /// Its tables.
     pub tables: NamedTables,
     /// Its routes and rules.
@@ -48,6 +52,15 @@ impl Part {
         self.failure.is_none() && self.items.iter().all(well)
     }
 
+    /// What mends it.
+    #[must_use]
+    pub fn steps(&self) -> Vec<Step> {
+        if self.stays {
+            return Vec::new();
+        }
+        steps(&self.items)
+    }
+
     /// Whether it neither says nor has anything about policy routing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -62,6 +75,8 @@ pub struct View {
     /// The names of tables.
     pub names: Names,
     rules: BTreeMap<(Family, TableId), Vec<Rule>>,
+    /// What would mend the stanzas surveyed so far, where that counts as done.
+    ahead: Option<Vec<Step>>,
 }
 
 /// Where the rules are kept that look no table up.
@@ -92,6 +107,19 @@ impl View {
             kernel,
             names: Registry::below(Path::new("/")).names(),
             rules,
+            ahead: None,
+        })
+    }
+
+    /// Looks at the kernel as it will be when each stanza finds what those before it were given:
+    /// two of them may share a table.
+    ///
+    /// # Errors
+    /// The kernel cannot be asked.
+    pub fn open_for_plan() -> Result<Self, KernelError> {
+        Ok(Self {
+            ahead: Some(Vec::new()),
+            ..Self::open()?
         })
     }
 
@@ -110,12 +138,14 @@ impl View {
             let done = self.fill(&mut part, device, call, &heir, &record);
             part.failure = done.err();
             part.heading = heir.heading;
+            self.foresee(&part);
             parts.push(part);
         }
         for heading in left {
             let heir = Heir::alone(heading);
             let mut part = Part {
                 recorded: true,
+                stays: stays(&heir.heading, calls),
                 ..Part::default()
             };
             match self.held_against(device, &heir, &record, &State::default()) {
@@ -123,9 +153,16 @@ impl View {
                 Err(error) => part.failure = Some(error.into()),
             }
             part.heading = heir.heading;
+            self.foresee(&part);
             parts.push(part);
         }
         parts
+    }
+
+    fn foresee(&mut self, part: &Part) {
+        if let Some(ahead) = &mut self.ahead {
+            ahead.extend(part.steps());
+        }
     }
 
     fn fill(
@@ -153,6 +190,7 @@ impl View {
             kernel,
             names,
             rules,
+            ..
         } = self;
         let occupied = |id: TableId| {
             Family::ALL.into_iter().any(|family| {
@@ -202,6 +240,11 @@ impl View {
             let rules = self.rules.get(&place).into_iter().flatten();
             found.extend(rules.cloned().map(Object::Rule));
         }
-        Ok(found.into_iter().collect())
+        let concerns = |step: &&Step| match &step.object {
+            Object::Route(route) => objects.routes().iter().any(|own| own.is_rival(route)),
+            Object::Rule(rule) => objects.rules().iter().any(|own| shelf(own) == shelf(rule)),
+        };
+        let ahead = self.ahead.iter().flatten().filter(concerns);
+        Ok(ahead.fold(found.into_iter().collect(), prospect::state))
     }
 }

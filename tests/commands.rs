@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use lab::{lab, lab_of, Lab, Release};
+use lab::{lab, lab_of, lines, Lab, Release};
 use serde_json::Value;
 
 const PLAIN: &str = "\
@@ -429,7 +429,9 @@ fn bad_arguments_change_nothing() {
             ),
             ("status --jsn", "did you mean '--json'"),
             ("statsu", "did you mean 'status'"),
+            ("plan eth9", "eth9 is neither up nor in the file"),
             ("status -i /no/such/file", "/no/such/file"),
+            ("flush -i /no/such/file eth1", "/no/such/file"),
             ("plan -i /proc/self/mem", "/proc/self/mem"),
         ] {
             let said = lab.sh(&format!("policy-table {arguments}"));
@@ -518,5 +520,204 @@ fn a_change_of_the_way_back_over_ssh_is_told_first() {
             lab.ok(&format!("echo y | {ask}"));
             assert!(lab.routes("-4", "rt2")[0].starts_with("default via 10.10.0.7"));
         }
+    });
+}
+
+/// Two interfaces with a table in common, and an alias; one has two stanzas, not side by side.
+const SHARED: &str = "\
+iface eth1 inet static
+    address 10.1.0.10/24
+    policy-table rt2
+    policy-gateway 10.1.0.1
+iface eth2 inet static
+    address 10.2.0.10/24
+    policy-table rt2
+    policy-gateway 10.2.0.1
+iface eth1 inet6 static
+    address 2001:db8::10/64
+    dad-attempts 0
+    policy-table rt2
+    policy-gateway 2001:db8::1
+iface eth1:1 inet static
+    address 10.3.0.10/24
+    policy-table rt3
+    policy-gateway 10.3.0.1
+";
+
+fn two_devices(lab: &Lab) {
+    lab.device("eth1");
+    lab.device("eth2");
+    lab.interfaces(SHARED);
+}
+
+#[test]
+fn a_plan_sees_what_it_has_planned_for_the_stanzas_before() {
+    let mut states = Vec::new();
+    for pasted in [false, true] {
+        lab(|lab| {
+            two_devices(lab);
+            lab.ok("printf '9 nine' >>/etc/iproute2/rt_tables");
+            if pasted {
+                lab.ok("mkdir /run/aside; mv /etc/network/if-up.d/* /run/aside");
+            }
+            lab.ok("ifup eth1 eth1:1 eth2");
+            if pasted {
+                lab.ok("policy-table plan >/run/plan; sh -e /run/plan");
+                lab.ok("policy-table status");
+            }
+            states.push(lines(&state(lab)));
+        });
+    }
+    if let [done, pasted] = states.as_slice() {
+        assert_eq!(done, pasted);
+    }
+    lab(|lab| {
+        two_devices(lab);
+        lab.ok("ifup eth1 eth1:1 eth2");
+        // A rule moves from one stanza to the next.
+        let rule = "    policy-rule fwmark 5 priority 400 lookup 99\n";
+        let first = "    policy-gateway 10.1.0.1\n";
+        lab.interfaces(&SHARED.replace(first, &format!("{first}{rule}")));
+        lab.ok("policy-table apply --all");
+        lab.interfaces(&format!("{SHARED}{rule}"));
+        lab.ok("policy-table plan >/run/plan; sh -e /run/plan");
+        assert!(lab.ok("ip rule").contains("fwmark 0x5"));
+    });
+}
+
+#[test]
+fn a_plan_is_quoted_for_the_shell() {
+    lab(|lab| {
+        lab.ok("ip link add 'e;$a' type veth peer name peer");
+        lab.ok("ip link set peer up; ip link set 'e;$a' up; ip addr add 10.1.0.10/24 dev 'e;$a'");
+        lab.interfaces("iface e;$a inet static\n address 10.1.0.10/24\n policy-table o'r$x\\n\n");
+        lab.ok("policy-table plan >/run/plan; sh -e /run/plan");
+        let names = lab.text("/etc/iproute2/rt_tables");
+        assert!(names.contains("\to'r$x\\n\t#"), "{names}");
+        assert_eq!(lab.tagged().len(), 4);
+    });
+}
+
+#[test]
+fn an_interface_counts_once_where_ifup_left_no_note() {
+    lab(|lab| {
+        lab.ok("mount -t sysfs sys /sys");
+        two_devices(lab);
+        lab.ok("ifup eth1 eth2 eth1:1");
+        let stanzas = |said: String| {
+            let said: Value = serde_json::from_str(&said).unwrap();
+            let list = said["stanzas"].as_array().unwrap().iter();
+            let mut list: Vec<String> = list.map(|part| part["stanza"].to_string()).collect();
+            list.sort();
+            list
+        };
+        let before = stanzas(lab.ok("policy-table status --json"));
+        assert_eq!(before.len(), 4);
+        lab.ok("rm /run/network/ifstate");
+        assert_eq!(stanzas(lab.ok("policy-table status --json")), before);
+    });
+}
+
+#[test]
+fn flush_without_a_record_goes_by_all_stanzas() {
+    lab(|lab| {
+        two_devices(lab);
+        lab.ok("ifup eth1 eth1:1 eth2");
+        lab.ok("rm /run/policy-table/eth1; policy-table flush eth1");
+        let left = lab.tagged().join("\n");
+        assert!(left.contains("10.2.0.10"), "{left}");
+        assert!(
+            !left.contains("eth1") && !left.contains("10.3.0.10"),
+            "{left}"
+        );
+        assert!(!left.contains("2001:db8"), "{left}");
+    });
+}
+
+#[test]
+fn who_could_not_be_asked_has_not_agreed() {
+    lab(|lab| {
+        lab.device("eth1");
+        lab.interfaces(PLAIN);
+        lab.ok("ifup eth1");
+        let before = lab.tagged();
+        lab.interfaces(&PLAIN.replace("rt2", "rt9"));
+        for shell in [
+            "policy-table apply --confirm 8 eth1 </dev/null >/dev/full",
+            "exec 3>&1; { sleep 1; policy-table apply --confirm 8 eth1; echo $? >&3; } | true",
+        ] {
+            let said = lab.sh(shell);
+            assert!(said.code == 2 || said.out == "2\n", "{shell}: {}", said.out);
+            assert!(
+                said.err.contains("gone back to what was before"),
+                "{}",
+                said.err
+            );
+            assert_eq!(lab.tagged(), before, "{shell}");
+        }
+        // Without a question a change does not depend on who reads about it.
+        let unread = "exec 3>&1; { sleep 1; policy-table apply eth1; echo $? >&3; } | true";
+        assert_eq!(lab.ok(unread), "0\n");
+        assert!(lab.tagged().join("").contains("rt9"));
+    });
+}
+
+#[test]
+fn a_plan_leaves_a_deleted_stanza_what_it_has_as_apply_does() {
+    lab(|lab| {
+        lab.device("eth1");
+        lab.interfaces(PLAIN);
+        lab.ok("ifup eth1");
+        let before = state(lab);
+        lab.interfaces("");
+        for plan in ["plan", "plan eth1", "apply --all --dry-run"] {
+            let said = lab.ok(&format!("policy-table {plan}"));
+            assert!(said.contains("in the file no more"), "{said}");
+            assert!(!said.contains("ip ro") && !said.contains("ip ru"), "{said}");
+        }
+        lab.ok("policy-table apply --all");
+        assert_eq!(state(lab), before);
+    });
+}
+
+#[test]
+fn a_sourced_file_that_may_not_be_read_is_no_deleted_stanza() {
+    lab(|lab| {
+        lab.device("eth1");
+        let folder = "/etc/network/more";
+        lab.write(&format!("{folder}/eth1"), PLAIN);
+        let nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all";
+        for (source, closed) in [("source", "eth1"), ("source-directory", ".")] {
+            let path = if source == "source" { "/*" } else { "" };
+            lab.interfaces(&format!("{source} {folder}{path}\n"));
+            lab.ok(&format!("chmod 700 {folder}/{closed}; ifup eth1"));
+            for command in ["status", "plan", "plan eth1"] {
+                let said = lab.sh(&format!("{nobody} policy-table {command}"));
+                assert_eq!((said.code, said.out.as_str()), (2, ""), "{command}");
+                assert!(said.err.contains("Permission denied"), "{}", said.err);
+                lab.ok(&format!("policy-table {command}"));
+            }
+            lab.ok("ifdown eth1");
+        }
+    });
+}
+
+#[test]
+fn a_damaged_record_is_told_with_its_way_out() {
+    lab(|lab| {
+        lab.device("eth1");
+        lab.interfaces(PLAIN);
+        lab.ok("ifup eth1; echo garbage >>/run/policy-table/eth1");
+        let said = lab.sh("policy-table status");
+        assert_eq!(said.code, 1, "{}", said.out);
+        assert!(
+            said.out.contains("eth1: the record is damaged"),
+            "{}",
+            said.out
+        );
+        let said = lab.sh("policy-table status --json");
+        let said: Value = serde_json::from_str(&said.out).unwrap();
+        assert_eq!(said["damaged"], serde_json::json!(["eth1"]));
+        lab.ok("policy-table flush eth1; policy-table apply eth1; policy-table status");
     });
 }
