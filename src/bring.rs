@@ -31,7 +31,7 @@ pub fn up(call: &Call, heir: &Heir) -> Result<Option<String>, Failure> {
     };
     let mut kernel = Kernel::open()?;
     let found = facts::of_stanza(&mut kernel, &stanza)?;
-    facts::require_address(&stanza, &found)?;
+    facts::require_address(&stanza, &found, facts::LONGEST)?;
     let tables = NamedTables::registered(&stanza, &mut kernel)?;
     let (wanted, notices) = tables.wanted(&stanza, &found).map_err(Failure::Options)?;
     for name in tables.new_and_empty(&wanted) {

@@ -35,18 +35,19 @@ pub fn of_stanza(kernel: &mut Kernel, stanza: &Stanza) -> Result<Found, KernelEr
     find(kernel, stanza, longest)
 }
 
-/// Sees to it that there is an address where rules are to be derived from one.
+/// Sees to it that there is an address where rules are to be derived from one; `waited` is how
+/// long one was waited for.
 ///
 /// # Errors
 /// There is none.
-pub fn require_address(stanza: &Stanza, found: &Found) -> Result<(), Failure> {
+pub fn require_address(stanza: &Stanza, found: &Found, waited: Duration) -> Result<(), Failure> {
     if !stanza.asks_address() || !found.addresses.is_empty() || stanza.source == Source::None {
         return Ok(());
     }
     let fault = Fault::NoAddressYet {
         interface: stanza.interface.clone(),
         family: stanza.family,
-        seconds: LONGEST.as_secs(),
+        seconds: waited.as_secs(),
     };
     let table = stanza.table.as_ref().map(ToString::to_string);
     let error = OptionError::new("policy-table", table.as_deref(), fault);

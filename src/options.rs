@@ -119,15 +119,16 @@ pub enum Fault {
     NoAddress(String),
     /// The interface has no address either.
     #[error(
-        "interface {interface} has no usable {} address, after waiting {seconds} seconds for one",
-        .family.name()
+        "interface {interface} has no usable {} address{}",
+        .family.name(),
+        waited(*.seconds)
     )]
     NoAddressYet {
         /// The interface.
         interface: InterfaceName,
         /// What was looked for.
         family: Family,
-        /// How long.
+        /// How long, in seconds; 0 if nobody waited.
         seconds: u64,
     },
     /// Not an address.
@@ -363,4 +364,11 @@ fn fill_in(line: &str, interface: Option<&InterfaceName>) -> String {
     let device = interface.map(InterfaceName::device);
     let device = device.as_ref().map_or("", InterfaceName::as_str);
     line.replace("${IFACE}", device).replace("$IFACE", device)
+}
+
+fn waited(seconds: u64) -> String {
+    if seconds == 0 {
+        return " at this moment".to_owned();
+    }
+    format!(", after waiting {seconds} seconds for one")
 }

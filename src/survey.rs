@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::condition::{assess, steps, Condition, Item};
 use crate::desired::Notice;
@@ -176,7 +177,7 @@ impl View {
         let mut wanted = State::default();
         if let Some(stanza) = Stanza::judge(call).map_err(Failure::Options)? {
             let found = facts::at_once(&mut self.kernel, &stanza)?;
-            facts::require_address(&stanza, &found)?;
+            facts::require_address(&stanza, &found, Duration::ZERO)?;
             part.tables = self.tables(&stanza)?;
             let asked = part.tables.wanted(&stanza, &found);
             (wanted, part.notices) = asked.map_err(Failure::Options)?;

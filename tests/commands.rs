@@ -703,6 +703,21 @@ fn a_sourced_file_that_may_not_be_read_is_no_deleted_stanza() {
 }
 
 #[test]
+fn who_only_looks_does_not_claim_to_have_waited() {
+    lab(|lab| {
+        lab.device("eth1");
+        lab.interfaces("iface eth1 inet dhcp\n    policy-table rt2\n");
+        let said = lab.sh("policy-table plan");
+        assert_eq!(said.code, 2);
+        assert!(
+            said.out.contains("no usable IPv4 address at this moment"),
+            "{}",
+            said.out
+        );
+    });
+}
+
+#[test]
 fn a_damaged_record_is_told_with_its_way_out() {
     lab(|lab| {
         lab.device("eth1");
