@@ -36,6 +36,9 @@ impl Confirm {
             Signal::SIGTERM,
             Signal::SIGQUIT,
             Signal::SIGTSTP,
+            // In the background reading fails then, instead of stopping the process for good.
+            Signal::SIGTTIN,
+            Signal::SIGTTOU,
         ] {
             set.add(signal);
         }
@@ -76,7 +79,8 @@ impl Confirm {
                 let mut byte = [0];
                 return Ok(match stdin.lock().read(&mut byte) {
                     Ok(1..) => Answer::Keep,
-                    _ => Answer::GoBack("standard input is closed"),
+                    Ok(0) => Answer::GoBack("standard input is closed"),
+                    Err(_) => Answer::GoBack("standard input cannot be read"),
                 });
             }
         }

@@ -655,6 +655,16 @@ fn who_could_not_be_asked_has_not_agreed() {
             );
             assert_eq!(lab.tagged(), before, "{shell}");
         }
+        // In the background of a terminal, where reading would stop the process.
+        if lab.sh("command -v script").code == 0 {
+            lab.write(
+                "/run/job",
+                "set -m; policy-table apply --confirm 5 eth1 & sleep 2\n",
+            );
+            let said = lab.ok("(sleep 1; echo; sleep 2) | script -qec 'sh /run/job' /dev/null");
+            assert!(said.contains("gone back to what was before"), "{said}");
+            assert_eq!(lab.tagged(), before);
+        }
         // Without a question a change does not depend on who reads about it.
         let unread = "exec 3>&1; { sleep 1; policy-table apply eth1; echo $? >&3; } | true";
         assert_eq!(lab.ok(unread), "0\n");
