@@ -60,7 +60,7 @@ impl Store {
             .read(true)
             .custom_flags(flags.bits())
             .open(Path::new(FOLDER).join(device.as_str()));
-        Record::read(&opened.and_then(io::read_to_string).unwrap_or_default())
+        opened.and_then(read).unwrap_or_default()
     }
 
     /// Of some objects, those that the records of other devices hold, read without the lock.
@@ -126,14 +126,10 @@ impl Store {
     }
 
     fn read_file(&self, name: &str) -> io::Result<Record> {
-        let file = match self.open_file(name, OFlag::O_RDONLY) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Record::default()),
-            opened => opened?,
-        };
-        // At once, without asking for the length.
-        let mut text = Vec::with_capacity(USUAL);
-        file.take(u64::MAX).read_to_end(&mut text)?;
-        Ok(Record::read(&String::from_utf8_lossy(&text)))
+        match self.open_file(name, OFlag::O_RDONLY) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Record::default()),
+            opened => read(opened?),
+        }
     }
 
     /// Keeps these objects as shared.
@@ -233,4 +229,12 @@ impl Store {
         }
         Ok(renameat(&self.folder, new.as_str(), &self.folder, name)?)
     }
+}
+
+/// A file as a record; of one that is no text, what can be read.
+fn read(file: File) -> io::Result<Record> {
+    // At once, without asking for the length.
+    let mut text = Vec::with_capacity(USUAL);
+    file.take(u64::MAX).read_to_end(&mut text)?;
+    Ok(Record::read(&String::from_utf8_lossy(&text)))
 }
