@@ -12,12 +12,13 @@ use crate::facts;
 use crate::kernel::Kernel;
 use crate::naming::NamedTables;
 use crate::net::InterfaceName;
-use crate::outcome::Outcome;
+use crate::outcome::{chain, Outcome};
 use crate::record::{heading, heading_of_all};
 use crate::renamed;
 use crate::settle::settle;
 use crate::stanza::Stanza;
 use crate::state::State;
+use crate::store::Store;
 use crate::succession::Heir;
 
 /// Puts a stanza's routing in, in the place of what `heir` takes over; the summary says what was
@@ -60,11 +61,11 @@ pub fn up(call: &Call, heir: &Heir) -> Result<Option<String>, Failure> {
 
 /// Takes out what a stanza put in that has no options any more.
 fn withdraw(call: &Call, heir: &Heir) -> Result<Option<String>, Failure> {
-    let Ok(interface) = call.interface.parse() else {
+    let Ok(interface) = call.interface.parse::<InterfaceName>() else {
         return Ok(None);
     };
     let mut heir = heir.clone();
-    let record = Book::open(&interface).record;
+    let record = Store::peek(&interface.device());
     heir.superseded
         .extend(record.headings(&heading_of_all(call)));
     if heir.previous(&record).is_empty() {
@@ -118,8 +119,10 @@ pub fn down(call: &Call, interface: &InterfaceName) -> Result<Outcome, Failure> 
     book.record = staying;
     if !objects.is_empty() {
         let mut outcome = converge::down(&mut kernel, &objects);
-        let renamed = renamed::routes(&mut kernel, &interface.device(), &outcome.gone);
-        outcome.removed += converge::down(&mut kernel, &renamed.unwrap_or_default()).removed;
+        match renamed::routes(&mut kernel, &interface.device(), &outcome.gone) {
+            Ok(renamed) => outcome.add_removal(converge::down(&mut kernel, &renamed)),
+            Err(error) => outcome.warnings.push(chain(&error)),
+        }
         report(interface, &outcome);
         book.unshare(&objects.without(&outcome.stuck));
         book.record.set(&heading(call), outcome.stuck.clone());
@@ -135,11 +138,8 @@ pub fn down(call: &Call, interface: &InterfaceName) -> Result<Outcome, Failure> 
         let rest = rest.without(&book.claimed_by_any(&rest));
         let more = converge::down(&mut kernel, &rest);
         report(interface, &more);
-        return Ok(Outcome {
-            removed: outcome.removed + more.removed,
-            stuck: outcome.stuck.with(&more.stuck),
-            ..outcome
-        });
+        outcome.add_removal(more);
+        return Ok(outcome);
     }
     if !going.is_empty() {
         book.write();

@@ -78,6 +78,13 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Adds what another deletion took out, and what it could not.
+    pub(crate) fn add_removal(&mut self, more: Self) {
+        self.removed += more.removed;
+        self.stuck = self.stuck.with(&more.stuck);
+        self.warnings.extend(more.warnings);
+    }
+
     /// Notes what could not be removed, and why.
     pub(crate) fn stick(&mut self, step: Step, refusal: Refusal) {
         self.stuck.insert(step.object.clone());
