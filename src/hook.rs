@@ -127,6 +127,12 @@ fn down(call: &Call) {
     match bring::down(call, &interface) {
         Ok(outcome) if outcome.removed == 0 => debug!("{interface}: nothing of ours was left"),
         Ok(outcome) => info!("{interface}: {} routes and rules removed", outcome.removed),
-        Err(error) => error!("{interface}: {}", error.lines().join("; ")),
+        Err(failure) => {
+            bring::tell(interface.as_str(), &failure);
+            error!(
+                "{interface}: its policy routing stays; correct the cause, then run: \
+                 policy-table flush {interface}"
+            );
+        }
     }
 }

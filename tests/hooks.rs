@@ -392,3 +392,30 @@ fn nobody_need_listen() {
         }
     });
 }
+
+#[test]
+fn ifdown_that_cannot_ask_the_kernel_says_what_takes_out_what_stays() {
+    lab(|lab| {
+        if lab.sh("command -v strace").code != 0 {
+            assert!(std::env::var_os("CI").is_none(), "strace is not installed");
+            eprintln!("skipped: strace is not installed");
+            return;
+        }
+        lab.device("eth1");
+        lab.interfaces(POLICY);
+        lab.ok("ifup eth1");
+        let before = lab.tagged();
+        let said = lab.sh(&format!(
+            "strace -o /dev/null -e inject=socket:error=EMFILE:when=1 env -i {ENVIRONMENT} \
+             IF_POLICY_TABLE=rt2 MODE=stop PHASE=pre-down {DOWN}"
+        ));
+        let ours = said.ours();
+        assert_eq!((said.code, ours.len()), (0, 2), "{said:?}");
+        assert!(ours[0].contains("cannot talk to the kernel"), "{said:?}");
+        let remedy = "policy-table flush eth1";
+        assert!(ours[1].ends_with(remedy), "{said:?}");
+        assert_eq!(lab.tagged(), before);
+        lab.ok(remedy);
+        assert_eq!(lab.tagged(), [""; 0]);
+    });
+}
