@@ -358,6 +358,38 @@ fn flush_leaves_nothing_of_ours_and_all_of_others() {
     });
 }
 
+#[test]
+fn flush_goes_by_the_record_where_no_file_is_named_and_reads_one_that_is() {
+    lab(|lab| {
+        lab.device("eth1");
+        lab.interfaces(PLAIN);
+        lab.ok("ifup eth1");
+        let before = lab.tagged();
+        let said = lab.sh("policy-table flush -i /nowhere eth1");
+        assert_eq!((said.code, said.out.as_str()), (2, ""), "{said:?}");
+        assert!(said.err.contains("cannot read /nowhere: "), "{said:?}");
+        assert_eq!(lab.tagged(), before);
+        lab.ok("rm /etc/network/interfaces; policy-table flush eth1");
+        assert_eq!(lab.tagged(), [""; 0]);
+    });
+}
+
+#[test]
+fn a_record_with_a_byte_that_is_no_text_says_the_rest() {
+    lab(|lab| {
+        lab.device("eth1");
+        lab.interfaces(&format!("{PLAIN}    policy-rule fwmark 7\n"));
+        lab.ok("ifup eth1");
+        lab.ok("sed -i '1s/$/ \\xff/' /run/policy-table/eth1");
+        lab.interfaces(PLAIN);
+        let said = lab.sh("policy-table status eth1");
+        let stale = said.out.lines().filter(|line| line.contains("stale"));
+        let stale: Vec<&str> = stale.collect();
+        assert_eq!(stale.len(), 1, "{said:?}");
+        assert!(stale[0].contains("fwmark 0x7"), "{said:?}");
+    });
+}
+
 /// `apply --confirm 2`, waiting for its ENTER.
 fn asking(lab: &Lab, shell: &str) -> Child {
     let child = Command::new("/bin/sh")
