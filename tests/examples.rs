@@ -227,3 +227,44 @@ fn what_the_readme_says_ifup_leaves_is_what_it_leaves() {
         assert!(shown.ends_with(&format!("\n{name}\n")), "{name}");
     });
 }
+
+/// But for the one route that ip-route(8) takes for the kernel's own.
+#[test]
+fn what_is_said_to_take_out_everything_does() {
+    let readme = document(README);
+    let removal = readme.split("## Removal\n").nth(1).unwrap();
+    let commands = removal.split("```\n").nth(1).unwrap();
+    let page = document("man/policy-table.8").replace("\\-", "-");
+    let package = document("debian/ifupdown-policy-table.README.Debian");
+    for command in commands.lines() {
+        assert!(page.contains(&format!("\n{command}\n")), "{command}");
+        assert!(package.contains(&format!("\n  {command}\n")), "{command}");
+    }
+    let rest = "-6 route del unreachable default table TABLE metric 4294967295";
+    let mut told = page
+        .lines()
+        .map(|line| line.replace("\\fITABLE\\fP", "TABLE"));
+    assert!(told.any(|line| line == format!("ip {rest}")));
+    let last_resort =
+        "    policy-table rt2\n    policy-route unreachable default metric 4294967295\n";
+    lab(|lab| {
+        lab.device("eth1");
+        lab.interfaces(&format!(
+            "iface eth1 inet static\n    address 10.10.0.10/24\n{last_resort}\
+             iface eth1 inet6 static\n    address 2001:db8:10::10/64\n    dad-attempts 0\n\
+             {last_resort}    policy-gateway 2001:db8:10::1\n"
+        ));
+        lab.ok("ifup eth1");
+        assert_eq!(lab.tagged().len(), 10);
+        lab.ok(commands);
+        assert_eq!(lab.tagged().len(), 1, "{:?}", lab.tagged());
+        lab.ok(&format!("ip {}", rest.replace("TABLE", "rt2")));
+        assert_eq!(lab.tagged(), [""; 0]);
+        lab.ok("policy-table apply eth1");
+        let root = env!("CARGO_MANIFEST_DIR");
+        let postrm = format!("{root}/debian/ifupdown-policy-table.postrm");
+        let said = lab.ok(&format!("DPKG_ROOT= sh {postrm} remove"));
+        lab.ok(said.split_once("now: ").unwrap().1);
+        assert_eq!(lab.tagged().len(), 1, "{:?}", lab.tagged());
+    });
+}
