@@ -217,11 +217,18 @@ fn calls_of_another_mode_or_phase_are_not_ours() {
     });
 }
 
-/// Files opened and sockets made by a hook, as strace tells, without the loader's own.
-fn traced(lab: &Lab, hook: &str, environment: &str) -> Option<Vec<String>> {
-    if lab.sh("command -v strace").code != 0 {
+fn has_strace(lab: &Lab) -> bool {
+    let has = lab.sh("command -v strace").code == 0;
+    if !has {
         assert!(std::env::var_os("CI").is_none(), "strace is not installed");
         eprintln!("skipped: strace is not installed");
+    }
+    has
+}
+
+/// Files opened and sockets made by a hook, as strace tells, without the loader's own.
+fn traced(lab: &Lab, hook: &str, environment: &str) -> Option<Vec<String>> {
+    if !has_strace(lab) {
         return None;
     }
     // Through a shell: strace would start the link's target under its own name.
@@ -396,9 +403,7 @@ fn nobody_need_listen() {
 #[test]
 fn ifdown_that_cannot_ask_the_kernel_says_what_takes_out_what_stays() {
     lab(|lab| {
-        if lab.sh("command -v strace").code != 0 {
-            assert!(std::env::var_os("CI").is_none(), "strace is not installed");
-            eprintln!("skipped: strace is not installed");
+        if !has_strace(lab) {
             return;
         }
         lab.device("eth1");
