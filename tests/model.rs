@@ -461,7 +461,8 @@ impl Run<'_> {
         match direction {
             Direction::Up => {
                 let failed = said.err.contains("is not in force");
-                let blocked = self.is_blocked(n);
+                let hidden = said.err.contains("the gateway is not reached");
+                let blocked = self.is_blocked(n) || hidden && self.is_dropped();
                 self.require(
                     !failed || (blocked && !self.up[n]),
                     "up fails for no reason",
@@ -492,6 +493,19 @@ impl Run<'_> {
             let served = self.foreign.iter().any(|other| same_effect(other, &object));
             !served && self.foreign.iter().any(in_the_way)
         })
+    }
+
+    /// Whether rules of others drop packets, which may be those to a router: for an IPv6 route
+    /// the kernel looks up the way to it.
+    fn is_dropped(&self) -> bool {
+        let drops = |object: &Object| match object {
+            Object::Rule(rule) => matches!(
+                rule.action,
+                Action::Blackhole | Action::Prohibit | Action::Unreachable
+            ),
+            Object::Route(_) => false,
+        };
+        self.foreign.iter().any(drops)
     }
 
     fn check(&mut self) {
