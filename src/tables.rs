@@ -3,6 +3,7 @@
 //! The peculiarities are iproute2's, measured on 6.1 and 6.15: of several IDs that one name
 //! has, the one smallest modulo 256 counts, and among equals of those the last one read.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::table::{TableId, TableName};
@@ -11,7 +12,8 @@ use crate::table::{TableId, TableName};
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Entry {
     id: TableId,
-    name: String,
+    /// Where its name is in the text of all names.
+    name: Range<usize>,
     file: usize,
 }
 
@@ -19,6 +21,9 @@ struct Entry {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tables {
     entries: Vec<Entry>,
+    /// The names one behind the other: with thousands of them, a text for each would cost an up
+    /// more than all the rest.
+    text: String,
     files: Vec<PathBuf>,
 }
 
@@ -29,12 +34,15 @@ impl Tables {
         let mut malformed = Vec::new();
         let place = self.files.len();
         self.files.push(file.to_owned());
-        for (number, line) in text.split(|byte| *byte == b'\n').enumerate() {
+        let text = String::from_utf8_lossy(text);
+        for (number, line) in text.split('\n').enumerate() {
             match read_line(line) {
                 Line::Entry(id, name) => {
+                    let start = self.text.len();
+                    self.text.push_str(name);
                     self.entries.push(Entry {
                         id: TableId(id),
-                        name,
+                        name: start..self.text.len(),
                         file: place,
                     });
                 }
@@ -43,6 +51,10 @@ impl Tables {
             }
         }
         malformed
+    }
+
+    fn name(&self, entry: &Entry) -> &str {
+        self.text.get(entry.name.clone()).unwrap_or_default()
     }
 
     /// The ID that `ip` takes a name for.
@@ -57,7 +69,7 @@ impl Tables {
     pub fn ids<'a>(&'a self, name: &'a TableName) -> impl DoubleEndedIterator<Item = TableId> + 'a {
         self.entries
             .iter()
-            .filter(|entry| entry.name == name.as_str())
+            .filter(|entry| self.name(entry) == name.as_str())
             .map(|entry| entry.id)
     }
 
@@ -66,29 +78,28 @@ impl Tables {
         self.entries
             .iter()
             .filter(move |entry| entry.id == id)
-            .map(|entry| entry.name.as_str())
+            .map(|entry| self.name(entry))
     }
 
     /// The file that gives a name its ID, the last one where several do.
     #[must_use]
     pub fn file(&self, name: &TableName, id: TableId) -> Option<&Path> {
-        let gives = |entry: &&Entry| entry.id == id && entry.name == name.as_str();
+        let gives = |entry: &&Entry| entry.id == id && self.name(entry) == name.as_str();
         let entry = self.entries.iter().rev().find(gives)?;
         self.files.get(entry.file).map(PathBuf::as_path)
     }
 }
 
 /// What a line says.
-enum Line {
-    Entry(u32, String),
+enum Line<'a> {
+    Entry(u32, &'a str),
     Nothing,
     Malformed,
 }
 
 /// A decimal or 0x number and a word; what follows is not looked at. `ip` ignores IDs that do
 /// not fit 31 bits, the largest it can name.
-fn read_line(line: &[u8]) -> Line {
-    let line = String::from_utf8_lossy(line);
+fn read_line(line: &str) -> Line<'_> {
     let line = line.trim_start_matches([' ', '\t']);
     if line.is_empty() || line.starts_with(['#', '\0']) {
         return Line::Nothing;
@@ -108,7 +119,7 @@ fn read_line(line: &[u8]) -> Line {
         return Line::Malformed;
     };
     match u32::from_str_radix(digits, radix) {
-        Ok(id) if !negative && id <= LARGEST_NAMED.0 => Line::Entry(id, name.to_owned()),
+        Ok(id) if !negative && id <= LARGEST_NAMED.0 => Line::Entry(id, name),
         _ => Line::Nothing,
     }
 }
