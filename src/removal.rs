@@ -84,6 +84,7 @@ fn delete(
     outcome: &mut Outcome,
 ) -> Result<Vec<Step>, KernelError> {
     let mut round = Round::default();
+    let steps = without_absent(kernel, steps, outcome)?;
     if steps.is_empty() {
         return Ok(round.deleted);
     }
@@ -100,6 +101,26 @@ fn delete(
         outcome.stuck.insert(step.object);
     }
     right.map(|()| round.deleted)
+}
+
+/// Leaves out IPv6 routes of several ways that are not there: the kernel takes out a twin of one
+/// way by way, and tells of each, so that it could not be put back as it was.
+fn without_absent(
+    kernel: &mut Kernel,
+    steps: Vec<Step>,
+    outcome: &mut Outcome,
+) -> Result<Vec<Step>, KernelError> {
+    let mut left = Vec::with_capacity(steps.len());
+    for step in steps {
+        let shared = |route: &Route| route.family() == Family::Inet6 && route.hops.len() > 1;
+        let suspect = matches!(&step.object, Object::Route(route) if shared(route));
+        if suspect && !is_there(kernel, &step.object)? {
+            outcome.gone.insert(step.object);
+        } else {
+            left.push(step);
+        }
+    }
+    Ok(left)
 }
 
 /// The kernel may have a rule several times: `ip rule restore` puts in what is there.
