@@ -24,12 +24,18 @@ enum Of {
 /// that fits counts. `DEV` stands for the route's device.
 type Row = (&'static [Errno], Of, &'static str, &'static str);
 
-const ROWS: [Row; 12] = [
+const ROWS: [Row; 13] = [
     (
         &[Errno::EPERM],
         Of::Any,
         "",
         "this needs root (CAP_NET_ADMIN)",
+    ),
+    (
+        &[Errno::EACCES],
+        Of::Route,
+        "invalid gateway",
+        "a rule or a route prohibits packets to the gateway: see policy-table explain GATEWAY",
     ),
     (
         &[Errno::EACCES],
@@ -158,6 +164,12 @@ mod tests {
                 Errno::EACCES,
                 "IPv6 is disabled on nexthop device",
                 "net.ipv6.conf.eth1.disable_ipv6 to 0",
+            ),
+            (
+                ROUTE,
+                Errno::EACCES,
+                "Nexthop has invalid gateway",
+                "prohibits packets to the gateway",
             ),
             (ROUTE, Errno::ENODEV, "", "no device eth1 now"),
             (ROUTE, Errno::ENETDOWN, "", "ip link set eth1 up"),

@@ -461,7 +461,11 @@ impl Run<'_> {
         match direction {
             Direction::Up => {
                 let failed = said.err.contains("is not in force");
-                let hidden = said.err.contains("the gateway is not reached");
+                let hidden = [
+                    "the gateway is not reached",
+                    "prohibits packets to the gateway",
+                ];
+                let hidden = hidden.iter().any(|hint| said.err.contains(hint));
                 let blocked = self.is_blocked(n) || hidden && self.is_dropped();
                 self.require(
                     !failed || (blocked && !self.up[n]),
@@ -495,8 +499,8 @@ impl Run<'_> {
         })
     }
 
-    /// Whether rules of others drop packets, which may be those to a router: for an IPv6 route
-    /// the kernel looks up the way to it.
+    /// Whether rules of others drop packets, which may be those to a router: the kernel looks up
+    /// the way to it.
     fn is_dropped(&self) -> bool {
         let drops = |object: &Object| match object {
             Object::Rule(rule) => matches!(
