@@ -105,22 +105,13 @@ fn calls(interface: &InterfaceName, running: Option<&Running>) -> Vec<Call> {
 fn flush_all() -> Result<Outcome, Failure> {
     let store = Store::open();
     let mut kernel = Kernel::open()?;
-    let mut all = Outcome::default();
-    loop {
-        // A rule can be there several times, and goes once at a time.
-        let ours: State = kernel.ours()?.into_iter().collect();
-        let outcome = converge::down(&mut kernel, &ours);
-        all.removed += outcome.removed;
-        if outcome.removed == 0 {
-            for warning in &outcome.warnings {
-                warn!("{warning}");
-            }
-            all.stuck = outcome.stuck;
-            break;
-        }
+    let ours: State = kernel.ours()?.into_iter().collect();
+    let outcome = converge::down(&mut kernel, &ours);
+    for warning in &outcome.warnings {
+        warn!("{warning}");
     }
     match store {
-        Ok(store) if all.stuck.is_empty() => {
+        Ok(store) if outcome.stuck.is_empty() => {
             if let Err(error) = store.clear() {
                 warn!("cannot empty {FOLDER}: {error}");
             }
@@ -128,5 +119,5 @@ fn flush_all() -> Result<Outcome, Failure> {
         Ok(_) => {}
         Err(error) => warn!("cannot empty {FOLDER}: {error}"),
     }
-    Ok(all)
+    Ok(outcome)
 }
