@@ -1,5 +1,6 @@
 //! One interface: each way against an empty program, and the whole `ifup` with each.
 
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::path::Path;
 
 use crate::lab::Lab;
@@ -29,16 +30,27 @@ fn contender<'a>(
     }
 }
 
+/// The order of a round, another one each time: whoever comes behind a program that fills the
+/// caches starts cold, and no one contender is to be that one each time.
+fn order(round: usize, length: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..length).collect();
+    order.sort_by_key(|place| {
+        BuildHasherDefault::<DefaultHasher>::default().hash_one((round, place))
+    });
+    order
+}
+
 /// Runs contenders in turn; the first is the measure of the rest. The first round counts for none.
 fn compare(rounds: usize, contenders: &[Contender<'_>]) -> Vec<Row> {
     let mut times: Vec<Vec<f64>> = vec![Vec::new(); contenders.len()];
     for round in 0..=rounds {
-        for (contender, times) in contenders.iter().zip(&mut times) {
+        for place in order(round, contenders.len()) {
+            let contender = &contenders[place];
             run((contender.before)());
             let time = run((contender.measured)()).as_secs_f64() * 1e6;
             run((contender.after)());
             if round > 0 {
-                times.push(time);
+                times[place].push(time);
             }
         }
     }
