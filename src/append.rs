@@ -26,13 +26,21 @@ impl Target {
         })
     }
 
+    /// How many bytes the file has.
+    ///
+    /// # Errors
+    /// It cannot be looked at.
+    pub fn length(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
     /// Appends a line in one write, supplying the newline that the last line may lack.
     ///
     /// # Errors
     /// The line is not there whole, or may not survive a crash.
     pub fn append(&self, line: &str) -> io::Result<()> {
         let mut file: &File = &self.file;
-        let text = if ends_in_newline(file)? {
+        let text = if self.length()? == 0 || ends_in_newline(file)? {
             line.to_owned()
         } else {
             format!("\n{line}")
@@ -70,9 +78,6 @@ fn open_to_append(path: &Path) -> io::Result<File> {
 }
 
 fn ends_in_newline(mut file: &File) -> io::Result<bool> {
-    if file.metadata()?.len() == 0 {
-        return Ok(true);
-    }
     file.seek(SeekFrom::End(-1))?;
     let mut last = [0];
     file.read_exact(&mut last)?;

@@ -76,6 +76,7 @@ pub mod listing;
 pub mod lookup;
 pub mod watch;
 pub mod append;
+pub mod name_files;
 pub mod registry;
 pub mod store;
 pub mod ifstate;

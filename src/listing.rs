@@ -23,12 +23,26 @@ impl Kernel {
     pub fn is_occupied(&mut self, table: TableId) -> bool {
         Family::ALL.into_iter().any(|family| {
             let routes = self.routes(family, table).unwrap_or_default();
-            let rules = self.rules(family).unwrap_or_default();
             routes.iter().any(|route| route.protocol != PROTOCOL)
-                || rules
-                    .iter()
-                    .any(|rule| rule.action == Action::Lookup(table) && rule.protocol != PROTOCOL)
+                || self.is_looked_up(family, table).unwrap_or_default()
         })
+    }
+
+    /// Whether a rule of others looks a table up. Of the thousands there may be, those that do not
+    /// have the table's number in them anywhere are not read.
+    fn is_looked_up(&mut self, family: Family, table: TableId) -> Result<bool, KernelError> {
+        let number = table.0.to_ne_bytes();
+        let rules = self.list_rules(family, |payload| {
+            // Attributes begin, and so does this one's value, at every fourth byte.
+            if payload.chunks_exact(4).any(|chunk| chunk == number) {
+                rule_message::decode(payload)
+            } else {
+                Ok(None)
+            }
+        })?;
+        let by_others =
+            |rule: &Rule| rule.action == Action::Lookup(table) && rule.protocol != PROTOCOL;
+        Ok(rules.iter().any(by_others))
     }
 
     /// All rules of a family.
@@ -36,12 +50,21 @@ impl Kernel {
     /// # Errors
     /// The kernel gives no steady list.
     pub fn rules(&mut self, family: Family) -> Result<Vec<Rule>, KernelError> {
+        self.list_rules(family, rule_message::decode)
+    }
+
+    /// What `decode` makes of the rules of a family.
+    fn list_rules(
+        &mut self,
+        family: Family,
+        decode: impl Fn(&[u8]) -> Result<Option<Rule>, WireError>,
+    ) -> Result<Vec<Rule>, KernelError> {
         let what = format!("{} rules", family.name());
         self.dump(
             &what,
             Rtm::Getrule,
             || rule_message::encode_dump(family),
-            |_, payload| rule_message::decode(payload),
+            |_, payload| decode(payload),
         )
     }
 

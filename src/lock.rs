@@ -41,11 +41,13 @@ pub fn exclusive(path: &Path) -> io::Result<Lock> {
         let text = format!("{}: {error}{}", path.display(), hint(&error));
         io::Error::new(error.kind(), text)
     })?;
-    let started = Instant::now();
+    // The clock of a lock that is free is not looked at: the first look alone is two page faults.
+    let mut started = None;
+    let mut waited = || started.get_or_insert_with(Instant::now).elapsed();
     loop {
         match try_lock(&file) {
             Ok(()) => return Ok(Lock { _file: file }),
-            Err(Errno::EWOULDBLOCK | Errno::EINTR) if started.elapsed() < LONGEST => sleep(PAUSE),
+            Err(Errno::EWOULDBLOCK | Errno::EINTR) if waited() < LONGEST => sleep(PAUSE),
             Err(Errno::EWOULDBLOCK | Errno::EINTR) => {
                 let (holder, seconds) = (holder(&file), LONGEST.as_secs());
                 let path = path.display();

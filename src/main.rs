@@ -8,6 +8,10 @@ use std::process::ExitCode;
 use policy_table::environment::Direction;
 use policy_table::{cli, hook};
 
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 fn main() -> ExitCode {
     let mut arguments = env::args_os();
     let name = arguments.next().unwrap_or_default();

@@ -1,22 +1,20 @@
-//! The names of routing tables on disk: `rt_tables`, and the drop-ins beside it. Floor 2.
+//! The IDs that names of routing tables have, and new ones for new names. Floor 2.
 //!
 //! A file is only ever appended to, one line in one write, so that no line of anybody's can be
 //! lost, and under a lock, so that no two runs of ours register one name or ID twice. A known name costs reading; a new one a write and an fsync(2).
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::OFlag;
 use thiserror::Error;
 
 use crate::append::Target;
 use crate::lock::{self, Lock};
+use crate::name_files::NameFiles;
 use crate::net::WordError;
 use crate::privileges::hint;
 use crate::table::{TableId, TableName};
-use crate::tables::{derived_id, line, Tables, LARGEST_NAMED};
+use crate::tables::{derived_id, line, Glance, Tables, LARGEST_NAMED};
 
 /// Why a name has no ID that may be used.
 #[derive(Debug, Error)]
@@ -61,28 +59,27 @@ pub struct Registered {
     pub warnings: Vec<String>,
 }
 
-/// Where the files are, below a root directory.
-pub struct Registry {
-    root: PathBuf,
+/// What the files say of a name.
+enum Look<'a> {
+    Known(TableId),
+    New(Glance<'a>),
 }
 
-const NAMES: &str = "etc/iproute2/rt_tables";
-const DROP_INS: &str = "etc/iproute2/rt_tables.d";
+/// The files below a root directory, and the lock on them.
+pub struct Registry {
+    files: NameFiles,
+    lock: PathBuf,
+}
+
 const LOCK: &str = "run/policy-table-names.lock";
-const OUR_DROP_IN: &str = "etc/iproute2/rt_tables.d/policy-table.conf";
-/// Where iproute2 looks when there is no file in `/etc`: since 6.5, and before 6.7 or so.
-const VENDOR_NAMES: [&str; 2] = ["usr/share/iproute2/rt_tables", "usr/lib/iproute2/rt_tables"];
-const VENDOR_DROP_INS: [&str; 2] = [
-    "usr/share/iproute2/rt_tables.d",
-    "usr/lib/iproute2/rt_tables.d",
-];
 
 impl Registry {
     /// The files below `root`; `/` outside of tests.
     #[must_use]
     pub fn below(root: &Path) -> Self {
         Self {
-            root: root.to_owned(),
+            files: NameFiles::below(root),
+            lock: root.join(LOCK),
         }
     }
 
@@ -100,21 +97,44 @@ impl Registry {
         mut occupied: impl FnMut(TableId) -> bool,
     ) -> Result<Registered, RegistryError> {
         let mut warnings = Vec::new();
-        let tables = self.read(&mut warnings);
-        let (id, new) = match known(&tables, name, fixed, &mut warnings)? {
-            Some(id) => (id, false),
-            None => self.register(name, fixed, &tables, &mut occupied, &mut warnings)?,
+        let (id, new) = match self.look(name, fixed, &mut warnings)? {
+            Look::Known(id) => (id, false),
+            Look::New(glance) => {
+                self.register(name, fixed, glance, &mut occupied, &mut warnings)?
+            }
         };
         Ok(Registered { id, new, warnings })
     }
 
+    /// The ID that a name has. In the files as they should be a glance tells; of others all is
+    /// read, to say what is wrong.
+    fn look<'a>(
+        &self,
+        name: &'a TableName,
+        fixed: Option<TableId>,
+        warnings: &mut Vec<String>,
+    ) -> Result<Look<'a>, RegistryError> {
+        let glance = self.files.glance(name);
+        let plain = |id: &TableId| {
+            TableId::of_policy(id.0).is_ok() && fixed.is_none_or(|fixed| fixed == *id)
+        };
+        if let Some(id) = glance.known().filter(plain) {
+            return Ok(Look::Known(id));
+        }
+        if glance.is_new() {
+            return Ok(Look::New(glance));
+        }
+        let known = known(&self.files.read(warnings), name, fixed, warnings)?;
+        Ok(known.map_or(Look::New(glance), Look::Known))
+    }
+
     /// The ID of a name that is not known, and whether it is new still: another run may be
     /// quicker, with this name or with the ID.
-    fn register(
+    fn register<'a>(
         &self,
-        name: &TableName,
+        name: &'a TableName,
         fixed: Option<TableId>,
-        tables: &Tables,
+        mut glance: Glance<'a>,
         occupied: &mut impl FnMut(TableId) -> bool,
         warnings: &mut Vec<String>,
     ) -> Result<(TableId, bool), RegistryError> {
@@ -123,28 +143,43 @@ impl Registry {
                 "table {name} is not registered: ip cannot name IDs above {LARGEST_NAMED}; \
                  going on with ID {id} alone"
             ));
-            return Ok((choose(tables, name, fixed, occupied)?, true));
+            return Ok((self.choose(name, fixed, &glance, occupied)?, true));
         }
         let (locked, target) = match self.open_target() {
             Ok(opened) => opened,
             Err((path, error)) => {
                 warnings.push(not_registered(name, &path, &error));
-                return Ok((choose(tables, name, fixed, occupied)?, true));
+                return Ok((self.choose(name, fixed, &glance, occupied)?, true));
             }
         };
-        warnings.clear();
+        // What other runs of ours do to the files is to append there.
+        if target.length().ok() != glance.length(&target.path) {
+            warnings.clear();
+            glance = match self.look(name, fixed, warnings)? {
+                Look::Known(id) => return Ok((id, false)),
+                Look::New(glance) => glance,
+            };
+        }
         if let Err(error) = &locked {
             warnings.push(format!("no lock on table names: {error}; going on without"));
         }
-        let tables = self.read(warnings);
-        if let Some(id) = known(&tables, name, fixed, warnings)? {
-            return Ok((id, false));
-        }
-        let id = choose(&tables, name, fixed, occupied)?;
+        let id = self.choose(name, fixed, &glance, occupied)?;
         if let Err(error) = target.append(&line(id, name)) {
             warnings.push(not_registered(name, &target.path, &error));
         }
         Ok((id, true))
+    }
+
+    /// The ID of a new name.
+    fn choose(
+        &self,
+        name: &TableName,
+        fixed: Option<TableId>,
+        glance: &Glance<'_>,
+        occupied: &mut impl FnMut(TableId) -> bool,
+    ) -> Result<TableId, RegistryError> {
+        let chosen = choose(name, fixed, |id| glance.has(id), occupied);
+        chosen.map_err(|id| taken(id, &self.files.read(&mut Vec::new())))
     }
 
     /// The names as they stand now, for a run that asks for many and registers none.
@@ -152,8 +187,8 @@ impl Registry {
     pub fn names(&self) -> Names {
         let mut warnings = Vec::new();
         Names {
-            tables: self.read(&mut warnings),
-            target: self.target(),
+            tables: self.files.read(&mut warnings),
+            target: self.files.target(),
             warnings,
         }
     }
@@ -162,67 +197,15 @@ impl Registry {
     /// left no record put in.
     #[must_use]
     pub fn likely_id(&self, name: &TableName, fixed: Option<TableId>) -> TableId {
-        let registered = self.read(&mut Vec::new()).id(name);
+        let registered = self.files.read(&mut Vec::new()).id(name);
         registered.or(fixed).unwrap_or_else(|| derived_id(name))
-    }
-
-    /// All names, in the order in which `ip` reads the files (measured on iproute2 6.15; 6.1
-    /// does not look in `/usr`, where Debian 12 has nothing).
-    fn read(&self, warnings: &mut Vec<String>) -> Tables {
-        let mut tables = Tables::default();
-        let mut add = |path: &Path| match read_file(path) {
-            Ok(text) => {
-                for number in tables.add(path, &text) {
-                    warnings.push(format!(
-                        "{}:{number}: not a table ID and a name; ip stops reading there",
-                        path.display()
-                    ));
-                }
-                true
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-            Err(error) => {
-                warnings.push(format!("cannot read {}: {error}", path.display()));
-                true
-            }
-        };
-        let _ = add(&self.root.join(NAMES))
-            || VENDOR_NAMES.iter().any(|path| add(&self.root.join(path)));
-        let own = self.root.join(DROP_INS);
-        for folder in VENDOR_DROP_INS {
-            for path in drop_ins(&self.root.join(folder)) {
-                let shadowed = path
-                    .file_name()
-                    .is_some_and(|name| own.join(name).symlink_metadata().is_ok());
-                if !shadowed {
-                    add(&path);
-                }
-            }
-        }
-        for path in drop_ins(&own) {
-            add(&path);
-        }
-        tables
-    }
-
-    /// The file that new names go to. `rt_tables` where there is one; else, or where the
-    /// administrator has made it, our drop-in: an `rt_tables` of ours would shadow the vendor's.
-    fn target(&self) -> PathBuf {
-        let drop_in = self.root.join(OUR_DROP_IN);
-        let names = self.root.join(NAMES);
-        // A file that cannot be looked at is there, and will say what is wrong with it.
-        if names.try_exists().unwrap_or(true) && !drop_in.exists() {
-            names
-        } else {
-            drop_in
-        }
     }
 
     /// The file that new names go to, and the lock that keeps other runs of ours from it. Where
     /// there can be none, the file is still worth writing to: a line is one write.
     fn open_target(&self) -> Result<(io::Result<Lock>, Target), (PathBuf, io::Error)> {
-        let locked = lock::exclusive(&self.root.join(LOCK));
-        let path = self.target();
+        let locked = lock::exclusive(&self.lock);
+        let path = self.files.target();
         match locked {
             Err(error) if error.kind() == io::ErrorKind::TimedOut => Err((path, error)),
             locked => match Target::open(&path) {
@@ -256,18 +239,20 @@ impl Names {
         mut occupied: impl FnMut(TableId) -> bool,
     ) -> Result<Registered, RegistryError> {
         let mut warnings = Vec::new();
-        let known = known(&self.tables, name, fixed, &mut warnings)?;
-        let id = match known {
-            Some(id) => id,
-            None => choose(&self.tables, name, fixed, &mut occupied)?,
-        };
-        if known.is_none() {
-            let line = line(id, name);
-            self.tables.add(&self.target, line.as_bytes());
+        if let Some(id) = known(&self.tables, name, fixed, &mut warnings)? {
+            return Ok(Registered {
+                id,
+                new: false,
+                warnings,
+            });
         }
+        let named = |id| self.tables.names(id).next().is_some();
+        let chosen = choose(name, fixed, named, &mut occupied);
+        let id = chosen.map_err(|id| taken(id, &self.tables))?;
+        self.tables.add(&self.target, line(id, name).as_bytes());
         Ok(Registered {
             id,
-            new: known.is_none(),
+            new: true,
             warnings,
         })
     }
@@ -292,7 +277,7 @@ fn known(
     let file = || {
         tables
             .file(name, registered)
-            .unwrap_or(Path::new(NAMES))
+            .unwrap_or(Path::new(""))
             .to_owned()
     };
     TableId::of_policy(registered.0).map_err(|source| RegistryError::Reserved {
@@ -323,64 +308,26 @@ fn known(
     Ok(Some(registered))
 }
 
-/// A file's text. Opening a pipe must not wait for somebody to write into it.
-fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(OFlag::O_NONBLOCK.bits())
-        .open(path)?;
-    // The usual file in one go; an unknown length would be felt for in steps from 32 bytes on.
-    let mut text = Vec::with_capacity(USUAL);
-    file.take(LONGEST).read_to_end(&mut text)?;
-    Ok(text)
-}
-
-/// Most that is read of a file, in bytes; a line for each of 4,000 tables is a hundredth of it.
-const LONGEST: u64 = 16 << 20;
-
-/// A file of so many bytes, or one with some hundred names, is read at once.
-const USUAL: usize = 4 << 10;
-
-/// The drop-ins of a folder that `ip` reads.
-fn drop_ins(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(folder) else {
-        return Vec::new();
-    };
-    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    // A hidden file has no extension to Path, nor is it one to ip.
-    paths.retain(|path| {
-        path.extension()
-            .is_some_and(|extension| extension == "conf")
-    });
-    paths.retain(|path| {
-        path.file_name()
-            .is_some_and(|name| !name.as_encoded_bytes().starts_with(b"."))
-    });
-    paths.sort();
-    paths
-}
-
-/// The ID of a new name.
+/// The ID of a new name; as an error, the one it should have and that is `named` already.
 fn choose(
-    tables: &Tables,
     name: &TableName,
     fixed: Option<TableId>,
+    named: impl Fn(TableId) -> bool,
     occupied: &mut impl FnMut(TableId) -> bool,
-) -> Result<TableId, RegistryError> {
+) -> Result<TableId, TableId> {
     if let Some(id) = fixed {
-        return match tables.names(id).next() {
-            Some(owner) => Err(RegistryError::IdTaken {
-                id,
-                owner: owner.to_owned(),
-            }),
-            None => Ok(id),
-        };
+        return if named(id) { Err(id) } else { Ok(id) };
     }
     let mut id = derived_id(name);
-    while tables.names(id).next().is_some() || occupied(id) {
+    while named(id) || occupied(id) {
         id = TableId(id.0 + 1);
     }
     Ok(id)
+}
+
+fn taken(id: TableId, tables: &Tables) -> RegistryError {
+    let owner = tables.names(id).next().unwrap_or_default().to_owned();
+    RegistryError::IdTaken { id, owner }
 }
 
 fn not_registered(name: &TableName, path: &Path, error: &io::Error) -> String {

@@ -1,4 +1,4 @@
-//! The text of `rt_tables` files, read as iproute2 reads it. Floor 1, pure.
+//! The lines of `rt_tables` files, read as iproute2 reads them. Floor 1, pure.
 //!
 //! The peculiarities are iproute2's, measured on 6.1 and 6.15: of several IDs that one name
 //! has, the one smallest modulo 256 counts, and among equals of those the last one read.
@@ -21,8 +21,7 @@ struct Entry {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tables {
     entries: Vec<Entry>,
-    /// The names one behind the other: with thousands of them, a text for each would cost an up
-    /// more than all the rest.
+    /// The names one behind the other.
     text: String,
     files: Vec<PathBuf>,
 }
@@ -34,14 +33,13 @@ impl Tables {
         let mut malformed = Vec::new();
         let place = self.files.len();
         self.files.push(file.to_owned());
-        let text = String::from_utf8_lossy(text);
-        for (number, line) in text.split('\n').enumerate() {
+        for (number, line) in text.split(|byte| *byte == b'\n').enumerate() {
             match read_line(line) {
                 Line::Entry(id, name) => {
                     let start = self.text.len();
-                    self.text.push_str(name);
+                    self.text.push_str(&String::from_utf8_lossy(word(name)));
                     self.entries.push(Entry {
-                        id: TableId(id),
+                        id,
                         name: start..self.text.len(),
                         file: place,
                     });
@@ -90,38 +88,144 @@ impl Tables {
     }
 }
 
+/// What one glance at the files says of a name. It is enough where nothing is wrong with them; what
+/// is, [`Tables`] tell.
+#[derive(Debug)]
+pub struct Glance<'a> {
+    name: &'a TableName,
+    /// The IDs that lines give it.
+    own: Vec<TableId>,
+    /// Those that lines give other names.
+    others: Vec<TableId>,
+    /// Whether something could not be read or understood.
+    clouded: bool,
+    /// The files, with their lengths in bytes.
+    files: Vec<(PathBuf, u64)>,
+}
+
+impl<'a> Glance<'a> {
+    /// A glance for a name, with nothing seen yet.
+    #[must_use]
+    pub fn of(name: &'a TableName) -> Self {
+        Self {
+            name,
+            own: Vec::new(),
+            others: Vec::new(),
+            clouded: false,
+            files: Vec::new(),
+        }
+    }
+
+    /// Sees the next line.
+    pub fn add(&mut self, line: &[u8]) {
+        let own = self.name.as_str().as_bytes();
+        match read_line(line) {
+            // Most names differ in the first letters; where they end is then no matter.
+            Line::Entry(id, name) if name.starts_with(own) && word(name) == own => {
+                self.own.push(id);
+            }
+            Line::Entry(id, _) => self.others.push(id),
+            Line::Nothing => {}
+            Line::Malformed => self.cloud(),
+        }
+    }
+
+    /// Notes the end of a file, and its length in bytes.
+    pub fn end(&mut self, file: &Path, length: u64) {
+        self.files.push((file.to_owned(), length));
+    }
+
+    /// Notes that there is something that cannot be read.
+    pub fn cloud(&mut self) {
+        self.clouded = true;
+    }
+
+    /// The name's ID, if one line gives it and no other line has that ID.
+    #[must_use]
+    pub fn known(&self) -> Option<TableId> {
+        match self.own.as_slice() {
+            [id] if !self.clouded && !self.has(*id) => Some(*id),
+            _ => None,
+        }
+    }
+
+    /// Whether no line has the name.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        !self.clouded && self.own.is_empty()
+    }
+
+    /// Whether a line gives another name this ID.
+    #[must_use]
+    pub fn has(&self, id: TableId) -> bool {
+        self.others.contains(&id)
+    }
+
+    /// The length that a file had, in bytes.
+    #[must_use]
+    pub fn length(&self, file: &Path) -> Option<u64> {
+        let seen = self.files.iter().find(|(seen, _)| seen == file)?;
+        Some(seen.1)
+    }
+}
+
 /// What a line says.
 enum Line<'a> {
-    Entry(u32, &'a str),
+    /// An ID, and the line from its name on.
+    Entry(TableId, &'a [u8]),
     Nothing,
     Malformed,
 }
 
 /// A decimal or 0x number and a word; what follows is not looked at. `ip` ignores IDs that do
 /// not fit 31 bits, the largest it can name.
-fn read_line(line: &str) -> Line<'_> {
-    let line = line.trim_start_matches([' ', '\t']);
-    if line.is_empty() || line.starts_with(['#', '\0']) {
+fn read_line(line: &[u8]) -> Line<'_> {
+    let line = without(line, |byte| matches!(byte, b' ' | b'\t'));
+    let (radix, rest) = match line {
+        [] | [b'#' | 0, ..] => return Line::Nothing,
+        [b'0', b'x', rest @ ..] if rest.first().is_some_and(u8::is_ascii_hexdigit) => (16, rest),
+        [b'+', rest @ ..] => (10, rest),
+        _ => (10, line),
+    };
+    let (negative, mut rest) = match rest {
+        [b'-', rest @ ..] => (true, rest),
+        _ => (false, rest),
+    };
+    let (mut id, mut is_number) = (0_u32, false);
+    while let [byte, behind @ ..] = rest {
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' | b'A'..=b'F' if radix == 16 => (byte | 0x20) - b'a' + 10,
+            _ => break,
+        };
+        id = id.saturating_mul(radix).saturating_add(digit.into());
+        (is_number, rest) = (true, behind);
+    }
+    let name = without(rest, |byte| byte.is_ascii_whitespace());
+    if !is_number || name.is_empty() {
+        return Line::Malformed;
+    }
+    if negative || id > LARGEST_NAMED.0 {
         return Line::Nothing;
     }
-    let (radix, rest) = match line.strip_prefix("0x") {
-        Some(rest) if rest.starts_with(|c: char| c.is_ascii_hexdigit()) => (16, rest),
-        _ => (10, line.strip_prefix('+').unwrap_or(line)),
-    };
-    let negative = rest.starts_with('-');
-    let rest = rest.strip_prefix('-').unwrap_or(rest);
-    let end = rest
-        .find(|c: char| !c.is_digit(radix))
-        .unwrap_or(rest.len());
-    let (digits, rest) = rest.split_at(end);
-    let name = rest.split_ascii_whitespace().next();
-    let (false, Some(name)) = (digits.is_empty(), name) else {
-        return Line::Malformed;
-    };
-    match u32::from_str_radix(digits, radix) {
-        Ok(id) if !negative && id <= LARGEST_NAMED.0 => Line::Entry(id, name),
-        _ => Line::Nothing,
+    Line::Entry(TableId(id), name)
+}
+
+/// A text without such bytes at its beginning.
+fn without(mut text: &[u8], is_such: impl Fn(u8) -> bool) -> &[u8] {
+    while let [byte, rest @ ..] = text {
+        if !is_such(*byte) {
+            break;
+        }
+        text = rest;
     }
+    text
+}
+
+/// The word at the beginning of a text.
+fn word(text: &[u8]) -> &[u8] {
+    let end = text.iter().position(u8::is_ascii_whitespace);
+    text.get(..end.unwrap_or(text.len())).unwrap_or_default()
 }
 
 /// The largest ID that `ip` reads a name for.

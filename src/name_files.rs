@@ -1,0 +1,177 @@
+//! The files that name routing tables: `rt_tables`, and the drop-ins beside it. Floor 2.
+
+use std::ffi::OsStr;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read};
+use std::mem::MaybeUninit;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+use rustix::fs::RawDir;
+
+use crate::table::TableName;
+use crate::tables::{Glance, Tables};
+
+const NAMES: &str = "etc/iproute2/rt_tables";
+const DROP_INS: &str = "etc/iproute2/rt_tables.d";
+const OUR_DROP_IN: &str = "etc/iproute2/rt_tables.d/policy-table.conf";
+/// Where iproute2 looks when there is no file in `/etc`: since 6.5, and before 6.7 or so.
+const VENDOR_NAMES: [&str; 2] = ["usr/share/iproute2/rt_tables", "usr/lib/iproute2/rt_tables"];
+const VENDOR_DROP_INS: [&str; 2] = [
+    "usr/share/iproute2/rt_tables.d",
+    "usr/lib/iproute2/rt_tables.d",
+];
+
+/// Most that is read of a file, in bytes; a line for each of 4,000 tables is a hundredth of it.
+const LONGEST: u64 = 16 << 20;
+
+/// How much of a file is in memory at a glance, in bytes.
+const PIECE: usize = 16 << 10;
+
+/// Where the files are, below a root directory.
+pub struct NameFiles {
+    root: PathBuf,
+}
+
+impl NameFiles {
+    /// The files below `root`; `/` outside of tests.
+    #[must_use]
+    pub fn below(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+        }
+    }
+
+    /// All names that the files have.
+    pub fn read(&self, warnings: &mut Vec<String>) -> Tables {
+        let mut tables = Tables::default();
+        self.each(|path, opened| match opened.and_then(whole) {
+            Ok(text) => {
+                for number in tables.add(path, &text) {
+                    warnings.push(format!(
+                        "{}:{number}: not a table ID and a name; ip stops reading there",
+                        path.display()
+                    ));
+                }
+            }
+            Err(error) => warnings.push(format!("cannot read {}: {error}", path.display())),
+        });
+        tables
+    }
+
+    /// What the files say of one name at a glance.
+    #[must_use]
+    pub fn glance<'a>(&self, name: &'a TableName) -> Glance<'a> {
+        let mut glance = Glance::of(name);
+        self.each(|path, opened| {
+            match opened.and_then(|file| by_lines(file, |line| glance.add(line))) {
+                Ok(length) => glance.end(path, length),
+                Err(_) => glance.cloud(),
+            }
+        });
+        glance
+    }
+
+    /// Opens all files that are there, in the order in which `ip` reads them (measured on
+    /// iproute2 6.15; 6.1 does not look in `/usr`, where Debian 12 has nothing).
+    fn each(&self, mut see: impl FnMut(&Path, io::Result<File>)) {
+        let mut is_there = |path: &Path| {
+            let opened = open(path);
+            let missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+            let there = !opened.as_ref().is_err_and(missing);
+            if there {
+                see(path, opened);
+            }
+            there
+        };
+        let _ = is_there(&self.root.join(NAMES))
+            || VENDOR_NAMES
+                .iter()
+                .any(|path| is_there(&self.root.join(path)));
+        let own = self.root.join(DROP_INS);
+        for folder in VENDOR_DROP_INS {
+            for path in drop_ins(&self.root.join(folder)) {
+                let shadowed = path
+                    .file_name()
+                    .is_some_and(|name| own.join(name).symlink_metadata().is_ok());
+                if !shadowed {
+                    is_there(&path);
+                }
+            }
+        }
+        for path in drop_ins(&own) {
+            is_there(&path);
+        }
+    }
+
+    /// The file that new names go to. `rt_tables` where there is one; else, or where the
+    /// administrator has made it, our drop-in: an `rt_tables` of ours would shadow the vendor's.
+    #[must_use]
+    pub fn target(&self) -> PathBuf {
+        let drop_in = self.root.join(OUR_DROP_IN);
+        let names = self.root.join(NAMES);
+        // A file that cannot be looked at is there, and will say what is wrong with it.
+        if names.try_exists().unwrap_or(true) && !drop_in.exists() {
+            names
+        } else {
+            drop_in
+        }
+    }
+}
+
+/// Opens a file. Of a pipe that must not wait for somebody to write into it.
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
+        .open(path)
+}
+
+/// A file's text.
+fn whole(file: File) -> io::Result<Vec<u8>> {
+    // In one go; without its length it would be felt for in ever larger steps.
+    let length = usize::try_from(file.metadata()?.len().min(LONGEST)).unwrap_or_default();
+    let mut text = Vec::with_capacity(length + 1);
+    file.take(LONGEST).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+/// Has each line of a file seen, and returns how many bytes these are. Never all at once: memory
+/// for a file of thousands of names would cost more than to read it.
+fn by_lines(file: File, mut see: impl FnMut(&[u8])) -> io::Result<u64> {
+    let mut reader = BufReader::with_capacity(PIECE, file.take(LONGEST));
+    let (mut line, mut length) = (Vec::new(), 0);
+    loop {
+        line.clear();
+        match reader.read_until(b'\n', &mut line)? {
+            0 => return Ok(length),
+            read => length += read as u64,
+        }
+        see(line.strip_suffix(b"\n").unwrap_or(&line));
+    }
+}
+
+/// The drop-ins of a folder that `ip` reads.
+fn drop_ins(folder: &Path) -> Vec<PathBuf> {
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlag::O_DIRECTORY.bits())
+        .open(folder);
+    let Ok(opened) = opened else {
+        return Vec::new();
+    };
+    let mut paths = Vec::new();
+    // Into a buffer on the stack: opendir(3) maps one, which costs more than all the rest here.
+    let mut buffer = [MaybeUninit::uninit(); 2048];
+    let mut entries = RawDir::new(opened, &mut buffer);
+    while let Some(Ok(entry)) = entries.next() {
+        let name = entry.file_name().to_bytes();
+        if name.ends_with(b".conf") && !name.starts_with(b".") {
+            paths.push(folder.join(OsStr::from_bytes(name)));
+        }
+    }
+    paths.sort();
+    paths
+}
