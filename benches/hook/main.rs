@@ -52,33 +52,20 @@ pub struct Effort {
     pub names: usize,
 }
 
-fn builds() -> Vec<Build> {
-    let path = |name: &str| env::var(name).ok().filter(|path| !path.is_empty());
-    let dynamic = Build {
-        kind: "dynamic".to_owned(),
-        binary: path("POLICY_TABLE_BINARY")
-            .unwrap_or_else(|| env!("CARGO_BIN_EXE_policy-table").to_owned()),
-        empty: [
-            ("BENCH_EMPTY_USUAL", "empty Rust program, dynamic"),
-            ("BENCH_EMPTY", "empty program linked as ours, dynamic"),
-        ]
-        .into_iter()
-        .filter_map(|(name, text)| Some((text.to_owned(), path(name)?)))
-        .collect(),
-    };
-    let own = path("BENCH_STATIC")
-        .zip(path("BENCH_EMPTY_STATIC"))
-        .map(|(binary, empty)| Build {
-            kind: "static".to_owned(),
-            binary,
-            empty: vec![("empty Rust program, static".to_owned(), empty)],
-        });
-    let builds: Vec<Build> = [dynamic].into_iter().chain(own).collect();
-    assert!(
-        builds.iter().all(|build| !build.empty.is_empty()),
-        "run this by benches/run"
-    );
-    builds
+/// What `benches/run` has made of a kind.
+fn build(kind: &str) -> Option<Build> {
+    let path = |what: &str| env::var(format!("BENCH_{what}_{}", kind.to_uppercase())).ok();
+    Some(Build {
+        kind: kind.to_owned(),
+        binary: path("OURS")?,
+        empty: vec![
+            (format!("empty Rust program, {kind}"), path("EMPTY")?),
+            (
+                format!("empty program linked as ours, {kind}"),
+                path("EMPTY_AS_OURS")?,
+            ),
+        ],
+    })
 }
 
 fn main() {
@@ -109,7 +96,11 @@ fn main() {
     } else {
         "benches/results"
     });
-    let builds = builds();
+    let builds: Vec<Build> = ["dynamic", "static"]
+        .into_iter()
+        .filter_map(build)
+        .collect();
+    assert!(!builds.is_empty(), "run this by benches/run");
     let mut report = Report::default();
     lab(|lab| {
         for build in &builds {
