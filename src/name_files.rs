@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
@@ -66,7 +66,7 @@ impl NameFiles {
     pub fn glance<'a>(&self, name: &'a TableName) -> Glance<'a> {
         let mut glance = Glance::of(name);
         self.each(|path, opened| {
-            match opened.and_then(|file| by_lines(file, |line| glance.add(line))) {
+            match opened.and_then(|file| in_pieces(file, |text| glance.see(text))) {
                 Ok(length) => glance.end(path, length),
                 Err(_) => glance.cloud(),
             }
@@ -138,18 +138,31 @@ fn whole(file: File) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Has each line of a file seen, and returns how many bytes these are. Never all at once: memory
-/// for a file of thousands of names would cost more than to read it.
-fn by_lines(file: File, mut see: impl FnMut(&[u8])) -> io::Result<u64> {
-    let mut reader = BufReader::with_capacity(PIECE, file.take(LONGEST));
-    let (mut line, mut length) = (Vec::new(), 0);
+/// Has a file seen piece by piece, and returns how many bytes it has: memory for all of one with
+/// thousands of names would cost more than to read it. What `see` does not take of a piece it
+/// gets again at the beginning of the next one.
+fn in_pieces(mut file: File, mut see: impl FnMut(&[u8]) -> usize) -> io::Result<u64> {
+    let mut piece = vec![0; PIECE];
+    let (mut length, mut kept) = (0, 0);
     loop {
-        line.clear();
-        match reader.read_until(b'\n', &mut line)? {
-            0 => return Ok(length),
-            read => length += read as u64,
+        // One byte is left for the newline that the last line may lack.
+        let room = piece.get_mut(kept..PIECE - 1).unwrap_or_default();
+        let read = file.read(room)?;
+        if read == 0 && kept == PIECE - 1 || length > LONGEST {
+            return Err(io::ErrorKind::FileTooLarge.into());
         }
-        see(line.strip_suffix(b"\n").unwrap_or(&line));
+        let mut filled = kept + read;
+        if let (0, Some(end)) = (read, piece.get_mut(filled)) {
+            *end = b'\n';
+            filled += 1;
+        }
+        let taken = see(piece.get(..filled).unwrap_or_default());
+        if read == 0 {
+            return Ok(length);
+        }
+        length += read as u64;
+        piece.copy_within(taken..filled, 0);
+        kept = filled - taken;
     }
 }
 

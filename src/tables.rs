@@ -33,11 +33,14 @@ impl Tables {
         let mut malformed = Vec::new();
         let place = self.files.len();
         self.files.push(file.to_owned());
-        for (number, line) in text.split(|byte| *byte == b'\n').enumerate() {
-            match read_line(line) {
+        let text = [text, b"\n"].concat();
+        let (mut number, mut rest) = (0, text.as_slice());
+        while let Some((line, next)) = read_line(rest) {
+            number += 1;
+            match line {
                 Line::Entry(id, name) => {
                     let start = self.text.len();
-                    self.text.push_str(&String::from_utf8_lossy(word(name)));
+                    self.text.push_str(&String::from_utf8_lossy(name));
                     self.entries.push(Entry {
                         id,
                         name: start..self.text.len(),
@@ -45,8 +48,9 @@ impl Tables {
                     });
                 }
                 Line::Nothing => {}
-                Line::Malformed => malformed.push(number + 1),
+                Line::Malformed => malformed.push(number),
             }
+            rest = next;
         }
         malformed
     }
@@ -116,18 +120,19 @@ impl<'a> Glance<'a> {
         }
     }
 
-    /// Sees the next line.
-    pub fn add(&mut self, line: &[u8]) {
-        let own = self.name.as_str().as_bytes();
-        match read_line(line) {
-            // Most names differ in the first letters; where they end is then no matter.
-            Line::Entry(id, name) if name.starts_with(own) && word(name) == own => {
-                self.own.push(id);
+    /// Sees the lines that end in a text, and returns how many bytes these are.
+    pub fn see(&mut self, text: &[u8]) -> usize {
+        let mut rest = text;
+        while let Some((line, next)) = read_line(rest) {
+            match line {
+                Line::Entry(id, name) if name == self.name.as_str().as_bytes() => self.own.push(id),
+                Line::Entry(id, _) => self.others.push(id),
+                Line::Nothing => {}
+                Line::Malformed => self.cloud(),
             }
-            Line::Entry(id, _) => self.others.push(id),
-            Line::Nothing => {}
-            Line::Malformed => self.cloud(),
+            rest = next;
         }
+        text.len() - rest.len()
     }
 
     /// Notes the end of a file, and its length in bytes.
@@ -171,18 +176,19 @@ impl<'a> Glance<'a> {
 
 /// What a line says.
 enum Line<'a> {
-    /// An ID, and the line from its name on.
+    /// An ID and a name.
     Entry(TableId, &'a [u8]),
     Nothing,
     Malformed,
 }
 
-/// A decimal or 0x number and a word; what follows is not looked at. `ip` ignores IDs that do
-/// not fit 31 bits, the largest it can name.
-fn read_line(line: &[u8]) -> Line<'_> {
-    let line = without(line, |byte| matches!(byte, b' ' | b'\t'));
+/// The first line of a text, and the text behind it; `None` where no line ends.
+///
+/// That is a decimal or 0x number and a word; what follows is not looked at. `ip` ignores IDs that
+/// do not fit 31 bits, the largest it can name.
+fn read_line(text: &[u8]) -> Option<(Line<'_>, &[u8])> {
+    let line = without(text, |byte| matches!(byte, b' ' | b'\t'));
     let (radix, rest) = match line {
-        [] | [b'#' | 0, ..] => return Line::Nothing,
         [b'0', b'x', rest @ ..] if rest.first().is_some_and(u8::is_ascii_hexdigit) => (16, rest),
         [b'+', rest @ ..] => (10, rest),
         _ => (10, line),
@@ -201,14 +207,24 @@ fn read_line(line: &[u8]) -> Line<'_> {
         id = id.saturating_mul(radix).saturating_add(digit.into());
         (is_number, rest) = (true, behind);
     }
-    let name = without(rest, |byte| byte.is_ascii_whitespace());
-    if !is_number || name.is_empty() {
-        return Line::Malformed;
-    }
-    if negative || id > LARGEST_NAMED.0 {
-        return Line::Nothing;
-    }
-    Line::Entry(TableId(id), name)
+    let name = without(rest, |byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\x0c'));
+    let behind = without(name, |byte| !byte.is_ascii_whitespace());
+    let name = name.get(..name.len() - behind.len()).unwrap_or_default();
+    // Where there are thousands of lines, they are ours, and their ends need not be looked for.
+    let next = match behind.strip_prefix(MARK.as_bytes()) {
+        Some(next) => next,
+        None => behind.get(behind.iter().position(|byte| *byte == b'\n')? + 1..)?,
+    };
+    let said = if matches!(line, [b'#' | b'\n' | 0, ..]) {
+        Line::Nothing
+    } else if !is_number || name.is_empty() {
+        Line::Malformed
+    } else if negative || id > LARGEST_NAMED.0 {
+        Line::Nothing
+    } else {
+        Line::Entry(TableId(id), name)
+    };
+    Some((said, next))
 }
 
 /// A text without such bytes at its beginning.
@@ -222,19 +238,16 @@ fn without(mut text: &[u8], is_such: impl Fn(u8) -> bool) -> &[u8] {
     text
 }
 
-/// The word at the beginning of a text.
-fn word(text: &[u8]) -> &[u8] {
-    let end = text.iter().position(u8::is_ascii_whitespace);
-    text.get(..end.unwrap_or(text.len())).unwrap_or_default()
-}
-
 /// The largest ID that `ip` reads a name for.
 pub const LARGEST_NAMED: TableId = TableId(i32::MAX as u32);
+
+/// What a line of ours ends in.
+const MARK: &str = "\t# ifupdown-policy-table\n";
 
 /// The line that names a table, marked as ours.
 #[must_use]
 pub fn line(id: TableId, name: &TableName) -> String {
-    format!("{id}\t{name}\t# ifupdown-policy-table\n")
+    format!("{id}\t{name}{MARK}")
 }
 
 /// The ID that a new name gets, before it is known whether it is free: 20000 and the name's

@@ -79,7 +79,7 @@ fn main() {
     let effort = if quick {
         Effort {
             rounds: 20,
-            whole: 3,
+            whole: 10,
             interfaces: vec![10, 40],
             names: 10,
         }

@@ -134,8 +134,13 @@ pub fn ifup(lab: &Lab, builds: &[Build], rounds: usize) -> Vec<Row> {
         clear.clone(),
     )];
     for build in builds {
+        let options = "policy-table rt3".to_owned();
+        if let Some((name, program)) = build.empty.first() {
+            let name = format!("`ifup` with an {name}, as its hook");
+            kinds.push((name, options.clone(), with(program)));
+        }
         let name = format!("`ifup` with `policy-table`, {}", build.kind);
-        kinds.push((name, "policy-table rt3".to_owned(), with(&build.binary)));
+        kinds.push((name, options, with(&build.binary)));
     }
     kinds.push((
         "`ifup` with four `post-up` lines".to_owned(),
