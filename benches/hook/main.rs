@@ -18,6 +18,7 @@
 
 #[path = "../../tests/lab/mod.rs"]
 mod lab;
+mod host;
 mod many;
 mod plot;
 mod report;
@@ -28,7 +29,7 @@ use std::path::PathBuf;
 use std::{env, fs};
 
 use lab::lab;
-use report::Report;
+use report::{Host, Report};
 
 /// A build of the program, with the empty programs to measure it by.
 pub struct Build {
@@ -50,6 +51,8 @@ pub struct Effort {
     pub interfaces: Vec<usize>,
     /// Names registered on a disk.
     pub names: usize,
+    /// Interfaces and routes of the host that commands are run on.
+    pub host: (usize, usize),
 }
 
 /// What `benches/run` has made of a kind.
@@ -70,10 +73,8 @@ fn build(kind: &str) -> Option<Build> {
 
 fn main() {
     let arguments: Vec<_> = env::args_os().collect();
-    if let [_, flag, program, name] = &arguments[..] {
-        if flag == "--memory" {
-            return many::memory_of(program, name);
-        }
+    if arguments.get(1).is_some_and(|flag| flag == "--memory") {
+        return ways::tell_memory(&arguments[2..]);
     }
     let quick = env::args().any(|argument| argument == "--quick");
     let effort = if quick {
@@ -82,6 +83,7 @@ fn main() {
             whole: 10,
             interfaces: vec![10, 40],
             names: 10,
+            host: (40, 1000),
         }
     } else {
         Effort {
@@ -89,6 +91,7 @@ fn main() {
             whole: 30,
             interfaces: vec![10, 100, 1000, 4000],
             names: 100,
+            host: (4000, 100_000),
         }
     };
     let results = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(if quick {
@@ -111,6 +114,16 @@ fn main() {
         report.whole = single::ifup(lab, &builds, effort.whole);
         report.many = many::interfaces(lab, &builds, &effort.interfaces);
         report.names = many::names(lab, &builds[0].binary, effort.names);
+    });
+    // In a lab of its own, where nothing is left of all that.
+    lab(|lab| {
+        let (interfaces, routes) = effort.host;
+        let asked = host::commands(lab, &builds[0].binary, interfaces, routes);
+        report.host = Host {
+            interfaces,
+            routes,
+            asked,
+        };
     });
     fs::create_dir_all(&results).unwrap();
     let text = report.text();

@@ -1,10 +1,7 @@
 //! Growing numbers of interfaces, and of names on a disk.
 
-use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::os::unix::process::CommandExt;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{getrusage, UsageWho};
@@ -12,7 +9,7 @@ use nix::sys::time::TimeValLike;
 
 use crate::lab::Lab;
 use crate::report::{at, Many, Names};
-use crate::ways::{quiet, run, Interface, Steps, DOWN, UP};
+use crate::ways::{memory, quiet, run, Interface, Steps, DOWN, UP};
 use crate::Build;
 
 const FILE: &str = "/etc/iproute2/rt_tables";
@@ -23,23 +20,10 @@ fn user_time() -> i64 {
     usage.user_time().num_microseconds()
 }
 
-/// Called as `--memory PROGRAM NAME`: runs one program, and says what memory it took at most.
-pub fn memory_of(program: &OsStr, name: &OsStr) {
-    let status = Command::new(program).arg0(name).status();
-    assert!(status.unwrap().success());
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
-    println!("{}", usage.max_rss());
-}
-
 /// The most memory of an up among many that are up already, in KiB.
-fn memory(build: &Build, own: Interface, table: &str) -> u64 {
+fn memory_of_up(build: &Build, own: Interface, table: &str) -> u64 {
     run(vec![own.ours(&build.binary, DOWN, table)]);
-    let mut command = own.ours("/proc/self/exe", "", table);
-    command.args(["--memory", &build.binary, UP]);
-    command.env("MODE", "start").env("PHASE", "post-up");
-    let output = command.output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    text.trim().parse().unwrap_or_else(|_| panic!("{text}"))
+    memory(&own.ours(&build.binary, UP, table), UP)
 }
 
 fn length() -> u64 {
@@ -47,7 +31,7 @@ fn length() -> u64 {
 }
 
 /// Pairs of devices, each end an interface with an address.
-fn devices(lab: &Lab, count: usize) {
+pub fn devices(lab: &Lab, count: usize) {
     let mut batch = String::new();
     for number in (0..count).step_by(2) {
         let (one, other) = (Interface(number), Interface(number + 1));
@@ -122,7 +106,7 @@ pub fn interfaces(lab: &Lab, builds: &[Build], counts: &[usize]) -> Vec<Many> {
             for at_a_time in [1, 16] {
                 let mut up = each(format!("up, {kind}"), *count, at_a_time, &ours(UP));
                 let last = Interface(count - 1);
-                up.memory = Some(memory(build, last, &table(last)));
+                up.memory = Some(memory_of_up(build, last, &table(last)));
                 found.push(up);
                 assert_eq!(lab.rules("-4").len(), 2 * count, "not all of them");
                 found.push(each(

@@ -65,6 +65,27 @@ pub struct Names {
     pub append: f64,
 }
 
+/// One command.
+pub struct Asked {
+    /// Its line.
+    pub line: String,
+    /// Wall time, the median, in microseconds.
+    pub time: f64,
+    /// The most memory it took, in KiB.
+    pub memory: u64,
+}
+
+/// A host with very many interfaces and routes.
+#[derive(Default)]
+pub struct Host {
+    /// Interfaces, all of them up.
+    pub interfaces: usize,
+    /// Routes in the main table beside theirs.
+    pub routes: usize,
+    /// What was asked there.
+    pub asked: Vec<Asked>,
+}
+
 /// All of it.
 #[derive(Default)]
 pub struct Report {
@@ -76,6 +97,8 @@ pub struct Report {
     pub many: Vec<Many>,
     /// Registration.
     pub names: Vec<Names>,
+    /// The commands.
+    pub host: Host,
 }
 
 impl Report {
@@ -116,6 +139,20 @@ impl Report {
                 names.append,
                 names.ours / names.append
             );
+        }
+        let Host {
+            interfaces,
+            routes,
+            asked,
+        } = &self.host;
+        let _ = write!(
+            text,
+            "\n## The commands on a host with {interfaces} interfaces and {routes} routes\n\n\
+            | | wall time | memory |\n|---|--:|--:|\n"
+        );
+        for Asked { line, time, memory } in asked {
+            let (time, memory) = (time / 1e3, memory / 1024);
+            let _ = writeln!(text, "| `{line}` | {time:.0} ms | {memory} MiB |");
         }
         text
     }

@@ -1,9 +1,12 @@
 //! The ways to give an interface its own table, as the programs that each runs.
 
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+use nix::sys::resource::{getrusage, UsageWho};
 
 /// The hook of `ifup`.
 pub const UP: &str = "/etc/network/if-up.d/00-policy-table";
@@ -36,6 +39,34 @@ pub fn run(steps: Steps) -> Duration {
 /// A program that neither reads nor talks.
 pub fn quiet(step: &mut Command) -> &mut Command {
     step.stdin(Stdio::null()).stdout(Stdio::null())
+}
+
+/// The most memory that a program takes, in KiB; `name` is what it is called as.
+pub fn memory(command: &Command, name: &str) -> u64 {
+    let mut own = Command::new("/proc/self/exe");
+    own.arg("--memory").arg(command.get_program()).arg(name);
+    own.args(command.get_args());
+    own.envs(
+        command
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
+    let output = own.output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.trim().parse().unwrap_or_else(|_| panic!("{text}"))
+}
+
+/// Called as `--memory PROGRAM NAME ARGUMENTS...`: runs a program, and says what memory it took at
+/// most.
+pub fn tell_memory(arguments: &[OsString]) {
+    let [program, name, arguments @ ..] = arguments else {
+        panic!("{arguments:?}")
+    };
+    let mut command = Command::new(program);
+    let status = quiet(command.arg0(name).args(arguments)).status();
+    assert!(status.unwrap().success());
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
+    println!("{}", usage.max_rss());
 }
 
 /// An interface by its number.
