@@ -41,7 +41,7 @@ fn up(call: &Call) -> ExitCode {
         return exit_code(call);
     }
     let interface = Shown(&call.interface);
-    match bring::up(call, &Heir::alone(heading(call))) {
+    match bring::up(call, &heir(call)) {
         Ok(summary) => {
             if let Some(summary) = summary {
                 info!("{interface}: {summary}");
@@ -80,6 +80,15 @@ fn exit_code(call: &Call) -> ExitCode {
 fn has_record(call: &Call) -> bool {
     let interface = call.interface.parse::<InterfaceName>();
     interface.is_ok_and(|interface| Store::has(&interface.device()))
+}
+
+/// What a call takes over of the record: without a family, the parts of all stanzas that it
+/// stands for. `apply` made one for each.
+fn heir(call: &Call) -> Heir {
+    match (call.family, call.interface.parse::<InterfaceName>()) {
+        (None, Ok(interface)) => Heir::of_all(call, &Store::peek(&interface.device())),
+        _ => Heir::alone(heading(call)),
+    }
 }
 
 /// What the failure means for the interface, and the way out of it.

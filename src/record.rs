@@ -71,7 +71,9 @@ pub fn heading_of_all(call: &Call) -> String {
     let family = call
         .family
         .map_or_else(|| "-".to_owned(), |family| family.to_string());
-    let address = call.address.as_deref().map_or_else(|| "-".to_owned(), word);
+    // Ifupdown-ng and ifupdown2 leave the prefix length where it is written, ifupdown does not.
+    let address = call.address.as_deref().and_then(|it| it.split('/').next());
+    let address = address.map_or_else(|| "-".to_owned(), word);
     let (interface, method) = (word(&call.interface), word(&call.method));
     format!("iface {interface}{logical} {family} {method} {address}")
 }

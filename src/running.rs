@@ -3,6 +3,8 @@
 use std::io;
 use std::path::Path;
 
+use nix::net::if_::if_nametoindex;
+
 use crate::command::Trouble;
 use crate::environment::Call;
 use crate::ifstate::{Ifstate, Up};
@@ -157,10 +159,7 @@ impl Running {
                 interfaces.push(name);
             }
         }
-        let there = |interface: &InterfaceName| {
-            let device = interface.device();
-            Path::new("/sys/class/net").join(device.as_str()).exists()
-        };
+        let there = |interface: &InterfaceName| if_nametoindex(interface.device().as_str()).is_ok();
         interfaces.into_iter().filter(there).map(as_named).collect()
     }
 

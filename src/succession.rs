@@ -28,6 +28,17 @@ impl Heir {
         }
     }
 
+    /// A call that stands for all stanzas of its interface.
+    #[must_use]
+    pub fn of_all(call: &Call, record: &Record) -> Self {
+        let mut heir = Self::alone(heading(call));
+        heir.superseded = record.headings("iface");
+        heir.superseded.retain(|part| {
+            *part != heir.heading && Self::alone(part.clone()).is_of(&call.interface)
+        });
+        heir
+    }
+
     /// Whether it is of an interface.
     #[must_use]
     pub fn is_of(&self, interface: &str) -> bool {
@@ -69,7 +80,7 @@ pub fn succession(record: &Record, calls: &[Call]) -> (Vec<Heir>, Vec<String>) {
         if heirs.iter().any(|heir| heir.heading == part) {
             continue;
         }
-        let kin = |heir: &Heir| interface_and_family(&heir.heading).eq(interface_and_family(&part));
+        let kin = |heir: &Heir| is_kin(&part, &heir.heading);
         // One that has no part yet is the edited one: it puts in before the old part goes.
         let is_new = |heir: &Heir| record.of_stanza(&heir.heading).is_empty();
         let edited = heirs.iter().position(|heir| kin(heir) && is_new(heir));
@@ -88,6 +99,17 @@ pub fn succession(record: &Record, calls: &[Call]) -> (Vec<Heir>, Vec<String>) {
 pub fn stays(heading: &str, calls: &[Call]) -> bool {
     let heir = Heir::alone(heading.to_owned());
     !calls.iter().any(|call| heir.is_of(&call.interface))
+}
+
+/// Whether a part may pass to a stanza: it is of the same interface and family, or was put in for
+/// all stanzas of the interface at once, which is how ifupdown-ng and ifupdown2 call a hook.
+fn is_kin(part: &str, heading: &str) -> bool {
+    let mut part = interface_and_family(part);
+    let mut heading = interface_and_family(heading);
+    part.next() == heading.next()
+        && part
+            .next()
+            .is_some_and(|of| of == "-" || heading.next() == Some(of))
 }
 
 /// The words of a heading behind `iface` that stay the same when a stanza is edited.
@@ -133,6 +155,41 @@ mod tests {
         assert_eq!(heirs[0].previous(&record).rules().len(), 1);
         assert_eq!(heirs[1].superseded, [""; 0]);
         assert_eq!(left, ["iface eth1:1 inet static 10.0.0.2"]);
+    }
+
+    #[test]
+    fn what_was_put_in_for_all_stanzas_at_once_passes_to_the_first() {
+        let record = record(&["iface eth1 - none 10.0.0.1", "iface eth2 - none -"]);
+        let calls = [
+            call("eth1", Family::Inet, "10.0.0.1"),
+            call("eth1", Family::Inet6, "2001:db8::1"),
+        ];
+        let (heirs, left) = succession(&record, &calls);
+        assert_eq!(heirs[0].superseded, ["iface eth1 - none 10.0.0.1"]);
+        assert_eq!(heirs[1].superseded, [""; 0]);
+        assert_eq!(left, ["iface eth2 - none -"]);
+    }
+
+    #[test]
+    fn a_call_for_all_stanzas_takes_the_parts_of_each_over() {
+        let record = record(&[
+            "iface eth1 inet static 10.0.0.1",
+            "iface eth1 inet6 static 2001:db8::1",
+            "iface eth1:1 inet static 10.0.0.2",
+        ]);
+        let call = Call {
+            interface: "eth1".to_owned(),
+            method: "none".to_owned(),
+            address: Some("10.0.0.1/24".to_owned()),
+            ..Call::default()
+        };
+        let heir = Heir::of_all(&call, &record);
+        assert_eq!(heir.heading, "iface eth1 - none 10.0.0.1");
+        let parts = [
+            "iface eth1 inet static 10.0.0.1",
+            "iface eth1 inet6 static 2001:db8::1",
+        ];
+        assert_eq!(heir.superseded, parts);
     }
 
     #[test]
