@@ -23,8 +23,8 @@ use policy_table::route::{Hop, Route};
 use policy_table::rule::Rule;
 use policy_table::stanza::{Stanza, Table};
 use policy_table::state::Object;
-use policy_table::table::TableName;
-use policy_table::tables::{self, Tables};
+use policy_table::table::{TableId, TableName};
+use policy_table::tables::{self, Glance, Tables};
 use policy_table::wire::{replies, request};
 use policy_table::{address_message, judge, route_message, rule_message};
 
@@ -164,6 +164,10 @@ pub fn tables(data: &[u8]) {
         let Ok(name) = word.parse::<TableName>() else {
             continue;
         };
+        // What is no text is printed like this, and is not taken for it by all.
+        if word.contains(char::REPLACEMENT_CHARACTER) {
+            continue;
+        }
         let own = tables::derived_id(&name);
         let id = tables.id(&name);
         assert_eq!(id.is_some(), tables.ids(&name).next().is_some());
@@ -171,11 +175,31 @@ pub fn tables(data: &[u8]) {
             assert!(tables.names(id).any(|other| other == name.as_str()));
             assert_eq!(tables.file(&name, id), Some(file));
         }
+        let clear = malformed.is_empty();
+        let glance = glance(data, &name);
+        let alone = |id: &TableId| {
+            clear && tables.ids(&name).count() == 1 && tables.names(*id).count() == 1
+        };
+        assert_eq!(glance.known(), id.filter(alone), "{name}");
+        assert_eq!(glance.is_new(), clear && id.is_none(), "{name}");
         let mut more = tables.clone();
         let below = tables::line(own, &name);
         assert!(more.add(Path::new("more"), below.as_bytes()).is_empty());
         assert!(more.ids(&name).any(|id| id == own), "{below}");
     }
+}
+
+/// A glance at a text in pieces, as a file is read: what is not taken of one comes again.
+fn glance<'a>(data: &[u8], name: &'a TableName) -> Glance<'a> {
+    let mut glance = Glance::of(name);
+    let mut left = Vec::new();
+    for piece in data.chunks(1 + data.len() / 3).chain([b"\n".as_slice()]) {
+        left.extend(piece);
+        let taken = glance.see(&left);
+        left.drain(..taken);
+    }
+    assert!(left.is_empty(), "a line that ends is taken");
+    glance
 }
 
 /// The text of a record: what was read is written so that the same is read again.

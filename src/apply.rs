@@ -85,7 +85,14 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let confirm = Confirm::prepare()?;
     let before = Snapshot::take(&mut Kernel::open()?)?;
     let applied = apply(&devices, all, out);
-    let asked = applied.and_then(|verdict| Ok((verdict, ask(&confirm, patience, out)?)));
+    let asked = applied.and_then(|verdict| {
+        let answer = if before.is_still_so(&mut Kernel::open()?)? {
+            Answer::Keep
+        } else {
+            ask(&confirm, patience, out)?
+        };
+        Ok((verdict, answer))
+    });
     // Who could not be asked has not agreed.
     let why = match asked {
         Ok((verdict, Answer::Keep)) => return Ok(verdict),

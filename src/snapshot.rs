@@ -12,8 +12,13 @@ use crate::succession::Heir;
 /// What of ours is in force, by device and stanza.
 #[derive(Debug)]
 pub struct Snapshot {
+    all: State,
     devices: Vec<(InterfaceName, Vec<(String, State)>)>,
     unclaimed: State,
+}
+
+fn in_force(kernel: &mut Kernel) -> Result<State, KernelError> {
+    Ok(kernel.ours()?.into_iter().collect())
 }
 
 impl Snapshot {
@@ -22,20 +27,32 @@ impl Snapshot {
     /// # Errors
     /// The kernel could not be asked.
     pub fn take(kernel: &mut Kernel) -> Result<Self, KernelError> {
-        let mut unclaimed: State = kernel.ours()?.into_iter().collect();
-        let ours = unclaimed.clone();
+        let all = in_force(kernel)?;
+        let mut unclaimed = all.clone();
         let mut devices = Vec::new();
         for device in Store::devices() {
             let record = Store::peek(&device);
             let parts = record.sections().iter();
-            let parts = parts.map(|part| (part.stanza.clone(), part.state.only(&ours)));
+            let parts = parts.map(|part| (part.stanza.clone(), part.state.only(&all)));
             let parts: Vec<(String, State)> = parts.collect();
             for (_, state) in &parts {
                 unclaimed = unclaimed.without(state);
             }
             devices.push((device, parts));
         }
-        Ok(Self { devices, unclaimed })
+        Ok(Self {
+            all,
+            devices,
+            unclaimed,
+        })
+    }
+
+    /// Whether nothing has changed since.
+    ///
+    /// # Errors
+    /// The kernel could not be asked.
+    pub fn is_still_so(&self, kernel: &mut Kernel) -> Result<bool, KernelError> {
+        Ok(in_force(kernel)? == self.all)
     }
 
     /// Goes back to it, as far as that can be done; returns what failed.

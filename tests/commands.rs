@@ -415,6 +415,9 @@ fn a_change_stays_only_if_it_is_confirmed() {
         lab.interfaces(PLAIN);
         lab.ok("ifup eth1");
         let before = (lab.tagged(), lab.text("/run/policy-table/eth1"));
+        // Of nothing nobody is asked.
+        let said = lab.ok("policy-table apply --confirm 60 eth1 </dev/null");
+        assert!(said.contains("0 added, 0 removed"), "{said}");
         lab.interfaces(&PLAIN.replace("rt2", "rt9"));
         let end = |mut child: Child| (child.wait().unwrap().code(), lab.tagged());
         // Time runs out.

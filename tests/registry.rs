@@ -190,6 +190,40 @@ fn what_is_wrong_with_the_files_is_a_warning_and_no_more() {
     ));
 }
 
+/// A file that is not read in one piece, with lines of all lengths across the borders of pieces.
+#[test]
+fn in_a_long_file_each_name_is_found() {
+    let line = |number: usize| {
+        let (id, note) = (30_000 + number, "x".repeat(number % 70));
+        match number % 3 {
+            0 => format!("{id}\tname{number}\t# ifupdown-policy-table\n"),
+            1 => format!("{id}  name{number} # {note}\n"),
+            _ => format!("# {note}\n\n{id:#x} name{number}\n"),
+        }
+    };
+    let text = (0..5_000).map(line).collect::<String>() + "29999 last";
+    let root = Root::new("long", &[(NAMES, text.as_str())]);
+    let names = (0..5_000)
+        .step_by(7)
+        .map(|number| (format!("name{number}"), 30_000 + number));
+    for (name, id) in names.chain([("last".to_owned(), 29_999)]) {
+        let found = root.id(&name, None).unwrap();
+        assert_eq!((found.id, found.new), (TableId(id), false), "{name}");
+        assert!(found.warnings.is_empty(), "{:?}", found.warnings);
+    }
+    let new = root.id("name5000", Some(29_998)).unwrap();
+    assert!(new.new && new.warnings.is_empty(), "{:?}", new.warnings);
+    let line = "29999 last\n29998\tname5000\t# ifupdown-policy-table\n";
+    assert!(root.text(NAMES).ends_with(line));
+
+    let endless = format!("7 one {}\n8 two\n", "x".repeat(100_000));
+    let root = Root::new("endless", &[(NAMES, endless.as_str())]);
+    for (name, id) in [("one", 7), ("two", 8)] {
+        let found = root.id(name, None).unwrap();
+        assert_eq!((found.id, found.warnings.len()), (TableId(id), 0), "{name}");
+    }
+}
+
 #[test]
 fn names_written_side_by_side_are_all_there() {
     let root = Root::new("race", &[(NAMES, "255 local")]);
