@@ -11,6 +11,7 @@ use crate::finding::{Code, Finding};
 use crate::host::Host;
 use crate::kernel::{Kernel, KernelError};
 use crate::net::{Family, InterfaceName, PROTOCOL};
+use crate::outcome::chain;
 use crate::registry::{Names, Registry};
 use crate::route::Kind;
 use crate::rule::Action;
@@ -176,13 +177,7 @@ impl Surroundings for Here {
             looked_up,
             ..
         } = self;
-        let occupied = |id: TableId| {
-            looked_up.contains(&id)
-                || Family::ALL.into_iter().any(|family| {
-                    let routes = kernel.routes(family, id).unwrap_or_default();
-                    routes.iter().any(|route| route.protocol != PROTOCOL)
-                })
-        };
+        let occupied = |id| looked_up.contains(&id) || kernel.has_routes_of_others(id);
         let registered = names.id(name, fixed, occupied);
         let registered = registered.map_err(|error| chain(&error))?;
         if !registered.new {
@@ -220,10 +215,4 @@ impl Surroundings for Here {
 /// What a kernel says that was built without.
 fn is_unknown(errno: Errno) -> bool {
     matches!(errno, Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT)
-}
-
-/// An error and what caused it.
-fn chain(error: &dyn std::error::Error) -> String {
-    let cause = error.source().map(|cause| format!(": {cause}"));
-    format!("{error}{}", cause.unwrap_or_default())
 }

@@ -21,10 +21,17 @@ impl Kernel {
     /// Whether the kernel has routes of others in a table, or rules of others that look it up.
     /// Where it cannot be asked the answer is no: a name's ID is worth no refusal.
     pub fn is_occupied(&mut self, table: TableId) -> bool {
+        self.has_routes_of_others(table)
+            || Family::ALL
+                .into_iter()
+                .any(|family| self.is_looked_up(family, table).unwrap_or_default())
+    }
+
+    /// Whether the kernel has routes of others in a table; not where it cannot be asked.
+    pub fn has_routes_of_others(&mut self, table: TableId) -> bool {
         Family::ALL.into_iter().any(|family| {
             let routes = self.routes(family, table).unwrap_or_default();
             routes.iter().any(|route| route.protocol != PROTOCOL)
-                || self.is_looked_up(family, table).unwrap_or_default()
         })
     }
 

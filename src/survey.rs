@@ -193,14 +193,13 @@ impl View {
             rules,
             ..
         } = self;
-        let occupied = |id: TableId| {
-            Family::ALL.into_iter().any(|family| {
-                let looked_up = rules.get(&(family, id)).into_iter().flatten();
-                let routes = kernel.routes(family, id).unwrap_or_default();
-                routes.iter().any(|route| route.protocol != PROTOCOL)
-                    || looked_up.into_iter().any(|rule| rule.protocol != PROTOCOL)
-            })
+        let looked_up = |id: TableId| {
+            let shelves = Family::ALL
+                .into_iter()
+                .filter_map(|family| rules.get(&(family, id)));
+            shelves.flatten().any(|rule| rule.protocol != PROTOCOL)
         };
+        let occupied = |id| looked_up(id) || kernel.has_routes_of_others(id);
         NamedTables::foreseen(stanza, names, occupied)
     }
 
