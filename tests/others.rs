@@ -41,6 +41,10 @@ fn installed(lab: &Lab, package: &str) -> bool {
     lab.ok(&format!(
         "for top in {from}/*; do cp -a $top/. /${{top##*/}}/; done"
     ));
+    // Debian 13 has ifupdown-ng beside ifupdown, under names of its own.
+    lab.ok(
+        "cd /sbin; for name in ifup ifdown ifquery; do [ -e $name ] || ln -s $name-ng $name; done",
+    );
     // As ifupdown2's postinst does.
     lab.ok("chmod -f +x /usr/share/ifupdown2/__main__.py || true");
     lab.ok("mount -t sysfs lab /sys"); // in which it looks for the devices of its namespace
