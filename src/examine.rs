@@ -8,7 +8,6 @@ use crate::environment::Call;
 use crate::finding::{Code, Finding, Place};
 use crate::interfaces::{Defined, Interfaces};
 use crate::interfaces_fault::FaultKind;
-use crate::interfaces_text::What;
 use crate::line::{nearest, Shown};
 use crate::net::{InterfaceAddress, InterfaceName};
 use crate::options::OPTIONS;
@@ -16,6 +15,7 @@ use crate::origin::{Origin, Written};
 use crate::stanza::{Stanza, Table};
 use crate::subject::{of_error, Ids, Policy, Subject};
 use crate::table::{TableId, TableName};
+use crate::usage::Usage;
 
 /// What is to be known of the host, where it is asked.
 pub trait Surroundings {
@@ -60,13 +60,13 @@ pub fn examine(
 ) -> Result<Vec<Finding>, String> {
     let mut findings = of_files(interfaces);
     let mut judged = Vec::new();
-    let usage = Usage::of(interfaces);
+    let usage = Usage::of(interfaces.parts());
     for defined in interfaces.written() {
         let Some(origin) = origin(interfaces, defined) else {
             continue;
         };
         findings.extend(misspelt(&origin));
-        let Some((interface, call)) = usage.call(defined) else {
+        let Some((interface, call)) = call(&usage, defined) else {
             continue;
         };
         match Stanza::judge(&call) {
@@ -215,72 +215,19 @@ fn misspelt(origin: &Origin<'_>) -> Vec<Finding> {
     findings
 }
 
-/// What the names of stanzas stand for.
-#[derive(Default)]
-struct Usage {
-    selected: HashSet<String>,
-    patterns: Vec<glob::Pattern>,
-    models: HashSet<String>,
-}
-
-impl Usage {
-    fn of(interfaces: &Interfaces) -> Self {
-        let mut usage = Self::default();
-        let parts = interfaces.files.iter().flat_map(|file| &file.text.parts);
-        for part in parts {
-            match &part.what {
-                What::Selection(word, names) if word == "auto" || word.starts_with("allow-") => {
-                    for name in names {
-                        usage.select(name);
-                    }
-                }
-                What::Mapping(mapping) => {
-                    let mapped = mapping.map.iter().map(|line| line.to_string_lossy());
-                    let last = mapped.filter_map(|line| line.rsplit(' ').next().map(str::to_owned));
-                    usage.models.extend(last);
-                }
-                What::Stanza(stanza) => usage.models.extend(stanza.inherits.clone()),
-                _ => {}
-            }
+/// The call of the hook for a stanza. A logical name may be longer than a device's.
+fn call(usage: &Usage, defined: &Defined) -> Option<(InterfaceName, Call)> {
+    let name = defined.definition.name.as_str();
+    let stand_in = "logical0";
+    let interface = match name.parse() {
+        Ok(interface) => interface,
+        Err(_) if usage.is_selected(name) => {
+            // The name is the first error of all.
+            return Some((stand_in.parse().ok()?, defined.definition.call(name)?));
         }
-        usage
-    }
-
-    fn select(&mut self, name: &str) {
-        if let Some(pattern) = name.strip_prefix('/') {
-            // Behind a second slash is which of those that match.
-            let pattern = pattern.split('/').next().unwrap_or_default();
-            self.patterns.extend(glob::Pattern::new(pattern));
-        } else {
-            let device = name.split('=').next().unwrap_or(name);
-            self.selected.insert(device.to_owned());
-        }
-    }
-
-    fn is_selected(&self, name: &str) -> bool {
-        self.selected.contains(name) || self.patterns.iter().any(|pattern| pattern.matches(name))
-    }
-
-    /// Whether a stanza is there for others, or for an interface of another name, of which it is
-    /// not known what else is up with it.
-    fn is_model(&self, name: &str) -> bool {
-        self.models.contains(name) && !self.is_selected(name)
-    }
-
-    /// The call of the hook for a stanza. A logical name may be longer than a device's.
-    fn call(&self, defined: &Defined) -> Option<(InterfaceName, Call)> {
-        let name = defined.definition.name.as_str();
-        let stand_in = "logical0";
-        let interface = match name.parse() {
-            Ok(interface) => interface,
-            Err(_) if self.is_selected(name) => {
-                // The name is the first error of all.
-                return Some((stand_in.parse().ok()?, defined.definition.call(name)?));
-            }
-            Err(_) => return Some((stand_in.parse().ok()?, defined.definition.call(stand_in)?)),
-        };
-        Some((interface, defined.definition.call(name)?))
-    }
+        Err(_) => return Some((stand_in.parse().ok()?, defined.definition.call(stand_in)?)),
+    };
+    Some((interface, defined.definition.call(name)?))
 }
 
 /// The address of a stanza, also of one without policy routing: as if it had a table.

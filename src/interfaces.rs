@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use crate::definition::Definition;
 use crate::interfaces_fault::{Fault, FaultKind};
 use crate::interfaces_line::Line;
-use crate::interfaces_text::{OptionLine, Source, Stanza, Text, What};
+use crate::interfaces_text::{OptionLine, Part, Source, Stanza, Text, What};
 use crate::wordexp;
 
 /// The file that ifupdown reads if it is told no other.
@@ -93,6 +93,11 @@ impl Interfaces {
         let main = self.files.first()?;
         let mut faults = main.text.faults.iter();
         Some((main, faults.find(|fault| fault.kind.stops())?))
+    }
+
+    /// The parts of all files, in the order in which they are read.
+    pub fn parts(&self) -> impl Iterator<Item = &Part> {
+        self.files.iter().flat_map(|file| &file.text.parts)
     }
 
     /// The stanzas in force, in order.

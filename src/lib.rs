@@ -45,6 +45,7 @@ pub mod interfaces_line;
 pub mod methods;
 pub mod interfaces_fault;
 pub mod interfaces_text;
+pub mod usage;
 pub mod definition;
 pub mod wordexp;
 pub mod shell_line;

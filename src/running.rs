@@ -10,6 +10,7 @@ use crate::environment::Call;
 use crate::ifstate::{Ifstate, Up};
 use crate::interfaces::{Interfaces, FILE};
 use crate::net::InterfaceName;
+use crate::usage::Usage;
 
 /// A device, with all that is up on it.
 #[derive(Debug)]
@@ -57,14 +58,18 @@ impl Running {
         Ok(Self { file, ifstate })
     }
 
-    /// The devices of these interfaces, or of all in the file, as if they were up.
+    /// The devices of these interfaces, or of all in the file, as if they were up. A stanza that
+    /// others inherit, or a mapping chooses, is of no interface where no device has its name.
     ///
     /// # Errors
     /// An interface is neither up nor in the file.
     pub fn devices_of_file(&self, interfaces: &[InterfaceName]) -> Result<Vec<Device>, Trouble> {
         let mut up = self.up();
-        let named = self.file.stanzas().map(|stanza| &stanza.definition.name);
-        for name in named {
+        let usage = Usage::of(self.file.parts());
+        let is_named = |name: &str| interfaces.iter().any(|named| named.as_str() == name);
+        let is_model = |name: &str| usage.is_model(name) && if_nametoindex(name).is_err();
+        let all = self.file.stanzas().map(|stanza| &stanza.definition.name);
+        for name in all.filter(|name| is_named(name) || !is_model(name)) {
             let is_up = |up: &Up| up.logical.as_deref().unwrap_or(up.interface.as_str()) == name;
             if !up.iter().any(is_up) {
                 up.extend(name.parse().ok().map(as_named));

@@ -621,6 +621,36 @@ fn a_plan_sees_what_it_has_planned_for_the_stanzas_before() {
 }
 
 #[test]
+fn a_plan_is_for_interfaces_and_not_for_models_of_them() {
+    lab(|lab| {
+        lab.device("eth1");
+        lab.interfaces(&format!(
+            "iface uplink inet static\n    policy-table rt2\n\nmapping eth1\n    script /bin/true\n    \
+             map work\n\n{}\niface eth2 inet static inherits uplink\n    address 10.20.0.10/24\n",
+            PLAIN.replace("iface eth1", "iface work")
+        ));
+        let planned = lab.sh("policy-table plan");
+        let heads: Vec<&str> = planned
+            .out
+            .lines()
+            .filter(|line| line.contains("inet"))
+            .collect();
+        assert_eq!(
+            heads,
+            ["# eth2 inet static 10.20.0.10, table rt2 (20611)"],
+            "{planned:?}"
+        );
+        assert_eq!(planned.code, 0, "{planned:?}");
+        // Who names one knows what for.
+        let said = lab.ok("policy-table plan work");
+        assert!(said.starts_with("# work inet static"), "{said}");
+        lab.ok("ifup eth1=work");
+        let said = lab.ok("policy-table plan");
+        assert!(said.starts_with("# eth1=work inet static"), "{said}");
+    });
+}
+
+#[test]
 fn a_plan_is_quoted_for_the_shell() {
     lab(|lab| {
         lab.ok("ip link add 'e;$a' type veth peer name peer");
