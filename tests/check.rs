@@ -814,7 +814,7 @@ fn the_reverse_path_filter_is_told_of_where_it_drops() {
                 lab.ok(&format!(
                     "echo {filter} >/proc/sys/net/ipv4/conf/eth1/rp_filter"
                 ));
-                let ping = "ping -n -m 2 -I 10.1.0.10 -c 1 -W 1 203.0.113.9";
+                let ping = "ping -n -m 2 -I 10.1.0.10 -c 3 -i 0.2 -W 1 203.0.113.9";
                 let drops = lab.sh(ping).code != 0;
                 let told = here(lab, Code::ReversePath);
                 assert_eq!(
