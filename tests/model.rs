@@ -532,7 +532,14 @@ impl Run<'_> {
         let wanted: Vec<Object> = up.flat_map(|(stanza, _)| stanza.wanted.objects()).collect();
         // Of what several stanzas want there is one, or for an IPv6 route that stands behind
         // another one for each.
+        let mut elsewhere = Vec::new();
         for (n, object) in wanted.iter().enumerate() {
+            match ours.iter().position(|there| there == object) {
+                Some(place) => drop(ours.remove(place)),
+                None => elsewhere.push((n, object)),
+            }
+        }
+        for (n, object) in elsewhere {
             let place = ours.iter().position(|there| stands_for(there, object));
             let another = wanted[..n].contains(object);
             let served = self.foreign.iter().any(|there| same_effect(there, object));
