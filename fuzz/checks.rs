@@ -164,10 +164,6 @@ pub fn tables(data: &[u8]) {
         let Ok(name) = word.parse::<TableName>() else {
             continue;
         };
-        // What is no text is printed like this, and is not taken for it by all.
-        if word.contains(char::REPLACEMENT_CHARACTER) {
-            continue;
-        }
         let own = tables::derived_id(&name);
         let id = tables.id(&name);
         assert_eq!(id.is_some(), tables.ids(&name).next().is_some());

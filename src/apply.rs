@@ -36,8 +36,9 @@ stanzas no longer ask for. With --all it does so for every interface that is
 up, and takes out what belongs to none.
 Where a change would move the way back to you over ssh, it says so first, and
 on a terminal asks.
-With --confirm it asks whether the change shall stay, and goes back if nobody
-presses ENTER in time, if the connection breaks, or if it is interrupted.",
+With --confirm it asks whether the change shall stay, if there was one, and
+goes back if nobody presses ENTER in time, if the connection breaks, or if it
+is interrupted.",
     options: &[ALL, CONFIRM, DRY_RUN, INTERFACES],
     example: "policy-table apply --confirm 30 eth1",
     run,

@@ -38,6 +38,8 @@ pub struct Call {
     pub logical: String,
     /// `ADDRFAM`, where it says one family.
     pub family: Option<Family>,
+    /// Whether it is made for all stanzas of the interface at once: `ADDRFAM` is absent or a list.
+    pub merged: bool,
     /// `METHOD`.
     pub method: String,
     /// `IF_ADDRESS`, as written.
@@ -61,7 +63,10 @@ impl Call {
         direction: Direction,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Option<Self> {
-        let mut call = Self::default();
+        let mut call = Self {
+            merged: true,
+            ..Self::default()
+        };
         let (mut mode, mut phase) = (String::new(), String::new());
         for (name, value) in environment {
             let Some(name) = name
@@ -75,7 +80,10 @@ impl Call {
             match name.as_str() {
                 "IFACE" => call.interface = text(),
                 "LOGICAL" => call.logical = text(),
-                "ADDRFAM" => call.family = family(&text()),
+                "ADDRFAM" => {
+                    call.family = family(&text());
+                    call.merged = text().contains(',');
+                }
                 "METHOD" => call.method = text(),
                 "MODE" => mode = text(),
                 "PHASE" => phase = text(),

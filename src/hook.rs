@@ -82,11 +82,11 @@ fn has_record(call: &Call) -> bool {
     interface.is_ok_and(|interface| Store::has(&interface.device()))
 }
 
-/// What a call takes over of the record: without a family, the parts of all stanzas that it
-/// stands for. `apply` made one for each.
+/// What a call takes over of the record: one for all stanzas, of the parts that `apply` made for
+/// each of them, too.
 fn heir(call: &Call) -> Heir {
-    match (call.family, call.interface.parse::<InterfaceName>()) {
-        (None, Ok(interface)) => Heir::of_all(call, &Store::peek(&interface.device())),
+    match call.interface.parse::<InterfaceName>() {
+        Ok(interface) if call.merged => Heir::of_all(call, &Store::peek(&interface.device())),
         _ => Heir::alone(heading(call)),
     }
 }
@@ -103,7 +103,7 @@ fn consequence(call: &Call, failing: bool) -> String {
     };
     let before = device.is_ok_and(|interface| {
         let record = Store::peek(&interface.device());
-        !record.of_stanza(&heading(call)).is_empty()
+        !heir(call).previous(&record).is_empty()
     });
     let state = if before {
         "stays as an earlier ifup left it"

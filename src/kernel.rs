@@ -67,10 +67,9 @@ pub struct Kernel {
     devices: Vec<(InterfaceName, u32)>,
 }
 
-/// The kernel fills at most this much of a receive buffer with a part of a dump, and less with
-/// the first one, which it makes before it knows the buffer (`af_netlink.c`).
-const PART: usize = 32 * 1024;
-const FIRST_PART: usize = 8 * 1024;
+/// The kernel fills at most this much of a receive buffer with a dump (`af_netlink.c`), and takes
+/// the size of one for how long its next part may be.
+const DUMP: usize = 32 * 1024;
 
 /// Room for one verdict, or for the object that the kernel tells of with it. Either repeats
 /// little more than the request; a run that takes no dump touches no memory beyond this.
@@ -189,7 +188,7 @@ impl Kernel {
         encode: impl Fn() -> Result<P, WireError>,
         decode: impl Fn(&mut Self, &[u8]) -> Result<Option<T>, WireError>,
     ) -> Result<Vec<T>, KernelError> {
-        self.make_room(FIRST_PART);
+        self.make_room(DUMP);
         for _ in 0..ATTEMPTS {
             self.sequence += 1;
             let message = request(kind, NlmF::DUMP, self.sequence, encode()?)?;
@@ -209,7 +208,7 @@ impl Kernel {
         payload: P,
         decode: impl Fn(&mut Self, &[u8]) -> Result<Option<T>, WireError>,
     ) -> Result<Option<T>, KernelError> {
-        self.make_room(ANSWER);
+        self.make_room(DUMP);
         self.sequence += 1;
         let message = request(kind, NlmF::ACK, self.sequence, payload)?;
         self.socket.send(&message, Msg::empty())?;
@@ -243,7 +242,6 @@ impl Kernel {
                     None => found.extend(decode(self, reply.payload)?),
                 }
             }
-            self.make_room(PART);
         }
     }
 

@@ -41,7 +41,7 @@ pub fn exclusive(path: &Path) -> io::Result<Lock> {
         let text = format!("{}: {error}{}", path.display(), hint(&error));
         io::Error::new(error.kind(), text)
     })?;
-    // The clock of a lock that is free is not looked at: the first look alone is two page faults.
+    // Where the lock is free the clock is not looked at: the first look alone is two page faults.
     let mut started = None;
     let mut waited = || started.get_or_insert_with(Instant::now).elapsed();
     loop {

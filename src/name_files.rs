@@ -14,7 +14,8 @@ use rustix::fs::RawDir;
 use crate::table::TableName;
 use crate::tables::{Glance, Tables};
 
-const NAMES: &str = "etc/iproute2/rt_tables";
+/// The file of names, below the root.
+pub const NAMES: &str = "etc/iproute2/rt_tables";
 const DROP_INS: &str = "etc/iproute2/rt_tables.d";
 const OUR_DROP_IN: &str = "etc/iproute2/rt_tables.d/policy-table.conf";
 /// Where iproute2 looks when there is no file in `/etc`: since 6.5, and before 6.7 or so.
@@ -67,8 +68,8 @@ impl NameFiles {
         let mut glance = Glance::of(name);
         self.each(|path, opened| {
             match opened.and_then(|file| in_pieces(file, |text| glance.see(text))) {
-                Ok(length) => glance.end(path, length),
-                Err(_) => glance.cloud(),
+                Ok(length) => glance.note_file(path, length),
+                Err(_) => glance.note_unreadable(),
             }
         });
         glance
@@ -77,32 +78,33 @@ impl NameFiles {
     /// Opens all files that are there, in the order in which `ip` reads them (measured on
     /// iproute2 6.15; 6.1 does not look in `/usr`, where Debian 12 has nothing).
     fn each(&self, mut see: impl FnMut(&Path, io::Result<File>)) {
-        let mut is_there = |path: &Path| {
-            let opened = open(path);
-            let missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
-            let there = !opened.as_ref().is_err_and(missing);
-            if there {
-                see(path, opened);
-            }
-            there
-        };
-        let _ = is_there(&self.root.join(NAMES))
-            || VENDOR_NAMES
-                .iter()
-                .any(|path| is_there(&self.root.join(path)));
-        let own = self.root.join(DROP_INS);
-        for folder in VENDOR_DROP_INS {
-            for path in drop_ins(&self.root.join(folder)) {
-                let shadowed = path
-                    .file_name()
-                    .is_some_and(|name| own.join(name).symlink_metadata().is_ok());
-                if !shadowed {
-                    is_there(&path);
-                }
+        for path in [NAMES].iter().chain(&VENDOR_NAMES) {
+            let path = self.root.join(path);
+            let opened = open(&path);
+            if !is_missing(&opened) {
+                see(&path, opened);
+                break;
             }
         }
-        for path in drop_ins(&own) {
-            is_there(&path);
+        let own = self.root.join(DROP_INS);
+        let is_shadowed = |path: &Path| {
+            let name = path.file_name();
+            name.is_some_and(|name| own.join(name).symlink_metadata().is_ok())
+        };
+        for folder in VENDOR_DROP_INS.iter().chain([&DROP_INS]) {
+            let folder = self.root.join(folder);
+            match drop_ins(&folder) {
+                Ok(paths) => {
+                    for path in paths {
+                        let opened = open(&path);
+                        let passed_over = folder != own && is_shadowed(&path);
+                        if !passed_over && !is_missing(&opened) {
+                            see(&path, opened);
+                        }
+                    }
+                }
+                Err(error) => see(&folder, Err(error)),
+            }
         }
     }
 
@@ -121,6 +123,11 @@ impl NameFiles {
     }
 }
 
+fn is_missing<T>(opened: &io::Result<T>) -> bool {
+    let missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+    opened.as_ref().is_err_and(missing)
+}
+
 /// Opens a file. Of a pipe that must not wait for somebody to write into it.
 fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new()
@@ -131,14 +138,14 @@ fn open(path: &Path) -> io::Result<File> {
 
 /// A file's text.
 fn whole(file: File) -> io::Result<Vec<u8>> {
-    // In one go; without its length it would be felt for in ever larger steps.
+    // In one go: a buffer that grows is copied again and again.
     let length = usize::try_from(file.metadata()?.len().min(LONGEST)).unwrap_or_default();
     let mut text = Vec::with_capacity(length + 1);
     file.take(LONGEST).read_to_end(&mut text)?;
     Ok(text)
 }
 
-/// Has a file seen piece by piece, and returns how many bytes it has: memory for all of one with
+/// Reads a file piece by piece, and returns how many bytes it has: memory for all of one with
 /// thousands of names would cost more than to read it. What `see` does not take of a piece it
 /// gets again at the beginning of the next one.
 fn in_pieces(mut file: File, mut see: impl FnMut(&[u8]) -> usize) -> io::Result<u64> {
@@ -147,7 +154,10 @@ fn in_pieces(mut file: File, mut see: impl FnMut(&[u8]) -> usize) -> io::Result<
     loop {
         // One byte is left for the newline that the last line may lack.
         let room = piece.get_mut(kept..PIECE - 1).unwrap_or_default();
-        let read = file.read(room)?;
+        let read = match file.read(room) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            read => read?,
+        };
         if read == 0 && kept == PIECE - 1 || length > LONGEST {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
@@ -166,25 +176,26 @@ fn in_pieces(mut file: File, mut see: impl FnMut(&[u8]) -> usize) -> io::Result<
     }
 }
 
-/// The drop-ins of a folder that `ip` reads.
-fn drop_ins(folder: &Path) -> Vec<PathBuf> {
+/// The drop-ins of a folder that `ip` reads; none where there is no such folder.
+fn drop_ins(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let opened = OpenOptions::new()
         .read(true)
         .custom_flags(OFlag::O_DIRECTORY.bits())
         .open(folder);
-    let Ok(opened) = opened else {
-        return Vec::new();
-    };
+    if is_missing(&opened) {
+        return Ok(Vec::new());
+    }
     let mut paths = Vec::new();
     // Into a buffer on the stack: opendir(3) maps one, which costs more than all the rest here.
     let mut buffer = [MaybeUninit::uninit(); 2048];
-    let mut entries = RawDir::new(opened, &mut buffer);
-    while let Some(Ok(entry)) = entries.next() {
+    let mut entries = RawDir::new(opened?, &mut buffer);
+    while let Some(entry) = entries.next() {
+        let entry = entry?;
         let name = entry.file_name().to_bytes();
         if name.ends_with(b".conf") && !name.starts_with(b".") {
             paths.push(folder.join(OsStr::from_bytes(name)));
         }
     }
     paths.sort();
-    paths
+    Ok(paths)
 }

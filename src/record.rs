@@ -71,7 +71,7 @@ pub fn heading_of_all(call: &Call) -> String {
     let family = call
         .family
         .map_or_else(|| "-".to_owned(), |family| family.to_string());
-    // Ifupdown-ng and ifupdown2 leave the prefix length where it is written, ifupdown does not.
+    // It may carry its prefix length: the room `environment` says where.
     let address = call.address.as_deref().and_then(|it| it.split('/').next());
     let address = address.map_or_else(|| "-".to_owned(), word);
     let (interface, method) = (word(&call.interface), word(&call.method));

@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::append::Target;
 use crate::lock::{self, Lock};
-use crate::name_files::NameFiles;
+use crate::name_files::{NameFiles, NAMES};
 use crate::net::WordError;
 use crate::privileges::hint;
 use crate::table::{TableId, TableName};
@@ -59,9 +59,9 @@ pub struct Registered {
     pub warnings: Vec<String>,
 }
 
-/// What the files say of a name.
-enum Look<'a> {
-    Known(TableId),
+/// A name in the files, or the files without it.
+enum Found<'a> {
+    Registered(TableId),
     New(Glance<'a>),
 }
 
@@ -97,9 +97,9 @@ impl Registry {
         mut occupied: impl FnMut(TableId) -> bool,
     ) -> Result<Registered, RegistryError> {
         let mut warnings = Vec::new();
-        let (id, new) = match self.look(name, fixed, &mut warnings)? {
-            Look::Known(id) => (id, false),
-            Look::New(glance) => {
+        let (id, new) = match self.find(name, fixed, &mut warnings)? {
+            Found::Registered(id) => (id, false),
+            Found::New(glance) => {
                 self.register(name, fixed, glance, &mut occupied, &mut warnings)?
             }
         };
@@ -108,24 +108,26 @@ impl Registry {
 
     /// The ID that a name has. In the files as they should be a glance tells; of others all is
     /// read, to say what is wrong.
-    fn look<'a>(
+    fn find<'a>(
         &self,
         name: &'a TableName,
         fixed: Option<TableId>,
         warnings: &mut Vec<String>,
-    ) -> Result<Look<'a>, RegistryError> {
-        let glance = self.files.glance(name);
+    ) -> Result<Found<'a>, RegistryError> {
+        let mut glance = self.files.glance(name);
         let plain = |id: &TableId| {
             TableId::of_policy(id.0).is_ok() && fixed.is_none_or(|fixed| fixed == *id)
         };
         if let Some(id) = glance.known().filter(plain) {
-            return Ok(Look::Known(id));
+            return Ok(Found::Registered(id));
         }
         if glance.is_new() {
-            return Ok(Look::New(glance));
+            return Ok(Found::New(glance));
         }
-        let known = known(&self.files.read(warnings), name, fixed, warnings)?;
-        Ok(known.map_or(Look::New(glance), Look::Known))
+        let tables = self.files.read(warnings);
+        let registered = registered(&tables, name, fixed, warnings)?;
+        glance.learn(&tables);
+        Ok(registered.map_or(Found::New(glance), Found::Registered))
     }
 
     /// The ID of a name that is not known, and whether it is new still: another run may be
@@ -134,7 +136,7 @@ impl Registry {
         &self,
         name: &'a TableName,
         fixed: Option<TableId>,
-        mut glance: Glance<'a>,
+        glance: Glance<'a>,
         occupied: &mut impl FnMut(TableId) -> bool,
         warnings: &mut Vec<String>,
     ) -> Result<(TableId, bool), RegistryError> {
@@ -143,27 +145,30 @@ impl Registry {
                 "table {name} is not registered: ip cannot name IDs above {LARGEST_NAMED}; \
                  going on with ID {id} alone"
             ));
-            return Ok((self.choose(name, fixed, &glance, occupied)?, true));
+            return Ok((self.new_id(name, fixed, &glance, occupied)?, true));
         }
         let (locked, target) = match self.open_target() {
             Ok(opened) => opened,
             Err((path, error)) => {
                 warnings.push(not_registered(name, &path, &error));
-                return Ok((self.choose(name, fixed, &glance, occupied)?, true));
+                return Ok((self.new_id(name, fixed, &glance, occupied)?, true));
             }
         };
         // What other runs of ours do to the files is to append there.
-        if target.length().ok() != glance.length(&target.path) {
+        let found = if target.length().ok() == glance.length(&target.path) {
+            Found::New(glance)
+        } else {
             warnings.clear();
-            glance = match self.look(name, fixed, warnings)? {
-                Look::Known(id) => return Ok((id, false)),
-                Look::New(glance) => glance,
-            };
-        }
+            self.find(name, fixed, warnings)?
+        };
         if let Err(error) = &locked {
             warnings.push(format!("no lock on table names: {error}; going on without"));
         }
-        let id = self.choose(name, fixed, &glance, occupied)?;
+        let glance = match found {
+            Found::Registered(id) => return Ok((id, false)),
+            Found::New(glance) => glance,
+        };
+        let id = self.new_id(name, fixed, &glance, occupied)?;
         if let Err(error) = target.append(&line(id, name)) {
             warnings.push(not_registered(name, &target.path, &error));
         }
@@ -171,14 +176,14 @@ impl Registry {
     }
 
     /// The ID of a new name.
-    fn choose(
+    fn new_id(
         &self,
         name: &TableName,
         fixed: Option<TableId>,
         glance: &Glance<'_>,
         occupied: &mut impl FnMut(TableId) -> bool,
     ) -> Result<TableId, RegistryError> {
-        let chosen = choose(name, fixed, |id| glance.has(id), occupied);
+        let chosen = free_id(name, fixed, |id| glance.has(id), occupied);
         chosen.map_err(|id| taken(id, &self.files.read(&mut Vec::new())))
     }
 
@@ -239,7 +244,7 @@ impl Names {
         mut occupied: impl FnMut(TableId) -> bool,
     ) -> Result<Registered, RegistryError> {
         let mut warnings = Vec::new();
-        if let Some(id) = known(&self.tables, name, fixed, &mut warnings)? {
+        if let Some(id) = registered(&self.tables, name, fixed, &mut warnings)? {
             return Ok(Registered {
                 id,
                 new: false,
@@ -247,7 +252,7 @@ impl Names {
             });
         }
         let named = |id| self.tables.names(id).next().is_some();
-        let chosen = choose(name, fixed, named, &mut occupied);
+        let chosen = free_id(name, fixed, named, &mut occupied);
         let id = chosen.map_err(|id| taken(id, &self.tables))?;
         self.tables.add(&self.target, line(id, name).as_bytes());
         Ok(Registered {
@@ -265,7 +270,7 @@ impl Names {
 }
 
 /// The ID a name has already.
-fn known(
+fn registered(
     tables: &Tables,
     name: &TableName,
     fixed: Option<TableId>,
@@ -277,7 +282,7 @@ fn known(
     let file = || {
         tables
             .file(name, registered)
-            .unwrap_or(Path::new(""))
+            .unwrap_or(Path::new(NAMES))
             .to_owned()
     };
     TableId::of_policy(registered.0).map_err(|source| RegistryError::Reserved {
@@ -309,7 +314,7 @@ fn known(
 }
 
 /// The ID of a new name; as an error, the one it should have and that is `named` already.
-fn choose(
+fn free_id(
     name: &TableName,
     fixed: Option<TableId>,
     named: impl Fn(TableId) -> bool,

@@ -1,9 +1,10 @@
 //! The interfaces that are up, with their stanzas as the file has them now. Floor 3.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 
-use nix::net::if_::if_nametoindex;
+use nix::ifaddrs::getifaddrs;
 
 use crate::command::Trouble;
 use crate::environment::Call;
@@ -67,7 +68,11 @@ impl Running {
         let mut up = self.up();
         let usage = Usage::of(self.file.parts());
         let is_named = |name: &str| interfaces.iter().any(|named| named.as_str() == name);
-        let is_model = |name: &str| usage.is_model(name) && if_nametoindex(name).is_err();
+        let devices = there();
+        let is_model = |name: &str| {
+            let device = name.split(':').next().unwrap_or(name);
+            usage.is_model(name) && !devices.contains(device)
+        };
         let all = self.file.stanzas().map(|stanza| &stanza.definition.name);
         for name in all.filter(|name| is_named(name) || !is_model(name)) {
             let is_up = |up: &Up| up.logical.as_deref().unwrap_or(up.interface.as_str()) == name;
@@ -164,8 +169,9 @@ impl Running {
                 interfaces.push(name);
             }
         }
-        let there = |interface: &InterfaceName| if_nametoindex(interface.device().as_str()).is_ok();
-        interfaces.into_iter().filter(there).map(as_named).collect()
+        let devices = there();
+        interfaces.retain(|interface| devices.contains(interface.device().as_str()));
+        interfaces.into_iter().map(as_named).collect()
     }
 
     fn calls(&self, up: &Up) -> Vec<Call> {
@@ -192,6 +198,13 @@ impl Running {
         }
         up.iter().flat_map(|up| self.calls(up)).collect()
     }
+}
+
+/// The names of the devices. Of one that is asked for by its name and is not there, the kernel
+/// would look for a module to load.
+fn there() -> HashSet<String> {
+    let entries = getifaddrs().into_iter().flatten();
+    entries.map(|entry| entry.interface_name).collect()
 }
 
 /// An interface that is up under its own name, as far as is known.

@@ -12,6 +12,7 @@ use crate::succession::Heir;
 /// What of ours is in force, by device and stanza.
 #[derive(Debug)]
 pub struct Snapshot {
+    /// All that bears our protocol.
     all: State,
     devices: Vec<(InterfaceName, Vec<(String, State)>)>,
     unclaimed: State,
@@ -47,7 +48,7 @@ impl Snapshot {
         })
     }
 
-    /// Whether nothing has changed since.
+    /// Whether the same routes and rules are in force.
     ///
     /// # Errors
     /// The kernel could not be asked.

@@ -3,7 +3,8 @@
 //! A stanza is known by the line that heads its part, and that line changes when the stanza is
 //! edited: with another address, or another method, the old part would have no stanza any more. It
 //! passes to the stanza of the same interface and family, so that what it put in is replaced and
-//! not merely left.
+//! not merely left. Parts without a family are of hooks that are called once for all stanzas of an
+//! interface, and pass from them to the first stanza, and back.
 
 use crate::environment::Call;
 use crate::record::{heading, Record};
@@ -28,13 +29,17 @@ impl Heir {
         }
     }
 
-    /// A call that stands for all stanzas of its interface.
+    /// A call that stands for all stanzas of its interface. It knows one address: what `apply` put
+    /// in for the others stays, unless no stanza has options any more.
     #[must_use]
     pub fn of_all(call: &Call, record: &Record) -> Self {
         let mut heir = Self::alone(heading(call));
+        let address = |heading: &str| heading.split(' ').nth(4).map(str::to_owned);
+        let own = address(&heir.heading);
         heir.superseded = record.headings("iface");
         heir.superseded.retain(|part| {
-            *part != heir.heading && Self::alone(part.clone()).is_of(&call.interface)
+            let is_told = address(part) == own || call.options.is_empty();
+            *part != heir.heading && is_told && Self::alone(part.clone()).is_of(&call.interface)
         });
         heir
     }
@@ -171,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_for_all_stanzas_takes_the_parts_of_each_over() {
+    fn a_call_for_all_stanzas_takes_over_what_it_is_told_of() {
         let record = record(&[
             "iface eth1 inet static 10.0.0.1",
             "iface eth1 inet6 static 2001:db8::1",
@@ -183,13 +188,16 @@ mod tests {
             address: Some("10.0.0.1/24".to_owned()),
             ..Call::default()
         };
-        let heir = Heir::of_all(&call, &record);
-        assert_eq!(heir.heading, "iface eth1 - none 10.0.0.1");
         let parts = [
             "iface eth1 inet static 10.0.0.1",
             "iface eth1 inet6 static 2001:db8::1",
         ];
-        assert_eq!(heir.superseded, parts);
+        let without_options = Heir::of_all(&call, &record);
+        assert_eq!(without_options.heading, "iface eth1 - none 10.0.0.1");
+        assert_eq!(without_options.superseded, parts);
+        let options = vec![("policy-table".to_owned(), "rt2".into())];
+        let heir = Heir::of_all(&Call { options, ..call }, &record);
+        assert_eq!(heir.superseded, parts[..1]);
     }
 
     #[test]

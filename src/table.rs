@@ -71,7 +71,10 @@ impl FromStr for TableName {
     type Err = WordError;
 
     fn from_str(text: &str) -> Result<Self, WordError> {
-        let bad = |c: char| c == '#' || c.is_whitespace() || is_hidden(c);
+        // What is no text is shown as the replacement character, and is not the same name.
+        let bad = |c: char| {
+            c == '#' || c == char::REPLACEMENT_CHARACTER || c.is_whitespace() || is_hidden(c)
+        };
         if text.is_empty() || text.len() > Self::LONGEST || text.contains(bad) {
             return Err(WordError::TableName(Self::LONGEST));
         }

@@ -92,8 +92,8 @@ impl Tables {
     }
 }
 
-/// What one glance at the files says of a name. It is enough where nothing is wrong with them; what
-/// is, [`Tables`] tell.
+/// What one glance at the files tells of a name: enough where nothing is wrong with them. What is
+/// wrong takes all their lines to say, as [`Tables`].
 #[derive(Debug)]
 pub struct Glance<'a> {
     name: &'a TableName,
@@ -102,7 +102,7 @@ pub struct Glance<'a> {
     /// Those that lines give other names.
     others: Vec<TableId>,
     /// Whether something could not be read or understood.
-    clouded: bool,
+    incomplete: bool,
     /// The files, with their lengths in bytes.
     files: Vec<(PathBuf, u64)>,
 }
@@ -115,7 +115,7 @@ impl<'a> Glance<'a> {
             name,
             own: Vec::new(),
             others: Vec::new(),
-            clouded: false,
+            incomplete: false,
             files: Vec::new(),
         }
     }
@@ -128,28 +128,28 @@ impl<'a> Glance<'a> {
                 Line::Entry(id, name) if name == self.name.as_str().as_bytes() => self.own.push(id),
                 Line::Entry(id, _) => self.others.push(id),
                 Line::Nothing => {}
-                Line::Malformed => self.cloud(),
+                Line::Malformed => self.note_unreadable(),
             }
             rest = next;
         }
         text.len() - rest.len()
     }
 
-    /// Notes the end of a file, and its length in bytes.
-    pub fn end(&mut self, file: &Path, length: u64) {
+    /// Notes a file whose lines have been seen, and its length in bytes.
+    pub fn note_file(&mut self, file: &Path, length: u64) {
         self.files.push((file.to_owned(), length));
     }
 
     /// Notes that there is something that cannot be read.
-    pub fn cloud(&mut self) {
-        self.clouded = true;
+    pub fn note_unreadable(&mut self) {
+        self.incomplete = true;
     }
 
     /// The name's ID, if one line gives it and no other line has that ID.
     #[must_use]
     pub fn known(&self) -> Option<TableId> {
         match self.own.as_slice() {
-            [id] if !self.clouded && !self.has(*id) => Some(*id),
+            [id] if !self.incomplete && !self.has(*id) => Some(*id),
             _ => None,
         }
     }
@@ -157,7 +157,12 @@ impl<'a> Glance<'a> {
     /// Whether no line has the name.
     #[must_use]
     pub fn is_new(&self) -> bool {
-        !self.clouded && self.own.is_empty()
+        !self.incomplete && self.own.is_empty()
+    }
+
+    /// Takes the IDs that other names have from a whole reading, where the glance was not enough.
+    pub fn learn(&mut self, tables: &Tables) {
+        self.others = tables.entries.iter().map(|entry| entry.id).collect();
     }
 
     /// Whether a line gives another name this ID.
@@ -184,7 +189,7 @@ enum Line<'a> {
 
 /// The first line of a text, and the text behind it; `None` where no line ends.
 ///
-/// That is a decimal or 0x number and a word; what follows is not looked at. `ip` ignores IDs that
+/// A line is a decimal or 0x number and a word; what follows is not looked at. `ip` ignores IDs that
 /// do not fit 31 bits, the largest it can name.
 fn read_line(text: &[u8]) -> Option<(Line<'_>, &[u8])> {
     let line = without(text, |byte| matches!(byte, b' ' | b'\t'));

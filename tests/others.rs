@@ -27,8 +27,8 @@ fn in_table(table: &str) -> [String; 4] {
     .map(|rule| format!("{rule} lookup {table} proto policy-table"))
 }
 
-/// Puts one of them in ifupdown's place; whether it is there to be put.
-fn installed(lab: &Lab, package: &str) -> bool {
+/// Puts one of them in ifupdown's place, and says whether it was there to be put.
+fn install(lab: &Lab, package: &str) -> bool {
     let unpacked = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/others");
     let from = unpacked.join(package);
     if !from.exists() {
@@ -68,7 +68,7 @@ fn in_force(lab: &Lab, table: &str) {
 
 fn serves(package: &'static str) {
     lab(|lab| {
-        if !installed(lab, package) {
+        if !install(lab, package) {
             return;
         }
         lab.device("eth1");
@@ -81,7 +81,8 @@ fn serves(package: &'static str) {
         lab.ok("policy-table apply eth1");
         in_force(lab, "rt3");
 
-        // The hook stands for the part that apply has made of the stanza, too.
+        // The hook stands for the part that apply has made of the stanza, too. That the address is
+        // there already is an error to ifupdown-ng.
         lab.interfaces(&stanza("rt4"));
         lab.sh("ifup --force eth1");
         in_force(lab, "rt4");
@@ -107,7 +108,7 @@ iface eth1 inet6 static
 /// A hook that is called once is told one address.
 fn apply_serves_the_second_address(package: &'static str) {
     lab(|lab| {
-        if !installed(lab, package) {
+        if !install(lab, package) {
             return;
         }
         lab.device("eth1");
@@ -118,6 +119,11 @@ fn apply_serves_the_second_address(package: &'static str) {
         assert_eq!(lab.sh("policy-table status").code, 1);
 
         lab.ok("policy-table apply eth1");
+        assert_eq!((lab.rules("-4").len(), lab.rules("-6").len()), (2, 2));
+        assert_eq!(lab.sh("policy-table status").code, 0);
+
+        // What the hook is not told of stays.
+        lab.sh("ifup --force eth1");
         assert_eq!((lab.rules("-4").len(), lab.rules("-6").len()), (2, 2));
         assert_eq!(lab.sh("policy-table status").code, 0);
 

@@ -216,12 +216,17 @@ fn in_a_long_file_each_name_is_found() {
     let line = "29999 last\n29998\tname5000\t# ifupdown-policy-table\n";
     assert!(root.text(NAMES).ends_with(line));
 
-    let endless = format!("7 one {}\n8 two\n", "x".repeat(100_000));
+    let endless = format!("7 one {}\n8 two\n20611 other", "x".repeat(100_000));
     let root = Root::new("endless", &[(NAMES, endless.as_str())]);
     for (name, id) in [("one", 7), ("two", 8)] {
         let found = root.id(name, None).unwrap();
         assert_eq!((found.id, found.warnings.len()), (TableId(id), 0), "{name}");
     }
+    assert!(matches!(
+        root.id("rt2", Some(20_611)),
+        Err(RegistryError::IdTaken { .. })
+    ));
+    assert_eq!(root.id("rt2", None).unwrap().id, TableId(20_612));
 }
 
 #[test]
