@@ -5,7 +5,7 @@ use nix::errno::Errno;
 use crate::kernel::{Answer, Kernel, KernelError};
 use crate::net::Family;
 use crate::outcome::{chain, Outcome, StepError};
-use crate::route::Route;
+use crate::route::{Hop, Route};
 use crate::state::{Object, State};
 use crate::step::{Step, Verb};
 
@@ -166,11 +166,27 @@ fn is_route_meant(removed: &Route, meant: &Route) -> bool {
     if removed.family() == Family::Inet6 && removed.source.is_none() {
         known.source = meant.source;
     }
-    match (known.hops.as_mut_slice(), meant.hops.as_slice()) {
-        ([hop], [of]) => hop.device.clone_from(&of.device),
-        _ => known.hops.clone_from(&meant.hops),
+    if known.hops.len() == meant.hops.len() {
+        for (hop, of) in known.hops.iter_mut().zip(&meant.hops) {
+            hop.device.clone_from(&of.device);
+        }
+    } else if removed.family() == Family::Inet6
+        && removed.hops.iter().all(|hop| has_way(meant, hop))
+    {
+        known.hops.clone_from(&meant.hops);
     }
     known == *meant
+}
+
+/// Whether a way is one of a route's, whatever its device is called now. Of one by itself the
+/// kernel tells no weight.
+fn has_way(route: &Route, hop: &Hop) -> bool {
+    let mut ways = route.hops.iter().cloned();
+    ways.any(|mut of| {
+        of.device.clone_from(&hop.device);
+        of.weight = hop.weight;
+        of == *hop
+    })
 }
 
 /// Whether an object is there.
