@@ -176,6 +176,31 @@ fn a_route_with_another_source_survives() {
     });
 }
 
+/// A deletion that names several ways fits a route with others. Without a record it goes by the
+/// stanza.
+#[test]
+fn a_route_with_other_ways_survives() {
+    let hook = "env -i IFACE=eth1 LOGICAL=eth1 ADDRFAM=inet METHOD=static MODE=stop \
+                PHASE=pre-down IF_ADDRESS=10.10.0.10 IF_NETMASK=24 IF_POLICY_TABLE=501 \
+                IF_POLICY_GATEWAY=none IF_POLICY_ROUTE='198.51.100.0/24 nexthop via 10.10.0.5 \
+                nexthop via 10.10.0.6 weight 2' /etc/network/if-down.d/zz-policy-table";
+    for ways in [
+        "via 10.10.0.5",
+        "nexthop via 10.10.0.6 dev eth1 nexthop via 10.10.0.6 dev eth1 weight 2",
+    ] {
+        lab(|lab| {
+            lab.device("eth1");
+            lab.ok("ip link set eth1 up; ip address add 10.10.0.10/24 dev eth1");
+            let route = "198.51.100.0/24 table 501 proto 157";
+            lab.ok(&format!("ip route add {route} {ways}"));
+            let before = lab.routes("-4", "501");
+            let said = lab.sh(hook);
+            assert_eq!((said.code, said.err.as_str()), (0, ""), "{ways}");
+            assert_eq!(lab.routes("-4", "501"), before, "{ways}");
+        });
+    }
+}
+
 /// What a stanza without a record would have put in may be another device's alone.
 #[test]
 fn a_stanza_that_is_not_up_takes_nothing_of_another_devices() {
