@@ -31,7 +31,7 @@ use policy_table::environment::{Call, Direction};
 use policy_table::kernel::Kernel;
 use policy_table::net::{Family, Prefix, PROTOCOL};
 use policy_table::record::heading;
-use policy_table::route::Route;
+use policy_table::route::{Hop, Route};
 use policy_table::rule::{Action, Rule};
 use policy_table::stanza::{Stanza as Judged, Table};
 use policy_table::state::{Object, State};
@@ -612,22 +612,28 @@ fn flush(lab: &Lab) {
     ));
 }
 
-/// An IPv6 route loses its `src` when the address goes. Of one that bears our protocol, and lacks
-/// nothing else of what a stanza asks for, nobody can say that it is not what is left of ours.
+/// An IPv6 route loses its `src` when the address goes, and a way when its device does. Of one that
+/// bears our protocol, and lacks nothing else of what a stanza asks for, nobody can say that it is
+/// not what is left of ours.
 fn is_taken_for_ours(object: &Object, stanzas: &[Stanza]) -> bool {
     let Object::Route(route) = object else {
         return false;
     };
+    let lacks = |own: &Route| own.source.is_some() || own.hops.len() > route.hops.len();
+    let is_way = |own: &Route| {
+        let has = |hop: &Hop| own.hops.iter().any(|way| way.gateway == hop.gateway);
+        route.hops.iter().all(has)
+    };
     let mut wanted = stanzas.iter().flat_map(|stanza| stanza.wanted.routes());
     route.family() == Family::Inet6
         && wanted.any(|own| {
-            let source = None;
-            own.source.is_some()
-                && *route
-                    == Route {
-                        source,
-                        ..own.clone()
-                    }
+            let (source, hops) = (None, route.hops.clone());
+            let left = Route {
+                source,
+                hops,
+                ..own.clone()
+            };
+            lacks(own) && is_way(own) && *route == left
         })
 }
 
