@@ -139,7 +139,9 @@ fn is_behind(route: &Route, wanted: &Route, previous: &State) -> bool {
             metric: route.metric,
             ..wanted.clone()
         };
-    same_but_metric && previous.contains(&Object::Route(route.clone()))
+    let ours = previous.contains(&Object::Route(route.clone()));
+    // Under a lower one it is another route of the stanza's.
+    same_but_metric && route.metric > wanted.metric && ours
 }
 
 /// The route under the metric behind those that other stanzas have for its destination, a last
@@ -240,6 +242,11 @@ mod tests {
         assert_eq!(
             ours(&second, &[&first], &[&first]),
             format!("ip -6 route replace {second}")
+        );
+        let in_front = line(2, 50);
+        assert_eq!(
+            ours(&second, &[&in_front, &first], &[&in_front]),
+            format!("ip -6 route add {behind}")
         );
     }
 
