@@ -466,7 +466,7 @@ impl Run<'_> {
                     "prohibits packets to the gateway",
                 ];
                 let hidden = hidden.iter().any(|hint| said.err.contains(hint));
-                let blocked = self.is_blocked(n) || hidden && self.is_dropped();
+                let blocked = self.is_blocked(n) || hidden && self.is_hidden();
                 self.require(
                     !failed || (blocked && !self.up[n]),
                     "up fails for no reason",
@@ -499,17 +499,18 @@ impl Run<'_> {
         })
     }
 
-    /// Whether rules of others drop packets, which may be those to a router: the kernel looks up
-    /// the way to it.
-    fn is_dropped(&self) -> bool {
-        let drops = |object: &Object| match object {
-            Object::Rule(rule) => matches!(
-                rule.action,
-                Action::Blackhole | Action::Prohibit | Action::Unreachable
-            ),
+    /// Whether rules of others may hide a router: the kernel looks up the way to it, and they drop
+    /// its packets, or find a default route for them before the main table is asked.
+    fn is_hidden(&self) -> bool {
+        let hides = |object: &Object| match object {
+            Object::Rule(rule) => match rule.action {
+                Action::Blackhole | Action::Prohibit | Action::Unreachable => true,
+                Action::Lookup(table) => rule.priority < 32766 && TABLES.contains(&table.0),
+                _ => false,
+            },
             Object::Route(_) => false,
         };
-        self.foreign.iter().any(drops)
+        self.foreign.iter().any(hides)
     }
 
     fn check(&mut self) {
