@@ -28,8 +28,9 @@ const VENDOR_DROP_INS: [&str; 2] = [
 /// Most that is read of a file, in bytes; a line for each of 4,000 tables is a hundredth of it.
 const LONGEST: u64 = 16 << 20;
 
-/// How much of a file is in memory at a glance, in bytes.
-const PIECE: usize = 16 << 10;
+/// How much of a file is in memory at a glance, in bytes: a page first, which is more than most
+/// files have, then what makes few system calls of a long one.
+const PIECES: [usize; 2] = [4 << 10, 16 << 10];
 
 /// Where the files are, below a root directory.
 pub struct NameFiles {
@@ -149,21 +150,23 @@ fn whole(file: File) -> io::Result<Vec<u8>> {
 /// thousands of names would cost more than to read it. What `see` does not take of a piece it
 /// gets again at the beginning of the next one.
 fn in_pieces(mut file: File, mut see: impl FnMut(&[u8]) -> usize) -> io::Result<u64> {
-    let mut piece = vec![0; PIECE];
+    let [first, long] = PIECES;
+    let mut piece = vec![0; first];
     let (mut length, mut kept) = (0, 0);
     loop {
         // One byte is left for the newline that the last line may lack.
-        let room = piece.get_mut(kept..PIECE - 1).unwrap_or_default();
+        let end = piece.len() - 1;
+        let room = piece.get_mut(kept..end).unwrap_or_default();
         let read = match file.read(room) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             read => read?,
         };
-        if read == 0 && kept == PIECE - 1 || length > LONGEST {
+        if read == 0 && kept == end || length > LONGEST {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         let mut filled = kept + read;
-        if let (0, Some(end)) = (read, piece.get_mut(filled)) {
-            *end = b'\n';
+        if let (0, Some(last)) = (read, piece.get_mut(filled)) {
+            *last = b'\n';
             filled += 1;
         }
         let taken = see(piece.get(..filled).unwrap_or_default());
@@ -173,6 +176,9 @@ fn in_pieces(mut file: File, mut see: impl FnMut(&[u8]) -> usize) -> io::Result<
         length += read as u64;
         piece.copy_within(taken..filled, 0);
         kept = filled - taken;
+        if filled == end && piece.len() < long {
+            piece.resize(long, 0);
+        }
     }
 }
 

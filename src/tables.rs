@@ -180,6 +180,7 @@ impl<'a> Glance<'a> {
 }
 
 /// What a line says.
+#[derive(Debug, PartialEq, Eq)]
 enum Line<'a> {
     /// An ID and a name.
     Entry(TableId, &'a [u8]),
@@ -188,10 +189,40 @@ enum Line<'a> {
 }
 
 /// The first line of a text, and the text behind it; `None` where no line ends.
-///
+fn read_line(text: &[u8]) -> Option<(Line<'_>, &[u8])> {
+    // Where there are thousands of lines, they are ours.
+    read_own_line(text).or_else(|| read_any_line(text))
+}
+
+/// A line as [`line`] writes it, in few steps; `None` where it is another one.
+fn read_own_line(text: &[u8]) -> Option<(Line<'_>, &[u8])> {
+    let mut bytes = text.iter();
+    let mut id = 0_u32;
+    let behind = loop {
+        let byte = *bytes.next()?;
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            break byte;
+        }
+        id = id.wrapping_mul(10).wrapping_add(digit.into());
+    };
+    let named = bytes.as_slice();
+    // Of more digits than these the sum may be wrong.
+    let digits = text.len() - named.len() - 1;
+    if behind != b'\t' || !(1..=9).contains(&digits) {
+        return None;
+    }
+    // Whatever separates words or ends a line is no larger byte.
+    let length = named.iter().position(|byte| *byte <= b' ')?;
+    let (name, marked) = named.split_at_checked(length)?;
+    let (mark, next) = marked.split_first_chunk::<{ MARK.len() }>()?;
+    let is_own = mark == MARK.as_bytes() && !name.is_empty();
+    is_own.then_some((Line::Entry(TableId(id), name), next))
+}
+
 /// A line is a decimal or 0x number and a word; what follows is not looked at. `ip` ignores IDs that
 /// do not fit 31 bits, the largest it can name.
-fn read_line(text: &[u8]) -> Option<(Line<'_>, &[u8])> {
+fn read_any_line(text: &[u8]) -> Option<(Line<'_>, &[u8])> {
     let line = without(text, |byte| matches!(byte, b' ' | b'\t'));
     let (radix, rest) = match line {
         [b'0', b'x', rest @ ..] if rest.first().is_some_and(u8::is_ascii_hexdigit) => (16, rest),
@@ -215,11 +246,7 @@ fn read_line(text: &[u8]) -> Option<(Line<'_>, &[u8])> {
     let name = without(rest, |byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\x0c'));
     let behind = without(name, |byte| !byte.is_ascii_whitespace());
     let name = name.get(..name.len() - behind.len()).unwrap_or_default();
-    // Where there are thousands of lines, they are ours, and their ends need not be looked for.
-    let next = match behind.strip_prefix(MARK.as_bytes()) {
-        Some(next) => next,
-        None => behind.get(behind.iter().position(|byte| *byte == b'\n')? + 1..)?,
-    };
+    let next = behind.get(behind.iter().position(|byte| *byte == b'\n')? + 1..)?;
     let said = if matches!(line, [b'#' | b'\n' | 0, ..]) {
         Line::Nothing
     } else if !is_number || name.is_empty() {
@@ -305,6 +332,40 @@ mod tests {
             ("foo 100", None),
         ] {
             assert_eq!(id(line, "foo"), expected, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn the_quick_reader_takes_lines_of_ours_alone_and_as_the_other_one_does() {
+        for (text, is_own) in [
+            ("20000\tfoo", true),
+            ("0020000\tfoo", true),
+            ("999999999\tx#y", true),
+            ("0\t\u{e4}", true),
+            ("1000000000\tfoo", false),
+            ("4294967296\tfoo", false),
+            ("20000 foo", false),
+            ("20000\tfoo bar", false),
+            ("20000\tfoo\u{b}", false),
+            ("20000\t", false),
+            ("\tfoo", false),
+            ("-1\tfoo", false),
+            ("0x10\tfoo", false),
+            ("#\tfoo", false),
+            ("", false),
+        ] {
+            for end in [
+                MARK,
+                "\n",
+                "\t# ifupdown-policy-table",
+                "\t# ifupdown-policy-tables\n",
+            ] {
+                let text = format!("{text}{end}100 next\n");
+                let quick = read_own_line(text.as_bytes());
+                assert_eq!(quick.is_some(), is_own && end == MARK, "{text:?}");
+                let other = read_any_line(text.as_bytes());
+                assert!(quick.is_none() || quick == other, "{text:?}");
+            }
         }
     }
 
