@@ -7,6 +7,7 @@
 //! absent (ifupdown-ng) or a list (ifupdown2); the address may carry its prefix length.
 
 use std::ffi::{OsStr, OsString};
+use std::path::Path;
 
 use crate::net::Family;
 
@@ -20,6 +21,18 @@ pub enum Direction {
 }
 
 impl Direction {
+    /// By the path that the program was called by; `None` where its folder is none of ifupdown's
+    /// two.
+    #[must_use]
+    pub fn of_path(path: &OsStr) -> Option<Self> {
+        let folder = Path::new(path).parent()?.file_name()?;
+        match folder.to_str()? {
+            "if-up.d" => Some(Self::Up),
+            "if-down.d" => Some(Self::Down),
+            _ => None,
+        }
+    }
+
     /// Whether `MODE` and `PHASE` are the ones in which a hook of this folder has work to do.
     fn agrees(self, mode: &str, phase: &str) -> bool {
         match self {

@@ -4,6 +4,10 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 // floor 0, words: what things are called, valid from birth
 pub mod net;
 pub mod table;

@@ -12,6 +12,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_policy-table");
+/// The one without commands.
+const HOOK: &str = env!("CARGO_BIN_EXE_policy-table-hook");
 
 /// Exit code, standard output and standard error.
 type Said = (Option<i32>, String, String);
@@ -113,13 +115,13 @@ fn a_closed_pipe_is_no_error() {
     assert_eq!(status.unwrap().code(), Some(2));
 }
 
-/// The program as a link in a hook folder.
-fn hook(folder: &str) -> PathBuf {
+/// A program as a link in a hook folder.
+fn link(folder: &str, program: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(folder);
     fs::create_dir_all(&folder).unwrap();
     let link = folder.join("00-policy-table");
     let _ = fs::remove_file(&link);
-    symlink(PROGRAM, &link).unwrap();
+    symlink(program, &link).unwrap();
     link
 }
 
@@ -134,8 +136,9 @@ fn a_hook_without_work_is_silent() {
         ("IF_ADDRESS", "192.0.2.10"),
     ];
     let option = ("IF_POLICY_TABLE", "200");
-    for folder in ["if-up.d", "if-down.d"] {
-        let link = hook(folder);
+    let folders = ["if-up.d", "if-down.d"].map(|folder| [(folder, PROGRAM), (folder, HOOK)]);
+    for (folder, program) in folders.concat() {
+        let link = link(folder, program);
         for (mode, phase, options) in [
             ("", "", None),
             ("start", "post-up", None),
@@ -156,11 +159,17 @@ fn a_hook_without_work_is_silent() {
             assert_eq!(
                 said(&mut command),
                 silence,
-                "{folder} {mode} {phase} {options:?}"
+                "{folder} {program} {mode} {phase} {options:?}"
             );
         }
     }
     // The same link elsewhere is the command.
-    let (code, _, err) = said(Command::new(hook("elsewhere")).env_clear());
-    assert_eq!((code, err.is_empty()), (Some(2), false));
+    for (program, word) in [
+        (PROGRAM, "no command"),
+        (HOOK, "policy-table-hook: not called"),
+    ] {
+        let (code, out, err) = said(Command::new(link("elsewhere", program)).env_clear());
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{program}");
+        assert!(err.contains(word), "{program}: {err}");
+    }
 }

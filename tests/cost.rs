@@ -6,7 +6,7 @@
 //! version of rustc; for one without figures the nearest serves, with more slack, which is said.
 //!
 //! To accept what is counted now:
-//! `cargo build --release && sudo COST_ACCEPT=1 POLICY_TABLE_BINARY=$PWD/target/release/policy-table cargo test --test cost`
+//! `cargo build --release && sudo COST_ACCEPT=1 POLICY_TABLE_PROGRAMS=$PWD/target/release cargo test --test cost`
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -67,7 +67,7 @@ fn own_instructions(profile: &str) -> u64 {
             if line.starts_with("ob=") {
                 ours = names
                     .get(id)
-                    .is_some_and(|name| name.ends_with("/policy-table"));
+                    .is_some_and(|name| name.ends_with("/policy-table-hook"));
             }
         } else if line.starts_with("calls=") {
             called = true; // the next line is what the called function cost
@@ -158,8 +158,8 @@ fn accept(version: (u64, u64), counted: BTreeMap<String, u64>) {
 
 #[test]
 fn a_run_of_the_hook_costs_no_more_than_it_did() {
-    if env::var_os("POLICY_TABLE_BINARY").is_none() && cfg!(debug_assertions) {
-        eprintln!("not counted: this is no release build; set POLICY_TABLE_BINARY to one");
+    if env::var_os("POLICY_TABLE_PROGRAMS").is_none() && cfg!(debug_assertions) {
+        eprintln!("not counted: this is no release build; set POLICY_TABLE_PROGRAMS to one");
         return;
     }
     if !cfg!(target_arch = "x86_64") {
@@ -213,7 +213,7 @@ fn a_run_of_the_hook_costs_no_more_than_it_did() {
 
 #[test]
 fn what_callgrind_writes_is_read() {
-    let profile = "ob=(1) /usr/sbin/policy-table\nfn=(1) main\n1 10\n+2 5\n\
+    let profile = "ob=(1) /usr/libexec/policy-table-hook\nfn=(1) main\n1 10\n+2 5\n\
         cob=(2) /lib/libc.so.6\ncfn=(2) free\ncalls=1 0\n* 700\n* 3\n\
         ob=(2)\nfn=(2)\n0 700\nob=(1)\nfn=(1)\n0 2\n";
     assert_eq!(own_instructions(profile), 20);

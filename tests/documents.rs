@@ -21,7 +21,11 @@ const INTERFACES: &str = "man/policy-table-interfaces.5";
 const PACKAGE: &str = "debian/ifupdown-policy-table.README.Debian";
 
 /// Names that start as an option does and are none: a page's, and what is in the page's name.
-const NO_OPTIONS: [&str; 2] = ["policy-table-interfaces", "policy-tabel"];
+const NO_OPTIONS: [&str; 3] = [
+    "policy-table-interfaces",
+    "policy-table-hook",
+    "policy-tabel",
+];
 
 /// A document's text, of a manual page without its markup.
 fn text(path: &str) -> String {

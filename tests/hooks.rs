@@ -7,7 +7,7 @@ mod lab;
 
 use lab::{lab, Lab};
 
-const BINARY: &str = "/usr/sbin/policy-table";
+const BINARY: &str = "/usr/libexec/policy-table-hook";
 const UP: &str = "/etc/network/if-up.d/00-policy-table";
 const DOWN: &str = "/etc/network/if-down.d/zz-policy-table";
 const ENVIRONMENT: &str = "IFACE=eth1 LOGICAL=eth1 ADDRFAM=inet METHOD=static \
@@ -24,21 +24,21 @@ const ALL: [&str; 4] = ["eth1=eth1", "eth2=eth2", "eth3=eth3", "lo=lo"];
 /// Ways in which the binary can be broken, and whether run-parts takes that for a failure;
 /// `None` where its releases differ: a link to nothing is one to Debian 12's, none to 13's.
 const BROKEN: [(&str, Option<bool>); 6] = [
-    ("rm /usr/sbin/policy-table", None),
-    ("chmod 644 /usr/sbin/policy-table", Some(false)),
+    ("rm /usr/libexec/policy-table-hook", None),
+    ("chmod 644 /usr/libexec/policy-table-hook", Some(false)),
     (
-        "printf '#!/bin/sh\\nkill -SEGV $$\\n' > /usr/sbin/policy-table",
+        "printf '#!/bin/sh\\nkill -SEGV $$\\n' > /usr/libexec/policy-table-hook",
         Some(true),
     ),
     (
-        "printf '#!/bin/sh\\nexit 1\\n' > /usr/sbin/policy-table",
+        "printf '#!/bin/sh\\nexit 1\\n' > /usr/libexec/policy-table-hook",
         Some(true),
     ),
     (
-        "printf '#!/nowhere\\n' > /usr/sbin/policy-table",
+        "printf '#!/nowhere\\n' > /usr/libexec/policy-table-hook",
         Some(true),
     ),
-    ("printf '' > /usr/sbin/policy-table", Some(true)),
+    ("printf '' > /usr/libexec/policy-table-hook", Some(true)),
 ];
 
 fn three(lab: &Lab) {

@@ -19,8 +19,8 @@ const KILLED: i32 = 128 + 9;
 
 /// Copies, since some releases of strace start a link's target under its own name.
 const HOOKS: &str = "mkdir -p /run/kill/if-up.d /run/kill/if-down.d
-    cp /usr/sbin/policy-table /run/kill/if-up.d/hook
-    cp /usr/sbin/policy-table /run/kill/if-down.d/hook";
+    cp /usr/libexec/policy-table-hook /run/kill/if-up.d/hook
+    cp /usr/libexec/policy-table-hook /run/kill/if-down.d/hook";
 
 /// What must never be gone: in tables, at priorities and with selectors of ours.
 const FOREIGN: &str = "ip rule add from 10.10.0.10 lookup 900 pref 21000 protocol static

@@ -105,15 +105,10 @@ fn what_is_migrated_stays_as_it_is() {
     }
 }
 
-fn program() -> PathBuf {
-    let told = std::env::var_os("POLICY_TABLE_BINARY");
-    told.map_or_else(|| env!("CARGO_BIN_EXE_policy-table").into(), PathBuf::from)
-}
-
 /// A file before and after, in trials of their own.
 fn before_and_after(interfaces: &Interfaces) -> Result<(Seen, Seen), TrialError> {
     let draft = Draft::of(interfaces, &names);
-    let mut machine = machine(draft.stanzas(), program());
+    let mut machine = machine(draft.stanzas(), lab::programs().join("policy-table"));
     let tables = NAMES.iter().map(|(name, id)| format!("{id}\t{name}\n"));
     let kernels = "255\tlocal\n254\tmain\n253\tdefault\n0\tunspec\n".to_owned();
     let tables = [kernels].into_iter().chain(tables).collect();
@@ -315,7 +310,7 @@ fn a_wrong_migration_is_found_out() {
     lab(|_| {
         let interfaces = interfaces("exception-to-main");
         let draft = Draft::of(&interfaces, &names);
-        let machine = machine(draft.stanzas(), program());
+        let machine = machine(draft.stanzas(), lab::programs().join("policy-table"));
         let right = String::from_utf8(draft.for_trial(true)).unwrap();
         let before = bring_up(&machine, &draft.for_trial(false), None).unwrap();
         let asked: Vec<_> = before
@@ -372,7 +367,7 @@ impl Drop for Folder {
 }
 
 fn migrate(arguments: &[&str]) -> Said {
-    let mut command = Command::new(program());
+    let mut command = Command::new(lab::programs().join("policy-table"));
     Said::new(&command.arg("migrate").args(arguments).output().unwrap())
 }
 

@@ -53,6 +53,13 @@ impl Said {
     }
 }
 
+/// The folder that the package's programs are in: what `POLICY_TABLE_PROGRAMS` says, or cargo's.
+pub fn programs() -> PathBuf {
+    let cargos = || Path::new(env!("CARGO_BIN_EXE_policy-table")).parent();
+    std::env::var_os("POLICY_TABLE_PROGRAMS")
+        .map_or_else(|| cargos().unwrap().to_owned(), PathBuf::from)
+}
+
 /// The namespaces, entered.
 pub struct Lab {
     _private: (),
@@ -170,11 +177,11 @@ impl Lab {
     /// Puts in place what the package installs, and takes out what other packages have for hooks.
     fn install(&self) {
         let top = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let binary = std::env::var_os("POLICY_TABLE_BINARY").map_or_else(
-            || PathBuf::from(env!("CARGO_BIN_EXE_policy-table")),
-            PathBuf::from,
-        );
-        fs::copy(binary, "/usr/sbin/policy-table").unwrap();
+        fs::create_dir_all("/usr/libexec").unwrap();
+        for place in ["/usr/sbin/policy-table", "/usr/libexec/policy-table-hook"] {
+            let name = Path::new(place).file_name().unwrap();
+            fs::copy(programs().join(name), place).unwrap();
+        }
         for phase in ["if-pre-up.d", "if-up.d", "if-down.d", "if-post-down.d"] {
             let folder = Path::new("/etc/network").join(phase);
             let _ = fs::remove_dir_all(&folder);
