@@ -31,14 +31,16 @@ use std::{env, fs};
 use lab::lab;
 use report::{Host, Report};
 
-/// A build of the program, with the empty programs to measure it by.
+/// A build of the hook, with the empty programs to measure it by.
 pub struct Build {
     /// `dynamic` or `static`.
     pub kind: String,
-    /// The program.
-    pub binary: String,
+    /// The hook.
+    pub hook: String,
+    /// The program with the commands.
+    pub commands: String,
     /// Empty programs, with what they are called; the first is the measure.
-    pub empty: Vec<(String, String)>,
+    pub empty: [(String, String); 2],
 }
 
 /// How often each is run.
@@ -57,18 +59,36 @@ pub struct Effort {
 
 /// What `benches/run` has made of a kind.
 fn build(kind: &str) -> Option<Build> {
-    let path = |what: &str| env::var(format!("BENCH_{what}_{}", kind.to_uppercase())).ok();
+    let folder = env::var(format!("BENCH_{}", kind.to_uppercase())).ok()?;
+    let path = |name: &str| format!("{folder}/{name}");
     Some(Build {
         kind: kind.to_owned(),
-        binary: path("OURS")?,
-        empty: vec![
-            (format!("empty Rust program, {kind}"), path("EMPTY")?),
+        hook: path("policy-table-hook"),
+        commands: path("policy-table"),
+        empty: [
+            (format!("empty Rust program, {kind}"), path("empty")),
             (
                 format!("empty program linked as ours, {kind}"),
-                path("EMPTY_AS_OURS")?,
+                path("empty-as-ours"),
             ),
         ],
     })
+}
+
+/// What the programs of a build take on a disk, in bytes.
+fn sizes(build: &Build) -> Vec<(String, u64)> {
+    let [(_, _), (empty, path)] = &build.empty;
+    let hook = format!("`policy-table-hook`, {}", build.kind);
+    let commands = format!("`policy-table`, {}", build.kind);
+    let programs = [
+        (empty, path),
+        (&hook, &build.hook),
+        (&commands, &build.commands),
+    ];
+    let size = |path: &String| fs::metadata(path).unwrap().len();
+    programs
+        .map(|(name, path)| (name.clone(), size(path)))
+        .to_vec()
 }
 
 fn main() {
@@ -104,7 +124,10 @@ fn main() {
         .filter_map(build)
         .collect();
     assert!(!builds.is_empty(), "run this by benches/run");
-    let mut report = Report::default();
+    let mut report = Report {
+        sizes: builds.iter().flat_map(sizes).collect(),
+        ..Report::default()
+    };
     lab(|lab| {
         for build in &builds {
             report
@@ -113,12 +136,12 @@ fn main() {
         }
         report.whole = single::ifup(lab, &builds, effort.whole);
         report.many = many::interfaces(lab, &builds, &effort.interfaces);
-        report.names = many::names(lab, &builds[0].binary, effort.names);
+        report.names = many::names(lab, &builds[0].hook, effort.names);
     });
     // In a lab of its own, where nothing is left of all that.
     lab(|lab| {
         let (interfaces, routes) = effort.host;
-        let asked = host::commands(lab, &builds[0].binary, interfaces, routes);
+        let asked = host::commands(lab, &builds[0].commands, interfaces, routes);
         report.host = Host {
             interfaces,
             routes,

@@ -15,15 +15,15 @@ use crate::Build;
 const FILE: &str = "/etc/iproute2/rt_tables";
 
 /// Of all programs that were run, in microseconds.
-fn user_time() -> i64 {
+fn processor_time() -> i64 {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
-    usage.user_time().num_microseconds()
+    (usage.user_time() + usage.system_time()).num_microseconds()
 }
 
 /// The most memory of an up among many that are up already, in KiB.
 fn memory_of_up(build: &Build, own: Interface, table: &str) -> u64 {
-    run(vec![own.ours(&build.binary, DOWN, table)]);
-    memory(&own.ours(&build.binary, UP, table), UP)
+    run(vec![own.ours(&build.hook, DOWN, table)]);
+    memory(&own.ours(&build.hook, UP, table), UP)
 }
 
 fn length() -> u64 {
@@ -50,7 +50,7 @@ pub fn devices(lab: &Lab, count: usize) {
 
 /// Runs one thing for each of many interfaces.
 fn each(name: String, count: usize, at_a_time: usize, steps: &dyn Fn(Interface) -> Steps) -> Many {
-    let (before, length_before, started) = (user_time(), length(), Instant::now());
+    let (before, length_before, started) = (processor_time(), length(), Instant::now());
     if at_a_time == 1 {
         (0..count).for_each(|number| {
             run(steps(Interface(number)));
@@ -68,13 +68,13 @@ fn each(name: String, count: usize, at_a_time: usize, steps: &dyn Fn(Interface) 
         running.into_iter().for_each(wait);
     }
     let wall = started.elapsed();
-    let user = user_time() - before;
+    let processor = processor_time() - before;
     Many {
         name,
         interfaces: count,
         at_a_time,
         wall: wall.as_secs_f64() * 1e6 / count as f64,
-        user: user as f64 / count as f64,
+        processor: processor as f64 / count as f64,
         grown: length() - length_before,
         memory: None,
     }
@@ -92,7 +92,7 @@ pub fn interfaces(lab: &Lab, builds: &[Build], counts: &[usize]) -> Vec<Many> {
         devices(lab, *count);
         for build in builds {
             let ours = |hook: &'static str| {
-                move |own: Interface| vec![own.ours(&build.binary, hook, &table(own))]
+                move |own: Interface| vec![own.ours(&build.hook, hook, &table(own))]
             };
             let kind = &build.kind;
             lab.ok(&format!("sed -i /policy-table/d {FILE}"));

@@ -47,8 +47,9 @@ pub struct Many {
     pub at_a_time: usize,
     /// Wall time for one of them, in microseconds.
     pub wall: f64,
-    /// Time in the program itself for one of them, in microseconds.
-    pub user: f64,
+    /// Time on a processor for one of them, in microseconds: the program's own and the kernel's for
+    /// it, which getrusage(2) cannot tell apart where a run is shorter than a tick.
+    pub processor: f64,
     /// Bytes by which the file of names grew.
     pub grown: u64,
     /// Most memory that one more run takes, in KiB.
@@ -99,6 +100,8 @@ pub struct Report {
     pub names: Vec<Names>,
     /// The commands.
     pub host: Host,
+    /// What programs take on a disk, in bytes.
+    pub sizes: Vec<(String, u64)>,
 }
 
 impl Report {
@@ -111,7 +114,7 @@ impl Report {
         }
         let _ = write!(text, "\n## The whole `ifup`\n\n{}", table(&self.whole));
         text += "\n## Many interfaces\n\n\
-            | | interfaces | at a time | wall time each | in the program | `rt_tables` grew by | memory |\n\
+            | | interfaces | at a time | wall time each | processor time each | `rt_tables` grew by | memory |\n\
             |---|--:|--:|--:|--:|--:|--:|\n";
         for many in &self.many {
             let _ = writeln!(
@@ -121,7 +124,7 @@ impl Report {
                 many.interfaces,
                 many.at_a_time,
                 many.wall,
-                many.user,
+                many.processor,
                 many.grown,
                 many.memory
                     .map_or_else(String::new, |kib| format!("{kib} KiB"))
@@ -153,6 +156,10 @@ impl Report {
         for Asked { line, time, memory } in asked {
             let (time, memory) = (time / 1e3, memory / 1024);
             let _ = writeln!(text, "| `{line}` | {time:.0} ms | {memory} MiB |");
+        }
+        text += "\n## The programs, stripped\n\n| | size |\n|---|--:|\n";
+        for (name, size) in &self.sizes {
+            let _ = writeln!(text, "| {name} | {} kB |", size / 1000);
         }
         text
     }

@@ -67,7 +67,7 @@ pub fn hook(lab: &Lab, build: &Build, rounds: usize) -> Vec<Row> {
     lab.ok("ip link add v0 type veth peer name v0p && ip link set v0 up && ip link set v0p up");
     lab.ok(&format!("ip address add {} dev v0", own.address()));
     let none = Steps::new;
-    let ours = |hook: &'static str| move || vec![own.ours(&build.binary, hook, "rt2")];
+    let ours = |hook: &'static str| move || vec![own.ours(&build.hook, hook, "rt2")];
     let mut contenders = Vec::new();
     for (name, program) in &build.empty {
         contenders.push(contender(
@@ -82,7 +82,7 @@ pub fn hook(lab: &Lab, build: &Build, rounds: usize) -> Vec<Row> {
     contenders.push(contender(
         "`policy-table`, a stanza without options",
         none,
-        move || vec![own.not_ours(&build.binary)],
+        move || vec![own.not_ours(&build.hook)],
         none,
     ));
     let lines = |verb: &'static str| move || own.lines(verb);
@@ -122,10 +122,10 @@ pub fn ifup(lab: &Lab, builds: &[Build], rounds: usize) -> Vec<Row> {
     lab.ok("ip link add w1 type veth peer name w1p && ip link set w1p up");
     // What another way has for a hook is not to burden this one.
     let clear = "rm -f /etc/network/if-*.d/*".to_owned();
-    let with = |binary: &str| {
+    let with = |program: &str| {
         format!(
-            "{clear}; cp {binary} /usr/sbin/policy-table; ln -s /usr/sbin/policy-table {UP}; \
-             ln -s /usr/sbin/policy-table {DOWN}"
+            "{clear}; cp {program} /usr/libexec/policy-table-hook; \
+             ln -s /usr/libexec/policy-table-hook {UP}; ln -s /usr/libexec/policy-table-hook {DOWN}"
         )
     };
     let mut kinds = vec![(
@@ -135,12 +135,12 @@ pub fn ifup(lab: &Lab, builds: &[Build], rounds: usize) -> Vec<Row> {
     )];
     for build in builds {
         let options = "policy-table rt3".to_owned();
-        if let Some((name, program)) = build.empty.first() {
+        for (name, program) in &build.empty {
             let name = format!("`ifup` with an {name}, as its hook");
             kinds.push((name, options.clone(), with(program)));
         }
         let name = format!("`ifup` with `policy-table`, {}", build.kind);
-        kinds.push((name, options, with(&build.binary)));
+        kinds.push((name, options, with(&build.hook)));
     }
     kinds.push((
         "`ifup` with four `post-up` lines".to_owned(),
