@@ -82,29 +82,25 @@ impl Call {
         };
         let (mut mode, mut phase) = (String::new(), String::new());
         for (name, value) in environment {
-            let Some(name) = name
-                .to_str()
-                .map(str::to_owned)
-                .or_else(|| policy_name(&name))
-            else {
+            let Some(name) = name.into_string().map_or_else(policy_name, Some) else {
                 continue;
             };
-            let text = || value.to_string_lossy().into_owned();
             match name.as_str() {
-                "IFACE" => call.interface = text(),
-                "LOGICAL" => call.logical = text(),
+                "IFACE" => call.interface = text(value),
+                "LOGICAL" => call.logical = text(value),
                 "ADDRFAM" => {
-                    call.family = family(&text());
-                    call.merged = text().contains(',');
+                    let families = text(value);
+                    call.family = family(&families);
+                    call.merged = families.contains(',');
                 }
-                "METHOD" => call.method = text(),
-                "MODE" => mode = text(),
-                "PHASE" => phase = text(),
+                "METHOD" => call.method = text(value),
+                "MODE" => mode = text(value),
+                "PHASE" => phase = text(value),
                 "VERBOSITY" | "VERBOSE" => call.verbose = value == "1",
-                "IF_ADDRESS" => call.address = Some(text()),
-                "IF_NETMASK" => call.netmask = Some(text()),
-                "IF_POINTOPOINT" | "IF_DSTADDR" => call.peer = Some(text()),
-                "IF_GATEWAY" => call.gateway = Some(text()),
+                "IF_ADDRESS" => call.address = Some(text(value)),
+                "IF_NETMASK" => call.netmask = Some(text(value)),
+                "IF_POINTOPOINT" | "IF_DSTADDR" => call.peer = Some(text(value)),
+                "IF_GATEWAY" => call.gateway = Some(text(value)),
                 _ => {
                     if let Some(option) = option_name(&name) {
                         call.options.push((option, value));
@@ -120,9 +116,15 @@ impl Call {
     }
 }
 
+/// A value, with a replacement for what is no text.
+fn text(value: OsString) -> String {
+    let lossy = |value: OsString| value.to_string_lossy().into_owned();
+    value.into_string().unwrap_or_else(lossy)
+}
+
 /// A name with bytes that are no text, if it is still recognisably meant for us.
-fn policy_name(name: &OsStr) -> Option<String> {
-    Some(name.to_string_lossy().into_owned()).filter(|name| name.starts_with("IF_POLICY_"))
+fn policy_name(name: OsString) -> Option<String> {
+    Some(text(name)).filter(|name| name.starts_with("IF_POLICY_"))
 }
 
 /// The option that a variable came from. ifupdown made capitals of it and `_` of `-`.
