@@ -123,7 +123,8 @@ impl<'a> Glance<'a> {
     /// Sees the lines that end in a text, and returns how many bytes these are.
     pub fn see(&mut self, text: &[u8]) -> usize {
         let mut rest = text;
-        while let Some((line, next)) = read_line(rest) {
+        // Where there are thousands of lines, they are ours.
+        while let Some((line, next)) = read_own_line(rest).or_else(|| read_line(rest)) {
             match line {
                 Line::Entry(id, name) if name == self.name.as_str().as_bytes() => self.own.push(id),
                 Line::Entry(id, _) => self.others.push(id),
@@ -188,13 +189,7 @@ enum Line<'a> {
     Malformed,
 }
 
-/// The first line of a text, and the text behind it; `None` where no line ends.
-fn read_line(text: &[u8]) -> Option<(Line<'_>, &[u8])> {
-    // Where there are thousands of lines, they are ours.
-    read_own_line(text).or_else(|| read_any_line(text))
-}
-
-/// A line as [`line`] writes it, in few steps; `None` where it is another one.
+/// The first line of a text if it is as [`line`] writes one, in few steps, and the text behind it.
 fn read_own_line(text: &[u8]) -> Option<(Line<'_>, &[u8])> {
     let mut bytes = text.iter();
     let mut id = 0_u32;
@@ -220,9 +215,11 @@ fn read_own_line(text: &[u8]) -> Option<(Line<'_>, &[u8])> {
     is_own.then_some((Line::Entry(TableId(id), name), next))
 }
 
+/// The first line of a text, and the text behind it; `None` where no line ends.
+///
 /// A line is a decimal or 0x number and a word; what follows is not looked at. `ip` ignores IDs that
 /// do not fit 31 bits, the largest it can name.
-fn read_any_line(text: &[u8]) -> Option<(Line<'_>, &[u8])> {
+fn read_line(text: &[u8]) -> Option<(Line<'_>, &[u8])> {
     let line = without(text, |byte| matches!(byte, b' ' | b'\t'));
     let (radix, rest) = match line {
         [b'0', b'x', rest @ ..] if rest.first().is_some_and(u8::is_ascii_hexdigit) => (16, rest),
@@ -363,7 +360,7 @@ mod tests {
                 let text = format!("{text}{end}100 next\n");
                 let quick = read_own_line(text.as_bytes());
                 assert_eq!(quick.is_some(), is_own && end == MARK, "{text:?}");
-                let other = read_any_line(text.as_bytes());
+                let other = read_line(text.as_bytes());
                 assert!(quick.is_none() || quick == other, "{text:?}");
             }
         }
