@@ -229,7 +229,8 @@ fn a_run_of_the_hook_costs_no_more_than_it_did() {
 
 #[test]
 fn what_callgrind_writes_is_read() {
-    let profile = "ob=(1) /usr/libexec/policy-table-hook\nfn=(1) main\n1 10\n+2 5\n\
+    let profile =
+        "ob=(1) /usr/libexec/ifupdown-policy-table/policy-table-hook\nfn=(1) main\n1 10\n+2 5\n\
         cob=(2) /lib/libc.so.6\ncfn=(2) free\ncalls=1 0\n* 700\n* 3\n\
         ob=(2)\nfn=(2)\n0 700\nob=(1)\nfn=(1)\n0 2\n";
     assert_eq!(own_instructions(profile), 20);

@@ -5,9 +5,8 @@
 
 mod lab;
 
-use lab::{lab, Lab};
+use lab::{lab, Lab, HOOK};
 
-const BINARY: &str = "/usr/libexec/policy-table-hook";
 const UP: &str = "/etc/network/if-up.d/00-policy-table";
 const DOWN: &str = "/etc/network/if-down.d/zz-policy-table";
 const ENVIRONMENT: &str = "IFACE=eth1 LOGICAL=eth1 ADDRFAM=inet METHOD=static \
@@ -21,24 +20,15 @@ const ADDRESSES: [&str; 3] = ["10.10.0.10/24", "10.20.0.10/24", "10.30.0.10/24"]
 
 const ALL: [&str; 4] = ["eth1=eth1", "eth2=eth2", "eth3=eth3", "lo=lo"];
 
-/// Ways in which the binary can be broken, and whether run-parts takes that for a failure;
+/// Ways in which the binary, `$HOOK`, can be broken, and whether run-parts takes that for a failure;
 /// `None` where its releases differ: a link to nothing is one to Debian 12's, none to 13's.
 const BROKEN: [(&str, Option<bool>); 6] = [
-    ("rm /usr/libexec/policy-table-hook", None),
-    ("chmod 644 /usr/libexec/policy-table-hook", Some(false)),
-    (
-        "printf '#!/bin/sh\\nkill -SEGV $$\\n' > /usr/libexec/policy-table-hook",
-        Some(true),
-    ),
-    (
-        "printf '#!/bin/sh\\nexit 1\\n' > /usr/libexec/policy-table-hook",
-        Some(true),
-    ),
-    (
-        "printf '#!/nowhere\\n' > /usr/libexec/policy-table-hook",
-        Some(true),
-    ),
-    ("printf '' > /usr/libexec/policy-table-hook", Some(true)),
+    ("rm $HOOK", None),
+    ("chmod 644 $HOOK", Some(false)),
+    ("printf '#!/bin/sh\\nkill -SEGV $$\\n' > $HOOK", Some(true)),
+    ("printf '#!/bin/sh\\nexit 1\\n' > $HOOK", Some(true)),
+    ("printf '#!/nowhere\\n' > $HOOK", Some(true)),
+    ("printf '' > $HOOK", Some(true)),
 ];
 
 fn three(lab: &Lab) {
@@ -69,7 +59,7 @@ fn a_broken_binary_leaves_every_interface_up() {
     for (command, fails) in BROKEN {
         lab(|lab| {
             three(lab);
-            lab.ok(&format!("cp {BINARY} /run/good; {command}"));
+            lab.ok(&format!("HOOK={HOOK}; cp $HOOK /run/good; {command}"));
             let run_parts = lab
                 .sh("run-parts --exit-on-error /etc/network/if-up.d")
                 .code
@@ -94,7 +84,7 @@ fn a_broken_binary_leaves_every_interface_up() {
 
 /// With the binary back nothing of the accident remains.
 fn repaired(lab: &Lab, command: &str) {
-    lab.ok(&format!("rm -f {BINARY}; cp /run/good {BINARY}"));
+    lab.ok(&format!("rm -f {HOOK}; cp /run/good {HOOK}"));
     let said = lab.sh("ifup -a --ignore-errors --force");
     assert_eq!(
         (said.code, said.ours().len()),
@@ -112,7 +102,9 @@ fn a_binary_that_breaks_later_does_not_hold_ifdown_up() {
     for (command, _) in BROKEN {
         lab(|lab| {
             three(lab);
-            lab.ok(&format!("ifup -a; cp {BINARY} /run/good; {command}"));
+            lab.ok(&format!(
+                "ifup -a; HOOK={HOOK}; cp $HOOK /run/good; {command}"
+            ));
             assert_eq!(lab.tagged().len(), 8);
             let said = lab.sh("ifdown -a");
             assert_eq!(said.code, 0, "{command}: {said:?}");
@@ -120,7 +112,7 @@ fn a_binary_that_breaks_later_does_not_hold_ifdown_up() {
             assert_eq!(recorded(lab), [""; 0], "{command}");
             // Nobody took the rules out; the next run of the interface does.
             assert_eq!(lab.rules("-4").len(), 4, "{command}");
-            lab.ok(&format!("rm -f {BINARY}; cp /run/good {BINARY}; ifup -a"));
+            lab.ok(&format!("rm -f {HOOK}; cp /run/good {HOOK}; ifup -a"));
             assert_eq!(lab.tagged().len(), 8, "{command}");
             lab.ok("ifdown -a");
             assert_eq!(lab.tagged(), [""; 0], "{command}");
@@ -132,7 +124,7 @@ fn a_binary_that_breaks_later_does_not_hold_ifdown_up() {
 fn after_a_crash_ifdown_force_takes_the_interface_down() {
     lab(|lab| {
         three(lab);
-        lab.ok(&format!("printf '#!/bin/sh\\nkill -SEGV $$\\n' > {BINARY}"));
+        lab.ok(&format!("printf '#!/bin/sh\\nkill -SEGV $$\\n' > {HOOK}"));
         assert_eq!(lab.sh("ifup -a").code, 1);
         assert_eq!(lab.sh("ifdown --force eth1 eth2 eth3").code, 0);
         assert_eq!(up_addresses(lab), [""; 0]);
@@ -144,7 +136,7 @@ fn after_a_crash_ifdown_force_takes_the_interface_down() {
 fn only_the_interface_whose_hook_fails_goes_unrecorded() {
     lab(|lab| {
         three(lab);
-        lab.script(BINARY, "#!/bin/sh\n[ \"$IFACE\" != eth2 ]\n");
+        lab.script(HOOK, "#!/bin/sh\n[ \"$IFACE\" != eth2 ]\n");
         assert_eq!(lab.sh("ifup -a").code, 1);
         assert_eq!(up_addresses(lab), ADDRESSES);
         assert_eq!(recorded(lab), ["eth1=eth1", "eth3=eth3", "lo=lo"]);

@@ -10,17 +10,12 @@ mod lab;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use lab::{lab, Lab, Said};
+use lab::{lab, Lab, Said, HOOK};
 
 const NAMES: &str = "/etc/iproute2/rt_tables";
 const VENDOR: &str = "255\tlocal\n254\tmain\n253\tdefault\n0\tunspec\n";
 const RECORDS: &str = "/run/policy-table";
 const KILLED: i32 = 128 + 9;
-
-/// Copies, since some releases of strace start a link's target under its own name.
-const HOOKS: &str = "mkdir -p /run/kill/if-up.d /run/kill/if-down.d
-    cp /usr/libexec/policy-table-hook /run/kill/if-up.d/hook
-    cp /usr/libexec/policy-table-hook /run/kill/if-down.d/hook";
 
 /// What must never be gone: in tables, at priorities and with selectors of ours.
 const FOREIGN: &str = "ip rule add from 10.10.0.10 lookup 900 pref 21000 protocol static
@@ -274,7 +269,11 @@ fn told(story: &Story, tell: impl FnOnce(&Stage) + Send) {
         lab.ok("ip link set eth1 addrgenmode none; ip link set eth1 up
                 ip link set eth1p addrgenmode none; ip -6 addr flush dev eth1p
                 ip addr add 10.10.0.10/24 dev eth1");
-        lab.ok(HOOKS);
+        // Copies, since some releases of strace start a link's target under its own name.
+        for folder in [UP, DOWN] {
+            let folder = format!("/run/kill/{folder}");
+            lab.ok(&format!("mkdir -p {folder}; cp {HOOK} {folder}/hook"));
+        }
         lab.ok(FOREIGN);
         tell(&Stage { lab, story });
     });

@@ -7,7 +7,7 @@ mod lab;
 
 use std::path::Path;
 
-use lab::{lab, Lab};
+use lab::{lab, Lab, HOOK};
 use policy_table::kernel::Kernel;
 use policy_table::orphans::{self, Orphans, Why};
 
@@ -94,8 +94,8 @@ fn what_is_up_is_left_alone() {
 fn a_stanza_that_ifup_does_not_note_is_an_orphan_that_other_hooks_leave_alone() {
     two(|lab| {
         // As after `ifdown` with the hook's program out of order.
-        lab.ok("mv /usr/libexec/policy-table-hook /run/away; ifdown eth1");
-        lab.ok("mv /run/away /usr/libexec/policy-table-hook; ifdown eth2; ifup eth2");
+        lab.ok(&format!("mv {HOOK} /run/away; ifdown eth1"));
+        lab.ok(&format!("mv /run/away {HOOK}; ifdown eth2; ifup eth2"));
         assert_eq!(ours(lab), 6, "two rules of eth1 are left");
         assert_eq!(reasons(&find()), [("eth1".to_owned(), Why::Down)]);
         assert_eq!(remove(), 2);
@@ -139,8 +139,8 @@ fn a_logical_interface_that_was_changed_for_another_leaves_orphans() {
         lab.interfaces(&[logical(1, "home"), logical(2, "away")].concat());
         lab.ok("ifup eth1=home");
         assert_eq!(find(), Orphans::default());
-        lab.ok("mv /usr/libexec/policy-table-hook /run/away; ifdown eth1");
-        lab.ok("mv /run/away /usr/libexec/policy-table-hook; ifup eth1=away");
+        lab.ok(&format!("mv {HOOK} /run/away; ifdown eth1"));
+        lab.ok(&format!("mv /run/away {HOOK}; ifup eth1=away"));
         let [orphan] = &find().stanzas[..] else {
             unreachable!("one stanza: {:?}", find());
         };
@@ -227,9 +227,9 @@ fn an_interface_that_changes_right_now_is_no_orphan() {
         assert_eq!(reasons(&find()), [("eth1".to_owned(), Why::Down)]);
         lab.interfaces(&format!("{}down sleep 3\n", stanza(1)));
         lab.ok("ifdown --force eth1 >/run/said 2>&1 & echo $! >/run/pid");
-        lab.ok("mv /usr/libexec/policy-table-hook /run/away");
+        lab.ok(&format!("mv {HOOK} /run/away"));
         lab.ok("while ! test -s /run/network/ifdown-eth1.pid; do sleep 0.02; done");
         assert_eq!(find(), Orphans::default());
-        lab.ok("kill $(cat /run/pid); mv /run/away /usr/libexec/policy-table-hook");
+        lab.ok(&format!("kill $(cat /run/pid); mv /run/away {HOOK}"));
     });
 }

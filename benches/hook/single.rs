@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::path::Path;
 
-use crate::lab::Lab;
+use crate::lab::{Lab, HOOK};
 use crate::report::Row;
 use crate::ways::{run, shell, Interface, Steps, DOWN, MULTI, UP};
 use crate::Build;
@@ -117,16 +117,28 @@ const LINES: &str = "
     pre-down ip route flush table 7
 ";
 
+/// The options that do as [`LINES`] by one `ip` for each phase.
+fn batch(lab: &Lab) -> String {
+    let mut options = String::new();
+    for phase in ["post-up", "pre-down"] {
+        let start = format!("{phase} ip ");
+        let lines = LINES.lines();
+        let lines: Vec<&str> = lines
+            .filter_map(|line| line.trim().strip_prefix(&start))
+            .collect();
+        lab.write(&format!("/run/{phase}.batch"), &lines.join("\n"));
+        options += &format!("\n    {phase} ip -batch /run/{phase}.batch");
+    }
+    options
+}
+
 /// The real `ifup`, with each way in the stanza.
 pub fn ifup(lab: &Lab, builds: &[Build], rounds: usize) -> Vec<Row> {
     lab.ok("ip link add w1 type veth peer name w1p && ip link set w1p up");
     // What another way has for a hook is not to burden this one.
     let clear = "rm -f /etc/network/if-*.d/*".to_owned();
     let with = |program: &str| {
-        format!(
-            "{clear}; cp {program} /usr/libexec/policy-table-hook; \
-             ln -s /usr/libexec/policy-table-hook {UP}; ln -s /usr/libexec/policy-table-hook {DOWN}"
-        )
+        format!("{clear}; cp {program} {HOOK}; ln -s {HOOK} {UP}; ln -s {HOOK} {DOWN}")
     };
     let mut kinds = vec![(
         "`ifup` without policy routing".to_owned(),
@@ -142,9 +154,23 @@ pub fn ifup(lab: &Lab, builds: &[Build], rounds: usize) -> Vec<Row> {
         let name = format!("`ifup` with `policy-table`, {}", build.kind);
         kinds.push((name, options, with(&build.hook)));
     }
+    let first = &builds[0];
+    kinds.push((
+        format!(
+            "`ifup` with `policy-table`, {}, for a stanza without options",
+            first.kind
+        ),
+        String::new(),
+        with(&first.hook),
+    ));
     kinds.push((
         "`ifup` with four `post-up` lines".to_owned(),
         LINES.to_owned(),
+        clear.clone(),
+    ));
+    kinds.push((
+        "`ifup` with `ip -batch`".to_owned(),
+        batch(lab),
         clear.clone(),
     ));
     if Path::new(MULTI).exists() {

@@ -53,6 +53,9 @@ impl Said {
     }
 }
 
+/// Where the links for ifupdown lead to.
+pub const HOOK: &str = "/usr/libexec/ifupdown-policy-table/policy-table-hook";
+
 /// The folder that the package's programs are in: what `POLICY_TABLE_PROGRAMS` says, or cargo's.
 pub fn programs() -> PathBuf {
     let cargos = || Path::new(env!("CARGO_BIN_EXE_policy-table")).parent();
@@ -177,10 +180,9 @@ impl Lab {
     /// Puts in place what the package installs, and takes out what other packages have for hooks.
     fn install(&self) {
         let top = Path::new(env!("CARGO_MANIFEST_DIR"));
-        fs::create_dir_all("/usr/libexec").unwrap();
-        for place in ["/usr/sbin/policy-table", "/usr/libexec/policy-table-hook"] {
-            let name = Path::new(place).file_name().unwrap();
-            fs::copy(programs().join(name), place).unwrap();
+        for program in ["/usr/sbin/policy-table", HOOK].map(Path::new) {
+            fs::create_dir_all(program.parent().unwrap()).unwrap();
+            fs::copy(programs().join(program.file_name().unwrap()), program).unwrap();
         }
         for phase in ["if-pre-up.d", "if-up.d", "if-down.d", "if-post-down.d"] {
             let folder = Path::new("/etc/network").join(phase);
