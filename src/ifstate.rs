@@ -32,6 +32,14 @@ pub struct Up {
     pub logical: Option<String>,
 }
 
+impl Up {
+    /// The name of its stanza, which is the interface's own where no other is told.
+    #[must_use]
+    pub fn logical(&self) -> &str {
+        self.logical.as_deref().unwrap_or(self.interface.as_str())
+    }
+}
+
 /// Which interfaces are up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ifstate {

@@ -11,6 +11,7 @@
 //! and exits with 1 at one without a stanza; `ifquery NAME` prints the options of all stanzas of
 //! a name run together, after what [`crate::definition`] does to them.
 
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -107,18 +108,20 @@ impl Interfaces {
         stanzas.filter(move |stanza| stanza.reached && !refused)
     }
 
-    /// The stanzas in force of a logical name, in the order in which `ifup` brings them up.
-    pub fn stanzas_of<'a>(&'a self, logical: &'a str) -> impl Iterator<Item = &'a Defined> {
-        let named = move |stanza: &&Defined| stanza.definition.name == logical;
-        self.stanzas().filter(named)
-    }
-
-    /// Whether ifup and ifdown run hooks for a logical name: `no-scripts` takes patterns of
-    /// fnmatch(3). (Measured: it compares them with the logical name, not the interface's.)
+    /// The stanzas in force that ifup and ifdown run hooks for, by logical name, those of one in
+    /// the order in which `ifup` brings them up. `no-scripts` takes patterns of fnmatch(3).
+    /// (Measured: it compares them with the logical name, not the interface's.)
     #[must_use]
-    pub fn has_hooks(&self, logical: &str) -> bool {
-        let mut quiet = self.selected("no-scripts");
-        !quiet.any(|pattern| fits(pattern, logical))
+    pub fn stanzas_with_hooks(&self) -> HashMap<&str, Vec<&Defined>> {
+        let quiet: Vec<&str> = self.selected("no-scripts").collect();
+        let mut found: HashMap<&str, Vec<&Defined>> = HashMap::new();
+        for stanza in self.stanzas() {
+            let name = stanza.definition.name.as_str();
+            if !quiet.iter().any(|pattern| fits(pattern, name)) {
+                found.entry(name).or_default().push(stanza);
+            }
+        }
+        found
     }
 
     /// The names and patterns behind a keyword: `auto`, `allow-hotplug`, `no-scripts` …

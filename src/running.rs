@@ -1,6 +1,6 @@
 //! The interfaces that are up, with their stanzas as the file has them now. Floor 3.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use nix::ifaddrs::getifaddrs;
 use crate::command::Trouble;
 use crate::environment::Call;
 use crate::ifstate::{Ifstate, Up};
-use crate::interfaces::{Interfaces, FILE};
+use crate::interfaces::{Defined, Interfaces, FILE};
 use crate::net::InterfaceName;
 use crate::usage::Usage;
 
@@ -73,10 +73,10 @@ impl Running {
             let device = name.split(':').next().unwrap_or(name);
             usage.is_model(name) && !devices.contains(device)
         };
+        let mut seen: HashSet<String> = up.iter().map(|up| up.logical().to_owned()).collect();
         let all = self.file.stanzas().map(|stanza| &stanza.definition.name);
         for name in all.filter(|name| is_named(name) || !is_model(name)) {
-            let is_up = |up: &Up| up.logical.as_deref().unwrap_or(up.interface.as_str()) == name;
-            if !up.iter().any(is_up) {
+            if seen.insert(name.clone()) {
                 up.extend(name.parse().ok().map(as_named));
             }
         }
@@ -104,19 +104,21 @@ impl Running {
     }
 
     fn gathered(&self, up: Vec<Up>) -> Vec<Device> {
+        let stanzas = self.file.stanzas_with_hooks();
         let mut devices: Vec<Device> = Vec::new();
+        let mut places: HashMap<InterfaceName, usize> = HashMap::new();
         for up in up {
-            let calls = self.calls(&up);
-            let name = up.interface.device();
-            let place = devices.iter().position(|device| device.name == name);
-            let place = place.unwrap_or_else(|| {
-                devices.push(Device {
-                    name,
-                    calls: Vec::new(),
-                    without_stanza: Vec::new(),
+            let calls = calls(&stanzas, &up);
+            let place = *places
+                .entry(up.interface.device())
+                .or_insert_with_key(|name| {
+                    devices.push(Device {
+                        name: name.clone(),
+                        calls: Vec::new(),
+                        without_stanza: Vec::new(),
+                    });
+                    devices.len() - 1
                 });
-                devices.len() - 1
-            });
             if let Some(device) = devices.get_mut(place) {
                 if calls.is_empty() {
                     device.without_stanza.push(up.interface);
@@ -174,18 +176,6 @@ impl Running {
         interfaces.into_iter().map(as_named).collect()
     }
 
-    fn calls(&self, up: &Up) -> Vec<Call> {
-        let interface = up.interface.as_str();
-        let logical = up.logical.as_deref().unwrap_or(interface);
-        if !self.file.has_hooks(logical) {
-            return Vec::new();
-        }
-        let stanzas = self.file.stanzas_of(logical);
-        stanzas
-            .filter_map(|stanza| stanza.definition.call(interface))
-            .collect()
-    }
-
     /// The stanzas of an interface, under its own name if it is not up, and of its aliases that
     /// are up.
     #[must_use]
@@ -196,8 +186,17 @@ impl Running {
         if !up.iter().any(|up| up.interface == *interface) {
             up.push(as_named(interface.clone()));
         }
-        up.iter().flat_map(|up| self.calls(up)).collect()
+        let stanzas = self.file.stanzas_with_hooks();
+        up.iter().flat_map(|up| calls(&stanzas, up)).collect()
     }
+}
+
+/// The hook's calls for what is up, of the stanzas that there are by logical name.
+fn calls(stanzas: &HashMap<&str, Vec<&Defined>>, up: &Up) -> Vec<Call> {
+    let stanzas = stanzas.get(up.logical()).into_iter().flatten();
+    stanzas
+        .filter_map(|stanza| stanza.definition.call(up.interface.as_str()))
+        .collect()
 }
 
 /// The names of the devices. Of one that is asked for by its name and is not there, the kernel

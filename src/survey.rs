@@ -75,20 +75,30 @@ pub struct View {
     pub kernel: Kernel,
     /// The names of tables.
     pub names: Names,
-    rules: BTreeMap<(Family, TableId), Vec<Rule>>,
+    rules: BTreeMap<Shelf, Vec<Rule>>,
     /// What would mend the stanzas surveyed so far, where that counts as done.
-    ahead: Option<Vec<Step>>,
+    ahead: Option<BTreeMap<Shelf, Vec<Step>>>,
 }
+
+/// Where routes of a table and rules that look it up are kept.
+type Shelf = (Family, TableId);
 
 /// Where the rules are kept that look no table up.
 const NO_TABLE: TableId = TableId(0);
 
-fn shelf(rule: &Rule) -> (Family, TableId) {
+fn shelf(rule: &Rule) -> Shelf {
     let table = match rule.action {
         Action::Lookup(table) => table,
         _ => NO_TABLE,
     };
     (rule.family, table)
+}
+
+fn shelf_of(object: &Object) -> Shelf {
+    match object {
+        Object::Route(route) => (route.family(), route.table),
+        Object::Rule(rule) => shelf(rule),
+    }
 }
 
 impl View {
@@ -119,7 +129,7 @@ impl View {
     /// The kernel cannot be asked.
     pub fn open_for_plan() -> Result<Self, KernelError> {
         Ok(Self {
-            ahead: Some(Vec::new()),
+            ahead: Some(BTreeMap::new()),
             ..Self::open()?
         })
     }
@@ -162,7 +172,9 @@ impl View {
 
     fn foresee(&mut self, part: &Part) {
         if let Some(ahead) = &mut self.ahead {
-            ahead.extend(part.steps());
+            for step in part.steps() {
+                ahead.entry(shelf_of(&step.object)).or_default().push(step);
+            }
         }
     }
 
@@ -224,27 +236,26 @@ impl View {
     /// What the kernel has that is one of some objects, or stands where one would.
     fn found(&mut self, objects: &State) -> Result<State, KernelError> {
         let mut found = Vec::new();
-        let tables: BTreeSet<(Family, TableId)> = objects
-            .routes()
-            .iter()
-            .map(|route| (route.family(), route.table))
-            .collect();
-        for (family, table) in tables {
+        let tables = objects.routes().iter();
+        let tables: BTreeSet<Shelf> = tables.map(|route| (route.family(), route.table)).collect();
+        for &(family, table) in &tables {
             let mut routes = self.kernel.routes(family, table)?;
             let matters = |route: &_| objects.routes().iter().any(|own| own.is_rival(route));
             routes.retain(matters);
             found.extend(routes.into_iter().map(Object::Route));
         }
-        let shelves: BTreeSet<_> = objects.rules().iter().map(shelf).collect();
-        for place in shelves {
-            let rules = self.rules.get(&place).into_iter().flatten();
+        let shelves: BTreeSet<Shelf> = objects.rules().iter().map(shelf).collect();
+        for place in &shelves {
+            let rules = self.rules.get(place).into_iter().flatten();
             found.extend(rules.cloned().map(Object::Rule));
         }
         let concerns = |step: &&Step| match &step.object {
             Object::Route(route) => objects.routes().iter().any(|own| own.is_rival(route)),
-            Object::Rule(rule) => objects.rules().iter().any(|own| shelf(own) == shelf(rule)),
+            Object::Rule(rule) => shelves.contains(&shelf(rule)),
         };
-        let ahead = self.ahead.iter().flatten().filter(concerns);
+        let ahead = self.ahead.as_ref();
+        let ahead = tables.union(&shelves).filter_map(|place| ahead?.get(place));
+        let ahead = ahead.flatten().filter(concerns);
         Ok(ahead.fold(found.into_iter().collect(), prospect::state))
     }
 }

@@ -3,26 +3,20 @@
 //! The peculiarities are iproute2's, measured on 6.1 and 6.15: of several IDs that one name
 //! has, the one smallest modulo 256 counts, and among equals of those the last one read.
 
-use std::ops::Range;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::table::{TableId, TableName};
 
-/// One line that names a table, and the place of its file among those read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Entry {
-    id: TableId,
-    /// Where its name is in the text of all names.
-    name: Range<usize>,
-    file: usize,
-}
-
-/// The names of all files together, in the order in which they are read.
+/// The names of all files together. Who asks for those of thousands of interfaces must not read
+/// through all of them each time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tables {
-    entries: Vec<Entry>,
-    /// The names one behind the other.
-    text: String,
+    /// The IDs that lines give a name, in the order in which they are read, and in which of the
+    /// files each of them is.
+    ids: BTreeMap<String, Vec<(TableId, usize)>>,
+    /// The names that lines give an ID, in that order.
+    names: BTreeMap<TableId, Vec<String>>,
     files: Vec<PathBuf>,
 }
 
@@ -39,13 +33,9 @@ impl Tables {
             number += 1;
             match line {
                 Line::Entry(id, name) => {
-                    let start = self.text.len();
-                    self.text.push_str(&String::from_utf8_lossy(name));
-                    self.entries.push(Entry {
-                        id,
-                        name: start..self.text.len(),
-                        file: place,
-                    });
+                    let name = String::from_utf8_lossy(name).into_owned();
+                    self.names.entry(id).or_default().push(name.clone());
+                    self.ids.entry(name).or_default().push((id, place));
                 }
                 Line::Nothing => {}
                 Line::Malformed => malformed.push(number),
@@ -53,10 +43,6 @@ impl Tables {
             rest = next;
         }
         malformed
-    }
-
-    fn name(&self, entry: &Entry) -> &str {
-        self.text.get(entry.name.clone()).unwrap_or_default()
     }
 
     /// The ID that `ip` takes a name for.
@@ -68,27 +54,26 @@ impl Tables {
 
     /// All IDs that lines give a name, in the order in which they are read.
     #[must_use = "an iterator does nothing by itself"]
-    pub fn ids<'a>(&'a self, name: &'a TableName) -> impl DoubleEndedIterator<Item = TableId> + 'a {
-        self.entries
-            .iter()
-            .filter(|entry| self.name(entry) == name.as_str())
-            .map(|entry| entry.id)
+    pub fn ids(&self, name: &TableName) -> impl DoubleEndedIterator<Item = TableId> + '_ {
+        self.given(name).iter().map(|(id, _)| *id)
     }
 
-    /// The names that lines give an ID.
+    fn given(&self, name: &TableName) -> &[(TableId, usize)] {
+        self.ids.get(name.as_str()).map_or(&[], Vec::as_slice)
+    }
+
+    /// The names that lines give an ID, in the order in which they are read.
     pub fn names(&self, id: TableId) -> impl Iterator<Item = &str> {
-        self.entries
-            .iter()
-            .filter(move |entry| entry.id == id)
-            .map(|entry| self.name(entry))
+        let names = self.names.get(&id).into_iter().flatten();
+        names.map(String::as_str)
     }
 
     /// The file that gives a name its ID, the last one where several do.
     #[must_use]
     pub fn file(&self, name: &TableName, id: TableId) -> Option<&Path> {
-        let gives = |entry: &&Entry| entry.id == id && self.name(entry) == name.as_str();
-        let entry = self.entries.iter().rev().find(gives)?;
-        self.files.get(entry.file).map(PathBuf::as_path)
+        let mut given = self.given(name).iter().rev();
+        let (_, file) = given.find(|(given, _)| *given == id)?;
+        self.files.get(*file).map(PathBuf::as_path)
     }
 }
 
@@ -163,7 +148,7 @@ impl<'a> Glance<'a> {
 
     /// Takes the IDs that other names have from a whole reading, where the glance was not enough.
     pub fn learn(&mut self, tables: &Tables) {
-        self.others = tables.entries.iter().map(|entry| entry.id).collect();
+        self.others = tables.names.keys().copied().collect();
     }
 
     /// Whether a line gives another name this ID.

@@ -150,15 +150,15 @@ fn compare(lab: &Lab, case: &Path) -> usize {
     let text = lossy(FILE);
     assert_eq!(ours(&interfaces), judged(lab), "{}: {text}", case.display());
     let mut stanzas = 0;
+    let with_hooks = interfaces.stanzas_with_hooks();
     for logical in names(case) {
         let interface = if logical.contains(':') {
             logical.as_str()
         } else {
             "eth0"
         };
-        let wanted: Vec<Environment> = interfaces
-            .stanzas_of(&logical)
-            .filter(|_| interfaces.has_hooks(&logical))
+        let stanzas_of = with_hooks.get(logical.as_str()).into_iter().flatten();
+        let wanted: Vec<Environment> = stanzas_of
             .map(|stanza| told(stanza.definition.variables(interface)))
             .collect();
         let heard = heard(lab, interface, &logical);
