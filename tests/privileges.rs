@@ -310,9 +310,9 @@ fn no_link_among_the_records_is_followed() {
             let said = lab.sh(&hook(UP, TABLE));
             brought_up(lab, &said);
             assert_eq!(lab.text(SECRET), "theirs\n", "{place}");
-            let warned = said
-                .err
-                .contains("no record in /run/policy-table: Too many levels");
+            // ELOOP, which each libc has its own words for.
+            let told = ["no record in /run/policy-table: ", "(os error 40)"];
+            let warned = told.iter().all(|part| said.err.contains(part));
             assert_eq!(warned, place == "eth1", "{place}: {said:?}");
             let said = lab.sh(&hook(DOWN, TABLE));
             assert_eq!((said.code, lab.tagged()), (0, vec![]), "{place}: {said:?}");
