@@ -1,5 +1,6 @@
-//! The door that the package's hooks lead to: the program without its commands. Half of it has
-//! half the pages to read in and half the addresses to relocate, which is a twentieth of a run.
+//! The door that the package's links for ifupdown lead to: the hooks without the commands. Half
+//! the program has half the pages to map and half the addresses to relocate, which is a tenth of
+//! a run.
 
 use std::env;
 use std::io::{self, Write};
@@ -13,8 +14,8 @@ fn main() -> ExitCode {
         return hook::run(direction, env::vars_os());
     }
     let _ = io::stderr().write_all(
-        b"policy-table-hook: not called from if-up.d or if-down.d of /etc/network; \
-          commands are policy-table's\n",
+        b"policy-table-hook: this is for ifup and ifdown, through links in /etc/network/if-up.d \
+          and if-down.d; the commands are policy-table's\n",
     );
     ExitCode::from(2)
 }

@@ -166,7 +166,7 @@ fn a_hook_without_work_is_silent() {
     // The same link elsewhere is the command.
     for (program, word) in [
         (PROGRAM, "no command"),
-        (HOOK, "policy-table-hook: not called"),
+        (HOOK, "policy-table-hook: this is for ifup"),
     ] {
         let (code, out, err) = said(Command::new(link("elsewhere", program)).env_clear());
         assert_eq!((code, out.as_str()), (Some(2), ""), "{program}");
