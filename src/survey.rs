@@ -15,6 +15,7 @@ use crate::net::{Family, InterfaceName, PROTOCOL};
 use crate::prospect;
 use crate::record::Record;
 use crate::registry::{Names, Registry};
+use crate::route::Route;
 use crate::rule::{Action, Rule};
 use crate::stanza::Stanza;
 use crate::state::{Object, State};
@@ -86,7 +87,7 @@ type Shelf = (Family, TableId);
 /// Where the rules are kept that look no table up.
 const NO_TABLE: TableId = TableId(0);
 
-fn shelf(rule: &Rule) -> Shelf {
+fn shelf_of_rule(rule: &Rule) -> Shelf {
     let table = match rule.action {
         Action::Lookup(table) => table,
         _ => NO_TABLE,
@@ -94,10 +95,14 @@ fn shelf(rule: &Rule) -> Shelf {
     (rule.family, table)
 }
 
+fn shelf_of_route(route: &Route) -> Shelf {
+    (route.family(), route.table)
+}
+
 fn shelf_of(object: &Object) -> Shelf {
     match object {
-        Object::Route(route) => (route.family(), route.table),
-        Object::Rule(rule) => shelf(rule),
+        Object::Route(route) => shelf_of_route(route),
+        Object::Rule(rule) => shelf_of_rule(rule),
     }
 }
 
@@ -111,7 +116,7 @@ impl View {
         let mut rules: BTreeMap<_, Vec<Rule>> = BTreeMap::new();
         for family in Family::ALL {
             for rule in kernel.rules(family)? {
-                rules.entry(shelf(&rule)).or_default().push(rule);
+                rules.entry(shelf_of_rule(&rule)).or_default().push(rule);
             }
         }
         Ok(Self {
@@ -236,22 +241,21 @@ impl View {
     /// What the kernel has that is one of some objects, or stands where one would.
     fn found(&mut self, objects: &State) -> Result<State, KernelError> {
         let mut found = Vec::new();
-        let tables = objects.routes().iter();
-        let tables: BTreeSet<Shelf> = tables.map(|route| (route.family(), route.table)).collect();
+        let tables: BTreeSet<Shelf> = objects.routes().iter().map(shelf_of_route).collect();
         for &(family, table) in &tables {
             let mut routes = self.kernel.routes(family, table)?;
             let matters = |route: &_| objects.routes().iter().any(|own| own.is_rival(route));
             routes.retain(matters);
             found.extend(routes.into_iter().map(Object::Route));
         }
-        let shelves: BTreeSet<Shelf> = objects.rules().iter().map(shelf).collect();
+        let shelves: BTreeSet<Shelf> = objects.rules().iter().map(shelf_of_rule).collect();
         for place in &shelves {
             let rules = self.rules.get(place).into_iter().flatten();
             found.extend(rules.cloned().map(Object::Rule));
         }
         let concerns = |step: &&Step| match &step.object {
             Object::Route(route) => objects.routes().iter().any(|own| own.is_rival(route)),
-            Object::Rule(rule) => shelves.contains(&shelf(rule)),
+            Object::Rule(rule) => shelves.contains(&shelf_of_rule(rule)),
         };
         let ahead = self.ahead.as_ref();
         let ahead = tables.union(&shelves).filter_map(|place| ahead?.get(place));

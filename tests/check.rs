@@ -649,7 +649,7 @@ fn offline_opens_no_socket_and_needs_no_root() {
         let trace = |arguments: &str| {
             let traced = lab.sh(&format!(
                 "setpriv --reuid 65534 --regid 65534 --clear-groups \
-                 strace -f -e trace=socket,openat -o /run/traces/one {program} {arguments}"
+                 strace -f -e trace=socket,open,openat -o /run/traces/one {program} {arguments}"
             ));
             assert_eq!((traced.code, traced.err.as_str()), (1, ""));
             let trace = lab.text("/run/traces/one");

@@ -176,7 +176,9 @@ fn accept(version: (u64, u64), counted: BTreeMap<String, u64>) {
 #[test]
 fn a_run_of_the_hook_costs_no_more_than_it_did() {
     if env::var_os("POLICY_TABLE_PROGRAMS").is_none() && cfg!(debug_assertions) {
-        eprintln!("not counted: this is no release build; set POLICY_TABLE_PROGRAMS to one");
+        eprintln!(
+            "not counted: this is no release build; set POLICY_TABLE_PROGRAMS to the folder of one"
+        );
         return;
     }
     if !cfg!(target_arch = "x86_64") {
