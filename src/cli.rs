@@ -27,7 +27,7 @@ Usage: policy-table COMMAND [OPTIONS] [ARGUMENTS]
        policy-table --help | --version
 
 Gives an interface of ifupdown its own routing table. ifup(8) and ifdown(8)
-run it from /etc/network/if-up.d and if-down.d, and it acts on stanzas of
+run its hooks in /etc/network/if-up.d and if-down.d, which act on stanzas of
 interfaces(5) that have policy-* options, as in
 
     iface eth1 inet static
@@ -39,8 +39,8 @@ const OPTIONS: &str = "
   -h, --help     print this text, or that of a command
   -V, --version  print the version
 
-The options of a stanza are in policy-table-interfaces(5), the program itself
-in policy-table(8).
+The options of a stanza are in policy-table-interfaces(5), the commands and
+the hooks in policy-table(8).
 ";
 
 /// What `--help` prints.
