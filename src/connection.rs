@@ -5,7 +5,7 @@ use std::fs;
 use std::net::IpAddr;
 
 use crate::choice::Candidate;
-use crate::explain::host;
+use crate::cli::explain::host;
 use crate::kernel::{Kernel, KernelError};
 use crate::prospect;
 use crate::question::Question;

@@ -88,7 +88,6 @@ pub mod ifstate;
 pub mod journal;
 pub mod interfaces;
 pub mod host;
-pub mod confirm;
 
 // floor 3, errands: the edges put to use, one room for each thing that is asked of the program
 pub mod book;
@@ -107,17 +106,8 @@ pub mod hook;
 pub mod draft;
 pub mod trial;
 pub mod stand_in;
-pub mod command;
-pub mod running;
-pub mod status;
-pub mod plan;
 pub mod snapshot;
-pub mod explain;
 pub mod connection;
-pub mod apply;
-pub mod flush;
-pub mod migrate;
 pub mod examine;
 pub mod around;
-pub mod check;
 pub mod cli;

@@ -22,7 +22,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use lab::{lab, Lab};
-use policy_table::explain;
+use policy_table::cli::explain;
 use policy_table::kernel::Kernel;
 use policy_table::lookup_message::Told;
 use policy_table::net::Family;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use nix::ifaddrs::getifaddrs;
 
-use crate::command::Trouble;
+use crate::cli::command::Trouble;
 use crate::environment::Call;
 use crate::ifstate::{Ifstate, Up};
 use crate::interfaces::{Defined, Interfaces, FILE};

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use nix::errno::Errno;
 use nix::unistd::getuid;
 
-use crate::command::{Arguments, Command, Opt, Trouble, Verdict};
+use crate::cli::command::{Arguments, Command, Opt, Trouble, Verdict};
 use crate::error::Failure;
 use crate::kernel::{explain, Kernel, KernelError};
 use crate::lookup_message::Told;

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{fchown, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::command::{Arguments, Command, Opt, Trouble, Verdict};
+use crate::cli::command::{Arguments, Command, Opt, Trouble, Verdict};
 use crate::draft::Draft;
 use crate::interfaces::{self, Interfaces};
 use crate::journal::NAME;

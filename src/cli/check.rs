@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{json, Value};
 
 use crate::around::Here;
-use crate::command::{coloured, Arguments, Command, Opt, Trouble, Verdict, JSON};
+use crate::cli::command::{coloured, Arguments, Command, Opt, Trouble, Verdict, JSON};
 use crate::examine::{examine, Nowhere};
 use crate::finding::{summary, Code, Finding, Severity};
 use crate::interfaces::{Interfaces, FILE};

@@ -1,14 +1,24 @@
 //! The command line: which command is meant, and its exit code. Floor 3.
 
+pub mod apply;
+pub mod check;
+pub mod command;
+pub mod confirm;
+pub mod explain;
+pub mod flush;
+pub mod migrate;
+pub mod plan;
+pub mod running;
+pub mod status;
+
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
-use crate::command::{did_you_mean, Arguments, Command, Trouble, Verdict};
+use crate::cli::command::{did_you_mean, Arguments, Command, Trouble, Verdict};
 use crate::journal::NAME;
 use crate::line::nearest;
-use crate::{apply, check, explain, flush, migrate, plan, status};
 
 /// The commands, in the order of `--help`.
 pub const COMMANDS: &[Command] = &[

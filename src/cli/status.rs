@@ -5,11 +5,11 @@ use std::path::Path;
 
 use serde_json::{json, Value};
 
-use crate::command::{coloured, Arguments, Command, Trouble, Verdict, INTERFACES, JSON};
+use crate::cli::command::{coloured, Arguments, Command, Trouble, Verdict, INTERFACES, JSON};
+use crate::cli::running::Running;
 use crate::condition::{Condition, Item};
 use crate::error::Failure;
 use crate::orphans::{self, Orphans};
-use crate::running::Running;
 use crate::state::State;
 use crate::survey::{Part, View};
 

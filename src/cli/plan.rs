@@ -4,13 +4,13 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-use crate::command::{Arguments, Command, Trouble, Verdict, INTERFACES};
+use crate::cli::command::{Arguments, Command, Trouble, Verdict, INTERFACES};
+use crate::cli::running::{Device, Running};
+use crate::cli::status::title;
 use crate::condition::Condition;
 use crate::error::Failure;
 use crate::orphans;
-use crate::running::{Device, Running};
 use crate::state::Object;
-use crate::status::title;
 use crate::step::Step;
 use crate::survey::{Part, View};
 

@@ -5,7 +5,8 @@ use std::io::Write;
 use log::warn;
 
 use crate::bring;
-use crate::command::{say, Arguments, Command, Trouble, Verdict, Which, ALL, INTERFACES};
+use crate::cli::command::{say, Arguments, Command, Trouble, Verdict, Which, ALL, INTERFACES};
+use crate::cli::running::Running;
 use crate::converge;
 use crate::environment::Call;
 use crate::error::Failure;
@@ -14,7 +15,6 @@ use crate::kernel::Kernel;
 use crate::net::InterfaceName;
 use crate::outcome::Outcome;
 use crate::privileges;
-use crate::running::Running;
 use crate::state::State;
 use crate::store::{Store, FOLDER};
 
