@@ -8,7 +8,7 @@ use neli::rtnl::{Ifaddrmsg, IfaddrmsgBuilder};
 use neli::types::RtBuffer;
 use neli::FromBytesWithInput;
 
-use crate::net::{Family, InterfaceAddress};
+use crate::routing::address::{Family, InterfaceAddress};
 use crate::wire::{address, attributes, family_number, named, number, WireError};
 
 /// `IFA_F_*`; the first is `IFA_F_SECONDARY` of IPv4.

@@ -2,8 +2,8 @@
 
 use crate::choice::Candidate;
 use crate::lookup_message::Told;
-use crate::net::InterfaceName;
-use crate::route::{Hop, Kind, Route};
+use crate::routing::address::InterfaceName;
+use crate::routing::route::{Hop, Kind, Route};
 use crate::walk::{Outcome, Walk};
 
 impl Walk {

@@ -10,14 +10,14 @@ use crate::examine::Surroundings;
 use crate::finding::{Code, Finding};
 use crate::host::Host;
 use crate::kernel::{Kernel, KernelError};
-use crate::net::{Family, InterfaceName, PROTOCOL};
 use crate::outcome::chain;
 use crate::registry::{Names, Registry};
-use crate::route::Kind;
-use crate::rule::Action;
+use crate::routing::address::{Family, InterfaceName, PROTOCOL};
+use crate::routing::route::Kind;
+use crate::routing::rule::Action;
+use crate::routing::table::{TableId, TableName};
 use crate::stanza::{Source, Table};
 use crate::subject::{Policy, Subject};
-use crate::table::{TableId, TableName};
 
 /// This host.
 pub struct Here {

@@ -4,10 +4,10 @@ use std::io;
 
 use log::warn;
 
-use crate::net::InterfaceName;
 use crate::privileges::hint;
 use crate::record::Record;
-use crate::state::State;
+use crate::routing::address::InterfaceName;
+use crate::routing::state::State;
 use crate::store::{Store, FOLDER};
 
 /// A device's record with the folder that keeps it. Trouble with the folder is told once, and

@@ -11,13 +11,13 @@ use crate::error::Failure;
 use crate::facts;
 use crate::kernel::Kernel;
 use crate::naming::NamedTables;
-use crate::net::InterfaceName;
 use crate::outcome::{chain, Outcome};
 use crate::record::{heading, heading_of_all};
 use crate::renamed;
+use crate::routing::address::InterfaceName;
+use crate::routing::state::State;
 use crate::settle::settle;
 use crate::stanza::Stanza;
-use crate::state::State;
 use crate::store::Store;
 use crate::succession::Heir;
 

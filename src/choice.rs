@@ -4,9 +4,9 @@
 use std::cmp::Reverse;
 use std::net::IpAddr;
 
-use crate::net::{Family, InterfaceName, Prefix};
 use crate::question::Question;
-use crate::route::{Hop, Route};
+use crate::routing::address::{Family, InterfaceName, Prefix};
+use crate::routing::route::{Hop, Route};
 
 /// A route of a table, with what only a look-up cares for.
 #[derive(Debug, Clone, PartialEq, Eq)]

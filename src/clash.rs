@@ -9,13 +9,13 @@ use std::net::IpAddr;
 
 use crate::desired::Notice;
 use crate::finding::{Code, Finding};
-use crate::line::Shown;
-use crate::net::{InterfaceName, Prefix};
-use crate::route::{Hop, Kind, Route};
+use crate::routing::address::{InterfaceName, Prefix};
+use crate::routing::route::{Hop, Kind, Route};
+use crate::routing::syntax::words::Shown;
+use crate::routing::table::TableId;
 use crate::rule_clash;
 use crate::stanza::Table;
 use crate::subject::{Policy, Subject};
-use crate::table::TableId;
 
 /// All that is to be said of stanzas that may be up at the same time. `arp_is_set` says of a
 /// device whether its ARP has been told to keep to its own addresses.

@@ -9,7 +9,7 @@ use crate::cli::explain::host;
 use crate::kernel::{Kernel, KernelError};
 use crate::prospect;
 use crate::question::Question;
-use crate::step::Step;
+use crate::routing::step::Step;
 use crate::walk::{walk, Outcome, Walk};
 
 /// `IPPROTO_TCP`.

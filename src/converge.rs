@@ -4,11 +4,11 @@
 use nix::errno::Errno;
 
 use crate::kernel::{Answer, Kernel, KernelError};
-use crate::net::Family;
 use crate::outcome::{Outcome, StepError};
 use crate::removal::take_out;
-use crate::state::{Object, State};
-use crate::step::{existing_route, existing_rule, Existing, Step, Verb};
+use crate::routing::address::Family;
+use crate::routing::state::{Object, State};
+use crate::routing::step::{existing_route, existing_rule, Existing, Step, Verb};
 
 /// Why nothing of what was wanted is in force.
 #[derive(Debug)]

@@ -4,15 +4,15 @@ use std::net::IpAddr;
 
 use thiserror::Error;
 
-use crate::line::Names;
-use crate::net::{InterfaceAddress, Prefix};
 use crate::options::{Fault, OptionError};
-use crate::route::{Hop, Kind, Route};
 use crate::router::{check_gateway, first_host};
-use crate::rule::Rule;
+use crate::routing::address::{InterfaceAddress, Prefix};
+use crate::routing::route::{Hop, Kind, Route};
+use crate::routing::rule::Rule;
+use crate::routing::state::{Object, State};
+use crate::routing::syntax::words::Names;
+use crate::routing::table::TableId;
 use crate::stanza::{Gateway, Mode, Source, Stanza, Table};
-use crate::state::{Object, State};
-use crate::table::TableId;
 
 /// What the administrator should know of how the wanted state came about.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -7,10 +7,10 @@ use crate::hand_fate::Fate;
 use crate::hand_lines::{about, About, HandLine, HandStanza, Phase, Reason};
 use crate::interfaces::{Defined, Interfaces};
 use crate::interfaces_text::{OptionLine, Stanza};
-use crate::line::Names;
 use crate::migration::{migrate, Migration};
 use crate::multi_options;
 use crate::rewriting::{Change, Rewriting};
+use crate::routing::syntax::words::Names;
 
 /// A stanza's place in its file, and which lines of the file its lines are.
 struct Origin {

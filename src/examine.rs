@@ -8,13 +8,13 @@ use crate::environment::Call;
 use crate::finding::{Code, Finding, Place};
 use crate::interfaces::{Defined, Interfaces};
 use crate::interfaces_fault::FaultKind;
-use crate::line::{nearest, Shown};
-use crate::net::{InterfaceAddress, InterfaceName};
 use crate::options::OPTIONS;
 use crate::origin::{Origin, Written};
+use crate::routing::address::{InterfaceAddress, InterfaceName};
+use crate::routing::syntax::words::{nearest, Shown};
+use crate::routing::table::{TableId, TableName};
 use crate::stanza::{Stanza, Table};
 use crate::subject::{of_error, Ids, Policy, Subject};
-use crate::table::{TableId, TableName};
 use crate::usage::Usage;
 
 /// What is to be known of the host, where it is asked.

@@ -8,11 +8,11 @@ use crate::address_message::{Assigned, Standing};
 use crate::desired::Found;
 use crate::error::Failure;
 use crate::kernel::{Kernel, KernelError};
-use crate::net::{Family, InterfaceAddress, InterfaceName};
 use crate::options::{Fault, OptionError};
-use crate::route::{Hop, Kind};
+use crate::routing::address::{Family, InterfaceAddress, InterfaceName};
+use crate::routing::route::{Hop, Kind};
+use crate::routing::table::TableId;
 use crate::stanza::{Source, Stanza};
-use crate::table::TableId;
 use crate::watch::Watch;
 
 /// Longest wait for an address: what ifupdown's own settle-dad gives one.

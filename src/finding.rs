@@ -5,8 +5,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::interfaces_line::{is_blank, Line};
-use crate::line::Shown;
-use crate::net::is_hidden;
+use crate::routing::address::is_hidden;
+use crate::routing::syntax::words::Shown;
 
 /// How grave a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,10 +3,10 @@
 
 use crate::hand_lines::{Guard, Reason};
 use crate::ip_command::{IpCommand, SaidRoute, SaidRule, Verb};
-use crate::net::Family;
+use crate::routing::address::Family;
+use crate::routing::table::TableId;
 use crate::rule_order::same_but_priority;
 use crate::shell_line::Joint;
-use crate::table::TableId;
 
 /// Something in the kernel, and the line that put it there.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use crate::hand_effect::{takes_route, Effect};
 use crate::hand_lines::{HandLine, HandStanza, Meaning, Reason};
 use crate::hand_run::{Commands, Script};
 use crate::ip_command::{IpCommand, Verb};
-use crate::line::Names;
+use crate::routing::syntax::words::Names;
 
 /// What becomes of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -288,7 +288,7 @@ mod tests {
     use super::*;
     use crate::environment::Call;
     use crate::hand_lines::Phase;
-    use crate::net::Family;
+    use crate::routing::address::Family;
 
     fn stanza(interface: &str, address: &str, lines: &[(&str, &str)]) -> HandStanza {
         let lines = lines

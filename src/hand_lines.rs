@@ -5,8 +5,8 @@ use thiserror::Error;
 
 use crate::environment::Call;
 use crate::ip_command::{self, IpCommand, IpError};
-use crate::line::{abbreviates, Names, Shown};
-use crate::net::Family;
+use crate::routing::address::Family;
+use crate::routing::syntax::words::{abbreviates, Names, Shown};
 use crate::shell_line::{self, Command, Joint, ShellError};
 
 /// When ifupdown runs a line.

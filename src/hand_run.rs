@@ -6,12 +6,12 @@ use std::net::IpAddr;
 use crate::hand_effect::{Effect, Placed};
 use crate::hand_lines::{meaning, Guard, HandStanza, Meaning, Phase, Reason};
 use crate::ip_command::{IpCommand, SaidRoute, Verb, LOCAL};
-use crate::line::{abbreviates, Names};
-use crate::net::{Family, InterfaceName};
-use crate::rule::{Action, Rule};
+use crate::routing::address::{Family, InterfaceName};
+use crate::routing::rule::{Action, Rule};
+use crate::routing::syntax::words::{abbreviates, Names};
+use crate::routing::table::TableId;
 use crate::shell_line::Joint;
 use crate::surroundings::{is_always_possible, Surroundings};
-use crate::table::TableId;
 
 /// The commands of a line, and the guard in front of them.
 pub type Commands = (Option<Guard>, Vec<(Joint, IpCommand)>);

@@ -5,9 +5,9 @@
 
 use nix::errno::Errno;
 
-use crate::net::InterfaceName;
-use crate::state::Object;
-use crate::step::Step;
+use crate::routing::address::InterfaceName;
+use crate::routing::state::Object;
+use crate::routing::step::Step;
 use crate::wire::Refusal;
 
 /// To what kind of object a row applies.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::net::InterfaceName;
+use crate::routing::address::InterfaceName;
 
 /// The files of the host, below a root directory.
 #[derive(Debug)]

@@ -6,13 +6,14 @@
 
 use thiserror::Error;
 
-use crate::line::{abbreviates, LineError, Names, Shown};
-use crate::net::{Family, PROTOCOL};
-use crate::route::{Kind, Route};
-use crate::route_line::{self, Unsaid};
-use crate::rule::{Action, Rule};
-use crate::rule_line;
-use crate::table::TableId;
+use crate::routing::address::{Family, PROTOCOL};
+use crate::routing::route::{Kind, Route};
+use crate::routing::rule::{Action, Rule};
+use crate::routing::syntax::route;
+use crate::routing::syntax::route::Unsaid;
+use crate::routing::syntax::rule;
+use crate::routing::syntax::words::{abbreviates, LineError, Names, Shown};
+use crate::routing::table::TableId;
 
 /// What is done to a route or rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +36,7 @@ pub struct SaidRule {
     /// The rule, tagged as ours; its priority is 0 where none is said.
     pub rule: Rule,
     /// What of it was said.
-    pub said: rule_line::Said,
+    pub said: rule::Said,
     /// The words behind the verb.
     pub words: String,
 }
@@ -164,7 +165,7 @@ fn rule(
     };
     // A rule that names no table looks up main.
     let unsaid = Rule::lookup(Family::Inet, 0, TableId::MAIN);
-    let (rule, said) = rule_line::read(&with_family(family, &words), unsaid, names)?;
+    let (rule, said) = rule::read(&with_family(family, &words), unsaid, names)?;
     if family.is_none() && rule.family == Family::Inet6 {
         // The kernel refuses it ("Invalid source address", measured on 6.18).
         return Err(IpError::Family);
@@ -203,7 +204,7 @@ fn route(
             device: None,
             family: Some(Family::Inet),
         };
-        route_line::read(&line, &unsaid, names)
+        route::read(&line, &unsaid, names)
     };
     let mut route = in_table(TableId::MAIN)?;
     let unsaid_table = in_table(TableId(0))?.table == TableId(0);
@@ -222,7 +223,7 @@ fn flush(family: Option<Family>, words: &str, names: Names<'_>) -> Result<IpComm
     match said.as_slice() {
         ["cache"] => Ok(IpCommand::Nothing),
         [word, _] if abbreviates(word, "table") && word.len() > 1 => {
-            let mut words = crate::line::Words::new(words);
+            let mut words = crate::routing::syntax::words::Words::new(words);
             words.keyword();
             let table = words.table(names)?;
             Ok(IpCommand::Flush(family.unwrap_or(Family::Inet), table))
@@ -289,7 +290,7 @@ impl SaidRoute {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::Object;
+    use crate::routing::state::Object;
 
     fn names(text: &str) -> Option<TableId> {
         (text == "isp1").then_some(TableId(101))

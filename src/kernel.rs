@@ -11,9 +11,9 @@ use neli::utils::Groups;
 use nix::errno::Errno;
 use thiserror::Error;
 
-use crate::net::InterfaceName;
-use crate::state::Object;
-use crate::step::{Step, Verb};
+use crate::routing::address::InterfaceName;
+use crate::routing::state::Object;
+use crate::routing::step::{Step, Verb};
 use crate::wire::{replies, request, Refusal, Reply, WireError};
 use crate::{route_message, rule_message};
 

@@ -9,17 +9,6 @@
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 // floor 0, words: what things are called, valid from birth
-pub mod net;
-pub mod table;
-pub mod line;
-pub mod names;
-pub mod route;
-pub mod hop_line;
-pub mod metric_line;
-pub mod route_line;
-pub mod rule;
-pub mod rule_line;
-pub mod state;
 
 // floor 1, reckoning: from the environment to what is to be done, without doing it
 pub mod environment;
@@ -28,7 +17,7 @@ pub mod router;
 pub mod stanza;
 pub mod judge;
 pub mod desired;
-pub mod step;
+pub mod routing;
 pub mod condition;
 pub mod tables;
 pub mod record;

@@ -9,11 +9,11 @@ use nix::net::if_::InterfaceFlags;
 
 use crate::address_message::Assigned;
 use crate::kernel::{Kernel, KernelError};
-use crate::net::{Family, InterfaceName, PROTOCOL};
-use crate::route::Route;
-use crate::rule::{Action, Rule};
-use crate::state::Object;
-use crate::table::TableId;
+use crate::routing::address::{Family, InterfaceName, PROTOCOL};
+use crate::routing::route::Route;
+use crate::routing::rule::{Action, Rule};
+use crate::routing::state::Object;
+use crate::routing::table::TableId;
 use crate::wire::WireError;
 use crate::{address_message, route_message, rule_message};
 

@@ -9,9 +9,9 @@ use neli::rtnl::{Ifinfomsg, IfinfomsgBuilder};
 use crate::choice::Candidate;
 use crate::kernel::{Kernel, KernelError};
 use crate::lookup_message::{decode, decode_gone, decode_group, encode, encode_neighbours, Told};
-use crate::net::{Family, InterfaceName};
 use crate::question::Question;
-use crate::table::TableId;
+use crate::routing::address::{Family, InterfaceName};
+use crate::routing::table::TableId;
 use crate::wire::WireError;
 
 impl Kernel {

@@ -8,10 +8,10 @@ use neli::rtnl::{Ndmsg, NdmsgBuilder, Rtmsg, RtmsgBuilder};
 use neli::types::{Buffer, RtBuffer};
 
 use crate::choice::Candidate;
-use crate::net::{Family, InterfaceName, Prefix};
 use crate::question::Question;
-use crate::route::Route;
 use crate::route_message;
+use crate::routing::address::{Family, InterfaceName, Prefix};
+use crate::routing::route::Route;
 use crate::wire::{
     address, attribute, family_number, named, nested, number, octets, short, Refusal, WireError,
 };

@@ -10,15 +10,15 @@ use crate::hand_effect::Placed;
 use crate::hand_fate::{Fate, Hand};
 use crate::hand_lines::{HandStanza, Reason};
 use crate::ip_command::SaidRule;
-use crate::line::Names;
-use crate::net::{Family, InterfaceName};
 use crate::option_text::{route_text, rule_text, written_table};
 use crate::option_ways::{gateway, priority, tables_of, ways, Said, Wanted, Way};
-use crate::route::Route;
-use crate::rule::Rule;
+use crate::routing::address::{Family, InterfaceName};
+use crate::routing::route::Route;
+use crate::routing::rule::Rule;
+use crate::routing::state::State;
+use crate::routing::syntax::words::Names;
 use crate::rule_order::{is_never_reached, order_matters, same_but_priority, same_walk, walk};
 use crate::stanza::{Stanza, Table};
-use crate::state::State;
 use crate::surroundings::own_address;
 
 /// What becomes of the lines of a file, and what comes in their place.
@@ -379,7 +379,7 @@ fn is_same(call: &Call, wanted: &Wanted, state: &State) -> bool {
 mod tests {
     use super::*;
     use crate::hand_lines::{HandLine, Phase};
-    use crate::table::TableId;
+    use crate::routing::table::TableId;
 
     fn stanza(interface: &str, address: &str, lines: &[&str]) -> HandStanza {
         let lines = lines.iter().enumerate().map(|(at, line)| {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use crate::environment::Call;
 use crate::hand_lines::{HandLine, Phase, Reason};
-use crate::net::Family;
+use crate::routing::address::Family;
 
 /// What its options begin with.
 pub const PREFIX: &str = "multi_";

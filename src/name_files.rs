@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::OFlag;
 use rustix::fs::RawDir;
 
-use crate::table::TableName;
+use crate::routing::table::TableName;
 use crate::tables::{Glance, Tables};
 
 /// The file of names, below the root.

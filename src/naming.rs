@@ -11,9 +11,9 @@ use crate::error::Failure;
 use crate::kernel::Kernel;
 use crate::options::OptionError;
 use crate::registry::{Names, Registry, RegistryError};
+use crate::routing::state::State;
+use crate::routing::table::{TableId, TableName};
 use crate::stanza::{Stanza, Table};
-use crate::state::State;
-use crate::table::{TableId, TableName};
 use crate::tables;
 
 /// The tables of a stanza, by name and ID.

@@ -2,11 +2,11 @@
 //! rest stays as it was written. Floor 1, pure.
 
 use crate::ip_command::{SaidRoute, SaidRule, LOCAL};
-use crate::line::{abbreviates, Names};
-use crate::net::{Family, InterfaceName};
-use crate::rule::{Action, Rule};
-use crate::rule_line;
-use crate::table::{TableId, TableName};
+use crate::routing::address::{Family, InterfaceName};
+use crate::routing::rule::{Action, Rule};
+use crate::routing::syntax::rule;
+use crate::routing::syntax::words::{abbreviates, Names};
+use crate::routing::table::{TableId, TableName};
 
 /// A table as the lines write it: by name where one of them does.
 #[must_use]
@@ -37,7 +37,7 @@ pub fn rule_text(said: &SaidRule, family: Family, own: Option<TableId>, numbered
     if text.trim().is_empty() {
         "from all".clone_into(&mut text);
     }
-    let read = rule_line::read(&text, Rule::lookup(family, 0, TableId::MAIN), &|_| {
+    let read = rule::read(&text, Rule::lookup(family, 0, TableId::MAIN), &|_| {
         Some(TableId::MAIN)
     });
     let agrees = read.is_ok_and(|(rule, _)| rule.family == said.rule.family);

@@ -4,12 +4,12 @@
 use crate::environment::Call;
 use crate::hand_lines::HandStanza;
 use crate::ip_command::{SaidRoute, SaidRule};
-use crate::net::{Family, Prefix};
-use crate::rule::{Action, Rule};
+use crate::routing::address::{Family, Prefix};
+use crate::routing::rule::{Action, Rule};
+use crate::routing::table::TableId;
 use crate::rule_order::same_but_priority;
 use crate::stanza::PRIORITY;
 use crate::surroundings::own_address;
-use crate::table::TableId;
 
 /// An option and its value.
 pub type Said = (&'static str, String);

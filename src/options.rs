@@ -5,8 +5,8 @@ use std::fmt;
 use thiserror::Error;
 
 use crate::environment::Call;
-use crate::line::{nearest, LineError, Shown};
-use crate::net::{Family, InterfaceName, Prefix, WordError, PROTOCOL};
+use crate::routing::address::{Family, InterfaceName, Prefix, WordError, PROTOCOL};
+use crate::routing::syntax::words::{nearest, LineError, Shown};
 
 /// The options there are.
 pub const OPTIONS: [&str; 9] = [

@@ -9,8 +9,8 @@ use crate::definition::mangled;
 use crate::finding::Place;
 use crate::interfaces_line::Line;
 use crate::interfaces_text::{OptionLine, Text};
-use crate::line::LineError;
 use crate::options::{Fault, OptionError};
+use crate::routing::syntax::words::LineError;
 
 /// An option where it is written.
 #[derive(Debug, Clone, Copy)]

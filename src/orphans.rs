@@ -12,12 +12,12 @@ use thiserror::Error;
 use crate::converge;
 use crate::ifstate::Ifstate;
 use crate::kernel::{Kernel, KernelError};
-use crate::net::{Family, InterfaceName};
 use crate::outcome::Outcome;
 use crate::record::{Record, Section};
 use crate::removal::take_out_once;
-use crate::route::Route;
-use crate::state::{Object, State};
+use crate::routing::address::{Family, InterfaceName};
+use crate::routing::route::Route;
+use crate::routing::state::{Object, State};
 use crate::store::{Store, FOLDER};
 
 /// Why nothing can be said of orphans.

@@ -6,8 +6,8 @@ use thiserror::Error;
 
 use crate::hint::hint;
 use crate::kernel::{explain, KernelError};
-use crate::state::{Object, State};
-use crate::step::Step;
+use crate::routing::state::{Object, State};
+use crate::routing::step::Step;
 use crate::wire::Refusal;
 
 /// Why a step did not succeed.

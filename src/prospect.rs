@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 
 use crate::choice::Candidate;
-use crate::route::Route;
-use crate::rule::Rule;
-use crate::state::{Object, State};
-use crate::step::{Step, Verb};
-use crate::table::TableId;
+use crate::routing::route::Route;
+use crate::routing::rule::Rule;
+use crate::routing::state::{Object, State};
+use crate::routing::step::{Step, Verb};
+use crate::routing::table::TableId;
 
 /// What is there after a step.
 #[must_use]

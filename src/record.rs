@@ -6,8 +6,8 @@
 use std::fmt;
 
 use crate::environment::Call;
-use crate::net::{InterfaceName, PROTOCOL};
-use crate::state::{Object, State};
+use crate::routing::address::{InterfaceName, PROTOCOL};
+use crate::routing::state::{Object, State};
 use crate::tables::fnv1a;
 
 /// One stanza's part of a record.
@@ -232,7 +232,7 @@ impl fmt::Display for Record {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::Family;
+    use crate::routing::address::Family;
 
     fn rule(address: &str) -> State {
         let line = format!("rule priority 21000 from {address} lookup 200 proto 157");

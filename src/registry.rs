@@ -11,9 +11,9 @@ use thiserror::Error;
 use crate::append::Target;
 use crate::lock::{self, Lock};
 use crate::name_files::{NameFiles, NAMES};
-use crate::net::WordError;
 use crate::privileges::hint;
-use crate::table::{TableId, TableName};
+use crate::routing::address::WordError;
+use crate::routing::table::{TableId, TableName};
 use crate::tables::{derived_id, line, Glance, Tables, LARGEST_NAMED};
 
 /// Why a name has no ID that may be used.

@@ -3,11 +3,11 @@
 use nix::errno::Errno;
 
 use crate::kernel::{Answer, Kernel, KernelError};
-use crate::net::Family;
 use crate::outcome::{chain, Outcome, StepError};
-use crate::route::{Hop, Route};
-use crate::state::{Object, State};
-use crate::step::{Step, Verb};
+use crate::routing::address::Family;
+use crate::routing::route::{Hop, Route};
+use crate::routing::state::{Object, State};
+use crate::routing::step::{Step, Verb};
 
 /// Deletes objects: rules first, so that none leads into a table that is half empty.
 pub(crate) fn take_out(kernel: &mut Kernel, objects: &State, outcome: &mut Outcome) {

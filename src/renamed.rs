@@ -6,9 +6,9 @@ use std::path::Path;
 
 use crate::ifstate::Ifstate;
 use crate::kernel::{Kernel, KernelError};
-use crate::net::{InterfaceName, PROTOCOL};
-use crate::route::Route;
-use crate::state::{Object, State};
+use crate::routing::address::{InterfaceName, PROTOCOL};
+use crate::routing::route::Route;
+use crate::routing::state::{Object, State};
 use crate::store::Store;
 
 /// Of routes by a device that were not found, those that are there under another device's name.

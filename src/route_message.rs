@@ -9,9 +9,9 @@ use neli::rtnl::{Rtmsg, RtmsgBuilder};
 use neli::types::{Buffer, RtBuffer};
 use neli::FromBytesWithInput;
 
-use crate::net::{Family, InterfaceName, Prefix};
-use crate::route::{Hop, Kind, Metrics, Route, Scope};
-use crate::table::TableId;
+use crate::routing::address::{Family, InterfaceName, Prefix};
+use crate::routing::route::{Hop, Kind, Metrics, Route, Scope};
+use crate::routing::table::TableId;
 use crate::wire::{
     address, attribute, attributes, family, family_number, named, nested, number, octets, raw,
     short, small, whole, WireError,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::finding::{Code, Finding};
-use crate::net::{Family, Prefix};
-use crate::rule::{Action, Ports, Rule};
+use crate::routing::address::{Family, Prefix};
+use crate::routing::rule::{Action, Ports, Rule};
 use crate::subject::{Policy, Subject};
 
 /// A rule with the sources that it may match at most, and whose it is.

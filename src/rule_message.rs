@@ -8,9 +8,9 @@ use neli::rtnl::{Fibmsg, FibmsgBuilder};
 use neli::types::{Buffer, RtBuffer};
 use neli::FromBytesWithInput;
 
-use crate::net::{Family, InterfaceName, Prefix};
-use crate::rule::{Action, Ports, Rule};
-use crate::table::TableId;
+use crate::routing::address::{Family, InterfaceName, Prefix};
+use crate::routing::rule::{Action, Ports, Rule};
+use crate::routing::table::TableId;
 use crate::wire::{
     address, attribute, attributes, family, family_number, name, named, number, octets, small,
     whole, WireError,

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use crate::net::Prefix;
-use crate::rule::{Action, Rule};
+use crate::routing::address::Prefix;
+use crate::routing::rule::{Action, Rule};
 
 /// Whether some packet is matched by both rules. In doubt it is said to be.
 #[must_use]

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use crate::lookups::Query;
-use crate::route::Route;
-use crate::rule::Rule;
+use crate::routing::route::Route;
+use crate::routing::rule::Rule;
 use crate::rule_order::{is_never_reached, same_walk, walk};
 
 /// What was there when all had come up, and what was left when all had gone.

@@ -7,9 +7,9 @@ use crate::book::Book;
 use crate::converge;
 use crate::error::Failure;
 use crate::kernel::Kernel;
-use crate::net::InterfaceName;
 use crate::outcome::Outcome;
-use crate::state::State;
+use crate::routing::address::InterfaceName;
+use crate::routing::state::State;
 use crate::succession::Heir;
 
 /// Converges with the record written ahead: whatever interrupts the run, what it put in is known.

@@ -3,9 +3,9 @@
 use crate::converge;
 use crate::error::Failure;
 use crate::kernel::{Kernel, KernelError};
-use crate::net::InterfaceName;
+use crate::routing::address::InterfaceName;
+use crate::routing::state::State;
 use crate::settle::settle;
-use crate::state::State;
 use crate::store::Store;
 use crate::succession::Heir;
 

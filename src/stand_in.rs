@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use crate::hand_lines::HandStanza;
-use crate::net::{Family, InterfaceAddress, InterfaceName, Prefix};
+use crate::routing::address::{Family, InterfaceAddress, InterfaceName, Prefix};
 use crate::surroundings::own_address;
 use crate::trial::Machine;
 

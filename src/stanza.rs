@@ -4,14 +4,15 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::line::Names;
-use crate::net::{Family, InterfaceAddress, InterfaceName, PROTOCOL};
 use crate::options::{Fault, OptionError, OptionLine};
-use crate::route::Route;
-use crate::route_line::{self, Unsaid};
-use crate::rule::Rule;
-use crate::rule_line;
-use crate::table::{TableId, TableName};
+use crate::routing::address::{Family, InterfaceAddress, InterfaceName, PROTOCOL};
+use crate::routing::route::Route;
+use crate::routing::rule::Rule;
+use crate::routing::syntax::route;
+use crate::routing::syntax::route::Unsaid;
+use crate::routing::syntax::rule;
+use crate::routing::syntax::words::Names;
+use crate::routing::table::{TableId, TableName};
 
 /// Priority of the `from` and `to` rules where the stanza names none. Lower than main's 32766
 /// by enough that rules of VPNs and of administrators find room on both sides.
@@ -161,7 +162,7 @@ impl Stanza {
             .saturating_sub(RULES_BELOW)
             .saturating_add(place);
         let unsaid = Rule::lookup(self.family, priority, table.unwrap_or(TableId(0)));
-        match rule_line::read(&line.text, unsaid, names) {
+        match rule::read(&line.text, unsaid, names) {
             Err(error) => Err(line.error(error.into())),
             Ok((_, said)) if !said.action && table.is_none() => Err(line.error(Fault::NeedsAction)),
             Ok((_, said)) if !said.priority && place > MOST_RULES => {
@@ -197,7 +198,7 @@ impl Stanza {
             device,
             family: Some(self.family),
         };
-        match route_line::read(&line.text, &unsaid, names) {
+        match route::read(&line.text, &unsaid, names) {
             Err(error) => Err(line.error(error.into())),
             Ok(route) if route.protocol != PROTOCOL => Err(line.error(Fault::Protocol)),
             Ok(route) if self.method == "loopback" && self.leads_through(&route) => {

@@ -16,9 +16,9 @@ use nix::sys::stat::Mode;
 use nix::unistd::{unlinkat, UnlinkatFlags};
 
 use crate::lock::{self, Lock};
-use crate::net::InterfaceName;
 use crate::record::Record;
-use crate::state::State;
+use crate::routing::address::InterfaceName;
+use crate::routing::state::State;
 
 /// Where the records are; gone after a reboot, as the routes are.
 pub const FOLDER: &str = "/run/policy-table";

@@ -8,13 +8,13 @@ use crate::desired::{of_stanza, Found, Notice, TableIds};
 use crate::environment::Call;
 use crate::finding::{Code, Finding};
 use crate::hand_lines;
-use crate::line::LineError;
-use crate::net::{InterfaceAddress, InterfaceName};
 use crate::options::{Fault, OptionError};
 use crate::origin::Origin;
+use crate::routing::address::{InterfaceAddress, InterfaceName};
+use crate::routing::state::State;
+use crate::routing::syntax::words::LineError;
+use crate::routing::table::{TableId, TableName};
 use crate::stanza::{Stanza, Table};
-use crate::state::State;
-use crate::table::{TableId, TableName};
 
 /// A stanza without errors.
 #[derive(Debug)]

@@ -8,7 +8,7 @@
 
 use crate::environment::Call;
 use crate::record::{heading, Record};
-use crate::state::State;
+use crate::routing::state::State;
 
 /// A stanza of now, and what it takes over.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,7 +125,7 @@ fn interface_and_family(heading: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::Family;
+    use crate::routing::address::Family;
 
     fn call(interface: &str, family: Family, address: &str) -> Call {
         Call {

@@ -2,10 +2,10 @@
 
 use crate::environment::Call;
 use crate::hand_lines::{HandStanza, Reason};
-use crate::net::{InterfaceAddress, InterfaceName};
-use crate::route::{Kind, Route};
+use crate::routing::address::{InterfaceAddress, InterfaceName};
+use crate::routing::route::{Kind, Route};
+use crate::routing::table::TableId;
 use crate::stanza::Stanza;
-use crate::table::TableId;
 
 /// The stanzas of a file with their addresses.
 pub struct Surroundings<'a> {

@@ -11,18 +11,18 @@ use crate::error::Failure;
 use crate::facts;
 use crate::kernel::{Kernel, KernelError};
 use crate::naming::NamedTables;
-use crate::net::{Family, InterfaceName, PROTOCOL};
 use crate::prospect;
 use crate::record::Record;
 use crate::registry::{Names, Registry};
-use crate::route::Route;
-use crate::rule::{Action, Rule};
+use crate::routing::address::{Family, InterfaceName, PROTOCOL};
+use crate::routing::route::Route;
+use crate::routing::rule::{Action, Rule};
+use crate::routing::state::{Object, State};
+use crate::routing::step::Step;
+use crate::routing::table::TableId;
 use crate::stanza::Stanza;
-use crate::state::{Object, State};
-use crate::step::Step;
 use crate::store::Store;
 use crate::succession::{stays, succession, Heir};
-use crate::table::TableId;
 
 /// One stanza of an interface, and how what it wants stands.
 #[derive(Debug, Default)]

@@ -18,9 +18,9 @@ use nix::sched::{unshare, CloneFlags};
 use thiserror::Error;
 
 use crate::lookups::{queries, Query};
-use crate::net::{Family, PROTOCOL};
-use crate::route::Route;
-use crate::rule::Rule;
+use crate::routing::address::{Family, PROTOCOL};
+use crate::routing::route::Route;
+use crate::routing::rule::Rule;
 use crate::seen::Seen;
 
 /// What stands in for the machine.

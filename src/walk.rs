@@ -8,11 +8,11 @@ use std::net::IpAddr;
 use nix::errno::Errno;
 
 use crate::choice::{choose, Candidate};
-use crate::net::{Family, InterfaceName};
 use crate::question::{try_rule, Match, Question};
-use crate::route::{Kind, Route};
-use crate::rule::{Action, Rule};
-use crate::table::TableId;
+use crate::routing::address::{Family, InterfaceName};
+use crate::routing::route::{Kind, Route};
+use crate::routing::rule::{Action, Rule};
+use crate::routing::table::TableId;
 
 /// What a look-up depends on besides rules and routes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

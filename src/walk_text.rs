@@ -3,11 +3,11 @@
 use std::fmt;
 
 use crate::choice::Candidate;
-use crate::names;
 use crate::question::{Match, Question, UDP};
-use crate::route::Route;
-use crate::rule::{Action, Rule};
-use crate::table::TableId;
+use crate::routing::route::Route;
+use crate::routing::rule::{Action, Rule};
+use crate::routing::syntax::numbers;
+use crate::routing::table::TableId;
 use crate::walk::{Found, Outcome, Step, Then, Walk};
 
 /// How to tell of a walk.
@@ -196,7 +196,11 @@ impl fmt::Display for Question {
             write!(f, " tos {:#04x}", self.tos)?;
         }
         if self.ip_protocol != UDP {
-            write!(f, " ipproto {}", names::ip_protocol_name(self.ip_protocol))?;
+            write!(
+                f,
+                " ipproto {}",
+                numbers::ip_protocol_name(self.ip_protocol)
+            )?;
         }
         for (word, port) in [("sport", self.sport), ("dport", self.dport)] {
             if port != 0 {

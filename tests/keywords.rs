@@ -4,7 +4,7 @@
 #![allow(clippy::too_many_lines)] // tables
 
 use policy_table::environment::Call;
-use policy_table::net::Family;
+use policy_table::routing::address::Family;
 use policy_table::stanza::Stanza;
 
 /// The faults of a stanza for eth1 with `policy-table rt2` and these options.

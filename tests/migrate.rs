@@ -19,9 +19,9 @@ use random::{number_in, Random};
 
 use policy_table::draft::Draft;
 use policy_table::interfaces::Interfaces;
+use policy_table::routing::table::TableId;
 use policy_table::seen::{differences, Seen};
 use policy_table::stand_in::machine;
-use policy_table::table::TableId;
 use policy_table::trial::{bring_up, TrialError, MULTI};
 
 /// The names that the files use, as `rt_tables` has them.

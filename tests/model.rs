@@ -29,13 +29,13 @@ use lab::{lab, pieces, Lab, Said};
 use policy_table::desired::{of_stanza, Found, TableIds};
 use policy_table::environment::{Call, Direction};
 use policy_table::kernel::Kernel;
-use policy_table::net::{Family, Prefix, PROTOCOL};
 use policy_table::record::heading;
-use policy_table::route::{Hop, Route};
-use policy_table::rule::{Action, Rule};
+use policy_table::routing::address::{Family, Prefix, PROTOCOL};
+use policy_table::routing::route::{Hop, Route};
+use policy_table::routing::rule::{Action, Rule};
+use policy_table::routing::state::{Object, State};
+use policy_table::routing::table::TableId;
 use policy_table::stanza::{Stanza as Judged, Table};
-use policy_table::state::{Object, State};
-use policy_table::table::TableId;
 use random::{number_in, Random};
 
 /// The tables that stanzas and others use; the first has a name.

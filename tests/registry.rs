@@ -6,7 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use policy_table::registry::{Registered, Registry, RegistryError};
-use policy_table::table::TableId;
+use policy_table::routing::table::TableId;
 
 const NAMES: &str = "etc/iproute2/rt_tables";
 const OUR_DROP_IN: &str = "etc/iproute2/rt_tables.d/policy-table.conf";

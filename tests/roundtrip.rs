@@ -27,15 +27,16 @@ use std::fs;
 
 use lab::{lab, pieces, Lab};
 use policy_table::kernel::{explain, Answer, Kernel};
-use policy_table::line::LineError;
-use policy_table::net::{Family, Prefix, PROTOCOL};
-use policy_table::route::{Route, Scope};
-use policy_table::route_line::{self, Unsaid};
-use policy_table::rule::{Action, Rule};
-use policy_table::rule_line;
-use policy_table::state::Object;
-use policy_table::step::Step;
-use policy_table::table::TableId;
+use policy_table::routing::address::{Family, Prefix, PROTOCOL};
+use policy_table::routing::route::{Route, Scope};
+use policy_table::routing::rule::{Action, Rule};
+use policy_table::routing::state::Object;
+use policy_table::routing::step::Step;
+use policy_table::routing::syntax::route;
+use policy_table::routing::syntax::route::Unsaid;
+use policy_table::routing::syntax::rule;
+use policy_table::routing::syntax::words::LineError;
+use policy_table::routing::table::TableId;
 use random::{number_in, Random};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,7 +173,7 @@ fn read_line(noun: Noun, family: Family, line: &str) -> Result<Object, LineError
                 protocol: 0,
                 ..Rule::lookup(family, 0, TableId::MAIN)
             };
-            rule_line::read(line, unsaid, &names).map(|(rule, _)| Object::Rule(rule))
+            rule::read(line, unsaid, &names).map(|(rule, _)| Object::Rule(rule))
         }
         Noun::Route => {
             let unsaid = Unsaid {
@@ -180,7 +181,7 @@ fn read_line(noun: Noun, family: Family, line: &str) -> Result<Object, LineError
                 device: None,
                 family: Some(family),
             };
-            route_line::read(line, &unsaid, &names).map(Object::Route)
+            route::read(line, &unsaid, &names).map(Object::Route)
         }
     }
 }

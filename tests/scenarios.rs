@@ -22,10 +22,10 @@ use std::path::{Path, PathBuf};
 
 use policy_table::desired::{self, Found, TableIds};
 use policy_table::environment::{Call, Direction};
-use policy_table::net::{parse_length, Family, InterfaceAddress};
+use policy_table::routing::address::{parse_length, Family, InterfaceAddress};
+use policy_table::routing::state::Object;
+use policy_table::routing::table::TableId;
 use policy_table::stanza::{Stanza, Table};
-use policy_table::state::Object;
-use policy_table::table::TableId;
 use policy_table::tables::derived_id;
 
 fn entries(folder: &Path) -> Vec<PathBuf> {

@@ -10,8 +10,8 @@ use lab::{lab, Lab};
 use policy_table::converge;
 use policy_table::kernel::Kernel;
 use policy_table::outcome::StepError;
-use policy_table::rule::Rule;
-use policy_table::state::{Object, State};
+use policy_table::routing::rule::Rule;
+use policy_table::routing::state::{Object, State};
 
 const STANZA: &str = "\
 iface eth1 inet static

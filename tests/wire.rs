@@ -19,9 +19,9 @@ use std::path::Path;
 
 use neli::consts::nl::NlmF;
 use neli::consts::rtnl::Rtm;
-use policy_table::net::{Family, InterfaceName};
-use policy_table::state::Object;
-use policy_table::table::TableId;
+use policy_table::routing::address::{Family, InterfaceName};
+use policy_table::routing::state::Object;
+use policy_table::routing::table::TableId;
 use policy_table::wire::{replies, request, Reply, WireError};
 use policy_table::{route_message, rule_message};
 
@@ -401,9 +401,9 @@ impl Numbers {
         }
     }
 
-    fn prefix(&mut self, family: Family) -> policy_table::net::Prefix {
+    fn prefix(&mut self, family: Family) -> policy_table::routing::address::Prefix {
         let length = 1 + self.below(u64::from(family.bits())) as u8;
-        policy_table::net::Prefix::around(self.address(family), length)
+        policy_table::routing::address::Prefix::around(self.address(family), length)
     }
 
     fn rule(&mut self, family: Family) -> String {

@@ -13,9 +13,9 @@ use thiserror::Error;
 
 use crate::error::Failure;
 use crate::kernel::KernelError;
-use crate::line::nearest;
-use crate::net::InterfaceName;
 use crate::privileges::NotPermitted;
+use crate::routing::address::InterfaceName;
+use crate::routing::syntax::words::nearest;
 
 /// A command of the command line.
 #[derive(Debug)]

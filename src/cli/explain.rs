@@ -11,12 +11,12 @@ use crate::cli::command::{Arguments, Command, Opt, Trouble, Verdict};
 use crate::error::Failure;
 use crate::kernel::{explain, Kernel, KernelError};
 use crate::lookup_message::Told;
-use crate::names;
-use crate::net::{parse_number, Family, InterfaceName};
 use crate::question::Question;
 use crate::registry::Registry;
-use crate::rule::Rule;
-use crate::table::TableId;
+use crate::routing::address::{parse_number, Family, InterfaceName};
+use crate::routing::rule::Rule;
+use crate::routing::syntax::numbers;
+use crate::routing::table::TableId;
 use crate::walk::{walk, Host, Outcome, Walk};
 use crate::walk_text::Telling;
 
@@ -175,11 +175,11 @@ fn question(arguments: &Arguments) -> Result<Question, Trouble> {
         arguments,
         "tos",
         "a DS field without its two lowest bits",
-        |text| names::dsfield(text).filter(|tos| tos.trailing_zeros() >= 2),
+        |text| numbers::dsfield(text).filter(|tos| tos.trailing_zeros() >= 2),
     )?;
     question.tos = tos.unwrap_or(0);
     let protocol = read(arguments, "ipproto", "udp, tcp or icmp", |text| {
-        let number = names::ip_protocol(text)?;
+        let number = numbers::ip_protocol(text)?;
         let number = if number == 1 { icmp } else { number };
         [6, 17, icmp].contains(&number).then_some(number)
     })?;

@@ -12,10 +12,10 @@ use crate::environment::Call;
 use crate::error::Failure;
 use crate::journal;
 use crate::kernel::Kernel;
-use crate::net::InterfaceName;
 use crate::outcome::Outcome;
 use crate::privileges;
-use crate::state::State;
+use crate::routing::address::InterfaceName;
+use crate::routing::state::State;
 use crate::store::{Store, FOLDER};
 
 /// The command.

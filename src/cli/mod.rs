@@ -18,7 +18,7 @@ use std::process::ExitCode;
 
 use crate::cli::command::{did_you_mean, Arguments, Command, Trouble, Verdict};
 use crate::journal::NAME;
-use crate::line::nearest;
+use crate::routing::syntax::words::nearest;
 
 /// The commands, in the order of `--help`.
 pub const COMMANDS: &[Command] = &[

@@ -10,8 +10,8 @@ use crate::cli::status::title;
 use crate::condition::Condition;
 use crate::error::Failure;
 use crate::orphans;
-use crate::state::Object;
-use crate::step::Step;
+use crate::routing::state::Object;
+use crate::routing::step::Step;
 use crate::survey::{Part, View};
 
 /// The command.

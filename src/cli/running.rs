@@ -10,7 +10,7 @@ use crate::cli::command::Trouble;
 use crate::environment::Call;
 use crate::ifstate::{Ifstate, Up};
 use crate::interfaces::{Defined, Interfaces, FILE};
-use crate::net::InterfaceName;
+use crate::routing::address::InterfaceName;
 use crate::usage::Usage;
 
 /// A device, with all that is up on it.

@@ -10,7 +10,7 @@ use crate::cli::running::Running;
 use crate::condition::{Condition, Item};
 use crate::error::Failure;
 use crate::orphans::{self, Orphans};
-use crate::state::State;
+use crate::routing::state::State;
 use crate::survey::{Part, View};
 
 /// The command.

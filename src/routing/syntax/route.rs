@@ -3,13 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::hop_line::{address, gateway, nexthop, write_nexthop, write_way};
-use crate::line::{abbreviates, no_names, LineError, Names, Words};
-use crate::metric_line;
-use crate::names;
-use crate::net::{Family, InterfaceName, Prefix};
-use crate::route::{Hop, Kind, Route, Scope};
-use crate::table::TableId;
+use crate::routing::address::{Family, InterfaceName, Prefix};
+use crate::routing::route::{Hop, Kind, Route, Scope};
+use crate::routing::syntax::metrics;
+use crate::routing::syntax::nexthop::{address, gateway, nexthop, write_nexthop, write_way};
+use crate::routing::syntax::numbers;
+use crate::routing::syntax::words::{abbreviates, no_names, LineError, Names, Words};
+use crate::routing::table::TableId;
 
 const KEYWORDS: [&str; 36] = [
     "via",
@@ -84,7 +84,7 @@ pub fn read(line: &str, unsaid: &Unsaid, names: Names<'_>) -> Result<Route, Line
     while let Some(word) = words.keyword() {
         let taken = reader.way(word, &mut words)?
             || reader.about(word, &mut words, names)?
-            || metric_line::read(word, &mut words, &mut reader.route.metrics)?
+            || metrics::read(word, &mut words, &mut reader.route.metrics)?
             || reader.destination(word, &mut words)?;
         if !taken {
             return Err(LineError::unknown(word, &KEYWORDS));
@@ -134,7 +134,7 @@ impl Reader {
             "src" => self.route.source = Some(address(words, &mut self.family)?),
             "scope" => {
                 let expected = "a scope such as global, link or host";
-                self.scope = Some(Scope(words.parsed(expected, names::scope)?));
+                self.scope = Some(Scope(words.parsed(expected, numbers::scope)?));
             }
             "preference" => self.metric = Some(words.number()?),
             // What `ip route show` prints of how a route fares, not of what it is.
@@ -144,21 +144,21 @@ impl Reader {
             }
             _ if word == "tos" || is("dsfield") => {
                 let expected = "a DS field: two hexadecimal digits, or a name";
-                self.route.tos = words.parsed(expected, names::dsfield)?;
+                self.route.tos = words.parsed(expected, numbers::dsfield)?;
             }
             _ if is("metric") || is("priority") => self.metric = Some(words.number()?),
             // iproute2 reads the beginning that the two share as the other.
             _ if is("realms") && !is("reordering") => {
                 let expected = "REALM or FROM/TO, of 0 to 255";
-                self.route.realms = words.parsed(expected, names::realms)?;
+                self.route.realms = words.parsed(expected, numbers::realms)?;
             }
             _ if is("protocol") => {
                 let expected = "a routing protocol's number of 0 to 255, or its name";
-                self.route.protocol = words.parsed(expected, names::protocol)?;
+                self.route.protocol = words.parsed(expected, numbers::protocol)?;
             }
             _ if is("table") => self.table = Some(words.table(names)?),
             _ if is("pref") => {
-                self.route.preference = words.parsed("low, medium or high", names::preference)?;
+                self.route.preference = words.parsed("low, medium or high", numbers::preference)?;
             }
             _ => return Ok(false),
         }
@@ -176,14 +176,14 @@ impl Reader {
             return Ok(true);
         }
         let starts_a_number = word.starts_with(|c: char| c.is_ascii_digit());
-        if let (false, None, Some(kind)) = (starts_a_number, self.kind, names::route_kind(word)) {
+        if let (false, None, Some(kind)) = (starts_a_number, self.kind, numbers::route_kind(word)) {
             self.kind = Some(Kind(kind));
             return Ok(true);
         }
         match words.as_prefix(word, &mut self.family) {
             Ok(prefix) => self.destination = Some(prefix),
             Err(LineError::Word {
-                source: crate::net::WordError::Prefix,
+                source: crate::routing::address::WordError::Prefix,
                 ..
             }) => return Ok(false),
             Err(error) => return Err(error),
@@ -299,7 +299,7 @@ impl fmt::Display for Route {
         }
         write!(f, " table {} proto {}", self.table, self.protocol)?;
         if self.scope != Scope::GLOBAL || self.scope != self.usual_scope() {
-            write!(f, " scope {}", names::scope_name(self.scope.0))?;
+            write!(f, " scope {}", numbers::scope_name(self.scope.0))?;
         }
         if let Some(source) = self.source {
             write!(f, " src {source}")?;
@@ -311,11 +311,11 @@ impl fmt::Display for Route {
             f.write_str(" onlink")?;
         }
         if self.realms != 0 {
-            write!(f, " realms {}", names::realms_text(self.realms))?;
+            write!(f, " realms {}", numbers::realms_text(self.realms))?;
         }
         self.metrics.fmt(f)?;
         if self.preference != 0 {
-            write!(f, " pref {}", names::preference_name(self.preference))?;
+            write!(f, " pref {}", numbers::preference_name(self.preference))?;
         }
         if single.is_none() {
             self.hops

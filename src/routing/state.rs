@@ -3,10 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::line::LineError;
-use crate::net::Family;
-use crate::route::Route;
-use crate::rule::Rule;
+use crate::routing::address::Family;
+use crate::routing::route::Route;
+use crate::routing::rule::Rule;
+use crate::routing::syntax::words::LineError;
 
 /// A route or a rule. Its one spelling is what follows `ip` (and the verb) on a command line;
 /// records, the log and errors all use it.

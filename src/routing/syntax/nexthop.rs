@@ -3,10 +3,10 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::line::{abbreviates, LineError, Words};
-use crate::names;
-use crate::net::{parse_number, Family};
-use crate::route::Hop;
+use crate::routing::address::{parse_number, Family};
+use crate::routing::route::Hop;
+use crate::routing::syntax::numbers;
+use crate::routing::syntax::words::{abbreviates, LineError, Words};
 
 pub(crate) fn address(
     words: &mut Words<'_>,
@@ -60,7 +60,7 @@ pub(crate) fn nexthop(
                 })?;
             }
             "linkdown" | "dead" | "pervasive" => {}
-            _ => hop.realms = words.parsed("REALM or FROM/TO, of 0 to 255", names::realms)?,
+            _ => hop.realms = words.parsed("REALM or FROM/TO, of 0 to 255", numbers::realms)?,
         }
     }
     Ok(hop)
@@ -83,7 +83,7 @@ pub(crate) fn write_nexthop(f: &mut fmt::Formatter<'_>, hop: &Hop, family: Famil
     write_way(f, hop, family)?;
     write!(f, " weight {}", hop.weight)?;
     if hop.realms != 0 {
-        write!(f, " realms {}", names::realms_text(hop.realms))?;
+        write!(f, " realms {}", numbers::realms_text(hop.realms))?;
     }
     f.write_str(if hop.onlink { " onlink" } else { "" })
 }

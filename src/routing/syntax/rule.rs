@@ -3,11 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::line::{abbreviates, no_names, LineError, Names, Words};
-use crate::names;
-use crate::net::{parse_number, Family};
-use crate::rule::{Action, Ports, Rule};
-use crate::table::TableId;
+use crate::routing::address::{parse_number, Family};
+use crate::routing::rule::{Action, Ports, Rule};
+use crate::routing::syntax::numbers;
+use crate::routing::syntax::words::{abbreviates, no_names, LineError, Names, Words};
+use crate::routing::table::TableId;
 
 const KEYWORDS: [&str; 32] = [
     "not",
@@ -92,7 +92,8 @@ impl Reader {
             "from" => rule.from = words.prefix(&mut self.family)?,
             "to" => rule.to = words.prefix(&mut self.family)?,
             "fwmark" => {
-                let mark = words.parsed("MARK or MARK/MASK, numbers of 32 bits", names::masked)?;
+                let mark =
+                    words.parsed("MARK or MARK/MASK, numbers of 32 bits", numbers::masked)?;
                 // To the kernel mark 0 without a mask is any mark.
                 rule.mark = Some(mark).filter(|mark| !matches!(mark, (0, 0 | u32::MAX)));
             }
@@ -101,8 +102,8 @@ impl Reader {
             "ipproto" => {
                 let expected = "a protocol such as tcp, or its number";
                 // To the kernel 0 is any protocol.
-                rule.ip_protocol =
-                    Some(words.parsed(expected, names::ip_protocol)?).filter(|number| *number != 0);
+                rule.ip_protocol = Some(words.parsed(expected, numbers::ip_protocol)?)
+                    .filter(|number| *number != 0);
             }
             "sport" => rule.sport = Some(ports(words)?),
             "dport" => rule.dport = Some(ports(words)?),
@@ -116,11 +117,11 @@ impl Reader {
             "dscp" => {
                 let expected =
                     "a DSCP of 0 to 63 or its name, or DSCP/MASK with no bit beyond MASK";
-                rule.dscp = Some(words.parsed(expected, names::masked_dscp)?);
+                rule.dscp = Some(words.parsed(expected, numbers::masked_dscp)?);
             }
             "flowlabel" => {
                 let expected = "a flow label of 20 bits, or LABEL/MASK with no bit beyond MASK";
-                rule.flow_label = Some(words.parsed(expected, names::flow_label)?);
+                rule.flow_label = Some(words.parsed(expected, numbers::flow_label)?);
             }
             "sup_pl" => rule.suppress_length = Some(length(words)?),
             "sup_group" => rule.suppress_group = Some(group(words)?),
@@ -132,17 +133,17 @@ impl Reader {
             }
             _ if word == "tos" || is("dsfield") => {
                 let expected = "a DS field: two hexadecimal digits, or a name";
-                rule.tos = words.parsed(expected, names::dsfield)?;
+                rule.tos = words.parsed(expected, numbers::dsfield)?;
             }
             _ if is("realms") => {
-                rule.realms = words.parsed("REALM or FROM/TO, of 0 to 255", names::realms)?;
+                rule.realms = words.parsed("REALM or FROM/TO, of 0 to 255", numbers::realms)?;
             }
             _ if is("protocol") => {
                 let expected = "a routing protocol's number of 0 to 255, or its name";
-                rule.protocol = words.parsed(expected, names::protocol)?;
+                rule.protocol = words.parsed(expected, numbers::protocol)?;
             }
             _ if is("tun_id") => {
-                rule.tunnel = words.parsed("a tunnel key of 64 bits", names::tunnel_key)?;
+                rule.tunnel = words.parsed("a tunnel key of 64 bits", numbers::tunnel_key)?;
             }
             _ if is("suppress_prefixlength") => rule.suppress_length = Some(length(words)?),
             _ if is("suppress_ifgroup") => rule.suppress_group = Some(group(words)?),
@@ -171,7 +172,7 @@ impl Reader {
             }
             _ if abbreviates(word, "goto") => Action::Goto(words.number()?),
             _ if abbreviates(word, "nop") => Action::Nop,
-            _ => match names::route_kind(word).or_else(|| names::small(word)) {
+            _ => match numbers::route_kind(word).or_else(|| numbers::small(word)) {
                 // `ip -N rule show` prints the number alone.
                 Some(6) => Action::Blackhole,
                 Some(7) => Action::Unreachable,
@@ -295,7 +296,7 @@ impl fmt::Display for Rule {
             write!(f, " suppress_ifgroup {group}")?;
         }
         if self.realms != 0 {
-            write!(f, " realms {}", names::realms_text(self.realms))?;
+            write!(f, " realms {}", numbers::realms_text(self.realms))?;
         }
         write!(f, " proto {}", self.protocol)?;
         for (number, _) in &self.unread {
@@ -335,7 +336,7 @@ impl Rule {
             write!(f, " uidrange {first}-{last}")?;
         }
         if let Some(protocol) = self.ip_protocol {
-            write!(f, " ipproto {}", names::ip_protocol_name(protocol))?;
+            write!(f, " ipproto {}", numbers::ip_protocol_name(protocol))?;
         }
         for (keyword, ports) in [("sport", self.sport), ("dport", self.dport)] {
             match ports {

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use crate::line::{abbreviates, LineError, Words};
-use crate::net::{is_hidden, parse_number};
-use crate::route::Metrics;
+use crate::routing::address::{is_hidden, parse_number};
+use crate::routing::route::Metrics;
+use crate::routing::syntax::words::{abbreviates, LineError, Words};
 
 /// A keyword of a single number.
 struct Metric {

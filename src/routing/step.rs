@@ -1,9 +1,9 @@
 //! What to do to the kernel, step by step, and what to make of its "File exists". Floor 1, pure.
 
-use crate::net::Family;
-use crate::route::Route;
-use crate::rule::Rule;
-use crate::state::{Object, State};
+use crate::routing::address::Family;
+use crate::routing::route::Route;
+use crate::routing::rule::Rule;
+use crate::routing::state::{Object, State};
 
 /// What is done to an object; the flags of netlink(7) in the words of ip-route(8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
