@@ -14,7 +14,10 @@ use neli::consts::nl::NlmF;
 use neli::consts::rtnl::Rtm;
 use policy_table::desired::{of_stanza, Found, TableIds};
 use policy_table::environment::{Call, Direction};
-use policy_table::kernel::explain;
+use policy_table::judge;
+use policy_table::netlink::kernel::explain;
+use policy_table::netlink::message::{replies, request};
+use policy_table::netlink::{address, route, rule};
 use policy_table::options::OptionError;
 use policy_table::record::{heading, Record};
 use policy_table::routing::address::{InterfaceAddress, InterfaceName, PROTOCOL};
@@ -25,8 +28,6 @@ use policy_table::routing::syntax::words::Shown;
 use policy_table::routing::table::{TableId, TableName};
 use policy_table::stanza::{Stanza, Table};
 use policy_table::tables::{self, Glance, Tables};
-use policy_table::wire::{replies, request};
-use policy_table::{address_message, judge, route_message, rule_message};
 
 /// From the environment of a hook to the wanted state: lines `NAME=value`, a newline in a value
 /// written `\n`, as in `tests/scenarios/*/env`.
@@ -242,7 +243,7 @@ fn is_told_as_it_is(object: &Object) {
             };
             let indexes: Vec<Option<u32>> =
                 route.hops.iter().map(|hop| number(&hop.device)).collect();
-            let payload = route_message::encode(route, &indexes).unwrap();
+            let payload = route::encode(route, &indexes).unwrap();
             let bytes = request(Rtm::Newroute, NlmF::ACK, 1, payload).unwrap();
             let reply = replies(&bytes).next().unwrap().unwrap();
             // No device has the number 0.
@@ -250,7 +251,7 @@ fn is_told_as_it_is(object: &Object) {
                 let place = usize::try_from(number).ok()?.checked_sub(1)?;
                 devices.get(place).map(|device| (*device).clone())
             };
-            let read = route_message::decode(reply.payload, known).unwrap();
+            let read = route::decode(reply.payload, known).unwrap();
             read.map(Object::Route)
         }
     };
@@ -262,13 +263,13 @@ fn devices(route: &Route) -> impl Iterator<Item = &InterfaceName> {
 }
 
 fn rule_bytes(rule: &Rule) -> Vec<u8> {
-    let payload = rule_message::encode(rule).unwrap();
+    let payload = rule::encode(rule).unwrap();
     request(Rtm::Newrule, NlmF::ACK, 1, payload).unwrap()
 }
 
 fn decode_rule(message: &[u8]) -> Option<Rule> {
     let reply = replies(message).next().unwrap().unwrap();
-    rule_message::decode(reply.payload).unwrap()
+    rule::decode(reply.payload).unwrap()
 }
 
 /// A buffer received from the kernel: each message in it is read as everything it may be, and a
@@ -279,15 +280,15 @@ pub fn netlink(data: &[u8]) {
         if let Some(Err(refusal)) = reply.verdict() {
             let _ = explain(&refusal);
         }
-        if let Ok(Some(rule)) = rule_message::decode(reply.payload) {
+        if let Ok(Some(rule)) = rule::decode(reply.payload) {
             let _ = Object::Rule(rule.clone()).to_string();
             assert_eq!(decode_rule(&rule_bytes(&rule)), Some(rule));
         }
-        if let Ok(Some(route)) = route_message::decode(reply.payload, device) {
+        if let Ok(Some(route)) = route::decode(reply.payload, device) {
             let _ = Object::Route(route).to_string();
         }
         for index in [0, 1, 3] {
-            let _ = address_message::decode(reply.payload, index);
+            let _ = address::decode(reply.payload, index);
         }
     }
 }

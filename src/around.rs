@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use crate::examine::Surroundings;
 use crate::finding::{Code, Finding};
 use crate::host::Host;
-use crate::kernel::{Kernel, KernelError};
+use crate::netlink::kernel::{Kernel, KernelError};
 use crate::outcome::chain;
 use crate::registry::{Names, Registry};
 use crate::routing::address::{Family, InterfaceName, PROTOCOL};

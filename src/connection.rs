@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use crate::choice::Candidate;
 use crate::cli::explain::host;
-use crate::kernel::{Kernel, KernelError};
+use crate::netlink::kernel::{Kernel, KernelError};
 use crate::prospect;
 use crate::question::Question;
 use crate::routing::step::Step;

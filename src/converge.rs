@@ -3,7 +3,7 @@
 
 use nix::errno::Errno;
 
-use crate::kernel::{Answer, Kernel, KernelError};
+use crate::netlink::kernel::{Answer, Kernel, KernelError};
 use crate::outcome::{Outcome, StepError};
 use crate::removal::take_out;
 use crate::routing::address::Family;

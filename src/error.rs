@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::kernel::KernelError;
+use crate::netlink::kernel::KernelError;
 use crate::options::OptionError;
 use crate::outcome::{chain, StepError};
 use crate::registry::RegistryError;

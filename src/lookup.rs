@@ -7,12 +7,12 @@ use neli::consts::rtnl::{Arphrd, Iff, RtAddrFamily, Rtm};
 use neli::rtnl::{Ifinfomsg, IfinfomsgBuilder};
 
 use crate::choice::Candidate;
-use crate::kernel::{Kernel, KernelError};
 use crate::lookup_message::{decode, decode_gone, decode_group, encode, encode_neighbours, Told};
+use crate::netlink::kernel::{Kernel, KernelError};
+use crate::netlink::message::WireError;
 use crate::question::Question;
 use crate::routing::address::{Family, InterfaceName};
 use crate::routing::table::TableId;
-use crate::wire::WireError;
 
 impl Kernel {
     /// The routes of a table that lead to an address, in the kernel's order.

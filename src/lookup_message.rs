@@ -8,13 +8,13 @@ use neli::rtnl::{Ndmsg, NdmsgBuilder, Rtmsg, RtmsgBuilder};
 use neli::types::{Buffer, RtBuffer};
 
 use crate::choice::Candidate;
-use crate::question::Question;
-use crate::route_message;
-use crate::routing::address::{Family, InterfaceName, Prefix};
-use crate::routing::route::Route;
-use crate::wire::{
+use crate::netlink::message::{
     address, attribute, family_number, named, nested, number, octets, short, Refusal, WireError,
 };
+use crate::netlink::route;
+use crate::question::Question;
+use crate::routing::address::{Family, InterfaceName, Prefix};
+use crate::routing::route::Route;
 
 /// `RTA_UID`, and `RTM_F_LOOKUP_TABLE` and `RTM_F_FIB_MATCH`, which neli names with glibc only.
 const UID: u16 = 25;
@@ -138,7 +138,7 @@ pub fn decode(
     for (byte, cloned) in whole.iter_mut().skip(FLAGS).zip(cloned) {
         *byte &= !cloned;
     }
-    let Some(mut route) = route_message::decode(&whole, device)? else {
+    let Some(mut route) = route::decode(&whole, device)? else {
         return Ok(None);
     };
     let sources = attribute(Rta::Src).and_then(address);

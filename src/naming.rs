@@ -8,7 +8,7 @@ use log::warn;
 
 use crate::desired::{self, Found, Notice, TableIds};
 use crate::error::Failure;
-use crate::kernel::Kernel;
+use crate::netlink::kernel::Kernel;
 use crate::options::OptionError;
 use crate::registry::{Names, Registry, RegistryError};
 use crate::routing::state::State;

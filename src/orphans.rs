@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::converge;
 use crate::ifstate::Ifstate;
-use crate::kernel::{Kernel, KernelError};
+use crate::netlink::kernel::{Kernel, KernelError};
 use crate::outcome::Outcome;
 use crate::record::{Record, Section};
 use crate::removal::take_out_once;

@@ -4,11 +4,11 @@ use std::error::Error;
 
 use thiserror::Error;
 
-use crate::hint::hint;
-use crate::kernel::{explain, KernelError};
+use crate::netlink::advice::hint;
+use crate::netlink::kernel::{explain, KernelError};
+use crate::netlink::message::Refusal;
 use crate::routing::state::{Object, State};
 use crate::routing::step::Step;
-use crate::wire::Refusal;
 
 /// Why a step did not succeed.
 #[derive(Debug, Error)]

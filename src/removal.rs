@@ -2,7 +2,7 @@
 
 use nix::errno::Errno;
 
-use crate::kernel::{Answer, Kernel, KernelError};
+use crate::netlink::kernel::{Answer, Kernel, KernelError};
 use crate::outcome::{chain, Outcome, StepError};
 use crate::routing::address::Family;
 use crate::routing::route::{Hop, Route};

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::ifstate::Ifstate;
-use crate::kernel::{Kernel, KernelError};
+use crate::netlink::kernel::{Kernel, KernelError};
 use crate::routing::address::{InterfaceName, PROTOCOL};
 use crate::routing::route::Route;
 use crate::routing::state::{Object, State};

@@ -6,7 +6,7 @@ use log::warn;
 use crate::book::Book;
 use crate::converge;
 use crate::error::Failure;
-use crate::kernel::Kernel;
+use crate::netlink::kernel::Kernel;
 use crate::outcome::Outcome;
 use crate::routing::address::InterfaceName;
 use crate::routing::state::State;

@@ -2,7 +2,7 @@
 
 use crate::converge;
 use crate::error::Failure;
-use crate::kernel::{Kernel, KernelError};
+use crate::netlink::kernel::{Kernel, KernelError};
 use crate::routing::address::InterfaceName;
 use crate::routing::state::State;
 use crate::settle::settle;

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use beside::{assert_same, foreign, ours};
 use lab::{lab, Lab};
-use policy_table::kernel::Kernel;
+use policy_table::netlink::kernel::Kernel;
 use policy_table::orphans;
 
 const RECORD: &str = "/run/policy-table/eth1";

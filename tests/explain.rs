@@ -23,8 +23,8 @@ use std::time::{Duration, Instant};
 
 use lab::{lab, Lab};
 use policy_table::cli::explain;
-use policy_table::kernel::Kernel;
 use policy_table::lookup_message::Told;
+use policy_table::netlink::kernel::Kernel;
 use policy_table::question::{Match, Question};
 use policy_table::routing::address::Family;
 use policy_table::routing::route::Route;

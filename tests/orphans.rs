@@ -8,7 +8,7 @@ mod lab;
 use std::path::Path;
 
 use lab::{lab, Lab, HOOK};
-use policy_table::kernel::Kernel;
+use policy_table::netlink::kernel::Kernel;
 use policy_table::orphans::{self, Orphans, Why};
 
 fn stanza(number: u8) -> String {

@@ -26,7 +26,7 @@ use std::fmt::Write as _;
 use std::fs;
 
 use lab::{lab, pieces, Lab};
-use policy_table::kernel::{explain, Answer, Kernel};
+use policy_table::netlink::kernel::{explain, Answer, Kernel};
 use policy_table::routing::address::{Family, Prefix, PROTOCOL};
 use policy_table::routing::route::{Route, Scope};
 use policy_table::routing::rule::{Action, Rule};

@@ -8,7 +8,7 @@ mod lab;
 
 use lab::{lab, Lab};
 use policy_table::converge;
-use policy_table::kernel::Kernel;
+use policy_table::netlink::kernel::Kernel;
 use policy_table::outcome::StepError;
 use policy_table::routing::rule::Rule;
 use policy_table::routing::state::{Object, State};

@@ -13,7 +13,7 @@ use crate::cli::plan;
 use crate::cli::running::{Device, Running};
 use crate::connection;
 use crate::journal;
-use crate::kernel::Kernel;
+use crate::netlink::kernel::Kernel;
 use crate::orphans;
 use crate::privileges;
 use crate::question::Question;

@@ -12,7 +12,7 @@ use lexopt::Arg;
 use thiserror::Error;
 
 use crate::error::Failure;
-use crate::kernel::KernelError;
+use crate::netlink::kernel::KernelError;
 use crate::privileges::NotPermitted;
 use crate::routing::address::InterfaceName;
 use crate::routing::syntax::words::nearest;

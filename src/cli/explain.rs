@@ -9,8 +9,8 @@ use nix::unistd::getuid;
 
 use crate::cli::command::{Arguments, Command, Opt, Trouble, Verdict};
 use crate::error::Failure;
-use crate::kernel::{explain, Kernel, KernelError};
 use crate::lookup_message::Told;
+use crate::netlink::kernel::{explain, Kernel, KernelError};
 use crate::question::Question;
 use crate::registry::Registry;
 use crate::routing::address::{parse_number, Family, InterfaceName};

@@ -11,7 +11,7 @@ use crate::converge;
 use crate::environment::Call;
 use crate::error::Failure;
 use crate::journal;
-use crate::kernel::Kernel;
+use crate::netlink::kernel::Kernel;
 use crate::outcome::Outcome;
 use crate::privileges;
 use crate::routing::address::InterfaceName;

@@ -7,15 +7,15 @@ use neli::consts::rtnl::Rtm;
 use nix::errno::Errno;
 use nix::net::if_::InterfaceFlags;
 
-use crate::address_message::Assigned;
-use crate::kernel::{Kernel, KernelError};
+use crate::netlink::address::Assigned;
+use crate::netlink::kernel::{Kernel, KernelError};
+use crate::netlink::message::WireError;
+use crate::netlink::{address, route, rule};
 use crate::routing::address::{Family, InterfaceName, PROTOCOL};
 use crate::routing::route::Route;
 use crate::routing::rule::{Action, Rule};
 use crate::routing::state::Object;
 use crate::routing::table::TableId;
-use crate::wire::WireError;
-use crate::{address_message, route_message, rule_message};
 
 impl Kernel {
     /// Whether the kernel has routes of others in a table, or rules of others that look it up.
@@ -42,7 +42,7 @@ impl Kernel {
         let rules = self.list_rules(family, |payload| {
             // Attributes begin, and so does this one's value, at every fourth byte.
             if payload.chunks_exact(4).any(|chunk| chunk == number) {
-                rule_message::decode(payload)
+                rule::decode(payload)
             } else {
                 Ok(None)
             }
@@ -57,7 +57,7 @@ impl Kernel {
     /// # Errors
     /// The kernel gives no steady list.
     pub fn rules(&mut self, family: Family) -> Result<Vec<Rule>, KernelError> {
-        self.list_rules(family, rule_message::decode)
+        self.list_rules(family, rule::decode)
     }
 
     /// What `decode` makes of the rules of a family.
@@ -70,7 +70,7 @@ impl Kernel {
         self.dump(
             &what,
             Rtm::Getrule,
-            || rule_message::encode_dump(family),
+            || rule::encode_dump(family),
             |_, payload| decode(payload),
         )
     }
@@ -106,7 +106,7 @@ impl Kernel {
         index: Option<u32>,
     ) -> Result<Vec<Route>, KernelError> {
         let mut routes = self.list_routes(family, table, index, |kernel, payload| {
-            route_message::decode(payload, |index| kernel.device(index))
+            route::decode(payload, |index| kernel.device(index))
         })?;
         routes.retain(|route| route.table == table);
         Ok(routes)
@@ -124,7 +124,7 @@ impl Kernel {
         // Without strict checking the kernel ignores the table and lists them all.
         self.filter_dumps()?;
         let what = format!("{} routes of table {table}", family.name());
-        let encode = || route_message::encode_dump(family, table, index);
+        let encode = || route::encode_dump(family, table, index);
         match self.dump(&what, Rtm::Getroute, encode, decode) {
             Err(KernelError::Dump { refusal, .. }) if refusal.errno == Errno::ENOENT => {
                 Ok(Vec::new())
@@ -143,9 +143,9 @@ impl Kernel {
         for family in Family::ALL {
             self.filter_dumps()?;
             let what = format!("{} routes of protocol {PROTOCOL}", family.name());
-            let encode = || route_message::encode_dump_by(family, PROTOCOL);
+            let encode = || route::encode_dump_by(family, PROTOCOL);
             let routes = self.dump(&what, Rtm::Getroute, encode, |kernel, payload| {
-                route_message::decode(payload, |index| kernel.device(index))
+                route::decode(payload, |index| kernel.device(index))
             })?;
             objects.extend(routes.into_iter().map(Object::Route));
             objects.extend(self.rules(family)?.into_iter().map(Object::Rule));
@@ -173,9 +173,9 @@ impl Kernel {
         };
         self.filter_dumps()?;
         let what = format!("{} addresses of {device}", family.name());
-        let encode = || address_message::encode_dump(family, index);
+        let encode = || address::encode_dump(family, index);
         self.dump(&what, Rtm::Getaddr, encode, |_, payload| {
-            address_message::decode(payload, index)
+            address::decode(payload, index)
         })
     }
 

@@ -11,11 +11,11 @@ use neli::utils::Groups;
 use nix::errno::Errno;
 use thiserror::Error;
 
+use crate::netlink::message::{replies, request, Refusal, Reply, WireError};
+use crate::netlink::{route, rule};
 use crate::routing::address::InterfaceName;
 use crate::routing::state::Object;
 use crate::routing::step::{Step, Verb};
-use crate::wire::{replies, request, Refusal, Reply, WireError};
-use crate::{route_message, rule_message};
 
 /// Why the kernel could not be asked, or gave no answer that can be used.
 #[derive(Debug, Error)]
@@ -291,7 +291,7 @@ impl Kernel {
                     flags
                 };
                 let kind = if adding { Rtm::Newrule } else { Rtm::Delrule };
-                let message = request(kind, flags, sequence, rule_message::encode(rule)?)?;
+                let message = request(kind, flags, sequence, rule::encode(rule)?)?;
                 Ok(Some(message))
             }
             Object::Route(route) => {
@@ -307,7 +307,7 @@ impl Kernel {
                     indexes.push(index);
                 }
                 let kind = if adding { Rtm::Newroute } else { Rtm::Delroute };
-                let payload = route_message::encode(route, &indexes)?;
+                let payload = route::encode(route, &indexes)?;
                 Ok(Some(request(kind, flags, sequence, payload)?))
             }
         }
@@ -319,10 +319,10 @@ impl Kernel {
             .map(u16::from)
             .contains(&reply.kind)
         {
-            return Ok(rule_message::decode(reply.payload)?.map(Object::Rule));
+            return Ok(rule::decode(reply.payload)?.map(Object::Rule));
         }
         if reply.kind == u16::from(Rtm::Delroute) {
-            let route = route_message::decode(reply.payload, |index| self.device(index))?;
+            let route = route::decode(reply.payload, |index| self.device(index))?;
             return Ok(route.map(Object::Route));
         }
         Ok(None)

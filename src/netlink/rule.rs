@@ -8,13 +8,13 @@ use neli::rtnl::{Fibmsg, FibmsgBuilder};
 use neli::types::{Buffer, RtBuffer};
 use neli::FromBytesWithInput;
 
-use crate::routing::address::{Family, InterfaceName, Prefix};
-use crate::routing::rule::{Action, Ports, Rule};
-use crate::routing::table::TableId;
-use crate::wire::{
+use crate::netlink::message::{
     address, attribute, attributes, family, family_number, name, named, number, octets, small,
     whole, WireError,
 };
+use crate::routing::address::{Family, InterfaceName, Prefix};
+use crate::routing::rule::{Action, Ports, Rule};
+use crate::routing::table::TableId;
 
 /// The message that adds or deletes a rule.
 ///
