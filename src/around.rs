@@ -8,7 +8,6 @@ use nix::errno::Errno;
 
 use crate::examine::Surroundings;
 use crate::finding::{Code, Finding};
-use crate::host::Host;
 use crate::netlink::kernel::{Kernel, KernelError};
 use crate::outcome::chain;
 use crate::registry::{Names, Registry};
@@ -18,6 +17,7 @@ use crate::routing::rule::Action;
 use crate::routing::table::{TableId, TableName};
 use crate::stanza::{Source, Table};
 use crate::subject::{Policy, Subject};
+use crate::system::networkd::Host;
 
 /// This host.
 pub struct Here {

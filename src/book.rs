@@ -4,11 +4,11 @@ use std::io;
 
 use log::warn;
 
-use crate::privileges::hint;
 use crate::record::Record;
 use crate::routing::address::InterfaceName;
 use crate::routing::state::State;
 use crate::store::{Store, FOLDER};
+use crate::system::privileges::hint;
 
 /// A device's record with the folder that keeps it. Trouble with the folder is told once, and
 /// the run goes on without it: routing matters more than the note of it.

@@ -7,15 +7,15 @@ use log::{debug, error, info};
 
 use crate::bring;
 use crate::environment::{Call, Direction};
-use crate::journal;
 use crate::judge::on_error;
-use crate::privileges;
 use crate::record::heading;
 use crate::routing::address::InterfaceName;
 use crate::routing::syntax::words::Shown;
 use crate::stanza::OnError;
 use crate::store::Store;
 use crate::succession::Heir;
+use crate::system::journal;
+use crate::system::privileges;
 
 /// Runs as a hook of the folder it was called from.
 pub fn run(

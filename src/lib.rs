@@ -58,8 +58,6 @@ pub mod rule_clash;
 pub mod clash;
 
 // floor 2, edges: the only rooms that do I/O
-pub mod privileges;
-pub mod lock;
 pub mod lookup;
 pub mod netlink;
 pub mod append;
@@ -67,9 +65,8 @@ pub mod name_files;
 pub mod registry;
 pub mod store;
 pub mod ifstate;
-pub mod journal;
 pub mod interfaces;
-pub mod host;
+pub mod system;
 
 // floor 3, errands: the edges put to use, one room for each thing that is asked of the program
 pub mod book;

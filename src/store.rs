@@ -15,10 +15,11 @@ use nix::fcntl::{openat, renameat, OFlag};
 use nix::sys::stat::Mode;
 use nix::unistd::{unlinkat, UnlinkatFlags};
 
-use crate::lock::{self, Lock};
 use crate::record::Record;
 use crate::routing::address::InterfaceName;
 use crate::routing::state::State;
+use crate::system::lock;
+use crate::system::lock::Lock;
 
 /// Where the records are; gone after a reboot, as the routes are.
 pub const FOLDER: &str = "/run/policy-table";

@@ -12,10 +12,8 @@ use crate::cli::confirm::{Answer, Confirm};
 use crate::cli::plan;
 use crate::cli::running::{Device, Running};
 use crate::connection;
-use crate::journal;
 use crate::netlink::kernel::Kernel;
 use crate::orphans;
-use crate::privileges;
 use crate::question::Question;
 use crate::routing::state::State;
 use crate::settle::settle;
@@ -23,6 +21,8 @@ use crate::snapshot::Snapshot;
 use crate::store::Store;
 use crate::succession::{stays, succession, Heir};
 use crate::survey::View;
+use crate::system::journal;
+use crate::system::privileges;
 
 /// The command.
 pub const COMMAND: Command = Command {

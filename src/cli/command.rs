@@ -13,9 +13,9 @@ use thiserror::Error;
 
 use crate::error::Failure;
 use crate::netlink::kernel::KernelError;
-use crate::privileges::NotPermitted;
 use crate::routing::address::InterfaceName;
 use crate::routing::syntax::words::nearest;
+use crate::system::privileges::NotPermitted;
 
 /// A command of the command line.
 #[derive(Debug)]

@@ -10,13 +10,13 @@ use crate::cli::running::Running;
 use crate::converge;
 use crate::environment::Call;
 use crate::error::Failure;
-use crate::journal;
 use crate::netlink::kernel::Kernel;
 use crate::outcome::Outcome;
-use crate::privileges;
 use crate::routing::address::InterfaceName;
 use crate::routing::state::State;
 use crate::store::{Store, FOLDER};
+use crate::system::journal;
+use crate::system::privileges;
 
 /// The command.
 pub const COMMAND: Command = Command {

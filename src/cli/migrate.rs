@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use crate::cli::command::{Arguments, Command, Opt, Trouble, Verdict};
 use crate::draft::Draft;
 use crate::interfaces::{self, Interfaces};
-use crate::journal::NAME;
 use crate::registry::Registry;
 use crate::rewriting::Rewriting;
 use crate::seen::differences;
 use crate::stand_in::machine;
+use crate::system::journal::NAME;
 use crate::trial::bring_up;
 
 /// The command.

@@ -17,8 +17,8 @@ use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use crate::cli::command::{did_you_mean, Arguments, Command, Trouble, Verdict};
-use crate::journal::NAME;
 use crate::routing::syntax::words::nearest;
+use crate::system::journal::NAME;
 
 /// The commands, in the order of `--help`.
 pub const COMMANDS: &[Command] = &[

@@ -1,0 +1,6 @@
+//! system
+
+pub mod lock;
+pub mod privileges;
+pub mod journal;
+pub mod networkd;
