@@ -13,7 +13,7 @@ use std::path::Path;
 use neli::consts::nl::NlmF;
 use neli::consts::rtnl::Rtm;
 use policy_table::desired::{of_stanza, Found, TableIds};
-use policy_table::environment::{Call, Direction};
+use policy_table::ifupdown::call::{Call, Direction};
 use policy_table::judge;
 use policy_table::netlink::kernel::explain;
 use policy_table::netlink::message::{replies, request};

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::hand_fate::Fate;
 use crate::hand_lines::{about, About, HandLine, HandStanza, Phase, Reason};
-use crate::interfaces::{Defined, Interfaces};
-use crate::interfaces_text::{OptionLine, Stanza};
+use crate::ifupdown::interfaces::parts::{OptionLine, Stanza};
+use crate::ifupdown::interfaces::sourced::{Defined, Interfaces};
 use crate::migration::{migrate, Migration};
 use crate::multi_options;
 use crate::rewriting::{Change, Rewriting};

@@ -4,10 +4,11 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::clash::clashes;
-use crate::environment::Call;
 use crate::finding::{Code, Finding, Place};
-use crate::interfaces::{Defined, Interfaces};
-use crate::interfaces_fault::FaultKind;
+use crate::ifupdown::call::Call;
+use crate::ifupdown::interfaces::fault::FaultKind;
+use crate::ifupdown::interfaces::selection::Usage;
+use crate::ifupdown::interfaces::sourced::{Defined, Interfaces};
 use crate::options::OPTIONS;
 use crate::origin::{Origin, Written};
 use crate::routing::address::{InterfaceAddress, InterfaceName};
@@ -15,7 +16,6 @@ use crate::routing::syntax::words::{nearest, Shown};
 use crate::routing::table::{TableId, TableName};
 use crate::stanza::{Stanza, Table};
 use crate::subject::{of_error, Ids, Policy, Subject};
-use crate::usage::Usage;
 
 /// What is to be known of the host, where it is asked.
 pub trait Surroundings {

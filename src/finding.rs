@@ -4,7 +4,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::interfaces_line::{is_blank, Line};
+use crate::ifupdown::interfaces::line::{is_blank, Line};
 use crate::routing::address::is_hidden;
 use crate::routing::syntax::words::Shown;
 

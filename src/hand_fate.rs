@@ -286,8 +286,8 @@ fn first_fate(stanza: &HandStanza, line: &HandLine, meaning: &Meaning) -> Fate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::environment::Call;
     use crate::hand_lines::Phase;
+    use crate::ifupdown::call::Call;
     use crate::routing::address::Family;
 
     fn stanza(interface: &str, address: &str, lines: &[(&str, &str)]) -> HandStanza {

@@ -3,7 +3,7 @@
 
 use thiserror::Error;
 
-use crate::environment::Call;
+use crate::ifupdown::call::Call;
 use crate::ip_command::{self, IpCommand, IpError};
 use crate::routing::address::Family;
 use crate::routing::syntax::words::{abbreviates, Names, Shown};

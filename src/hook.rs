@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use log::{debug, error, info};
 
 use crate::bring;
-use crate::environment::{Call, Direction};
+use crate::ifupdown::call::{Call, Direction};
 use crate::judge::on_error;
 use crate::record::heading;
 use crate::routing::address::InterfaceName;

@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::net::IpAddr;
 
-use crate::environment::Call;
+use crate::ifupdown::call::Call;
 use crate::options::{Fault, OptionError, Options};
 use crate::router::{check_gateway, first_host};
 use crate::routing::address::{

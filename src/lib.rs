@@ -11,7 +11,6 @@ static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 // floor 0, words: what things are called, valid from birth
 
 // floor 1, reckoning: from the environment to what is to be done, without doing it
-pub mod environment;
 pub mod options;
 pub mod router;
 pub mod stanza;
@@ -29,13 +28,6 @@ pub mod walk_text;
 pub mod lookup_message;
 pub mod agreement;
 pub mod prospect;
-pub mod interfaces_line;
-pub mod methods;
-pub mod interfaces_fault;
-pub mod interfaces_text;
-pub mod usage;
-pub mod definition;
-pub mod wordexp;
 pub mod shell_line;
 pub mod ip_command;
 pub mod rule_order;
@@ -64,8 +56,7 @@ pub mod append;
 pub mod name_files;
 pub mod registry;
 pub mod store;
-pub mod ifstate;
-pub mod interfaces;
+pub mod ifupdown;
 pub mod system;
 
 // floor 3, errands: the edges put to use, one room for each thing that is asked of the program

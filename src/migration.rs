@@ -5,10 +5,10 @@
 //! leave, routes and rules alike. So nothing here has to know what an option means.
 
 use crate::desired::{self, Found, Notice, TableIds};
-use crate::environment::Call;
 use crate::hand_effect::Placed;
 use crate::hand_fate::{Fate, Hand};
 use crate::hand_lines::{HandStanza, Reason};
+use crate::ifupdown::call::Call;
 use crate::ip_command::SaidRule;
 use crate::option_text::{route_text, rule_text, written_table};
 use crate::option_ways::{gateway, priority, tables_of, ways, Said, Wanted, Way};

@@ -1,8 +1,8 @@
 //! The ways in which options can say what lines do, and what each says of its table. Floor 1,
 //! pure; `migration` tries them.
 
-use crate::environment::Call;
 use crate::hand_lines::HandStanza;
+use crate::ifupdown::call::Call;
 use crate::ip_command::{SaidRoute, SaidRule};
 use crate::routing::address::{Family, Prefix};
 use crate::routing::rule::{Action, Rule};

@@ -4,7 +4,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::environment::Call;
+use crate::ifupdown::call::Call;
 use crate::routing::address::{Family, InterfaceName, Prefix, WordError, PROTOCOL};
 use crate::routing::syntax::words::{nearest, LineError, Shown};
 

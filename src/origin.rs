@@ -5,10 +5,10 @@ use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::definition::mangled;
 use crate::finding::Place;
-use crate::interfaces_line::Line;
-use crate::interfaces_text::{OptionLine, Text};
+use crate::ifupdown::interfaces::definition::mangled;
+use crate::ifupdown::interfaces::line::Line;
+use crate::ifupdown::interfaces::parts::{OptionLine, Text};
 use crate::options::{Fault, OptionError};
 use crate::routing::syntax::words::LineError;
 

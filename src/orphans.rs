@@ -10,7 +10,7 @@ use std::path::Path;
 use thiserror::Error;
 
 use crate::converge;
-use crate::ifstate::Ifstate;
+use crate::ifupdown::ifstate::Ifstate;
 use crate::netlink::kernel::{Kernel, KernelError};
 use crate::outcome::Outcome;
 use crate::record::{Record, Section};
@@ -298,7 +298,7 @@ fn is_known(object: &Object, known: &HashSet<Object>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ifstate::Up;
+    use crate::ifupdown::ifstate::Up;
 
     const ROUTE: &str = "route default via 10.0.0.1 dev eth1 table 200 proto 157";
     const RULE: &str = "rule priority 21000 from 10.0.0.9 lookup 200 proto 157";

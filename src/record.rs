@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::environment::Call;
+use crate::ifupdown::call::Call;
 use crate::routing::address::{InterfaceName, PROTOCOL};
 use crate::routing::state::{Object, State};
 use crate::tables::fnv1a;

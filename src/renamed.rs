@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::ifstate::Ifstate;
+use crate::ifupdown::ifstate::Ifstate;
 use crate::netlink::kernel::{Kernel, KernelError};
 use crate::routing::address::{InterfaceName, PROTOCOL};
 use crate::routing::route::Route;

@@ -3,7 +3,7 @@
 //!
 //! What goes and what comes is known here line by line, so that no crate has to find it out.
 
-use crate::interfaces_text::Text;
+use crate::ifupdown::interfaces::parts::Text;
 use crate::option_ways::Said;
 
 /// A line of the file, or of what comes into it.

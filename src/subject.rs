@@ -3,11 +3,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::definition::Definition;
 use crate::desired::{of_stanza, Found, Notice, TableIds};
-use crate::environment::Call;
 use crate::finding::{Code, Finding};
 use crate::hand_lines;
+use crate::ifupdown::call::Call;
+use crate::ifupdown::interfaces::definition::Definition;
 use crate::options::{Fault, OptionError};
 use crate::origin::Origin;
 use crate::routing::address::{InterfaceAddress, InterfaceName};

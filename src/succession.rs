@@ -6,7 +6,7 @@
 //! not merely left. Parts without a family are of hooks that are called once for all stanzas of an
 //! interface, and pass from them to the first stanza, and back.
 
-use crate::environment::Call;
+use crate::ifupdown::call::Call;
 use crate::record::{heading, Record};
 use crate::routing::state::State;
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use crate::condition::{assess, steps, Condition, Item};
 use crate::desired::Notice;
-use crate::environment::Call;
 use crate::error::Failure;
 use crate::facts;
+use crate::ifupdown::call::Call;
 use crate::naming::NamedTables;
 use crate::netlink::kernel::{Kernel, KernelError};
 use crate::prospect;

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 use lab::{lab, lines, Lab};
-use policy_table::environment::{Call, Direction};
+use policy_table::ifupdown::call::{Call, Direction};
 use policy_table::stanza::Stanza;
 
 const README: &str = "README.md";

@@ -16,8 +16,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use lab::{lab, Lab};
-use policy_table::interfaces::{Interfaces, FILE};
-use policy_table::interfaces_text::Text;
+use policy_table::ifupdown::interfaces::parts::Text;
+use policy_table::ifupdown::interfaces::sourced::{Interfaces, FILE};
 use random::{number_in, Random};
 
 /// A hook's variables, by name.

@@ -3,7 +3,7 @@
 
 #![allow(clippy::too_many_lines)] // tables
 
-use policy_table::environment::Call;
+use policy_table::ifupdown::call::Call;
 use policy_table::routing::address::Family;
 use policy_table::stanza::Stanza;
 

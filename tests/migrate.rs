@@ -18,7 +18,7 @@ use lab::{lab, Said};
 use random::{number_in, Random};
 
 use policy_table::draft::Draft;
-use policy_table::interfaces::Interfaces;
+use policy_table::ifupdown::interfaces::sourced::Interfaces;
 use policy_table::routing::table::TableId;
 use policy_table::seen::{differences, Seen};
 use policy_table::stand_in::machine;

@@ -27,7 +27,7 @@ use std::time::Instant;
 
 use lab::{lab, pieces, Lab, Said};
 use policy_table::desired::{of_stanza, Found, TableIds};
-use policy_table::environment::{Call, Direction};
+use policy_table::ifupdown::call::{Call, Direction};
 use policy_table::netlink::kernel::Kernel;
 use policy_table::record::heading;
 use policy_table::routing::address::{Family, Prefix, PROTOCOL};

@@ -21,7 +21,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use policy_table::desired::{self, Found, TableIds};
-use policy_table::environment::{Call, Direction};
+use policy_table::ifupdown::call::{Call, Direction};
 use policy_table::routing::address::{parse_length, Family, InterfaceAddress};
 use policy_table::routing::state::Object;
 use policy_table::routing::table::TableId;

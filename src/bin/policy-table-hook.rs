@@ -6,8 +6,8 @@ use std::env;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use policy_table::environment::Direction;
 use policy_table::hook;
+use policy_table::ifupdown::call::Direction;
 
 fn main() -> ExitCode {
     if let Some(direction) = Direction::of_path(&env::args_os().next().unwrap_or_default()) {

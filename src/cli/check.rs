@@ -9,7 +9,7 @@ use crate::around::Here;
 use crate::cli::command::{coloured, Arguments, Command, Opt, Trouble, Verdict, JSON};
 use crate::examine::{examine, Nowhere};
 use crate::finding::{summary, Code, Finding, Severity};
-use crate::interfaces::{Interfaces, FILE};
+use crate::ifupdown::interfaces::sourced::{Interfaces, FILE};
 
 const OFFLINE: Opt = Opt::flag("offline", "look at the file alone, not at this host");
 

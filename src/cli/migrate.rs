@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::command::{Arguments, Command, Opt, Trouble, Verdict};
 use crate::draft::Draft;
-use crate::interfaces::{self, Interfaces};
+use crate::ifupdown::interfaces::sourced;
+use crate::ifupdown::interfaces::sourced::Interfaces;
 use crate::registry::Registry;
 use crate::rewriting::Rewriting;
 use crate::seen::differences;
@@ -44,7 +45,7 @@ Prints the new file. The exit code is 0 if no such line stays, 1 if some do,
 };
 
 fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
-    let path = arguments.only()?.unwrap_or(interfaces::FILE);
+    let path = arguments.only()?.unwrap_or(sourced::FILE);
     let interfaces = read(Path::new(path))?;
     let names = RefCell::new(Registry::below(Path::new("/")).names());
     let lookup = |name: &str| {

@@ -7,11 +7,11 @@ use std::path::Path;
 use nix::ifaddrs::getifaddrs;
 
 use crate::cli::command::Trouble;
-use crate::environment::Call;
-use crate::ifstate::{Ifstate, Up};
-use crate::interfaces::{Defined, Interfaces, FILE};
+use crate::ifupdown::call::Call;
+use crate::ifupdown::ifstate::{Ifstate, Up};
+use crate::ifupdown::interfaces::selection::Usage;
+use crate::ifupdown::interfaces::sourced::{Defined, Interfaces, FILE};
 use crate::routing::address::InterfaceName;
-use crate::usage::Usage;
 
 /// A device, with all that is up on it.
 #[derive(Debug)]

@@ -10,9 +10,10 @@ use std::ffi::{OsStr, OsString};
 use std::net::Ipv4Addr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use crate::environment::{Call, Direction};
-use crate::interfaces_text::OptionLine;
-use crate::methods::{self, ipv4, Conversion};
+use crate::ifupdown::call::{Call, Direction};
+use crate::ifupdown::interfaces::methods;
+use crate::ifupdown::interfaces::methods::{ipv4, Conversion};
+use crate::ifupdown::interfaces::parts::OptionLine;
 
 /// A logical interface as one stanza defines it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -204,7 +205,7 @@ pub fn mangled(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::interfaces_text::Text;
+    use crate::ifupdown::interfaces::parts::Text;
 
     fn variables(text: &str, interface: &str) -> Vec<String> {
         let text = Text::read(text);

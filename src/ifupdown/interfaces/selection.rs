@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use crate::interfaces_text::{Part, What};
+use crate::ifupdown::interfaces::parts::{Part, What};
 
 /// What the files say of names beside the stanzas that bear them.
 #[derive(Debug, Default)]

@@ -17,11 +17,11 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use crate::definition::Definition;
-use crate::interfaces_fault::{Fault, FaultKind};
-use crate::interfaces_line::Line;
-use crate::interfaces_text::{OptionLine, Part, Source, Stanza, Text, What};
-use crate::wordexp;
+use crate::ifupdown::interfaces::definition::Definition;
+use crate::ifupdown::interfaces::fault::{Fault, FaultKind};
+use crate::ifupdown::interfaces::line::Line;
+use crate::ifupdown::interfaces::parts::{OptionLine, Part, Source, Stanza, Text, What};
+use crate::ifupdown::interfaces::wordexp;
 
 /// The file that ifupdown reads if it is told no other.
 pub const FILE: &str = "/etc/network/interfaces";

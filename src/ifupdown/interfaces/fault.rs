@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::methods::{families, methods};
+use crate::ifupdown::interfaces::methods::{families, methods};
 
 /// Something wrong in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,9 +9,9 @@ use std::ffi::OsString;
 use std::ops::Range;
 use std::os::unix::ffi::OsStringExt;
 
-use crate::interfaces_fault::{Fault, FaultKind};
-use crate::interfaces_line::Line;
-use crate::methods::methods_of;
+use crate::ifupdown::interfaces::fault::{Fault, FaultKind};
+use crate::ifupdown::interfaces::line::Line;
+use crate::ifupdown::interfaces::methods::methods_of;
 
 /// A file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,0 +1,5 @@
+//! ifupdown
+
+pub mod call;
+pub mod ifstate;
+pub mod interfaces;
