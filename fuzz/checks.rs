@@ -27,7 +27,8 @@ use policy_table::routing::state::Object;
 use policy_table::routing::syntax::words::Shown;
 use policy_table::routing::table::{TableId, TableName};
 use policy_table::stanza::{Stanza, Table};
-use policy_table::tables::{self, Glance, Tables};
+use policy_table::tables::rt_tables;
+use policy_table::tables::rt_tables::{Glance, Tables};
 
 /// From the environment of a hook to the wanted state: lines `NAME=value`, a newline in a value
 /// written `\n`, as in `tests/scenarios/*/env`.
@@ -105,12 +106,12 @@ fn conditions(stanza: &Stanza) -> [Found; 3] {
 
 /// All that is wanted is ours, has a line that reads back, and is a message that reads back.
 fn wanted(call: &Call, stanza: &Stanza, found: &Found) {
-    let names = |name: &str| Some(tables::derived_id(&name.parse::<TableName>().ok()?));
+    let names = |name: &str| Some(rt_tables::derived_id(&name.parse::<TableName>().ok()?));
     let own = stanza.table.as_ref().map(|table| match table {
         Table::Id(id) => *id,
         Table::Named(name, fixed) => fixed
             .as_ref()
-            .map_or_else(|| tables::derived_id(name), |fixed| fixed.id),
+            .map_or_else(|| rt_tables::derived_id(name), |fixed| fixed.id),
     });
     let ids = TableIds { own, names: &names };
     let (state, notices) = match of_stanza(stanza, &ids, found) {
@@ -165,7 +166,7 @@ pub fn tables(data: &[u8]) {
         let Ok(name) = word.parse::<TableName>() else {
             continue;
         };
-        let own = tables::derived_id(&name);
+        let own = rt_tables::derived_id(&name);
         let id = tables.id(&name);
         assert_eq!(id.is_some(), tables.ids(&name).next().is_some());
         if let Some(id) = id {
@@ -180,7 +181,7 @@ pub fn tables(data: &[u8]) {
         assert_eq!(glance.known(), id.filter(alone), "{name}");
         assert_eq!(glance.is_new(), clear && id.is_none(), "{name}");
         let mut more = tables.clone();
-        let below = tables::line(own, &name);
+        let below = rt_tables::line(own, &name);
         assert!(more.add(Path::new("more"), below.as_bytes()).is_empty());
         assert!(more.ids(&name).any(|id| id == own), "{below}");
     }

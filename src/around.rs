@@ -10,7 +10,6 @@ use crate::examine::Surroundings;
 use crate::finding::{Code, Finding};
 use crate::netlink::kernel::{Kernel, KernelError};
 use crate::outcome::chain;
-use crate::registry::{Names, Registry};
 use crate::routing::address::{Family, InterfaceName, PROTOCOL};
 use crate::routing::route::Kind;
 use crate::routing::rule::Action;
@@ -18,6 +17,7 @@ use crate::routing::table::{TableId, TableName};
 use crate::stanza::{Source, Table};
 use crate::subject::{Policy, Subject};
 use crate::system::networkd::Host;
+use crate::tables::registry::{Names, Registry};
 
 /// This host.
 pub struct Here {

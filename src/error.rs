@@ -5,7 +5,7 @@ use thiserror::Error;
 use crate::netlink::kernel::KernelError;
 use crate::options::OptionError;
 use crate::outcome::{chain, StepError};
-use crate::registry::RegistryError;
+use crate::tables::registry::RegistryError;
 
 /// Why a stanza's policy routing is not in force: one or several causes, each a line.
 #[derive(Debug, Error)]

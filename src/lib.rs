@@ -18,7 +18,6 @@ pub mod judge;
 pub mod desired;
 pub mod routing;
 pub mod condition;
-pub mod tables;
 pub mod record;
 pub mod succession;
 pub mod question;
@@ -52,9 +51,7 @@ pub mod clash;
 // floor 2, edges: the only rooms that do I/O
 pub mod lookup;
 pub mod netlink;
-pub mod append;
-pub mod name_files;
-pub mod registry;
+pub mod tables;
 pub mod store;
 pub mod ifupdown;
 pub mod system;

@@ -10,11 +10,11 @@ use crate::desired::{self, Found, Notice, TableIds};
 use crate::error::Failure;
 use crate::netlink::kernel::Kernel;
 use crate::options::OptionError;
-use crate::registry::{Names, Registry, RegistryError};
 use crate::routing::state::State;
 use crate::routing::table::{TableId, TableName};
 use crate::stanza::{Stanza, Table};
-use crate::tables;
+use crate::tables::registry::{Names, Registry, RegistryError};
+use crate::tables::rt_tables;
 
 /// The tables of a stanza, by name and ID.
 #[derive(Debug, Default)]
@@ -74,7 +74,7 @@ impl NamedTables {
     pub fn new_lines(&self) -> Vec<String> {
         let named = self.named.iter();
         let new = named.filter(|(name, _)| self.new.contains(name));
-        new.map(|(name, id)| tables::line(*id, name)).collect()
+        new.map(|(name, id)| rt_tables::line(*id, name)).collect()
     }
 
     /// The stanza's own table, and its name if it has one.

@@ -8,7 +8,7 @@ use std::fmt;
 use crate::ifupdown::call::Call;
 use crate::routing::address::{InterfaceName, PROTOCOL};
 use crate::routing::state::{Object, State};
-use crate::tables::fnv1a;
+use crate::tables::rt_tables::fnv1a;
 
 /// One stanza's part of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]

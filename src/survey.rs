@@ -13,7 +13,6 @@ use crate::naming::NamedTables;
 use crate::netlink::kernel::{Kernel, KernelError};
 use crate::prospect;
 use crate::record::Record;
-use crate::registry::{Names, Registry};
 use crate::routing::address::{Family, InterfaceName, PROTOCOL};
 use crate::routing::route::Route;
 use crate::routing::rule::{Action, Rule};
@@ -23,6 +22,7 @@ use crate::routing::table::TableId;
 use crate::stanza::Stanza;
 use crate::store::Store;
 use crate::succession::{stays, succession, Heir};
+use crate::tables::registry::{Names, Registry};
 
 /// One stanza of an interface, and how what it wants stands.
 #[derive(Debug, Default)]

@@ -26,7 +26,7 @@ use policy_table::routing::address::{parse_length, Family, InterfaceAddress};
 use policy_table::routing::state::Object;
 use policy_table::routing::table::TableId;
 use policy_table::stanza::{Stanza, Table};
-use policy_table::tables::derived_id;
+use policy_table::tables::rt_tables::derived_id;
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let listed = fs::read_dir(folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));

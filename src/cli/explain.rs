@@ -12,11 +12,11 @@ use crate::error::Failure;
 use crate::lookup_message::Told;
 use crate::netlink::kernel::{explain, Kernel, KernelError};
 use crate::question::Question;
-use crate::registry::Registry;
 use crate::routing::address::{parse_number, Family, InterfaceName};
 use crate::routing::rule::Rule;
 use crate::routing::syntax::numbers;
 use crate::routing::table::TableId;
+use crate::tables::registry::Registry;
 use crate::walk::{walk, Host, Outcome, Walk};
 use crate::walk_text::Telling;
 

@@ -10,11 +10,11 @@ use crate::cli::command::{Arguments, Command, Opt, Trouble, Verdict};
 use crate::draft::Draft;
 use crate::ifupdown::interfaces::sourced;
 use crate::ifupdown::interfaces::sourced::Interfaces;
-use crate::registry::Registry;
 use crate::rewriting::Rewriting;
 use crate::seen::differences;
 use crate::stand_in::machine;
 use crate::system::journal::NAME;
+use crate::tables::registry::Registry;
 use crate::trial::bring_up;
 
 /// The command.

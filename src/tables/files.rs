@@ -12,7 +12,7 @@ use nix::fcntl::OFlag;
 use rustix::fs::RawDir;
 
 use crate::routing::table::TableName;
-use crate::tables::{Glance, Tables};
+use crate::tables::rt_tables::{Glance, Tables};
 
 /// The file of names, below the root.
 pub const NAMES: &str = "etc/iproute2/rt_tables";

@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::append::Target;
-use crate::name_files::{NameFiles, NAMES};
 use crate::routing::address::WordError;
 use crate::routing::table::{TableId, TableName};
 use crate::system::lock;
 use crate::system::lock::Lock;
 use crate::system::privileges::hint;
-use crate::tables::{derived_id, line, Glance, Tables, LARGEST_NAMED};
+use crate::tables::append::Target;
+use crate::tables::files::{NameFiles, NAMES};
+use crate::tables::rt_tables::{derived_id, line, Glance, Tables, LARGEST_NAMED};
 
 /// Why a name has no ID that may be used.
 #[derive(Debug, Error)]
