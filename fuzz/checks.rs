@@ -12,13 +12,10 @@ use std::path::Path;
 
 use neli::consts::nl::NlmF;
 use neli::consts::rtnl::Rtm;
-use policy_table::desired::{of_stanza, Found, TableIds};
 use policy_table::ifupdown::call::{Call, Direction};
-use policy_table::judge;
 use policy_table::netlink::kernel::explain;
 use policy_table::netlink::message::{replies, request};
 use policy_table::netlink::{address, route, rule};
-use policy_table::options::OptionError;
 use policy_table::record::{heading, Record};
 use policy_table::routing::address::{InterfaceAddress, InterfaceName, PROTOCOL};
 use policy_table::routing::route::{Hop, Route};
@@ -26,7 +23,10 @@ use policy_table::routing::rule::Rule;
 use policy_table::routing::state::Object;
 use policy_table::routing::syntax::words::Shown;
 use policy_table::routing::table::{TableId, TableName};
-use policy_table::stanza::{Stanza, Table};
+use policy_table::stanza::options::OptionError;
+use policy_table::stanza::parse;
+use policy_table::stanza::stanza::{Stanza, Table};
+use policy_table::stanza::wanted::{of_stanza, Found, TableIds};
 use policy_table::tables::rt_tables;
 use policy_table::tables::rt_tables::{Glance, Tables};
 
@@ -38,7 +38,7 @@ pub fn environment(data: &[u8]) {
     let Some(call) = Call::read(Direction::Up, pairs()).or(down) else {
         return;
     };
-    let _ = judge::on_error(&call);
+    let _ = parse::on_error(&call);
     match Stanza::judge(&call) {
         Err(errors) => says_why(&errors),
         Ok(None) => {}

@@ -14,7 +14,7 @@ use crate::routing::address::{Family, InterfaceName, PROTOCOL};
 use crate::routing::route::Kind;
 use crate::routing::rule::Action;
 use crate::routing::table::{TableId, TableName};
-use crate::stanza::{Source, Table};
+use crate::stanza::stanza::{Source, Table};
 use crate::subject::{Policy, Subject};
 use crate::system::networkd::Host;
 use crate::tables::registry::{Names, Registry};

@@ -5,7 +5,6 @@ use log::{error, warn};
 
 use crate::book::Book;
 use crate::converge;
-use crate::desired::Notice;
 use crate::error::Failure;
 use crate::facts;
 use crate::ifupdown::call::Call;
@@ -17,7 +16,8 @@ use crate::renamed;
 use crate::routing::address::InterfaceName;
 use crate::routing::state::State;
 use crate::settle::settle;
-use crate::stanza::Stanza;
+use crate::stanza::stanza::Stanza;
+use crate::stanza::wanted::Notice;
 use crate::store::Store;
 use crate::succession::Heir;
 

@@ -7,14 +7,14 @@ use std::collections::hash_map::Entry;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use crate::desired::Notice;
 use crate::finding::{Code, Finding};
 use crate::routing::address::{InterfaceName, Prefix};
 use crate::routing::route::{Hop, Kind, Route};
 use crate::routing::syntax::words::Shown;
 use crate::routing::table::TableId;
 use crate::rule_clash;
-use crate::stanza::Table;
+use crate::stanza::stanza::Table;
+use crate::stanza::wanted::Notice;
 use crate::subject::{Policy, Subject};
 
 /// All that is to be said of stanzas that may be up at the same time. `arp_is_set` says of a

@@ -3,8 +3,8 @@
 use thiserror::Error;
 
 use crate::netlink::kernel::KernelError;
-use crate::options::OptionError;
 use crate::outcome::{chain, StepError};
+use crate::stanza::options::OptionError;
 use crate::tables::registry::RegistryError;
 
 /// Why a stanza's policy routing is not in force: one or several causes, each a line.

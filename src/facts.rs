@@ -4,16 +4,16 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::desired::Found;
 use crate::error::Failure;
 use crate::netlink::address::{Assigned, Standing};
 use crate::netlink::kernel::{Kernel, KernelError};
 use crate::netlink::watch::Watch;
-use crate::options::{Fault, OptionError};
 use crate::routing::address::{Family, InterfaceAddress, InterfaceName};
 use crate::routing::route::{Hop, Kind};
 use crate::routing::table::TableId;
-use crate::stanza::{Source, Stanza};
+use crate::stanza::options::{Fault, OptionError};
+use crate::stanza::stanza::{Source, Stanza};
+use crate::stanza::wanted::Found;
 
 /// Longest wait for an address: what ifupdown's own settle-dad gives one.
 pub const LONGEST: Duration = Duration::from_secs(6);

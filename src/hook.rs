@@ -7,11 +7,11 @@ use log::{debug, error, info};
 
 use crate::bring;
 use crate::ifupdown::call::{Call, Direction};
-use crate::judge::on_error;
 use crate::record::heading;
 use crate::routing::address::InterfaceName;
 use crate::routing::syntax::words::Shown;
-use crate::stanza::OnError;
+use crate::stanza::parse::on_error;
+use crate::stanza::stanza::OnError;
 use crate::store::Store;
 use crate::succession::Heir;
 use crate::system::journal;

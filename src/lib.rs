@@ -11,11 +11,7 @@ static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 // floor 0, words: what things are called, valid from birth
 
 // floor 1, reckoning: from the environment to what is to be done, without doing it
-pub mod options;
-pub mod router;
 pub mod stanza;
-pub mod judge;
-pub mod desired;
 pub mod routing;
 pub mod condition;
 pub mod record;

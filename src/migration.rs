@@ -4,7 +4,6 @@
 //! the program's own reckoning: what `ifup` would put in for the options has to be what the lines
 //! leave, routes and rules alike. So nothing here has to know what an option means.
 
-use crate::desired::{self, Found, Notice, TableIds};
 use crate::hand_effect::Placed;
 use crate::hand_fate::{Fate, Hand};
 use crate::hand_lines::{HandStanza, Reason};
@@ -18,7 +17,9 @@ use crate::routing::rule::Rule;
 use crate::routing::state::State;
 use crate::routing::syntax::words::Names;
 use crate::rule_order::{is_never_reached, order_matters, same_but_priority, same_walk, walk};
-use crate::stanza::{Stanza, Table};
+use crate::stanza::stanza::{Stanza, Table};
+use crate::stanza::wanted;
+use crate::stanza::wanted::{Found, Notice, TableIds};
 use crate::surroundings::own_address;
 
 /// What becomes of the lines of a file, and what comes in their place.
@@ -259,7 +260,7 @@ impl Search<'_> {
             addresses: stanza.address.into_iter().collect(),
             default: None,
         };
-        let (state, notices) = desired::of_stanza(&stanza, &tables, &found).ok()?;
+        let (state, notices) = wanted::of_stanza(&stanza, &tables, &found).ok()?;
         // A router that is only guessed may be another one day.
         let certain = |notice: &Notice| matches!(notice, Notice::Onlink(..));
         notices.iter().all(certain).then_some(state)

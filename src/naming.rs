@@ -6,13 +6,14 @@ use std::path::Path;
 
 use log::warn;
 
-use crate::desired::{self, Found, Notice, TableIds};
 use crate::error::Failure;
 use crate::netlink::kernel::Kernel;
-use crate::options::OptionError;
 use crate::routing::state::State;
 use crate::routing::table::{TableId, TableName};
-use crate::stanza::{Stanza, Table};
+use crate::stanza::options::OptionError;
+use crate::stanza::stanza::{Stanza, Table};
+use crate::stanza::wanted;
+use crate::stanza::wanted::{Found, Notice, TableIds};
 use crate::tables::registry::{Names, Registry, RegistryError};
 use crate::tables::rt_tables;
 
@@ -144,7 +145,7 @@ impl NamedTables {
         found: &Found,
     ) -> Result<(State, Vec<Notice>), Vec<OptionError>> {
         let names = |text: &str| self.id(text);
-        desired::of_stanza(
+        wanted::of_stanza(
             stanza,
             &TableIds {
                 own: self.own,

@@ -8,7 +8,7 @@ use crate::routing::address::{Family, Prefix};
 use crate::routing::rule::{Action, Rule};
 use crate::routing::table::TableId;
 use crate::rule_order::same_but_priority;
-use crate::stanza::PRIORITY;
+use crate::stanza::stanza::PRIORITY;
 use crate::surroundings::own_address;
 
 /// An option and its value.

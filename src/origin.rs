@@ -9,8 +9,8 @@ use crate::finding::Place;
 use crate::ifupdown::interfaces::definition::mangled;
 use crate::ifupdown::interfaces::line::Line;
 use crate::ifupdown::interfaces::parts::{OptionLine, Text};
-use crate::options::{Fault, OptionError};
 use crate::routing::syntax::words::LineError;
+use crate::stanza::options::{Fault, OptionError};
 
 /// An option where it is written.
 #[derive(Debug, Clone, Copy)]

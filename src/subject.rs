@@ -3,18 +3,18 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::desired::{of_stanza, Found, Notice, TableIds};
 use crate::finding::{Code, Finding};
 use crate::hand_lines;
 use crate::ifupdown::call::Call;
 use crate::ifupdown::interfaces::definition::Definition;
-use crate::options::{Fault, OptionError};
 use crate::origin::Origin;
 use crate::routing::address::{InterfaceAddress, InterfaceName};
 use crate::routing::state::State;
 use crate::routing::syntax::words::LineError;
 use crate::routing::table::{TableId, TableName};
-use crate::stanza::{Stanza, Table};
+use crate::stanza::options::{Fault, OptionError};
+use crate::stanza::stanza::{Stanza, Table};
+use crate::stanza::wanted::{of_stanza, Found, Notice, TableIds};
 
 /// A stanza without errors.
 #[derive(Debug)]

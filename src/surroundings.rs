@@ -5,7 +5,7 @@ use crate::ifupdown::call::Call;
 use crate::routing::address::{InterfaceAddress, InterfaceName};
 use crate::routing::route::{Kind, Route};
 use crate::routing::table::TableId;
-use crate::stanza::Stanza;
+use crate::stanza::stanza::Stanza;
 
 /// The stanzas of a file with their addresses.
 pub struct Surroundings<'a> {

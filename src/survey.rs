@@ -5,7 +5,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::condition::{assess, steps, Condition, Item};
-use crate::desired::Notice;
 use crate::error::Failure;
 use crate::facts;
 use crate::ifupdown::call::Call;
@@ -19,7 +18,8 @@ use crate::routing::rule::{Action, Rule};
 use crate::routing::state::{Object, State};
 use crate::routing::step::Step;
 use crate::routing::table::TableId;
-use crate::stanza::Stanza;
+use crate::stanza::stanza::Stanza;
+use crate::stanza::wanted::Notice;
 use crate::store::Store;
 use crate::succession::{stays, succession, Heir};
 use crate::tables::registry::{Names, Registry};

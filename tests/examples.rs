@@ -11,7 +11,7 @@ use std::path::Path;
 
 use lab::{lab, lines, Lab};
 use policy_table::ifupdown::call::{Call, Direction};
-use policy_table::stanza::Stanza;
+use policy_table::stanza::stanza::Stanza;
 
 const README: &str = "README.md";
 const PAGE: &str = "man/policy-table-interfaces.5";

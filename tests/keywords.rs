@@ -5,7 +5,7 @@
 
 use policy_table::ifupdown::call::Call;
 use policy_table::routing::address::Family;
-use policy_table::stanza::Stanza;
+use policy_table::stanza::stanza::Stanza;
 
 /// The faults of a stanza for eth1 with `policy-table rt2` and these options.
 fn faults(family: Family, options: &[(&str, String)]) -> Vec<String> {

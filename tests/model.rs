@@ -26,7 +26,6 @@ use std::process::Command;
 use std::time::Instant;
 
 use lab::{lab, pieces, Lab, Said};
-use policy_table::desired::{of_stanza, Found, TableIds};
 use policy_table::ifupdown::call::{Call, Direction};
 use policy_table::netlink::kernel::Kernel;
 use policy_table::record::heading;
@@ -35,7 +34,8 @@ use policy_table::routing::route::{Hop, Route};
 use policy_table::routing::rule::{Action, Rule};
 use policy_table::routing::state::{Object, State};
 use policy_table::routing::table::TableId;
-use policy_table::stanza::{Stanza as Judged, Table};
+use policy_table::stanza::stanza::{Stanza as Judged, Table};
+use policy_table::stanza::wanted::{of_stanza, Found, TableIds};
 use random::{number_in, Random};
 
 /// The tables that stanzas and others use; the first has a name.

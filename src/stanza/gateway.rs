@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use crate::options::Fault;
 use crate::routing::address::{Family, InterfaceAddress, Prefix};
+use crate::stanza::options::Fault;
 
 /// What is wrong with an address as the router of an interface that has another one.
 ///

@@ -4,15 +4,15 @@ use std::net::IpAddr;
 
 use thiserror::Error;
 
-use crate::options::{Fault, OptionError};
-use crate::router::{check_gateway, first_host};
 use crate::routing::address::{InterfaceAddress, Prefix};
 use crate::routing::route::{Hop, Kind, Route};
 use crate::routing::rule::Rule;
 use crate::routing::state::{Object, State};
 use crate::routing::syntax::words::Names;
 use crate::routing::table::TableId;
-use crate::stanza::{Gateway, Mode, Source, Stanza, Table};
+use crate::stanza::gateway::{check_gateway, first_host};
+use crate::stanza::options::{Fault, OptionError};
+use crate::stanza::stanza::{Gateway, Mode, Source, Stanza, Table};
 
 /// What the administrator should know of how the wanted state came about.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

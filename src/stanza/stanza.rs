@@ -4,7 +4,6 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::options::{Fault, OptionError, OptionLine};
 use crate::routing::address::{Family, InterfaceAddress, InterfaceName, PROTOCOL};
 use crate::routing::route::Route;
 use crate::routing::rule::Rule;
@@ -13,6 +12,7 @@ use crate::routing::syntax::route::Unsaid;
 use crate::routing::syntax::rule;
 use crate::routing::syntax::words::Names;
 use crate::routing::table::{TableId, TableName};
+use crate::stanza::options::{Fault, OptionError, OptionLine};
 
 /// Priority of the `from` and `to` rules where the stanza names none. Lower than main's 32766
 /// by enough that rules of VPNs and of administrators find room on both sides.

@@ -7,13 +7,13 @@ use std::cell::RefCell;
 use std::net::IpAddr;
 
 use crate::ifupdown::call::Call;
-use crate::options::{Fault, OptionError, Options};
-use crate::router::{check_gateway, first_host};
 use crate::routing::address::{
     parse_length, parse_number, Family, InterfaceAddress, InterfaceName, Prefix, WordError,
 };
 use crate::routing::table::{TableId, TableName};
-use crate::stanza::{FixedId, Gateway, Mode, OnError, Source, Stanza, Table, PRIORITY};
+use crate::stanza::gateway::{check_gateway, first_host};
+use crate::stanza::options::{Fault, OptionError, Options};
+use crate::stanza::stanza::{FixedId, Gateway, Mode, OnError, Source, Stanza, Table, PRIORITY};
 
 impl Stanza {
     /// Judges a call's options; `None` where it has none.
