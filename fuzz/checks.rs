@@ -16,7 +16,7 @@ use policy_table::ifupdown::call::{Call, Direction};
 use policy_table::netlink::kernel::explain;
 use policy_table::netlink::message::{replies, request};
 use policy_table::netlink::{address, route, rule};
-use policy_table::record::{heading, Record};
+use policy_table::record::record::{heading, Record};
 use policy_table::routing::address::{InterfaceAddress, InterfaceName, PROTOCOL};
 use policy_table::routing::route::{Hop, Route};
 use policy_table::routing::rule::Rule;

@@ -3,7 +3,6 @@
 
 use log::{error, warn};
 
-use crate::book::Book;
 use crate::converge;
 use crate::error::Failure;
 use crate::facts;
@@ -11,15 +10,16 @@ use crate::ifupdown::call::Call;
 use crate::naming::NamedTables;
 use crate::netlink::kernel::Kernel;
 use crate::outcome::{chain, Outcome};
-use crate::record::{heading, heading_of_all};
+use crate::record::device_record::Book;
+use crate::record::record::{heading, heading_of_all};
+use crate::record::store::Store;
+use crate::record::takeover::Heir;
 use crate::renamed;
 use crate::routing::address::InterfaceName;
 use crate::routing::state::State;
 use crate::settle::settle;
 use crate::stanza::stanza::Stanza;
 use crate::stanza::wanted::Notice;
-use crate::store::Store;
-use crate::succession::Heir;
 
 /// Puts a stanza's routing in, in the place of what `heir` takes over; the summary says what was
 /// done, if there was anything to do.

@@ -7,13 +7,13 @@ use log::{debug, error, info};
 
 use crate::bring;
 use crate::ifupdown::call::{Call, Direction};
-use crate::record::heading;
+use crate::record::record::heading;
+use crate::record::store::Store;
+use crate::record::takeover::Heir;
 use crate::routing::address::InterfaceName;
 use crate::routing::syntax::words::Shown;
 use crate::stanza::parse::on_error;
 use crate::stanza::stanza::OnError;
-use crate::store::Store;
-use crate::succession::Heir;
 use crate::system::journal;
 use crate::system::privileges;
 

@@ -14,8 +14,6 @@ static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 pub mod stanza;
 pub mod routing;
 pub mod condition;
-pub mod record;
-pub mod succession;
 pub mod question;
 pub mod choice;
 pub mod walk;
@@ -48,12 +46,11 @@ pub mod clash;
 pub mod lookup;
 pub mod netlink;
 pub mod tables;
-pub mod store;
 pub mod ifupdown;
 pub mod system;
 
 // floor 3, errands: the edges put to use, one room for each thing that is asked of the program
-pub mod book;
+pub mod record;
 pub mod outcome;
 pub mod removal;
 pub mod converge;

@@ -13,12 +13,12 @@ use crate::converge;
 use crate::ifupdown::ifstate::Ifstate;
 use crate::netlink::kernel::{Kernel, KernelError};
 use crate::outcome::Outcome;
-use crate::record::{Record, Section};
+use crate::record::record::{Record, Section};
+use crate::record::store::{Store, FOLDER};
 use crate::removal::take_out_once;
 use crate::routing::address::{Family, InterfaceName};
 use crate::routing::route::Route;
 use crate::routing::state::{Object, State};
-use crate::store::{Store, FOLDER};
 
 /// Why nothing can be said of orphans.
 #[derive(Debug, Error)]

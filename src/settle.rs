@@ -3,14 +3,14 @@
 
 use log::warn;
 
-use crate::book::Book;
 use crate::converge;
 use crate::error::Failure;
 use crate::netlink::kernel::Kernel;
 use crate::outcome::Outcome;
+use crate::record::device_record::Book;
+use crate::record::takeover::Heir;
 use crate::routing::address::InterfaceName;
 use crate::routing::state::State;
-use crate::succession::Heir;
 
 /// Converges with the record written ahead: whatever interrupts the run, what it put in is known.
 ///

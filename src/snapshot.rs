@@ -3,11 +3,11 @@
 use crate::converge;
 use crate::error::Failure;
 use crate::netlink::kernel::{Kernel, KernelError};
+use crate::record::store::Store;
+use crate::record::takeover::Heir;
 use crate::routing::address::InterfaceName;
 use crate::routing::state::State;
 use crate::settle::settle;
-use crate::store::Store;
-use crate::succession::Heir;
 
 /// What of ours is in force, by device and stanza.
 #[derive(Debug)]

@@ -11,7 +11,9 @@ use crate::ifupdown::call::Call;
 use crate::naming::NamedTables;
 use crate::netlink::kernel::{Kernel, KernelError};
 use crate::prospect;
-use crate::record::Record;
+use crate::record::record::Record;
+use crate::record::store::Store;
+use crate::record::takeover::{stays, succession, Heir};
 use crate::routing::address::{Family, InterfaceName, PROTOCOL};
 use crate::routing::route::Route;
 use crate::routing::rule::{Action, Rule};
@@ -20,8 +22,6 @@ use crate::routing::step::Step;
 use crate::routing::table::TableId;
 use crate::stanza::stanza::Stanza;
 use crate::stanza::wanted::Notice;
-use crate::store::Store;
-use crate::succession::{stays, succession, Heir};
 use crate::tables::registry::{Names, Registry};
 
 /// One stanza of an interface, and how what it wants stands.

@@ -28,7 +28,7 @@ use std::time::Instant;
 use lab::{lab, pieces, Lab, Said};
 use policy_table::ifupdown::call::{Call, Direction};
 use policy_table::netlink::kernel::Kernel;
-use policy_table::record::heading;
+use policy_table::record::record::heading;
 use policy_table::routing::address::{Family, Prefix, PROTOCOL};
 use policy_table::routing::route::{Hop, Route};
 use policy_table::routing::rule::{Action, Rule};

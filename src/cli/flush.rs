@@ -12,9 +12,9 @@ use crate::error::Failure;
 use crate::ifupdown::call::Call;
 use crate::netlink::kernel::Kernel;
 use crate::outcome::Outcome;
+use crate::record::store::{Store, FOLDER};
 use crate::routing::address::InterfaceName;
 use crate::routing::state::State;
-use crate::store::{Store, FOLDER};
 use crate::system::journal;
 use crate::system::privileges;
 

@@ -15,7 +15,7 @@ use nix::fcntl::{openat, renameat, OFlag};
 use nix::sys::stat::Mode;
 use nix::unistd::{unlinkat, UnlinkatFlags};
 
-use crate::record::Record;
+use crate::record::record::Record;
 use crate::routing::address::InterfaceName;
 use crate::routing::state::State;
 use crate::system::lock;

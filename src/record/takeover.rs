@@ -7,7 +7,7 @@
 //! interface, and pass from them to the first stanza, and back.
 
 use crate::ifupdown::call::Call;
-use crate::record::{heading, Record};
+use crate::record::record::{heading, Record};
 use crate::routing::state::State;
 
 /// A stanza of now, and what it takes over.

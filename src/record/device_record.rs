@@ -4,10 +4,10 @@ use std::io;
 
 use log::warn;
 
-use crate::record::Record;
+use crate::record::record::Record;
+use crate::record::store::{Store, FOLDER};
 use crate::routing::address::InterfaceName;
 use crate::routing::state::State;
-use crate::store::{Store, FOLDER};
 use crate::system::privileges::hint;
 
 /// A device's record with the folder that keeps it. Trouble with the folder is told once, and
