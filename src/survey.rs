@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use crate::condition::{assess, steps, Condition, Item};
 use crate::error::Failure;
+use crate::explain::after_steps;
 use crate::facts;
 use crate::ifupdown::call::Call;
 use crate::naming::NamedTables;
 use crate::netlink::kernel::{Kernel, KernelError};
-use crate::prospect;
 use crate::record::record::Record;
 use crate::record::store::Store;
 use crate::record::takeover::{stays, succession, Heir};
@@ -260,6 +260,6 @@ impl View {
         let ahead = self.ahead.as_ref();
         let ahead = tables.union(&shelves).filter_map(|place| ahead?.get(place));
         let ahead = ahead.flatten().filter(concerns);
-        Ok(ahead.fold(found.into_iter().collect(), prospect::state))
+        Ok(ahead.fold(found.into_iter().collect(), after_steps::state))
     }
 }

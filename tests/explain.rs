@@ -23,13 +23,13 @@ use std::time::{Duration, Instant};
 
 use lab::{lab, Lab};
 use policy_table::cli::explain;
-use policy_table::lookup_message::Told;
+use policy_table::explain::message::Told;
+use policy_table::explain::packet::{Match, Question};
+use policy_table::explain::report::Telling;
+use policy_table::explain::walk::{Found, Outcome, Then, Walk};
 use policy_table::netlink::kernel::Kernel;
-use policy_table::question::{Match, Question};
 use policy_table::routing::address::Family;
 use policy_table::routing::route::Route;
-use policy_table::walk::{Found, Outcome, Then, Walk};
-use policy_table::walk_text::Telling;
 use random::{number_in, Random};
 
 /// Whom the random routes are from, to find them again.

@@ -11,10 +11,10 @@ use crate::cli::command::{say, Arguments, Command, Opt, Trouble, Verdict, Which,
 use crate::cli::confirm::{Answer, Confirm};
 use crate::cli::plan;
 use crate::cli::running::{Device, Running};
-use crate::connection;
+use crate::explain::packet::Question;
+use crate::explain::ssh_session;
 use crate::netlink::kernel::Kernel;
 use crate::orphans;
-use crate::question::Question;
 use crate::record::store::Store;
 use crate::record::takeover::{stays, succession, Heir};
 use crate::routing::state::State;
@@ -68,7 +68,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     }
     journal::start(false);
     // While the processes above can still be asked.
-    let answers = connection::answers();
+    let answers = ssh_session::answers();
     privileges::keep_net_admin()?;
     let moved = match answers {
         Some(answers) => moved_connection(&devices, &answers)?,
@@ -130,7 +130,7 @@ fn moved_connection(devices: &[Device], answers: &Question) -> Result<Option<Str
     if changes.is_empty() {
         return Ok(None);
     }
-    Ok(connection::moved(&mut view.kernel, answers, &changes)?)
+    Ok(ssh_session::moved(&mut view.kernel, answers, &changes)?)
 }
 
 /// Asks, where there is somebody to answer; a script is left to its own.

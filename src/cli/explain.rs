@@ -9,16 +9,16 @@ use nix::unistd::getuid;
 
 use crate::cli::command::{Arguments, Command, Opt, Trouble, Verdict};
 use crate::error::Failure;
-use crate::lookup_message::Told;
+use crate::explain::message::Told;
+use crate::explain::packet::Question;
+use crate::explain::report::Telling;
+use crate::explain::walk::{walk, Host, Outcome, Walk};
 use crate::netlink::kernel::{explain, Kernel, KernelError};
-use crate::question::Question;
 use crate::routing::address::{parse_number, Family, InterfaceName};
 use crate::routing::rule::Rule;
 use crate::routing::syntax::numbers;
 use crate::routing::table::TableId;
 use crate::tables::registry::Registry;
-use crate::walk::{walk, Host, Outcome, Walk};
-use crate::walk_text::Telling;
 
 /// The command.
 pub const COMMAND: Command = Command {

@@ -7,8 +7,8 @@ use std::net::IpAddr;
 
 use nix::errno::Errno;
 
-use crate::choice::{choose, Candidate};
-use crate::question::{try_rule, Match, Question};
+use crate::explain::best_route::{choose, Candidate};
+use crate::explain::packet::{try_rule, Match, Question};
 use crate::routing::address::{Family, InterfaceName};
 use crate::routing::route::{Kind, Route};
 use crate::routing::rule::{Action, Rule};

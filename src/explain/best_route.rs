@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::net::IpAddr;
 
-use crate::question::Question;
+use crate::explain::packet::Question;
 use crate::routing::address::{Family, InterfaceName, Prefix};
 use crate::routing::route::{Hop, Route};
 

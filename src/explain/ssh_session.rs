@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 use std::fs;
 use std::net::IpAddr;
 
-use crate::choice::Candidate;
 use crate::cli::explain::host;
+use crate::explain::after_steps;
+use crate::explain::best_route::Candidate;
+use crate::explain::packet::Question;
+use crate::explain::walk::{walk, Outcome, Walk};
 use crate::netlink::kernel::{Kernel, KernelError};
-use crate::prospect;
-use crate::question::Question;
 use crate::routing::step::Step;
-use crate::walk::{walk, Outcome, Walk};
 
 /// `IPPROTO_TCP`.
 const TCP: u8 = 6;
@@ -75,10 +75,10 @@ pub fn moved(
     let now = walk(answers.clone(), &rules, &host, |table, to| {
         kernel.candidates(table, to)
     })?;
-    let rules = prospect::rules(rules, steps);
+    let rules = after_steps::rules(rules, steps);
     let after = walk(answers.clone(), &rules, &host, |table, to| {
         let found = kernel.candidates(table, to)?;
-        Ok::<_, KernelError>(prospect::candidates(found, table, to, steps))
+        Ok::<_, KernelError>(after_steps::candidates(found, table, to, steps))
     })?;
     let (now, after) = (way(&now), way(&after));
     if now == after {

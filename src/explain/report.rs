@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use crate::choice::Candidate;
-use crate::question::{Match, Question, UDP};
+use crate::explain::best_route::Candidate;
+use crate::explain::packet::{Match, Question, UDP};
+use crate::explain::walk::{Found, Outcome, Step, Then, Walk};
 use crate::routing::route::Route;
 use crate::routing::rule::{Action, Rule};
 use crate::routing::syntax::numbers;
 use crate::routing::table::TableId;
-use crate::walk::{Found, Outcome, Step, Then, Walk};
 
 /// How to tell of a walk.
 pub struct Telling<'a> {

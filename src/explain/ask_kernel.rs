@@ -6,11 +6,11 @@ use std::net::IpAddr;
 use neli::consts::rtnl::{Arphrd, Iff, RtAddrFamily, Rtm};
 use neli::rtnl::{Ifinfomsg, IfinfomsgBuilder};
 
-use crate::choice::Candidate;
-use crate::lookup_message::{decode, decode_gone, decode_group, encode, encode_neighbours, Told};
+use crate::explain::best_route::Candidate;
+use crate::explain::message::{decode, decode_gone, decode_group, encode, encode_neighbours, Told};
+use crate::explain::packet::Question;
 use crate::netlink::kernel::{Kernel, KernelError};
 use crate::netlink::message::WireError;
-use crate::question::Question;
 use crate::routing::address::{Family, InterfaceName};
 use crate::routing::table::TableId;
 

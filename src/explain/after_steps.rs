@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::choice::Candidate;
+use crate::explain::best_route::Candidate;
 use crate::routing::route::Route;
 use crate::routing::rule::Rule;
 use crate::routing::state::{Object, State};

@@ -7,12 +7,12 @@ use neli::consts::rtnl::{Nud, RtScope, RtTable, Rta, RtmF, Rtn, Rtprot};
 use neli::rtnl::{Ndmsg, NdmsgBuilder, Rtmsg, RtmsgBuilder};
 use neli::types::{Buffer, RtBuffer};
 
-use crate::choice::Candidate;
+use crate::explain::best_route::Candidate;
+use crate::explain::packet::Question;
 use crate::netlink::message::{
     address, attribute, family_number, named, nested, number, octets, short, Refusal, WireError,
 };
 use crate::netlink::route;
-use crate::question::Question;
 use crate::routing::address::{Family, InterfaceName, Prefix};
 use crate::routing::route::Route;
 
