@@ -6,10 +6,10 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
+use crate::converge::outcome::chain;
 use crate::examine::Surroundings;
 use crate::finding::{Code, Finding};
 use crate::netlink::kernel::{Kernel, KernelError};
-use crate::outcome::chain;
 use crate::routing::address::{Family, InterfaceName, PROTOCOL};
 use crate::routing::route::Kind;
 use crate::routing::rule::Action;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use log::{debug, error, info};
 
-use crate::bring;
+use crate::converge::stanza;
 use crate::ifupdown::call::{Call, Direction};
 use crate::record::record::heading;
 use crate::record::store::Store;
@@ -41,7 +41,7 @@ fn up(call: &Call) -> ExitCode {
         return exit_code(call);
     }
     let interface = Shown(&call.interface);
-    match bring::up(call, &heir(call)) {
+    match stanza::up(call, &heir(call)) {
         Ok(summary) => {
             if let Some(summary) = summary {
                 info!("{interface}: {summary}");
@@ -49,7 +49,7 @@ fn up(call: &Call) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(failure) => {
-            bring::tell(&interface.to_string(), &failure);
+            stanza::tell(&interface.to_string(), &failure);
             let failing = on_error(call) == OnError::Fail;
             error!("{interface}: {}", consequence(call, failing));
             exit_code(call)
@@ -133,11 +133,11 @@ fn down(call: &Call) {
     if !is_permitted(call) {
         return;
     }
-    match bring::down(call, &interface) {
+    match stanza::down(call, &interface) {
         Ok(outcome) if outcome.removed == 0 => debug!("{interface}: nothing of ours was left"),
         Ok(outcome) => info!("{interface}: {} routes and rules removed", outcome.removed),
         Err(failure) => {
-            bring::tell(interface.as_str(), &failure);
+            stanza::tell(interface.as_str(), &failure);
             error!(
                 "{interface}: its policy routing stays; correct the cause, then run: \
                  policy-table flush {interface}"

@@ -13,7 +13,6 @@ static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 // floor 1, reckoning: from the environment to what is to be done, without doing it
 pub mod stanza;
 pub mod routing;
-pub mod condition;
 pub mod shell_line;
 pub mod ip_command;
 pub mod rule_order;
@@ -43,22 +42,11 @@ pub mod system;
 
 // floor 3, errands: the edges put to use, one room for each thing that is asked of the program
 pub mod record;
-pub mod outcome;
-pub mod removal;
-pub mod converge;
-pub mod orphans;
-pub mod error;
-pub mod facts;
-pub mod naming;
-pub mod settle;
-pub mod renamed;
-pub mod bring;
-pub mod survey;
 pub mod hook;
 pub mod draft;
 pub mod trial;
 pub mod stand_in;
-pub mod snapshot;
+pub mod converge;
 pub mod explain;
 pub mod examine;
 pub mod around;

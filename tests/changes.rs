@@ -10,8 +10,8 @@ use std::path::Path;
 
 use beside::{assert_same, foreign, ours};
 use lab::{lab, Lab};
+use policy_table::converge::orphans;
 use policy_table::netlink::kernel::Kernel;
-use policy_table::orphans;
 
 const RECORD: &str = "/run/policy-table/eth1";
 

@@ -8,8 +8,9 @@ mod lab;
 use std::path::Path;
 
 use lab::{lab, Lab, HOOK};
+use policy_table::converge::orphans;
+use policy_table::converge::orphans::{Orphans, Why};
 use policy_table::netlink::kernel::Kernel;
-use policy_table::orphans::{self, Orphans, Why};
 
 fn stanza(number: u8) -> String {
     format!(

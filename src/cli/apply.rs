@@ -6,21 +6,21 @@ use std::time::Duration;
 
 use log::warn;
 
-use crate::bring;
 use crate::cli::command::{say, Arguments, Command, Opt, Trouble, Verdict, Which, ALL, INTERFACES};
 use crate::cli::confirm::{Answer, Confirm};
 use crate::cli::plan;
 use crate::cli::running::{Device, Running};
+use crate::converge::orphans;
+use crate::converge::settle::settle;
+use crate::converge::snapshot::Snapshot;
+use crate::converge::stanza;
+use crate::converge::survey::View;
 use crate::explain::packet::Question;
 use crate::explain::ssh_session;
 use crate::netlink::kernel::Kernel;
-use crate::orphans;
 use crate::record::store::Store;
 use crate::record::takeover::{stays, succession, Heir};
 use crate::routing::state::State;
-use crate::settle::settle;
-use crate::snapshot::Snapshot;
-use crate::survey::View;
 use crate::system::journal;
 use crate::system::privileges;
 
@@ -101,7 +101,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
         Err(trouble) => trouble.to_string(),
     };
     for (device, failure) in before.restore() {
-        bring::tell(device.as_str(), &failure);
+        stanza::tell(device.as_str(), &failure);
     }
     Err(Trouble::Failed(format!(
         "{why}: gone back to what was before"
@@ -194,11 +194,11 @@ fn converge_device(device: &Device, out: &mut dyn Write) -> Result<Verdict, Trou
     let mut verdict = Verdict::Good;
     let (heirs, left) = succession(&Store::peek(&device.name), &device.calls);
     for (call, heir) in device.calls.iter().zip(heirs) {
-        match bring::up(call, &heir) {
+        match stanza::up(call, &heir) {
             Ok(Some(summary)) => writeln!(out, "{}: {summary}", call.interface)?,
             Ok(None) => {}
             Err(failure) => {
-                bring::tell(&call.interface, &failure);
+                stanza::tell(&call.interface, &failure);
                 verdict = Verdict::Bad;
             }
         }
@@ -213,7 +213,7 @@ fn converge_device(device: &Device, out: &mut dyn Write) -> Result<Verdict, Trou
         match settle(&mut kernel, &device.name, &heir, &nothing) {
             Ok(outcome) => writeln!(out, "{}: {} removed", device.name, outcome.removed)?,
             Err(failure) => {
-                bring::tell(device.name.as_str(), &failure);
+                stanza::tell(device.name.as_str(), &failure);
                 verdict = Verdict::Bad;
             }
         }

@@ -11,7 +11,7 @@ use std::io::{self, IsTerminal, Write};
 use lexopt::Arg;
 use thiserror::Error;
 
-use crate::error::Failure;
+use crate::converge::error::Failure;
 use crate::netlink::kernel::KernelError;
 use crate::routing::address::InterfaceName;
 use crate::routing::syntax::words::nearest;

@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use nix::unistd::getuid;
 
 use crate::cli::command::{Arguments, Command, Opt, Trouble, Verdict};
-use crate::error::Failure;
+use crate::converge::error::Failure;
 use crate::explain::message::Told;
 use crate::explain::packet::Question;
 use crate::explain::report::Telling;

@@ -4,14 +4,14 @@ use std::io::Write;
 
 use log::warn;
 
-use crate::bring;
 use crate::cli::command::{say, Arguments, Command, Trouble, Verdict, Which, ALL, INTERFACES};
 use crate::cli::running::Running;
-use crate::converge;
-use crate::error::Failure;
+use crate::converge::error::Failure;
+use crate::converge::outcome::Outcome;
+use crate::converge::put_in;
+use crate::converge::stanza;
 use crate::ifupdown::call::Call;
 use crate::netlink::kernel::Kernel;
-use crate::outcome::Outcome;
 use crate::record::store::{Store, FOLDER};
 use crate::routing::address::InterfaceName;
 use crate::routing::state::State;
@@ -58,7 +58,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
                         worst = worst.max(verdict(&outcome));
                     }
                     Err(failure) => {
-                        bring::tell(interface.as_str(), &failure);
+                        stanza::tell(interface.as_str(), &failure);
                         worst = Verdict::Bad;
                     }
                 }
@@ -73,7 +73,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
 fn flush(interface: &InterfaceName, running: Option<&Running>) -> Result<Outcome, Failure> {
     let mut all = Outcome::default();
     for call in calls(interface, running) {
-        let outcome = bring::down(&call, interface)?;
+        let outcome = stanza::down(&call, interface)?;
         all.removed += outcome.removed;
         all.stuck = all.stuck.with(&outcome.stuck);
     }
@@ -106,7 +106,7 @@ fn flush_all() -> Result<Outcome, Failure> {
     let store = Store::open();
     let mut kernel = Kernel::open()?;
     let ours: State = kernel.ours()?.into_iter().collect();
-    let outcome = converge::down(&mut kernel, &ours);
+    let outcome = put_in::down(&mut kernel, &ours);
     for warning in &outcome.warnings {
         warn!("{warning}");
     }

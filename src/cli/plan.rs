@@ -7,12 +7,12 @@ use std::path::Path;
 use crate::cli::command::{Arguments, Command, Trouble, Verdict, INTERFACES};
 use crate::cli::running::{Device, Running};
 use crate::cli::status::title;
-use crate::condition::Condition;
-use crate::error::Failure;
-use crate::orphans;
+use crate::converge::drift::Condition;
+use crate::converge::error::Failure;
+use crate::converge::orphans;
+use crate::converge::survey::{Part, View};
 use crate::routing::state::Object;
 use crate::routing::step::Step;
-use crate::survey::{Part, View};
 
 /// The command.
 pub const COMMAND: Command = Command {

@@ -7,11 +7,12 @@ use serde_json::{json, Value};
 
 use crate::cli::command::{coloured, Arguments, Command, Trouble, Verdict, INTERFACES, JSON};
 use crate::cli::running::Running;
-use crate::condition::{Condition, Item};
-use crate::error::Failure;
-use crate::orphans::{self, Orphans};
+use crate::converge::drift::{Condition, Item};
+use crate::converge::error::Failure;
+use crate::converge::orphans;
+use crate::converge::orphans::Orphans;
+use crate::converge::survey::{Part, View};
 use crate::routing::state::State;
-use crate::survey::{Part, View};
 
 /// The command.
 pub const COMMAND: Command = Command {

@@ -3,9 +3,9 @@
 
 use nix::errno::Errno;
 
+use crate::converge::outcome::{Outcome, StepError};
+use crate::converge::remove::take_out;
 use crate::netlink::kernel::{Answer, Kernel, KernelError};
-use crate::outcome::{Outcome, StepError};
-use crate::removal::take_out;
 use crate::routing::address::Family;
 use crate::routing::state::{Object, State};
 use crate::routing::step::{existing_route, existing_rule, Existing, Step, Verb};

@@ -2,8 +2,8 @@
 
 use thiserror::Error;
 
+use crate::converge::outcome::{chain, StepError};
 use crate::netlink::kernel::KernelError;
-use crate::outcome::{chain, StepError};
 use crate::stanza::options::OptionError;
 use crate::tables::registry::RegistryError;
 

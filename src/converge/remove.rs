@@ -2,8 +2,8 @@
 
 use nix::errno::Errno;
 
+use crate::converge::outcome::{chain, Outcome, StepError};
 use crate::netlink::kernel::{Answer, Kernel, KernelError};
-use crate::outcome::{chain, Outcome, StepError};
 use crate::routing::address::Family;
 use crate::routing::route::{Hop, Route};
 use crate::routing::state::{Object, State};

@@ -3,10 +3,10 @@
 
 use log::warn;
 
-use crate::converge;
-use crate::error::Failure;
+use crate::converge::error::Failure;
+use crate::converge::outcome::Outcome;
+use crate::converge::put_in;
 use crate::netlink::kernel::Kernel;
-use crate::outcome::Outcome;
 use crate::record::device_record::Book;
 use crate::record::takeover::Heir;
 use crate::routing::address::InterfaceName;
@@ -29,7 +29,7 @@ pub fn settle(
         .others(&book.record)
         .with(&book.claimed_elsewhere(&previous));
     book.set(&heir.heading, previous.with(wanted));
-    match converge::up(kernel, wanted, &previous, &claimed, &book.shared) {
+    match put_in::up(kernel, wanted, &previous, &claimed, &book.shared) {
         Ok(outcome) => {
             let mut record = book.record.clone();
             record.set(&heir.heading, outcome.in_force.with(&outcome.stuck));

@@ -3,21 +3,21 @@
 
 use log::{error, warn};
 
-use crate::converge;
-use crate::error::Failure;
-use crate::facts;
+use crate::converge::error::Failure;
+use crate::converge::observe;
+use crate::converge::outcome::{chain, Outcome};
+use crate::converge::put_in;
+use crate::converge::renamed_device;
+use crate::converge::settle::settle;
+use crate::converge::table_ids::NamedTables;
 use crate::ifupdown::call::Call;
-use crate::naming::NamedTables;
 use crate::netlink::kernel::Kernel;
-use crate::outcome::{chain, Outcome};
 use crate::record::device_record::Book;
 use crate::record::record::{heading, heading_of_all};
 use crate::record::store::Store;
 use crate::record::takeover::Heir;
-use crate::renamed;
 use crate::routing::address::InterfaceName;
 use crate::routing::state::State;
-use crate::settle::settle;
 use crate::stanza::stanza::Stanza;
 use crate::stanza::wanted::Notice;
 
@@ -31,8 +31,8 @@ pub fn up(call: &Call, heir: &Heir) -> Result<Option<String>, Failure> {
         return withdraw(call, heir);
     };
     let mut kernel = Kernel::open()?;
-    let found = facts::of_stanza(&mut kernel, &stanza)?;
-    facts::require_address(&stanza, &found, facts::LONGEST)?;
+    let found = observe::of_stanza(&mut kernel, &stanza)?;
+    observe::require_address(&stanza, &found, observe::LONGEST)?;
     let tables = NamedTables::registered(&stanza, &mut kernel)?;
     let (wanted, notices) = tables.wanted(&stanza, &found).map_err(Failure::Options)?;
     for name in tables.new_and_empty(&wanted) {
@@ -118,9 +118,9 @@ pub fn down(call: &Call, interface: &InterfaceName) -> Result<Outcome, Failure> 
     let objects = objects.without(&staying.state()).without(&claimed);
     book.record = staying;
     if !objects.is_empty() {
-        let mut outcome = converge::down(&mut kernel, &objects);
-        match renamed::routes(&mut kernel, &interface.device(), &outcome.gone) {
-            Ok(renamed) => outcome.add_removal(converge::down(&mut kernel, &renamed)),
+        let mut outcome = put_in::down(&mut kernel, &objects);
+        match renamed_device::routes(&mut kernel, &interface.device(), &outcome.gone) {
+            Ok(renamed) => outcome.add_removal(put_in::down(&mut kernel, &renamed)),
             Err(error) => outcome.warnings.push(chain(&error)),
         }
         report(interface, &outcome);
@@ -136,7 +136,7 @@ pub fn down(call: &Call, interface: &InterfaceName) -> Result<Outcome, Failure> 
             .without(&objects)
             .without(&book.record.state());
         let rest = rest.without(&book.claimed_by_any(&rest));
-        let more = converge::down(&mut kernel, &rest);
+        let more = put_in::down(&mut kernel, &rest);
         report(interface, &more);
         outcome.add_removal(more);
         return Ok(outcome);
@@ -152,7 +152,7 @@ fn by_stanza(call: &Call, kernel: &mut Kernel) -> State {
     let Ok(Some(stanza)) = Stanza::judge(call) else {
         return State::default();
     };
-    let found = facts::at_once(kernel, &stanza).unwrap_or_default();
+    let found = observe::at_once(kernel, &stanza).unwrap_or_default();
     let wanted = NamedTables::likely(&stanza).wanted(&stanza, &found);
     wanted.map(|(state, _)| state).unwrap_or_default()
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use log::warn;
 
-use crate::error::Failure;
+use crate::converge::error::Failure;
 use crate::netlink::kernel::Kernel;
 use crate::routing::state::State;
 use crate::routing::table::{TableId, TableName};

@@ -4,7 +4,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::error::Failure;
+use crate::converge::error::Failure;
 use crate::netlink::address::{Assigned, Standing};
 use crate::netlink::kernel::{Kernel, KernelError};
 use crate::netlink::watch::Watch;

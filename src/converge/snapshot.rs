@@ -1,13 +1,13 @@
 //! What is in force at a moment, and the way back to it. Floor 3.
 
-use crate::converge;
-use crate::error::Failure;
+use crate::converge::error::Failure;
+use crate::converge::put_in;
+use crate::converge::settle::settle;
 use crate::netlink::kernel::{Kernel, KernelError};
 use crate::record::store::Store;
 use crate::record::takeover::Heir;
 use crate::routing::address::InterfaceName;
 use crate::routing::state::State;
-use crate::settle::settle;
 
 /// What of ours is in force, by device and stanza.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl Snapshot {
         if let Ok(mut kernel) = Kernel::open() {
             let none = State::default();
             // What nobody claims may be refused without harm to anybody.
-            let _ = converge::up(&mut kernel, &self.unclaimed, &none, &none, &none);
+            let _ = put_in::up(&mut kernel, &self.unclaimed, &none, &none, &none);
         }
         failures
     }

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::condition::{assess, steps, Condition, Item};
-use crate::error::Failure;
+use crate::converge::drift::{assess, steps, Condition, Item};
+use crate::converge::error::Failure;
+use crate::converge::observe;
+use crate::converge::table_ids::NamedTables;
 use crate::explain::after_steps;
-use crate::facts;
 use crate::ifupdown::call::Call;
-use crate::naming::NamedTables;
 use crate::netlink::kernel::{Kernel, KernelError};
 use crate::record::record::Record;
 use crate::record::store::Store;
@@ -193,8 +193,8 @@ impl View {
     ) -> Result<(), Failure> {
         let mut wanted = State::default();
         if let Some(stanza) = Stanza::judge(call).map_err(Failure::Options)? {
-            let found = facts::at_once(&mut self.kernel, &stanza)?;
-            facts::require_address(&stanza, &found, Duration::ZERO)?;
+            let found = observe::at_once(&mut self.kernel, &stanza)?;
+            observe::require_address(&stanza, &found, Duration::ZERO)?;
             part.tables = self.tables(&stanza)?;
             let asked = part.tables.wanted(&stanza, &found);
             (wanted, part.notices) = asked.map_err(Failure::Options)?;

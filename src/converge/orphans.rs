@@ -9,13 +9,13 @@ use std::path::Path;
 
 use thiserror::Error;
 
-use crate::converge;
+use crate::converge::outcome::Outcome;
+use crate::converge::put_in;
+use crate::converge::remove::take_out_once;
 use crate::ifupdown::ifstate::Ifstate;
 use crate::netlink::kernel::{Kernel, KernelError};
-use crate::outcome::Outcome;
 use crate::record::record::{Record, Section};
 use crate::record::store::{Store, FOLDER};
-use crate::removal::take_out_once;
 use crate::routing::address::{Family, InterfaceName};
 use crate::routing::route::Route;
 use crate::routing::state::{Object, State};
@@ -135,7 +135,7 @@ pub fn remove(kernel: &mut Kernel, root: &Path) -> Result<(Orphans, Outcome), Or
 
 /// Deletes what is there of the orphans, as often as it is there.
 fn take_out(kernel: &mut Kernel, orphans: &Orphans) -> Outcome {
-    let mut outcome = converge::down(kernel, &orphans.of_stanzas());
+    let mut outcome = put_in::down(kernel, &orphans.of_stanzas());
     let mut waiting = orphans.unclaimed.clone();
     while !waiting.is_empty() {
         let once: State = waiting.iter().cloned().collect();
