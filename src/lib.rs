@@ -28,11 +28,6 @@ pub mod migration;
 pub mod rewriting;
 pub mod lookups;
 pub mod seen;
-pub mod finding;
-pub mod origin;
-pub mod subject;
-pub mod rule_clash;
-pub mod clash;
 
 // floor 2, edges: the only rooms that do I/O
 pub mod netlink;
@@ -48,6 +43,5 @@ pub mod trial;
 pub mod stand_in;
 pub mod converge;
 pub mod explain;
-pub mod examine;
-pub mod around;
+pub mod check;
 pub mod cli;

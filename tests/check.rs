@@ -18,8 +18,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use lab::{lab, Lab, Said};
-use policy_table::examine::{examine, Nowhere};
-use policy_table::finding::{Code, Severity};
+use policy_table::check::examine::{examine, Nowhere};
+use policy_table::check::finding::{Code, Severity};
 use policy_table::ifupdown::interfaces::sourced::Interfaces;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_policy-table");

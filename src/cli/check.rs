@@ -5,10 +5,10 @@ use std::path::Path;
 
 use serde_json::{json, Value};
 
-use crate::around::Here;
+use crate::check::examine::{examine, Nowhere};
+use crate::check::finding::{summary, Code, Finding, Severity};
+use crate::check::this_host::Here;
 use crate::cli::command::{coloured, Arguments, Command, Opt, Trouble, Verdict, JSON};
-use crate::examine::{examine, Nowhere};
-use crate::finding::{summary, Code, Finding, Severity};
 use crate::ifupdown::interfaces::sourced::{Interfaces, FILE};
 
 const OFFLINE: Opt = Opt::flag("offline", "look at the file alone, not at this host");

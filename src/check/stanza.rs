@@ -3,11 +3,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::finding::{Code, Finding};
+use crate::check::finding::{Code, Finding};
+use crate::check::origin::Origin;
 use crate::hand_lines;
 use crate::ifupdown::call::Call;
 use crate::ifupdown::interfaces::definition::Definition;
-use crate::origin::Origin;
 use crate::routing::address::{InterfaceAddress, InterfaceName};
 use crate::routing::state::State;
 use crate::routing::syntax::words::LineError;
@@ -190,7 +190,7 @@ impl Subject<'_> {
         let options = self.origin.options.iter();
         let ups = options.filter(|written| commands.contains(&written.option.name.as_str()));
         let left = ups.filter(|written| routes_by_policy(&written.option.value.to_string_lossy()));
-        let finding = |written: &crate::origin::Written<'_>| {
+        let finding = |written: &crate::check::origin::Written<'_>| {
             let all = 0..written.option.value.len();
             let text = format!(
                 "'{}' with a rule, or a route of another table, beside policy-* options",

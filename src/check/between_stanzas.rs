@@ -7,15 +7,15 @@ use std::collections::hash_map::Entry;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use crate::finding::{Code, Finding};
+use crate::check::finding::{Code, Finding};
+use crate::check::rule_order;
+use crate::check::stanza::{Policy, Subject};
 use crate::routing::address::{InterfaceName, Prefix};
 use crate::routing::route::{Hop, Kind, Route};
 use crate::routing::syntax::words::Shown;
 use crate::routing::table::TableId;
-use crate::rule_clash;
 use crate::stanza::stanza::Table;
 use crate::stanza::wanted::Notice;
-use crate::subject::{Policy, Subject};
 
 /// All that is to be said of stanzas that may be up at the same time. `arp_is_set` says of a
 /// device whether its ARP has been told to keep to its own addresses.
@@ -25,7 +25,7 @@ pub fn clashes(
 ) -> Vec<Finding> {
     let mut findings = ids(subjects);
     findings.extend(tables(subjects));
-    findings.extend(rule_clash::clashes(subjects));
+    findings.extend(rule_order::clashes(subjects));
     findings.extend(networks(subjects, arp_is_set));
     findings.extend(own_gateways(subjects));
     findings.extend(main_defaults(subjects));

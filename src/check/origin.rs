@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::finding::Place;
+use crate::check::finding::Place;
 use crate::ifupdown::interfaces::definition::mangled;
 use crate::ifupdown::interfaces::line::Line;
 use crate::ifupdown::interfaces::parts::{OptionLine, Text};

@@ -3,19 +3,19 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::clash::clashes;
-use crate::finding::{Code, Finding, Place};
+use crate::check::between_stanzas::clashes;
+use crate::check::finding::{Code, Finding, Place};
+use crate::check::origin::{Origin, Written};
+use crate::check::stanza::{of_error, Ids, Policy, Subject};
 use crate::ifupdown::call::Call;
 use crate::ifupdown::interfaces::fault::FaultKind;
 use crate::ifupdown::interfaces::selection::Usage;
 use crate::ifupdown::interfaces::sourced::{Defined, Interfaces};
-use crate::origin::{Origin, Written};
 use crate::routing::address::{InterfaceAddress, InterfaceName};
 use crate::routing::syntax::words::{nearest, Shown};
 use crate::routing::table::{TableId, TableName};
 use crate::stanza::options::OPTIONS;
 use crate::stanza::stanza::{Stanza, Table};
-use crate::subject::{of_error, Ids, Policy, Subject};
 
 /// What is to be known of the host, where it is asked.
 pub trait Surroundings {

@@ -6,16 +6,16 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
+use crate::check::examine::Surroundings;
+use crate::check::finding::{Code, Finding};
+use crate::check::stanza::{Policy, Subject};
 use crate::converge::outcome::chain;
-use crate::examine::Surroundings;
-use crate::finding::{Code, Finding};
 use crate::netlink::kernel::{Kernel, KernelError};
 use crate::routing::address::{Family, InterfaceName, PROTOCOL};
 use crate::routing::route::Kind;
 use crate::routing::rule::Action;
 use crate::routing::table::{TableId, TableName};
 use crate::stanza::stanza::{Source, Table};
-use crate::subject::{Policy, Subject};
 use crate::system::networkd::Host;
 use crate::tables::registry::{Names, Registry};
 
