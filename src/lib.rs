@@ -13,21 +13,6 @@ static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 // floor 1, reckoning: from the environment to what is to be done, without doing it
 pub mod stanza;
 pub mod routing;
-pub mod shell_line;
-pub mod ip_command;
-pub mod rule_order;
-pub mod hand_lines;
-pub mod surroundings;
-pub mod hand_effect;
-pub mod hand_run;
-pub mod hand_fate;
-pub mod multi_options;
-pub mod option_text;
-pub mod option_ways;
-pub mod migration;
-pub mod rewriting;
-pub mod lookups;
-pub mod seen;
 
 // floor 2, edges: the only rooms that do I/O
 pub mod netlink;
@@ -38,9 +23,7 @@ pub mod system;
 // floor 3, errands: the edges put to use, one room for each thing that is asked of the program
 pub mod record;
 pub mod hook;
-pub mod draft;
-pub mod trial;
-pub mod stand_in;
+pub mod migrate;
 pub mod converge;
 pub mod explain;
 pub mod check;

@@ -17,12 +17,12 @@ use std::sync::Mutex;
 use lab::{lab, Said};
 use random::{number_in, Random};
 
-use policy_table::draft::Draft;
 use policy_table::ifupdown::interfaces::sourced::Interfaces;
+use policy_table::migrate::draft::Draft;
+use policy_table::migrate::verify::compare::{differences, Seen};
+use policy_table::migrate::verify::machine::machine;
+use policy_table::migrate::verify::namespaces::{bring_up, TrialError, MULTI};
 use policy_table::routing::table::TableId;
-use policy_table::seen::{differences, Seen};
-use policy_table::stand_in::machine;
-use policy_table::trial::{bring_up, TrialError, MULTI};
 
 /// The names that the files use, as `rt_tables` has them.
 const NAMES: [(&str, u32); 3] = [("rt2", 1002), ("isp1", 1001), ("isp2", 2001)];

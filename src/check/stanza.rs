@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 
 use crate::check::finding::{Code, Finding};
 use crate::check::origin::Origin;
-use crate::hand_lines;
 use crate::ifupdown::call::Call;
 use crate::ifupdown::interfaces::definition::Definition;
+use crate::migrate::lines::meaning;
 use crate::routing::address::{InterfaceAddress, InterfaceName};
 use crate::routing::state::State;
 use crate::routing::syntax::words::LineError;
@@ -206,7 +206,7 @@ impl Subject<'_> {
 
 /// Whether a shell command has an `ip rule`, or an `ip route` that names a table other than main.
 fn routes_by_policy(command: &str) -> bool {
-    let about = hand_lines::about(command);
+    let about = meaning::about(command);
     let words: Vec<&str> = command.split_whitespace().collect();
     let other = words.windows(2).any(|pair| match *pair {
         [keyword, table] => {

@@ -7,15 +7,15 @@ use std::os::unix::fs::{fchown, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::cli::command::{Arguments, Command, Opt, Trouble, Verdict};
-use crate::draft::Draft;
 use crate::ifupdown::interfaces::sourced;
 use crate::ifupdown::interfaces::sourced::Interfaces;
-use crate::rewriting::Rewriting;
-use crate::seen::differences;
-use crate::stand_in::machine;
+use crate::migrate::draft::Draft;
+use crate::migrate::rewrite::Rewriting;
+use crate::migrate::verify::compare::differences;
+use crate::migrate::verify::machine::machine;
+use crate::migrate::verify::namespaces::bring_up;
 use crate::system::journal::NAME;
 use crate::tables::registry::Registry;
-use crate::trial::bring_up;
 
 /// The command.
 pub const COMMAND: Command = Command {

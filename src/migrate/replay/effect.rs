@@ -1,12 +1,12 @@
 //! What lines have put into the kernel so far: a small model of its routes and rules. Floor 1,
 //! pure.
 
-use crate::hand_lines::{Guard, Reason};
-use crate::ip_command::{IpCommand, SaidRoute, SaidRule, Verb};
+use crate::migrate::lines::ip_command::{IpCommand, SaidRoute, SaidRule, Verb};
+use crate::migrate::lines::meaning::{Guard, Reason};
+use crate::migrate::lines::shell::Joint;
+use crate::migrate::search::same_walk::same_but_priority;
 use crate::routing::address::Family;
 use crate::routing::table::TableId;
-use crate::rule_order::same_but_priority;
-use crate::shell_line::Joint;
 
 /// Something in the kernel, and the line that put it there.
 #[derive(Debug, Clone, PartialEq, Eq)]

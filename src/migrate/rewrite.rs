@@ -4,7 +4,7 @@
 //! What goes and what comes is known here line by line, so that no crate has to find it out.
 
 use crate::ifupdown::interfaces::parts::Text;
-use crate::option_ways::Said;
+use crate::migrate::search::forms::Said;
 
 /// A line of the file, or of what comes into it.
 #[derive(Debug, Clone, PartialEq, Eq)]

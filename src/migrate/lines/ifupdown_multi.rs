@@ -3,8 +3,8 @@
 
 use std::fmt::Write as _;
 
-use crate::hand_lines::{HandLine, Phase, Reason};
 use crate::ifupdown::call::Call;
+use crate::migrate::lines::meaning::{HandLine, Phase, Reason};
 use crate::routing::address::Family;
 
 /// What its options begin with.

@@ -4,10 +4,12 @@
 use thiserror::Error;
 
 use crate::ifupdown::call::Call;
-use crate::ip_command::{self, IpCommand, IpError};
+use crate::migrate::lines::ip_command;
+use crate::migrate::lines::ip_command::{IpCommand, IpError};
+use crate::migrate::lines::shell;
+use crate::migrate::lines::shell::{Command, Joint, ShellError};
 use crate::routing::address::Family;
 use crate::routing::syntax::words::{abbreviates, Names, Shown};
-use crate::shell_line::{self, Command, Joint, ShellError};
 
 /// When ifupdown runs a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,7 +163,7 @@ pub fn meaning(line: &HandLine, variables: &[(String, String)], names: Names<'_>
         let mut found = variables.iter().filter(|(known, _)| known == name);
         found.next().map(|(_, value)| value.clone())
     };
-    let commands = match shell_line::read(&line.text, &value) {
+    let commands = match shell::read(&line.text, &value) {
         Ok(commands) => commands,
         Err(ShellError::Pipeline) => {
             let guarded = guard(&line.text, &value).map(|(guard, rest)| {
@@ -209,7 +211,7 @@ pub struct Guard {
 fn guard(line: &str, value: &dyn Fn(&str) -> Option<String>) -> Option<(Guard, String)> {
     let (pipeline, rest) = line.split_once("||")?;
     let (list, search) = pipeline.split_once('|')?;
-    let one = |text: &str| match shell_line::read(text, value).ok()?.as_slice() {
+    let one = |text: &str| match shell::read(text, value).ok()?.as_slice() {
         [Command { words, .. }] => Some(words.clone()),
         _ => None,
     };

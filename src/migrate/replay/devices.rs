@@ -1,7 +1,7 @@
 //! What a file says of the devices and networks around its lines. Floor 1, pure.
 
-use crate::hand_lines::{HandStanza, Reason};
 use crate::ifupdown::call::Call;
+use crate::migrate::lines::meaning::{HandStanza, Reason};
 use crate::routing::address::{InterfaceAddress, InterfaceName};
 use crate::routing::route::{Kind, Route};
 use crate::routing::table::TableId;

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use crate::lookups::Query;
+use crate::migrate::search::same_walk::{is_never_reached, same_walk, walk};
+use crate::migrate::verify::lookups::Query;
 use crate::routing::route::Route;
 use crate::routing::rule::Rule;
-use crate::rule_order::{is_never_reached, same_walk, walk};
 
 /// What was there when all had come up, and what was left when all had gone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,17 +1,21 @@
 //! Running the lines of a file in the model of the kernel, as the shell and `ip` would. Floor 1,
 //! pure.
 
+pub mod devices;
+pub mod effect;
+pub mod fate;
+
 use std::net::IpAddr;
 
-use crate::hand_effect::{Effect, Placed};
-use crate::hand_lines::{meaning, Guard, HandStanza, Meaning, Phase, Reason};
-use crate::ip_command::{IpCommand, SaidRoute, Verb, LOCAL};
+use crate::migrate::lines::ip_command::{IpCommand, SaidRoute, Verb, LOCAL};
+use crate::migrate::lines::meaning::{meaning, Guard, HandStanza, Meaning, Phase, Reason};
+use crate::migrate::lines::shell::Joint;
+use crate::migrate::replay::devices::{is_always_possible, Surroundings};
+use crate::migrate::replay::effect::{Effect, Placed};
 use crate::routing::address::{Family, InterfaceName};
 use crate::routing::rule::{Action, Rule};
 use crate::routing::syntax::words::{abbreviates, Names};
 use crate::routing::table::TableId;
-use crate::shell_line::Joint;
-use crate::surroundings::{is_always_possible, Surroundings};
 
 /// The commands of a line, and the guard in front of them.
 pub type Commands = (Option<Guard>, Vec<(Joint, IpCommand)>);

@@ -1,10 +1,10 @@
 //! Which lines can be replaced, and which have to stay because of others: all lines together, as
 //! they run when everything comes up in the order of the file. Floor 1, pure.
 
-use crate::hand_effect::{takes_route, Effect};
-use crate::hand_lines::{HandLine, HandStanza, Meaning, Reason};
-use crate::hand_run::{Commands, Script};
-use crate::ip_command::{IpCommand, Verb};
+use crate::migrate::lines::ip_command::{IpCommand, Verb};
+use crate::migrate::lines::meaning::{HandLine, HandStanza, Meaning, Reason};
+use crate::migrate::replay::effect::{takes_route, Effect};
+use crate::migrate::replay::{Commands, Script};
 use crate::routing::syntax::words::Names;
 
 /// What becomes of a line.
@@ -286,8 +286,8 @@ fn first_fate(stanza: &HandStanza, line: &HandLine, meaning: &Meaning) -> Fate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hand_lines::Phase;
     use crate::ifupdown::call::Call;
+    use crate::migrate::lines::meaning::Phase;
     use crate::routing::address::Family;
 
     fn stanza(interface: &str, address: &str, lines: &[(&str, &str)]) -> HandStanza {

@@ -1,15 +1,15 @@
 //! The ways in which options can say what lines do, and what each says of its table. Floor 1,
 //! pure; `migration` tries them.
 
-use crate::hand_lines::HandStanza;
 use crate::ifupdown::call::Call;
-use crate::ip_command::{SaidRoute, SaidRule};
+use crate::migrate::lines::ip_command::{SaidRoute, SaidRule};
+use crate::migrate::lines::meaning::HandStanza;
+use crate::migrate::replay::devices::own_address;
+use crate::migrate::search::same_walk::same_but_priority;
 use crate::routing::address::{Family, Prefix};
 use crate::routing::rule::{Action, Rule};
 use crate::routing::table::TableId;
-use crate::rule_order::same_but_priority;
 use crate::stanza::stanza::PRIORITY;
-use crate::surroundings::own_address;
 
 /// An option and its value.
 pub type Said = (&'static str, String);

@@ -4,10 +4,10 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use crate::hand_lines::HandStanza;
+use crate::migrate::lines::meaning::HandStanza;
+use crate::migrate::replay::devices::own_address;
+use crate::migrate::verify::namespaces::Machine;
 use crate::routing::address::{Family, InterfaceAddress, InterfaceName, Prefix};
-use crate::surroundings::own_address;
-use crate::trial::Machine;
 
 /// The machine for some stanzas, whose hooks lead to a program.
 #[must_use]

@@ -3,13 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::hand_fate::Fate;
-use crate::hand_lines::{about, About, HandLine, HandStanza, Phase, Reason};
 use crate::ifupdown::interfaces::parts::{OptionLine, Stanza};
 use crate::ifupdown::interfaces::sourced::{Defined, Interfaces};
-use crate::migration::{migrate, Migration};
-use crate::multi_options;
-use crate::rewriting::{Change, Rewriting};
+use crate::migrate::lines::ifupdown_multi;
+use crate::migrate::lines::meaning::{about, About, HandLine, HandStanza, Phase, Reason};
+use crate::migrate::replay::fate::Fate;
+use crate::migrate::rewrite::{Change, Rewriting};
+use crate::migrate::search::{migrate, Migration};
 use crate::routing::syntax::words::Names;
 
 /// A stanza's place in its file, and which lines of the file its lines are.
@@ -240,7 +240,7 @@ fn hand_stanza(interfaces: &Interfaces, defined: &Defined) -> Option<(HandStanza
     let multi: Vec<&OptionLine> = stanza
         .options
         .iter()
-        .filter(|option| option.name.starts_with(multi_options::PREFIX))
+        .filter(|option| option.name.starts_with(ifupdown_multi::PREFIX))
         .collect();
     if let (Some(first), Some(_)) = (multi.first(), definition.option("multi_table")) {
         let same = interfaces.stanzas().filter(|other| {
@@ -248,7 +248,7 @@ fn hand_stanza(interfaces: &Interfaces, defined: &Defined) -> Option<(HandStanza
                 && other.definition.option("multi_table").is_some()
         });
         let value = |name: &str| definition.option(name).map(text);
-        hand.lines.push(multi_options::line(
+        hand.lines.push(ifupdown_multi::line(
             &hand.call,
             first.number,
             same.count() == 1,

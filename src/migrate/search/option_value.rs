@@ -1,7 +1,7 @@
 //! The words of a line as the value of an option: what the option says already is left out, the
 //! rest stays as it was written. Floor 1, pure.
 
-use crate::ip_command::{SaidRoute, SaidRule, LOCAL};
+use crate::migrate::lines::ip_command::{SaidRoute, SaidRule, LOCAL};
 use crate::routing::address::{Family, InterfaceName};
 use crate::routing::rule::{Action, Rule};
 use crate::routing::syntax::rule;

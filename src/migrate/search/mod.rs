@@ -4,23 +4,29 @@
 //! the program's own reckoning: what `ifup` would put in for the options has to be what the lines
 //! leave, routes and rules alike. So nothing here has to know what an option means.
 
-use crate::hand_effect::Placed;
-use crate::hand_fate::{Fate, Hand};
-use crate::hand_lines::{HandStanza, Reason};
+pub mod same_walk;
+pub mod option_value;
+pub mod forms;
+
 use crate::ifupdown::call::Call;
-use crate::ip_command::SaidRule;
-use crate::option_text::{route_text, rule_text, written_table};
-use crate::option_ways::{gateway, priority, tables_of, ways, Said, Wanted, Way};
+use crate::migrate::lines::ip_command::SaidRule;
+use crate::migrate::lines::meaning::{HandStanza, Reason};
+use crate::migrate::replay::devices::own_address;
+use crate::migrate::replay::effect::Placed;
+use crate::migrate::replay::fate::{Fate, Hand};
+use crate::migrate::search::forms::{gateway, priority, tables_of, ways, Said, Wanted, Way};
+use crate::migrate::search::option_value::{route_text, rule_text, written_table};
+use crate::migrate::search::same_walk::{
+    is_never_reached, order_matters, same_but_priority, same_walk, walk,
+};
 use crate::routing::address::{Family, InterfaceName};
 use crate::routing::route::Route;
 use crate::routing::rule::Rule;
 use crate::routing::state::State;
 use crate::routing::syntax::words::Names;
-use crate::rule_order::{is_never_reached, order_matters, same_but_priority, same_walk, walk};
 use crate::stanza::stanza::{Stanza, Table};
 use crate::stanza::wanted;
 use crate::stanza::wanted::{Found, Notice, TableIds};
-use crate::surroundings::own_address;
 
 /// What becomes of the lines of a file, and what comes in their place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -379,7 +385,7 @@ fn is_same(call: &Call, wanted: &Wanted, state: &State) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hand_lines::{HandLine, Phase};
+    use crate::migrate::lines::meaning::{HandLine, Phase};
     use crate::routing::table::TableId;
 
     fn stanza(interface: &str, address: &str, lines: &[&str]) -> HandStanza {
