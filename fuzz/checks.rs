@@ -12,23 +12,18 @@ use std::path::Path;
 
 use neli::consts::nl::NlmF;
 use neli::consts::rtnl::Rtm;
-use policy_table::ifupdown::call::{Call, Direction};
-use policy_table::netlink::kernel::explain;
-use policy_table::netlink::message::{replies, request};
-use policy_table::netlink::{address, route, rule};
-use policy_table::record::record::{heading, Record};
-use policy_table::routing::address::{InterfaceAddress, InterfaceName, PROTOCOL};
-use policy_table::routing::route::{Hop, Route};
-use policy_table::routing::rule::Rule;
-use policy_table::routing::state::Object;
-use policy_table::routing::syntax::words::Shown;
-use policy_table::routing::table::{TableId, TableName};
-use policy_table::stanza::options::OptionError;
-use policy_table::stanza::parse;
-use policy_table::stanza::stanza::{Stanza, Table};
-use policy_table::stanza::wanted::{of_stanza, Found, TableIds};
-use policy_table::tables::rt_tables;
-use policy_table::tables::rt_tables::{Glance, Tables};
+
+use policy_table::ifupdown::{Call, Direction};
+use policy_table::netlink::{
+    decode_address, decode_route, decode_rule, encode_route, encode_rule, explain, replies, request,
+};
+use policy_table::record::{heading, Record};
+use policy_table::routing::syntax::Shown;
+use policy_table::routing::{
+    Hop, InterfaceAddress, InterfaceName, Object, Route, Rule, TableId, TableName, PROTOCOL,
+};
+use policy_table::stanza::{on_error, wanted_state, Found, OptionError, Stanza, Table, TableIds};
+use policy_table::tables::{derived_id, rt_tables_line, Glance, Tables};
 
 /// From the environment of a hook to the wanted state: lines `NAME=value`, a newline in a value
 /// written `\n`, as in `tests/scenarios/*/env`.
@@ -38,7 +33,7 @@ pub fn environment(data: &[u8]) {
     let Some(call) = Call::read(Direction::Up, pairs()).or(down) else {
         return;
     };
-    let _ = parse::on_error(&call);
+    let _ = on_error(&call);
     match Stanza::judge(&call) {
         Err(errors) => says_why(&errors),
         Ok(None) => {}
@@ -106,15 +101,15 @@ fn conditions(stanza: &Stanza) -> [Found; 3] {
 
 /// All that is wanted is ours, has a line that reads back, and is a message that reads back.
 fn wanted(call: &Call, stanza: &Stanza, found: &Found) {
-    let names = |name: &str| Some(rt_tables::derived_id(&name.parse::<TableName>().ok()?));
+    let names = |name: &str| Some(derived_id(&name.parse::<TableName>().ok()?));
     let own = stanza.table.as_ref().map(|table| match table {
         Table::Id(id) => *id,
         Table::Named(name, fixed) => fixed
             .as_ref()
-            .map_or_else(|| rt_tables::derived_id(name), |fixed| fixed.id),
+            .map_or_else(|| derived_id(name), |fixed| fixed.id),
     });
     let ids = TableIds { own, names: &names };
-    let (state, notices) = match of_stanza(stanza, &ids, found) {
+    let (state, notices) = match wanted_state(stanza, &ids, found) {
         Ok(wanted) => wanted,
         Err(errors) => return says_why(&errors),
     };
@@ -166,7 +161,7 @@ pub fn tables(data: &[u8]) {
         let Ok(name) = word.parse::<TableName>() else {
             continue;
         };
-        let own = rt_tables::derived_id(&name);
+        let own = derived_id(&name);
         let id = tables.id(&name);
         assert_eq!(id.is_some(), tables.ids(&name).next().is_some());
         if let Some(id) = id {
@@ -181,7 +176,7 @@ pub fn tables(data: &[u8]) {
         assert_eq!(glance.known(), id.filter(alone), "{name}");
         assert_eq!(glance.is_new(), clear && id.is_none(), "{name}");
         let mut more = tables.clone();
-        let below = rt_tables::line(own, &name);
+        let below = rt_tables_line(own, &name);
         assert!(more.add(Path::new("more"), below.as_bytes()).is_empty());
         assert!(more.ids(&name).any(|id| id == own), "{below}");
     }
@@ -234,7 +229,7 @@ pub fn line(data: &[u8]) {
 /// What goes to the kernel reads back as what was meant.
 fn is_told_as_it_is(object: &Object) {
     let told = match object {
-        Object::Rule(rule) => decode_rule(&rule_bytes(rule)).map(Object::Rule),
+        Object::Rule(rule) => rule_in(&rule_bytes(rule)).map(Object::Rule),
         Object::Route(route) => {
             let devices: Vec<&InterfaceName> = devices(route).collect();
             let number = |device: &Option<InterfaceName>| {
@@ -244,7 +239,7 @@ fn is_told_as_it_is(object: &Object) {
             };
             let indexes: Vec<Option<u32>> =
                 route.hops.iter().map(|hop| number(&hop.device)).collect();
-            let payload = route::encode(route, &indexes).unwrap();
+            let payload = encode_route(route, &indexes).unwrap();
             let bytes = request(Rtm::Newroute, NlmF::ACK, 1, payload).unwrap();
             let reply = replies(&bytes).next().unwrap().unwrap();
             // No device has the number 0.
@@ -252,7 +247,7 @@ fn is_told_as_it_is(object: &Object) {
                 let place = usize::try_from(number).ok()?.checked_sub(1)?;
                 devices.get(place).map(|device| (*device).clone())
             };
-            let read = route::decode(reply.payload, known).unwrap();
+            let read = decode_route(reply.payload, known).unwrap();
             read.map(Object::Route)
         }
     };
@@ -264,13 +259,13 @@ fn devices(route: &Route) -> impl Iterator<Item = &InterfaceName> {
 }
 
 fn rule_bytes(rule: &Rule) -> Vec<u8> {
-    let payload = rule::encode(rule).unwrap();
+    let payload = encode_rule(rule).unwrap();
     request(Rtm::Newrule, NlmF::ACK, 1, payload).unwrap()
 }
 
-fn decode_rule(message: &[u8]) -> Option<Rule> {
+fn rule_in(message: &[u8]) -> Option<Rule> {
     let reply = replies(message).next().unwrap().unwrap();
-    rule::decode(reply.payload).unwrap()
+    decode_rule(reply.payload).unwrap()
 }
 
 /// A buffer received from the kernel: each message in it is read as everything it may be, and a
@@ -281,15 +276,15 @@ pub fn netlink(data: &[u8]) {
         if let Some(Err(refusal)) = reply.verdict() {
             let _ = explain(&refusal);
         }
-        if let Ok(Some(rule)) = rule::decode(reply.payload) {
+        if let Ok(Some(rule)) = decode_rule(reply.payload) {
             let _ = Object::Rule(rule.clone()).to_string();
-            assert_eq!(decode_rule(&rule_bytes(&rule)), Some(rule));
+            assert_eq!(rule_in(&rule_bytes(&rule)), Some(rule));
         }
-        if let Ok(Some(route)) = route::decode(reply.payload, device) {
+        if let Ok(Some(route)) = decode_route(reply.payload, device) {
             let _ = Object::Route(route).to_string();
         }
         for index in [0, 1, 3] {
-            let _ = address::decode(reply.payload, index);
+            let _ = decode_address(reply.payload, index);
         }
     }
 }

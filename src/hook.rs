@@ -5,17 +5,13 @@ use std::process::ExitCode;
 
 use log::{debug, error, info};
 
-use crate::converge::stanza;
-use crate::ifupdown::call::{Call, Direction};
-use crate::record::record::heading;
-use crate::record::store::Store;
-use crate::record::takeover::Heir;
-use crate::routing::address::InterfaceName;
-use crate::routing::syntax::words::Shown;
-use crate::stanza::parse::on_error;
-use crate::stanza::stanza::OnError;
-use crate::system::journal;
-use crate::system::privileges;
+use crate::converge;
+use crate::ifupdown::{Call, Direction};
+use crate::record::{heading, Heir, Store};
+use crate::routing::syntax::Shown;
+use crate::routing::InterfaceName;
+use crate::stanza::{on_error, OnError};
+use crate::system::{keep_net_admin, start_journal};
 
 /// Runs as a hook of the folder it was called from.
 pub fn run(
@@ -41,7 +37,7 @@ fn up(call: &Call) -> ExitCode {
         return exit_code(call);
     }
     let interface = Shown(&call.interface);
-    match stanza::up(call, &heir(call)) {
+    match converge::up(call, &heir(call)) {
         Ok(summary) => {
             if let Some(summary) = summary {
                 info!("{interface}: {summary}");
@@ -49,7 +45,7 @@ fn up(call: &Call) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(failure) => {
-            stanza::tell(&interface.to_string(), &failure);
+            converge::tell(&interface.to_string(), &failure);
             let failing = on_error(call) == OnError::Fail;
             error!("{interface}: {}", consequence(call, failing));
             exit_code(call)
@@ -60,8 +56,8 @@ fn up(call: &Call) -> ExitCode {
 /// Starts a run that has something to do: with a journal, and with no rights that it does not
 /// need. Of the stanza's options nothing but their names has been looked at until then.
 fn is_permitted(call: &Call) -> bool {
-    journal::start(call.verbose);
-    let kept = privileges::keep_net_admin();
+    start_journal(call.verbose);
+    let kept = keep_net_admin();
     if let Err(refused) = &kept {
         let interface = Shown(&call.interface);
         error!("{refused}; nothing was done for {interface}");
@@ -133,11 +129,11 @@ fn down(call: &Call) {
     if !is_permitted(call) {
         return;
     }
-    match stanza::down(call, &interface) {
+    match converge::down(call, &interface) {
         Ok(outcome) if outcome.removed == 0 => debug!("{interface}: nothing of ours was left"),
         Ok(outcome) => info!("{interface}: {} routes and rules removed", outcome.removed),
         Err(failure) => {
-            stanza::tell(interface.as_str(), &failure);
+            converge::tell(interface.as_str(), &failure);
             error!(
                 "{interface}: its policy routing stays; correct the cause, then run: \
                  policy-table flush {interface}"

@@ -10,8 +10,8 @@ use std::path::Path;
 
 use beside::{assert_same, foreign, ours};
 use lab::{lab, Lab};
-use policy_table::converge::orphans;
-use policy_table::netlink::kernel::Kernel;
+use policy_table::converge::remove_orphans;
+use policy_table::netlink::Kernel;
 
 const RECORD: &str = "/run/policy-table/eth1";
 
@@ -136,7 +136,7 @@ fn a_deleted_stanza_is_left_alone_until_its_device_is_gone() {
         lab.ok("ifup eth2; ifdown eth2");
         assert_eq!(ours(lab), there);
         lab.ok("ip link del eth2; ip link del eth1");
-        let removed = orphans::remove(&mut Kernel::open().unwrap(), Path::new("/"));
+        let removed = remove_orphans(&mut Kernel::open().unwrap(), Path::new("/"));
         assert_eq!(removed.unwrap().1.warnings, [""; 0]);
     });
 }

@@ -18,9 +18,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use lab::{lab, Lab, Said};
-use policy_table::check::examine::{examine, Nowhere};
-use policy_table::check::finding::{Code, Severity};
-use policy_table::ifupdown::interfaces::sourced::Interfaces;
+use policy_table::check::{examine, Code, Nowhere, Severity};
+use policy_table::ifupdown::interfaces::Interfaces;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_policy-table");
 

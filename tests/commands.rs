@@ -10,8 +10,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use lab::{lab, lab_of, lines, Lab, Release};
 use serde_json::Value;
+
+use lab::{lab, lab_of, lines, Lab, Release};
 
 const PLAIN: &str = "\
 iface eth1 inet static

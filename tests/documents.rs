@@ -13,7 +13,7 @@ use std::fs;
 use std::path::Path;
 
 use policy_table::cli::{help, COMMANDS};
-use policy_table::stanza::options::OPTIONS;
+use policy_table::stanza::OPTIONS;
 
 const README: &str = "README.md";
 const PROGRAM: &str = "man/policy-table.8";

@@ -10,8 +10,8 @@ use std::fs;
 use std::path::Path;
 
 use lab::{lab, lines, Lab};
-use policy_table::ifupdown::call::{Call, Direction};
-use policy_table::stanza::stanza::Stanza;
+use policy_table::ifupdown::{Call, Direction};
+use policy_table::stanza::Stanza;
 
 const README: &str = "README.md";
 const PAGE: &str = "man/policy-table-interfaces.5";

@@ -22,14 +22,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use lab::{lab, Lab};
-use policy_table::cli::explain;
-use policy_table::explain::message::Told;
-use policy_table::explain::packet::{Match, Question};
-use policy_table::explain::report::Telling;
-use policy_table::explain::walk::{Found, Outcome, Then, Walk};
-use policy_table::netlink::kernel::Kernel;
-use policy_table::routing::address::Family;
-use policy_table::routing::route::Route;
+use policy_table::cli::ask;
+use policy_table::explain::{Found, Match, Outcome, Question, Telling, Then, Told, Walk};
+use policy_table::netlink::Kernel;
+use policy_table::routing::{Family, Route};
 use random::{number_in, Random};
 
 /// Whom the random routes are from, to find them again.
@@ -512,7 +508,7 @@ fn prove(lab: &Lab, family: Family, sets: u64, wanted: &[&str]) {
         batch(family, &lines);
         for m in 0..8 {
             let packet = packet(&mut random, family);
-            let (walk, told) = explain::ask(&mut kernel, packet.clone()).unwrap();
+            let (walk, told) = ask(&mut kernel, packet.clone()).unwrap();
             if is_left_to_a_hash(&walk) {
                 continue;
             }

@@ -16,8 +16,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use lab::{lab, Lab};
-use policy_table::ifupdown::interfaces::parts::Text;
-use policy_table::ifupdown::interfaces::sourced::{Interfaces, FILE};
+use policy_table::ifupdown::interfaces::{Interfaces, Text, FILE};
 use random::{number_in, Random};
 
 /// A hook's variables, by name.

@@ -3,9 +3,9 @@
 
 #![allow(clippy::too_many_lines)] // tables
 
-use policy_table::ifupdown::call::Call;
-use policy_table::routing::address::Family;
-use policy_table::stanza::stanza::Stanza;
+use policy_table::ifupdown::Call;
+use policy_table::routing::Family;
+use policy_table::stanza::Stanza;
 
 /// The faults of a stanza for eth1 with `policy-table rt2` and these options.
 fn faults(family: Family, options: &[(&str, String)]) -> Vec<String> {

@@ -15,14 +15,11 @@ use std::process::Command;
 use std::sync::Mutex;
 
 use lab::{lab, Said};
+use policy_table::ifupdown::interfaces::Interfaces;
+use policy_table::migrate::verify::{bring_up, differences, machine, Seen, TrialError, MULTI};
+use policy_table::migrate::Draft;
+use policy_table::routing::TableId;
 use random::{number_in, Random};
-
-use policy_table::ifupdown::interfaces::sourced::Interfaces;
-use policy_table::migrate::draft::Draft;
-use policy_table::migrate::verify::compare::{differences, Seen};
-use policy_table::migrate::verify::machine::machine;
-use policy_table::migrate::verify::namespaces::{bring_up, TrialError, MULTI};
-use policy_table::routing::table::TableId;
 
 /// The names that the files use, as `rt_tables` has them.
 const NAMES: [(&str, u32); 3] = [("rt2", 1002), ("isp1", 1001), ("isp2", 2001)];

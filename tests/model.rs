@@ -26,16 +26,13 @@ use std::process::Command;
 use std::time::Instant;
 
 use lab::{lab, pieces, Lab, Said};
-use policy_table::ifupdown::call::{Call, Direction};
-use policy_table::netlink::kernel::Kernel;
-use policy_table::record::record::heading;
-use policy_table::routing::address::{Family, Prefix, PROTOCOL};
-use policy_table::routing::route::{Hop, Route};
-use policy_table::routing::rule::{Action, Rule};
-use policy_table::routing::state::{Object, State};
-use policy_table::routing::table::TableId;
-use policy_table::stanza::stanza::{Stanza as Judged, Table};
-use policy_table::stanza::wanted::{of_stanza, Found, TableIds};
+use policy_table::ifupdown::{Call, Direction};
+use policy_table::netlink::Kernel;
+use policy_table::record::heading;
+use policy_table::routing::{
+    Action, Family, Hop, Object, Prefix, Route, Rule, State, TableId, PROTOCOL,
+};
+use policy_table::stanza::{wanted_state, Found, Stanza as Judged, Table, TableIds};
 use random::{number_in, Random};
 
 /// The tables that stanzas and others use; the first has a name.
@@ -147,7 +144,7 @@ fn wanted(stanza: &Judged) -> Option<State> {
         addresses: stanza.address.into_iter().collect(),
         default: None,
     };
-    Some(of_stanza(stanza, &ids, &found).ok()?.0)
+    Some(wanted_state(stanza, &ids, &found).ok()?.0)
 }
 
 /// Options of a stanza on the `n`-th device, in the words of the manual page.

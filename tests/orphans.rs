@@ -8,9 +8,9 @@ mod lab;
 use std::path::Path;
 
 use lab::{lab, Lab, HOOK};
-use policy_table::converge::orphans;
-use policy_table::converge::orphans::{Orphans, Why};
-use policy_table::netlink::kernel::Kernel;
+use policy_table::converge::{find_orphans, remove_orphans};
+use policy_table::converge::{Orphans, Why};
+use policy_table::netlink::Kernel;
 
 fn stanza(number: u8) -> String {
     format!(
@@ -59,12 +59,12 @@ fn ours(lab: &Lab) -> usize {
 }
 
 fn find() -> Orphans {
-    orphans::find(&mut Kernel::open().unwrap(), Path::new("/")).unwrap()
+    find_orphans(&mut Kernel::open().unwrap(), Path::new("/")).unwrap()
 }
 
 /// Removes the orphans, and returns how many objects that took.
 fn remove() -> usize {
-    let removed = orphans::remove(&mut Kernel::open().unwrap(), Path::new("/"));
+    let removed = remove_orphans(&mut Kernel::open().unwrap(), Path::new("/"));
     let (found, outcome) = removed.unwrap();
     assert_eq!(outcome.warnings, [""; 0]);
     assert!(!found.is_empty());
@@ -86,7 +86,7 @@ fn what_is_up_is_left_alone() {
         // Its stanza is gone, its address is live.
         lab.interfaces(&stanza(2));
         assert_eq!(find(), Orphans::default());
-        let removed = orphans::remove(&mut Kernel::open().unwrap(), Path::new("/")).unwrap();
+        let removed = remove_orphans(&mut Kernel::open().unwrap(), Path::new("/")).unwrap();
         assert_eq!((removed.1.removed, ours(lab)), (0, 8));
     });
 }

@@ -19,8 +19,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use lab::{lab, Lab};
 use nix::sched::{setns, CloneFlags};
+
+use lab::{lab, Lab};
 
 /// How long nothing must come for it to be no answer. Here an answer takes microseconds; TCP
 /// asks again after a second.

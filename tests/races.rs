@@ -15,8 +15,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use lab::{lab, Lab};
 use nix::fcntl::{Flock, FlockArg};
+
+use lab::{lab, Lab};
 
 const NAMES: &str = "/etc/iproute2/rt_tables";
 const LOCKS: [&str; 2] = [

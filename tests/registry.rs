@@ -5,8 +5,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use policy_table::routing::table::TableId;
-use policy_table::tables::registry::{Registered, Registry, RegistryError};
+use policy_table::routing::TableId;
+use policy_table::tables::{Registered, Registry, RegistryError};
 
 const NAMES: &str = "etc/iproute2/rt_tables";
 const OUR_DROP_IN: &str = "etc/iproute2/rt_tables.d/policy-table.conf";

@@ -26,17 +26,12 @@ use std::fmt::Write as _;
 use std::fs;
 
 use lab::{lab, pieces, Lab};
-use policy_table::netlink::kernel::{explain, Answer, Kernel};
-use policy_table::routing::address::{Family, Prefix, PROTOCOL};
-use policy_table::routing::route::{Route, Scope};
-use policy_table::routing::rule::{Action, Rule};
-use policy_table::routing::state::Object;
-use policy_table::routing::step::Step;
-use policy_table::routing::syntax::route;
-use policy_table::routing::syntax::route::Unsaid;
-use policy_table::routing::syntax::rule;
-use policy_table::routing::syntax::words::LineError;
-use policy_table::routing::table::TableId;
+use policy_table::netlink::{explain, Answer, Kernel};
+use policy_table::routing::syntax::{read_route, read_rule};
+use policy_table::routing::syntax::{LineError, UnsaidInRoute};
+use policy_table::routing::{
+    Action, Family, Object, Prefix, Route, Rule, Scope, Step, TableId, PROTOCOL,
+};
 use random::{number_in, Random};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,15 +168,15 @@ fn read_line(noun: Noun, family: Family, line: &str) -> Result<Object, LineError
                 protocol: 0,
                 ..Rule::lookup(family, 0, TableId::MAIN)
             };
-            rule::read(line, unsaid, &names).map(|(rule, _)| Object::Rule(rule))
+            read_rule(line, unsaid, &names).map(|(rule, _)| Object::Rule(rule))
         }
         Noun::Route => {
-            let unsaid = Unsaid {
+            let unsaid = UnsaidInRoute {
                 table: Some(TableId::MAIN),
                 device: None,
                 family: Some(family),
             };
-            route::read(line, &unsaid, &names).map(Object::Route)
+            read_route(line, &unsaid, &names).map(Object::Route)
         }
     }
 }

@@ -20,14 +20,10 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use policy_table::ifupdown::call::{Call, Direction};
-use policy_table::routing::address::{parse_length, Family, InterfaceAddress};
-use policy_table::routing::state::Object;
-use policy_table::routing::table::TableId;
-use policy_table::stanza::stanza::{Stanza, Table};
-use policy_table::stanza::wanted;
-use policy_table::stanza::wanted::{Found, TableIds};
-use policy_table::tables::rt_tables::derived_id;
+use policy_table::ifupdown::{Call, Direction};
+use policy_table::routing::{parse_length, Family, InterfaceAddress, Object, TableId};
+use policy_table::stanza::{wanted_state, Found, Stanza, Table, TableIds};
+use policy_table::tables::derived_id;
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let listed = fs::read_dir(folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
@@ -111,7 +107,7 @@ fn plan(environment: &str, observed: &str) -> Vec<String> {
     });
     let names = |text: &str| -> Option<TableId> { Some(derived_id(&text.parse().ok()?)) };
     let tables = TableIds { own, names: &names };
-    let (wanted, notices) = match wanted::of_stanza(&stanza, &tables, &found(&stanza, observed)) {
+    let (wanted, notices) = match wanted_state(&stanza, &tables, &found(&stanza, observed)) {
         Ok(wanted) => wanted,
         Err(faults) => return errors(faults),
     };

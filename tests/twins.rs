@@ -7,11 +7,9 @@
 mod lab;
 
 use lab::{lab, Lab};
-use policy_table::converge::outcome::StepError;
-use policy_table::converge::put_in;
-use policy_table::netlink::kernel::Kernel;
-use policy_table::routing::rule::Rule;
-use policy_table::routing::state::{Object, State};
+use policy_table::converge::{put_in_state, StepError};
+use policy_table::netlink::Kernel;
+use policy_table::routing::{Object, Rule, State};
 
 const STANZA: &str = "\
 iface eth1 inet static
@@ -104,7 +102,7 @@ fn a_rule_of_which_the_kernel_leaves_something_out_is_taken_back() {
         let wanted: State = [Object::Rule(newer)].into_iter().collect();
         let nothing = State::default();
         let mut kernel = Kernel::open().unwrap();
-        let done = put_in::up(&mut kernel, &wanted, &nothing, &nothing, &nothing);
+        let done = put_in_state(&mut kernel, &wanted, &nothing, &nothing, &nothing);
         let failed = done.expect_err("the kernel does not know it");
         match failed.errors.as_slice() {
             [StepError::Thinned { made, .. }] => assert_eq!(*made, Object::Rule(plain)),

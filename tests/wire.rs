@@ -19,11 +19,12 @@ use std::path::Path;
 
 use neli::consts::nl::NlmF;
 use neli::consts::rtnl::Rtm;
-use policy_table::netlink::message::{replies, request, Reply, WireError};
-use policy_table::netlink::{route, rule};
-use policy_table::routing::address::{Family, InterfaceName};
-use policy_table::routing::state::Object;
-use policy_table::routing::table::TableId;
+
+use policy_table::netlink::{
+    decode_route, decode_rule, encode_route, encode_route_dump, encode_rule, encode_rule_dump,
+    replies, request, Reply, WireError,
+};
+use policy_table::routing::{Family, InterfaceName, Object, TableId};
 
 const DEVICES: [(u32, &str); 2] = [(1, "lo"), (3, "eth1")];
 
@@ -42,8 +43,8 @@ fn index(device: Option<&InterfaceName>) -> Option<u32> {
 /// The object that a notification or a part of a dump tells of.
 fn object(reply: &Reply<'_>) -> Result<Option<Object>, WireError> {
     match Rtm::from(reply.kind) {
-        Rtm::Newrule | Rtm::Delrule => Ok(rule::decode(reply.payload)?.map(Object::Rule)),
-        _ => Ok(route::decode(reply.payload, device)?.map(Object::Route)),
+        Rtm::Newrule | Rtm::Delrule => Ok(decode_rule(reply.payload)?.map(Object::Rule)),
+        _ => Ok(decode_route(reply.payload, device)?.map(Object::Route)),
     }
 }
 
@@ -78,10 +79,10 @@ fn bytes(line: &str, sequence: u32) -> Vec<u8> {
         (Rtm::Newrule, Rtm::Newroute)
     };
     match line.parse().unwrap() {
-        Object::Rule(object) => request(rule, flags, sequence, rule::encode(&object).unwrap()),
+        Object::Rule(object) => request(rule, flags, sequence, encode_rule(&object).unwrap()),
         Object::Route(object) => {
             let devices = object.hops.iter().map(|hop| index(hop.device.as_ref()));
-            let payload = route::encode(&object, &devices.collect::<Vec<_>>()).unwrap();
+            let payload = encode_route(&object, &devices.collect::<Vec<_>>()).unwrap();
             request(route, flags, sequence, payload)
         }
     }
@@ -95,10 +96,10 @@ fn list(line: &str, sequence: u32) -> Vec<u8> {
     };
     if let Some(table) = what.strip_prefix("routes of table ") {
         let table = TableId(table.parse().unwrap());
-        let payload = route::encode_dump(family, table, None).unwrap();
+        let payload = encode_route_dump(family, table, None).unwrap();
         request(Rtm::Getroute, NlmF::DUMP, sequence, payload).unwrap()
     } else {
-        let payload = rule::encode_dump(family).unwrap();
+        let payload = encode_rule_dump(family).unwrap();
         request(Rtm::Getrule, NlmF::DUMP, sequence, payload).unwrap()
     }
 }
@@ -277,8 +278,8 @@ fn no_byte_makes_it_panic() {
                 damaged[place] = value;
                 for reply in replies(&damaged).flatten() {
                     let _ = reply.verdict();
-                    let _ = rule::decode(reply.payload);
-                    let _ = route::decode(reply.payload, device);
+                    let _ = decode_rule(reply.payload);
+                    let _ = decode_route(reply.payload, device);
                 }
             }
         }
@@ -308,7 +309,7 @@ fn an_attribute_that_is_not_known_makes_another_object() {
         assert_ne!(known, newer);
         if let Object::Rule(rule) = newer {
             // Rules of others are put back whole when a deletion took the wrong one.
-            let again = request(Rtm::Newrule, NlmF::ACK, 1, rule::encode(&rule).unwrap());
+            let again = request(Rtm::Newrule, NlmF::ACK, 1, encode_rule(&rule).unwrap());
             assert_eq!(read(&again.unwrap()), Some(Object::Rule(rule)));
         }
     }
@@ -391,9 +392,9 @@ impl Numbers {
         }
     }
 
-    fn prefix(&mut self, family: Family) -> policy_table::routing::address::Prefix {
+    fn prefix(&mut self, family: Family) -> policy_table::routing::Prefix {
         let length = 1 + self.below(u64::from(family.bits())) as u8;
-        policy_table::routing::address::Prefix::around(self.address(family), length)
+        policy_table::routing::Prefix::around(self.address(family), length)
     }
 
     fn rule(&mut self, family: Family) -> String {

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use policy_table::hook;
-use policy_table::ifupdown::call::Direction;
+use policy_table::ifupdown::Direction;
 
 fn main() -> ExitCode {
     if let Some(direction) = Direction::of_path(&env::args_os().next().unwrap_or_default()) {

@@ -3,7 +3,7 @@
 use std::env;
 use std::process::ExitCode;
 
-use policy_table::ifupdown::call::Direction;
+use policy_table::ifupdown::Direction;
 use policy_table::{cli, hook};
 
 fn main() -> ExitCode {

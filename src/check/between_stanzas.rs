@@ -7,15 +7,12 @@ use std::collections::hash_map::Entry;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use crate::check::finding::{Code, Finding};
-use crate::check::rule_order;
-use crate::check::stanza::{Policy, Subject};
-use crate::routing::address::{InterfaceName, Prefix};
-use crate::routing::route::{Hop, Kind, Route};
-use crate::routing::syntax::words::Shown;
-use crate::routing::table::TableId;
-use crate::stanza::stanza::Table;
-use crate::stanza::wanted::Notice;
+use super::finding::{Code, Finding};
+use super::rule_order;
+use super::stanza::{Policy, Subject};
+use crate::routing::syntax::Shown;
+use crate::routing::{Hop, InterfaceName, Kind, Prefix, Route, TableId};
+use crate::stanza::{Notice, Table};
 
 /// All that is to be said of stanzas that may be up at the same time. `arp_is_set` says of a
 /// device whether its ARP has been told to keep to its own addresses.

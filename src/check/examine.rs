@@ -3,19 +3,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::check::between_stanzas::clashes;
-use crate::check::finding::{Code, Finding, Place};
-use crate::check::origin::{Origin, Written};
-use crate::check::stanza::{of_error, Ids, Policy, Subject};
-use crate::ifupdown::call::Call;
-use crate::ifupdown::interfaces::fault::FaultKind;
-use crate::ifupdown::interfaces::selection::Usage;
-use crate::ifupdown::interfaces::sourced::{Defined, Interfaces};
-use crate::routing::address::{InterfaceAddress, InterfaceName};
-use crate::routing::syntax::words::{nearest, Shown};
-use crate::routing::table::{TableId, TableName};
-use crate::stanza::options::OPTIONS;
-use crate::stanza::stanza::{Stanza, Table};
+use super::between_stanzas::clashes;
+use super::finding::{Code, Finding, Place};
+use super::origin::{Origin, Written};
+use super::stanza::{of_error, Ids, Policy, Subject};
+use crate::ifupdown::interfaces::{Defined, FaultKind, Interfaces, Usage};
+use crate::ifupdown::Call;
+use crate::routing::syntax::{nearest, Shown};
+use crate::routing::{InterfaceAddress, InterfaceName, TableId, TableName};
+use crate::stanza::{Stanza, Table, OPTIONS};
 
 /// What is to be known of the host, where it is asked.
 pub trait Surroundings {

@@ -4,9 +4,9 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::ifupdown::interfaces::line::{is_blank, Line};
-use crate::routing::address::is_hidden;
-use crate::routing::syntax::words::Shown;
+use crate::ifupdown::interfaces::{is_blank, Line};
+use crate::routing::is_hidden;
+use crate::routing::syntax::Shown;
 
 /// How grave a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

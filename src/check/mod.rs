@@ -1,9 +1,14 @@
 //! check
 
-pub mod finding;
-pub mod origin;
-pub mod stanza;
-pub mod rule_order;
-pub mod between_stanzas;
-pub mod examine;
-pub mod this_host;
+mod finding;
+mod origin;
+mod stanza;
+mod rule_order;
+mod between_stanzas;
+mod examine;
+mod this_host;
+
+pub use examine::{examine, Nowhere};
+pub(crate) use finding::{summary, Finding};
+pub use finding::{Code, Severity};
+pub(crate) use this_host::Here;

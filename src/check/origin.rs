@@ -5,12 +5,10 @@ use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::check::finding::Place;
-use crate::ifupdown::interfaces::definition::mangled;
-use crate::ifupdown::interfaces::line::Line;
-use crate::ifupdown::interfaces::parts::{OptionLine, Text};
-use crate::routing::syntax::words::LineError;
-use crate::stanza::options::{Fault, OptionError};
+use super::finding::Place;
+use crate::ifupdown::interfaces::{mangled, Line, OptionLine, Text};
+use crate::routing::syntax::LineError;
+use crate::stanza::{Fault, OptionError};
 
 /// An option where it is written.
 #[derive(Debug, Clone, Copy)]

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::check::finding::{Code, Finding};
-use crate::check::stanza::{Policy, Subject};
-use crate::routing::address::{Family, Prefix};
-use crate::routing::rule::{Action, Ports, Rule};
+use super::finding::{Code, Finding};
+use super::stanza::{Policy, Subject};
+use crate::routing::{Action, Family, Ports, Prefix, Rule};
 
 /// A rule with the sources that it may match at most, and whose it is.
 type Placed<'a> = (Prefix, &'a Rule, &'a Subject<'a>);

@@ -3,18 +3,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::check::finding::{Code, Finding};
-use crate::check::origin::Origin;
-use crate::ifupdown::call::Call;
-use crate::ifupdown::interfaces::definition::Definition;
-use crate::migrate::lines::meaning;
-use crate::routing::address::{InterfaceAddress, InterfaceName};
-use crate::routing::state::State;
-use crate::routing::syntax::words::LineError;
-use crate::routing::table::{TableId, TableName};
-use crate::stanza::options::{Fault, OptionError};
-use crate::stanza::stanza::{Stanza, Table};
-use crate::stanza::wanted::{of_stanza, Found, Notice, TableIds};
+use super::finding::{Code, Finding};
+use super::origin::Origin;
+use crate::ifupdown::interfaces::Definition;
+use crate::ifupdown::Call;
+use crate::migrate::lines::about;
+use crate::routing::syntax::LineError;
+use crate::routing::{InterfaceAddress, InterfaceName, State, TableId, TableName};
+use crate::stanza::{wanted_state, Fault, Found, Notice, OptionError, Stanza, Table, TableIds};
 
 /// A stanza without errors.
 #[derive(Debug)]
@@ -107,7 +103,7 @@ impl Policy {
             addresses: stanza.address.into_iter().collect(),
             default: None,
         };
-        let (state, notices) = of_stanza(&stanza, &tables, &found)?;
+        let (state, notices) = wanted_state(&stanza, &tables, &found)?;
         Ok(Self {
             stanza,
             table,
@@ -190,7 +186,7 @@ impl Subject<'_> {
         let options = self.origin.options.iter();
         let ups = options.filter(|written| commands.contains(&written.option.name.as_str()));
         let left = ups.filter(|written| routes_by_policy(&written.option.value.to_string_lossy()));
-        let finding = |written: &crate::check::origin::Written<'_>| {
+        let finding = |written: &super::origin::Written<'_>| {
             let all = 0..written.option.value.len();
             let text = format!(
                 "'{}' with a rule, or a route of another table, beside policy-* options",
@@ -206,7 +202,7 @@ impl Subject<'_> {
 
 /// Whether a shell command has an `ip rule`, or an `ip route` that names a table other than main.
 fn routes_by_policy(command: &str) -> bool {
-    let about = meaning::about(command);
+    let about = about(command);
     let words: Vec<&str> = command.split_whitespace().collect();
     let other = words.windows(2).any(|pair| match *pair {
         [keyword, table] => {

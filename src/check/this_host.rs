@@ -6,18 +6,15 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
-use crate::check::examine::Surroundings;
-use crate::check::finding::{Code, Finding};
-use crate::check::stanza::{Policy, Subject};
-use crate::converge::outcome::chain;
-use crate::netlink::kernel::{Kernel, KernelError};
-use crate::routing::address::{Family, InterfaceName, PROTOCOL};
-use crate::routing::route::Kind;
-use crate::routing::rule::Action;
-use crate::routing::table::{TableId, TableName};
-use crate::stanza::stanza::{Source, Table};
-use crate::system::networkd::Host;
-use crate::tables::registry::{Names, Registry};
+use super::examine::Surroundings;
+use super::finding::{Code, Finding};
+use super::stanza::{Policy, Subject};
+use crate::converge::chain;
+use crate::netlink::{Kernel, KernelError};
+use crate::routing::{Action, Family, InterfaceName, Kind, TableId, TableName, PROTOCOL};
+use crate::stanza::{Source, Table};
+use crate::system::Host;
+use crate::tables::{Names, Registry};
 
 /// This host.
 pub struct Here {

@@ -6,23 +6,17 @@ use std::time::Duration;
 
 use log::warn;
 
-use crate::cli::command::{say, Arguments, Command, Opt, Trouble, Verdict, Which, ALL, INTERFACES};
-use crate::cli::confirm::{Answer, Confirm};
-use crate::cli::plan;
-use crate::cli::running::{Device, Running};
-use crate::converge::orphans;
-use crate::converge::settle::settle;
-use crate::converge::snapshot::Snapshot;
-use crate::converge::stanza;
-use crate::converge::survey::View;
-use crate::explain::packet::Question;
-use crate::explain::ssh_session;
-use crate::netlink::kernel::Kernel;
-use crate::record::store::Store;
-use crate::record::takeover::{stays, succession, Heir};
-use crate::routing::state::State;
-use crate::system::journal;
-use crate::system::privileges;
+use super::command::{say, Arguments, Command, Opt, Trouble, Verdict, Which, ALL, INTERFACES};
+use super::confirm::{Answer, Confirm};
+use super::plan;
+use super::running::{Device, Running};
+use crate::converge;
+use crate::converge::{remove_orphans, settle, Snapshot, View};
+use crate::explain::{answers_to_ssh, moved_way_back, Question};
+use crate::netlink::Kernel;
+use crate::record::{stays, succession, Heir, Store};
+use crate::routing::State;
+use crate::system::{keep_net_admin, start_journal};
 
 /// The command.
 pub const COMMAND: Command = Command {
@@ -66,10 +60,10 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     if arguments.has(DRY_RUN.long) {
         return plan::print(&devices, all, out);
     }
-    journal::start(false);
+    start_journal(false);
     // While the processes above can still be asked.
-    let answers = ssh_session::answers();
-    privileges::keep_net_admin()?;
+    let answers = answers_to_ssh();
+    keep_net_admin()?;
     let moved = match answers {
         Some(answers) => moved_connection(&devices, &answers)?,
         None => None,
@@ -101,7 +95,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
         Err(trouble) => trouble.to_string(),
     };
     for (device, failure) in before.restore() {
-        stanza::tell(device.as_str(), &failure);
+        converge::tell(device.as_str(), &failure);
     }
     Err(Trouble::Failed(format!(
         "{why}: gone back to what was before"
@@ -130,7 +124,7 @@ fn moved_connection(devices: &[Device], answers: &Question) -> Result<Option<Str
     if changes.is_empty() {
         return Ok(None);
     }
-    Ok(ssh_session::moved(&mut view.kernel, answers, &changes)?)
+    Ok(moved_way_back(&mut view.kernel, answers, &changes)?)
 }
 
 /// Asks, where there is somebody to answer; a script is left to its own.
@@ -171,7 +165,7 @@ fn change(devices: &[Device], all: bool, out: &mut dyn Write) -> Result<Verdict,
     }
     if all {
         let mut kernel = Kernel::open()?;
-        let removed = orphans::remove(&mut kernel, Path::new("/"));
+        let removed = remove_orphans(&mut kernel, Path::new("/"));
         let (found, outcome) = removed.map_err(|error| Trouble::Failed(error.to_string()))?;
         for warning in &outcome.warnings {
             warn!("{warning}");
@@ -194,11 +188,11 @@ fn converge_device(device: &Device, out: &mut dyn Write) -> Result<Verdict, Trou
     let mut verdict = Verdict::Good;
     let (heirs, left) = succession(&Store::peek(&device.name), &device.calls);
     for (call, heir) in device.calls.iter().zip(heirs) {
-        match stanza::up(call, &heir) {
+        match converge::up(call, &heir) {
             Ok(Some(summary)) => writeln!(out, "{}: {summary}", call.interface)?,
             Ok(None) => {}
             Err(failure) => {
-                stanza::tell(&call.interface, &failure);
+                converge::tell(&call.interface, &failure);
                 verdict = Verdict::Bad;
             }
         }
@@ -213,7 +207,7 @@ fn converge_device(device: &Device, out: &mut dyn Write) -> Result<Verdict, Trou
         match settle(&mut kernel, &device.name, &heir, &nothing) {
             Ok(outcome) => writeln!(out, "{}: {} removed", device.name, outcome.removed)?,
             Err(failure) => {
-                stanza::tell(device.name.as_str(), &failure);
+                converge::tell(device.name.as_str(), &failure);
                 verdict = Verdict::Bad;
             }
         }

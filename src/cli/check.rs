@@ -5,11 +5,9 @@ use std::path::Path;
 
 use serde_json::{json, Value};
 
-use crate::check::examine::{examine, Nowhere};
-use crate::check::finding::{summary, Code, Finding, Severity};
-use crate::check::this_host::Here;
-use crate::cli::command::{coloured, Arguments, Command, Opt, Trouble, Verdict, JSON};
-use crate::ifupdown::interfaces::sourced::{Interfaces, FILE};
+use super::command::{coloured, Arguments, Command, Opt, Trouble, Verdict, JSON};
+use crate::check::{examine, summary, Code, Finding, Here, Nowhere, Severity};
+use crate::ifupdown::interfaces::{Interfaces, FILE};
 
 const OFFLINE: Opt = Opt::flag("offline", "look at the file alone, not at this host");
 

@@ -11,11 +11,11 @@ use std::io::{self, IsTerminal, Write};
 use lexopt::Arg;
 use thiserror::Error;
 
-use crate::converge::error::Failure;
-use crate::netlink::kernel::KernelError;
-use crate::routing::address::InterfaceName;
-use crate::routing::syntax::words::nearest;
-use crate::system::privileges::NotPermitted;
+use crate::converge::Failure;
+use crate::netlink::KernelError;
+use crate::routing::syntax::nearest;
+use crate::routing::InterfaceName;
+use crate::system::NotPermitted;
 
 /// A command of the command line.
 #[derive(Debug)]

@@ -7,18 +7,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use nix::errno::Errno;
 use nix::unistd::getuid;
 
-use crate::cli::command::{Arguments, Command, Opt, Trouble, Verdict};
-use crate::converge::error::Failure;
-use crate::explain::message::Told;
-use crate::explain::packet::Question;
-use crate::explain::report::Telling;
-use crate::explain::walk::{walk, Host, Outcome, Walk};
-use crate::netlink::kernel::{explain, Kernel, KernelError};
-use crate::routing::address::{parse_number, Family, InterfaceName};
-use crate::routing::rule::Rule;
-use crate::routing::syntax::numbers;
-use crate::routing::table::TableId;
-use crate::tables::registry::Registry;
+use super::command::{Arguments, Command, Opt, Trouble, Verdict};
+use crate::converge::Failure;
+use crate::explain::{walk, Host, Outcome, Question, Telling, Told, Walk};
+use crate::netlink::{explain, Kernel, KernelError};
+use crate::routing::syntax::{dsfield, ip_protocol};
+use crate::routing::{parse_number, Family, InterfaceName, Rule, TableId};
+use crate::tables::Registry;
 
 /// The command.
 pub const COMMAND: Command = Command {
@@ -175,11 +170,11 @@ fn question(arguments: &Arguments) -> Result<Question, Trouble> {
         arguments,
         "tos",
         "a DS field without its two lowest bits",
-        |text| numbers::dsfield(text).filter(|tos| tos.trailing_zeros() >= 2),
+        |text| dsfield(text).filter(|tos| tos.trailing_zeros() >= 2),
     )?;
     question.tos = tos.unwrap_or(0);
     let protocol = read(arguments, "ipproto", "udp, tcp or icmp", |text| {
-        let number = numbers::ip_protocol(text)?;
+        let number = ip_protocol(text)?;
         let number = if number == 1 { icmp } else { number };
         [6, 17, icmp].contains(&number).then_some(number)
     })?;

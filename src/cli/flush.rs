@@ -4,19 +4,15 @@ use std::io::Write;
 
 use log::warn;
 
-use crate::cli::command::{say, Arguments, Command, Trouble, Verdict, Which, ALL, INTERFACES};
-use crate::cli::running::Running;
-use crate::converge::error::Failure;
-use crate::converge::outcome::Outcome;
-use crate::converge::put_in;
-use crate::converge::stanza;
-use crate::ifupdown::call::Call;
-use crate::netlink::kernel::Kernel;
-use crate::record::store::{Store, FOLDER};
-use crate::routing::address::InterfaceName;
-use crate::routing::state::State;
-use crate::system::journal;
-use crate::system::privileges;
+use super::command::{say, Arguments, Command, Trouble, Verdict, Which, ALL, INTERFACES};
+use super::running::Running;
+use crate::converge;
+use crate::converge::{take_out_state, Failure, Outcome};
+use crate::ifupdown::Call;
+use crate::netlink::Kernel;
+use crate::record::{Store, FOLDER};
+use crate::routing::{InterfaceName, State};
+use crate::system::{keep_net_admin, start_journal};
 
 /// The command.
 pub const COMMAND: Command = Command {
@@ -35,8 +31,8 @@ in again.",
 
 fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let which = arguments.named_or_all()?;
-    journal::start(false);
-    privileges::keep_net_admin()?;
+    start_journal(false);
+    keep_net_admin()?;
     match which {
         Which::All => {
             let outcome = flush_all()?;
@@ -58,7 +54,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
                         worst = worst.max(verdict(&outcome));
                     }
                     Err(failure) => {
-                        stanza::tell(interface.as_str(), &failure);
+                        converge::tell(interface.as_str(), &failure);
                         worst = Verdict::Bad;
                     }
                 }
@@ -73,7 +69,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
 fn flush(interface: &InterfaceName, running: Option<&Running>) -> Result<Outcome, Failure> {
     let mut all = Outcome::default();
     for call in calls(interface, running) {
-        let outcome = stanza::down(&call, interface)?;
+        let outcome = converge::down(&call, interface)?;
         all.removed += outcome.removed;
         all.stuck = all.stuck.with(&outcome.stuck);
     }
@@ -106,7 +102,7 @@ fn flush_all() -> Result<Outcome, Failure> {
     let store = Store::open();
     let mut kernel = Kernel::open()?;
     let ours: State = kernel.ours()?.into_iter().collect();
-    let outcome = put_in::down(&mut kernel, &ours);
+    let outcome = take_out_state(&mut kernel, &ours);
     for warning in &outcome.warnings {
         warn!("{warning}");
     }

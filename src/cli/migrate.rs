@@ -6,16 +6,12 @@ use std::io::{self, Write};
 use std::os::unix::fs::{fchown, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::cli::command::{Arguments, Command, Opt, Trouble, Verdict};
-use crate::ifupdown::interfaces::sourced;
-use crate::ifupdown::interfaces::sourced::Interfaces;
-use crate::migrate::draft::Draft;
-use crate::migrate::rewrite::Rewriting;
-use crate::migrate::verify::compare::differences;
-use crate::migrate::verify::machine::machine;
-use crate::migrate::verify::namespaces::bring_up;
-use crate::system::journal::NAME;
-use crate::tables::registry::Registry;
+use super::command::{Arguments, Command, Opt, Trouble, Verdict};
+use crate::ifupdown::interfaces::{Interfaces, FILE};
+use crate::migrate::verify::{bring_up, differences, machine};
+use crate::migrate::{Draft, Rewriting};
+use crate::system::NAME;
+use crate::tables::Registry;
 
 /// The command.
 pub const COMMAND: Command = Command {
@@ -45,7 +41,7 @@ Prints the new file. The exit code is 0 if no such line stays, 1 if some do,
 };
 
 fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
-    let path = arguments.only()?.unwrap_or(sourced::FILE);
+    let path = arguments.only()?.unwrap_or(FILE);
     let interfaces = read(Path::new(path))?;
     let names = RefCell::new(Registry::below(Path::new("/")).names());
     let lookup = |name: &str| {

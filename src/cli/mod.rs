@@ -1,24 +1,27 @@
 //! The command line: which command is meant, and its exit code. Floor 3.
 
-pub mod apply;
-pub mod check;
-pub mod command;
-pub mod confirm;
-pub mod explain;
-pub mod flush;
-pub mod migrate;
-pub mod plan;
-pub mod running;
-pub mod status;
+mod apply;
+mod check;
+mod command;
+mod confirm;
+mod explain;
+mod flush;
+mod migrate;
+mod plan;
+mod running;
+mod status;
+
+pub use explain::ask;
+pub(crate) use explain::host;
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
-use crate::cli::command::{did_you_mean, Arguments, Command, Trouble, Verdict};
-use crate::routing::syntax::words::nearest;
-use crate::system::journal::NAME;
+use crate::routing::syntax::nearest;
+use crate::system::NAME;
+use command::{did_you_mean, Arguments, Command, Trouble, Verdict};
 
 /// The commands, in the order of `--help`.
 pub const COMMANDS: &[Command] = &[

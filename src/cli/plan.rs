@@ -4,15 +4,11 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-use crate::cli::command::{Arguments, Command, Trouble, Verdict, INTERFACES};
-use crate::cli::running::{Device, Running};
-use crate::cli::status::title;
-use crate::converge::drift::Condition;
-use crate::converge::error::Failure;
-use crate::converge::orphans;
-use crate::converge::survey::{Part, View};
-use crate::routing::state::Object;
-use crate::routing::step::Step;
+use super::command::{Arguments, Command, Trouble, Verdict, INTERFACES};
+use super::running::{Device, Running};
+use super::status::title;
+use crate::converge::{find_orphans, Condition, Failure, Part, View};
+use crate::routing::{Object, Step};
 
 /// The command.
 pub const COMMAND: Command = Command {
@@ -53,7 +49,7 @@ pub fn print(devices: &[Device], orphaned: bool, out: &mut dyn Write) -> Result<
         }
     }
     if orphaned {
-        let found = orphans::find(&mut view.kernel, Path::new("/"));
+        let found = find_orphans(&mut view.kernel, Path::new("/"));
         let found = found.map_err(|error| Trouble::Failed(error.to_string()))?;
         if !found.is_empty() {
             writeln!(out, "# orphaned")?;

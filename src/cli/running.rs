@@ -6,12 +6,10 @@ use std::path::Path;
 
 use nix::ifaddrs::getifaddrs;
 
-use crate::cli::command::Trouble;
-use crate::ifupdown::call::Call;
-use crate::ifupdown::ifstate::{Ifstate, Up};
-use crate::ifupdown::interfaces::selection::Usage;
-use crate::ifupdown::interfaces::sourced::{Defined, Interfaces, FILE};
-use crate::routing::address::InterfaceName;
+use super::command::Trouble;
+use crate::ifupdown::interfaces::{Defined, Interfaces, Usage, FILE};
+use crate::ifupdown::{Call, Ifstate, Up};
+use crate::routing::InterfaceName;
 
 /// A device, with all that is up on it.
 #[derive(Debug)]

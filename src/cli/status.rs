@@ -5,14 +5,10 @@ use std::path::Path;
 
 use serde_json::{json, Value};
 
-use crate::cli::command::{coloured, Arguments, Command, Trouble, Verdict, INTERFACES, JSON};
-use crate::cli::running::Running;
-use crate::converge::drift::{Condition, Item};
-use crate::converge::error::Failure;
-use crate::converge::orphans;
-use crate::converge::orphans::Orphans;
-use crate::converge::survey::{Part, View};
-use crate::routing::state::State;
+use super::command::{coloured, Arguments, Command, Trouble, Verdict, INTERFACES, JSON};
+use super::running::Running;
+use crate::converge::{find_orphans, Condition, Failure, Item, Orphans, Part, View};
+use crate::routing::State;
 
 /// The command.
 pub const COMMAND: Command = Command {
@@ -39,7 +35,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let mut view = View::open()?;
     let mut orphans = Orphans::default();
     if arguments.operands.is_empty() {
-        let found = orphans::find(&mut view.kernel, Path::new("/"));
+        let found = find_orphans(&mut view.kernel, Path::new("/"));
         orphans = found.map_err(|error| Trouble::Failed(error.to_string()))?;
     }
     let mut report: Box<dyn Report + '_> = if arguments.has(JSON.long) {

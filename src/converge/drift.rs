@@ -1,8 +1,7 @@
 //! How what is wanted stands against what the kernel has, object by object. Floor 1, pure: what
 //! `status` shows, `plan` prints and `apply` mends are readings of this.
 
-use crate::routing::state::{Object, State};
-use crate::routing::step::{existing_route, Existing, Step};
+use crate::routing::{existing_route, Existing, Object, State, Step};
 
 /// How one object stands.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,10 +2,10 @@
 
 use thiserror::Error;
 
-use crate::converge::outcome::{chain, StepError};
-use crate::netlink::kernel::KernelError;
-use crate::stanza::options::OptionError;
-use crate::tables::registry::RegistryError;
+use super::outcome::{chain, StepError};
+use crate::netlink::KernelError;
+use crate::stanza::OptionError;
+use crate::tables::RegistryError;
 
 /// Why a stanza's policy routing is not in force: one or several causes, each a line.
 #[derive(Debug, Error)]

@@ -1,15 +1,27 @@
 //! converge
 
-pub mod drift;
-pub mod outcome;
-pub mod remove;
-pub mod put_in;
-pub mod orphans;
-pub mod error;
-pub mod observe;
-pub mod table_ids;
-pub mod settle;
-pub mod renamed_device;
-pub mod stanza;
-pub mod survey;
-pub mod snapshot;
+mod drift;
+mod outcome;
+mod remove;
+mod put_in;
+mod orphans;
+mod error;
+mod observe;
+mod table_ids;
+mod settle;
+mod renamed_device;
+mod stanza;
+mod survey;
+mod snapshot;
+
+pub(crate) use drift::{Condition, Item};
+pub(crate) use error::Failure;
+pub use orphans::{find as find_orphans, remove as remove_orphans, Orphans, Why};
+pub use outcome::StepError;
+pub(crate) use outcome::{chain, Outcome};
+pub(crate) use put_in::down as take_out_state;
+pub use put_in::up as put_in_state;
+pub(crate) use settle::settle;
+pub(crate) use snapshot::Snapshot;
+pub(crate) use stanza::{down, tell, up};
+pub(crate) use survey::{Part, View};

@@ -4,16 +4,10 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::converge::error::Failure;
-use crate::netlink::address::{Assigned, Standing};
-use crate::netlink::kernel::{Kernel, KernelError};
-use crate::netlink::watch::Watch;
-use crate::routing::address::{Family, InterfaceAddress, InterfaceName};
-use crate::routing::route::{Hop, Kind};
-use crate::routing::table::TableId;
-use crate::stanza::options::{Fault, OptionError};
-use crate::stanza::stanza::{Source, Stanza};
-use crate::stanza::wanted::Found;
+use super::error::Failure;
+use crate::netlink::{Assigned, Kernel, KernelError, Standing, Watch};
+use crate::routing::{Family, Hop, InterfaceAddress, InterfaceName, Kind, TableId};
+use crate::stanza::{Fault, Found, OptionError, Source, Stanza};
 
 /// Longest wait for an address: what ifupdown's own settle-dad gives one.
 pub const LONGEST: Duration = Duration::from_secs(6);

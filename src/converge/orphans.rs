@@ -9,16 +9,13 @@ use std::path::Path;
 
 use thiserror::Error;
 
-use crate::converge::outcome::Outcome;
-use crate::converge::put_in;
-use crate::converge::remove::take_out_once;
-use crate::ifupdown::ifstate::Ifstate;
-use crate::netlink::kernel::{Kernel, KernelError};
-use crate::record::record::{Record, Section};
-use crate::record::store::{Store, FOLDER};
-use crate::routing::address::{Family, InterfaceName};
-use crate::routing::route::Route;
-use crate::routing::state::{Object, State};
+use super::outcome::Outcome;
+use super::put_in;
+use super::remove::take_out_once;
+use crate::ifupdown::Ifstate;
+use crate::netlink::{Kernel, KernelError};
+use crate::record::{Record, Section, Store, FOLDER};
+use crate::routing::{Family, InterfaceName, Object, Route, State};
 
 /// Why nothing can be said of orphans.
 #[derive(Debug, Error)]
@@ -298,7 +295,7 @@ fn is_known(object: &Object, known: &HashSet<Object>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ifupdown::ifstate::Up;
+    use crate::ifupdown::Up;
 
     const ROUTE: &str = "route default via 10.0.0.1 dev eth1 table 200 proto 157";
     const RULE: &str = "rule priority 21000 from 10.0.0.9 lookup 200 proto 157";

@@ -4,11 +4,8 @@ use std::error::Error;
 
 use thiserror::Error;
 
-use crate::netlink::advice::hint;
-use crate::netlink::kernel::{explain, KernelError};
-use crate::netlink::message::Refusal;
-use crate::routing::state::{Object, State};
-use crate::routing::step::Step;
+use crate::netlink::{explain, hint, KernelError, Refusal};
+use crate::routing::{Object, State, Step};
 
 /// Why a step did not succeed.
 #[derive(Debug, Error)]

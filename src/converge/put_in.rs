@@ -3,12 +3,10 @@
 
 use nix::errno::Errno;
 
-use crate::converge::outcome::{Outcome, StepError};
-use crate::converge::remove::take_out;
-use crate::netlink::kernel::{Answer, Kernel, KernelError};
-use crate::routing::address::Family;
-use crate::routing::state::{Object, State};
-use crate::routing::step::{existing_route, existing_rule, Existing, Step, Verb};
+use super::outcome::{Outcome, StepError};
+use super::remove::take_out;
+use crate::netlink::{Answer, Kernel, KernelError};
+use crate::routing::{existing_route, existing_rule, Existing, Family, Object, State, Step, Verb};
 
 /// Why nothing of what was wanted is in force.
 #[derive(Debug)]

@@ -2,12 +2,9 @@
 
 use nix::errno::Errno;
 
-use crate::converge::outcome::{chain, Outcome, StepError};
-use crate::netlink::kernel::{Answer, Kernel, KernelError};
-use crate::routing::address::Family;
-use crate::routing::route::{Hop, Route};
-use crate::routing::state::{Object, State};
-use crate::routing::step::{Step, Verb};
+use super::outcome::{chain, Outcome, StepError};
+use crate::netlink::{Answer, Kernel, KernelError};
+use crate::routing::{Family, Hop, Object, Route, State, Step, Verb};
 
 /// Deletes objects: rules first, so that none leads into a table that is half empty.
 pub(crate) fn take_out(kernel: &mut Kernel, objects: &State, outcome: &mut Outcome) {

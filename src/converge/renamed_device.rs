@@ -4,12 +4,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::ifupdown::ifstate::Ifstate;
-use crate::netlink::kernel::{Kernel, KernelError};
-use crate::record::store::Store;
-use crate::routing::address::{InterfaceName, PROTOCOL};
-use crate::routing::route::Route;
-use crate::routing::state::{Object, State};
+use crate::ifupdown::Ifstate;
+use crate::netlink::{Kernel, KernelError};
+use crate::record::Store;
+use crate::routing::{InterfaceName, Object, Route, State, PROTOCOL};
 
 /// Of routes by a device that were not found, those that are there under another device's name.
 /// A device that is up as an interface of its own, or whose record claims the route, is not the

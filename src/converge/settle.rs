@@ -3,14 +3,12 @@
 
 use log::warn;
 
-use crate::converge::error::Failure;
-use crate::converge::outcome::Outcome;
-use crate::converge::put_in;
-use crate::netlink::kernel::Kernel;
-use crate::record::device_record::Book;
-use crate::record::takeover::Heir;
-use crate::routing::address::InterfaceName;
-use crate::routing::state::State;
+use super::error::Failure;
+use super::outcome::Outcome;
+use super::put_in;
+use crate::netlink::Kernel;
+use crate::record::{Book, Heir};
+use crate::routing::{InterfaceName, State};
 
 /// Converges with the record written ahead: whatever interrupts the run, what it put in is known.
 ///

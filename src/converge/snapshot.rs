@@ -1,13 +1,11 @@
 //! What is in force at a moment, and the way back to it. Floor 3.
 
-use crate::converge::error::Failure;
-use crate::converge::put_in;
-use crate::converge::settle::settle;
-use crate::netlink::kernel::{Kernel, KernelError};
-use crate::record::store::Store;
-use crate::record::takeover::Heir;
-use crate::routing::address::InterfaceName;
-use crate::routing::state::State;
+use super::error::Failure;
+use super::put_in;
+use super::settle::settle;
+use crate::netlink::{Kernel, KernelError};
+use crate::record::{Heir, Store};
+use crate::routing::{InterfaceName, State};
 
 /// What of ours is in force, by device and stanza.
 #[derive(Debug)]

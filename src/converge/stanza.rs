@@ -3,23 +3,16 @@
 
 use log::{error, warn};
 
-use crate::converge::error::Failure;
-use crate::converge::observe;
-use crate::converge::outcome::{chain, Outcome};
-use crate::converge::put_in;
-use crate::converge::renamed_device;
-use crate::converge::settle::settle;
-use crate::converge::table_ids::NamedTables;
-use crate::ifupdown::call::Call;
-use crate::netlink::kernel::Kernel;
-use crate::record::device_record::Book;
-use crate::record::record::{heading, heading_of_all};
-use crate::record::store::Store;
-use crate::record::takeover::Heir;
-use crate::routing::address::InterfaceName;
-use crate::routing::state::State;
-use crate::stanza::stanza::Stanza;
-use crate::stanza::wanted::Notice;
+use super::error::Failure;
+use super::outcome::{chain, Outcome};
+use super::settle::settle;
+use super::table_ids::NamedTables;
+use super::{observe, put_in, renamed_device};
+use crate::ifupdown::Call;
+use crate::netlink::Kernel;
+use crate::record::{heading, heading_of_all, Book, Heir, Store};
+use crate::routing::{InterfaceName, State};
+use crate::stanza::{Notice, Stanza};
 
 /// Puts a stanza's routing in, in the place of what `heir` takes over; the summary says what was
 /// done, if there was anything to do.

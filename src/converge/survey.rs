@@ -4,25 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::converge::drift::{assess, steps, Condition, Item};
-use crate::converge::error::Failure;
-use crate::converge::observe;
-use crate::converge::table_ids::NamedTables;
-use crate::explain::after_steps;
-use crate::ifupdown::call::Call;
-use crate::netlink::kernel::{Kernel, KernelError};
-use crate::record::record::Record;
-use crate::record::store::Store;
-use crate::record::takeover::{stays, succession, Heir};
-use crate::routing::address::{Family, InterfaceName, PROTOCOL};
-use crate::routing::route::Route;
-use crate::routing::rule::{Action, Rule};
-use crate::routing::state::{Object, State};
-use crate::routing::step::Step;
-use crate::routing::table::TableId;
-use crate::stanza::stanza::Stanza;
-use crate::stanza::wanted::Notice;
-use crate::tables::registry::{Names, Registry};
+use super::drift::{assess, steps, Condition, Item};
+use super::error::Failure;
+use super::observe;
+use super::table_ids::NamedTables;
+use crate::explain::state_after;
+use crate::ifupdown::Call;
+use crate::netlink::{Kernel, KernelError};
+use crate::record::{stays, succession, Heir, Record, Store};
+use crate::routing::{
+    Action, Family, InterfaceName, Object, Route, Rule, State, Step, TableId, PROTOCOL,
+};
+use crate::stanza::{Notice, Stanza};
+use crate::tables::{Names, Registry};
 
 /// One stanza of an interface, and how what it wants stands.
 #[derive(Debug, Default)]
@@ -260,6 +254,6 @@ impl View {
         let ahead = self.ahead.as_ref();
         let ahead = tables.union(&shelves).filter_map(|place| ahead?.get(place));
         let ahead = ahead.flatten().filter(concerns);
-        Ok(ahead.fold(found.into_iter().collect(), after_steps::state))
+        Ok(ahead.fold(found.into_iter().collect(), state_after))
     }
 }

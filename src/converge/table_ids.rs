@@ -6,16 +6,11 @@ use std::path::Path;
 
 use log::warn;
 
-use crate::converge::error::Failure;
-use crate::netlink::kernel::Kernel;
-use crate::routing::state::State;
-use crate::routing::table::{TableId, TableName};
-use crate::stanza::options::OptionError;
-use crate::stanza::stanza::{Stanza, Table};
-use crate::stanza::wanted;
-use crate::stanza::wanted::{Found, Notice, TableIds};
-use crate::tables::registry::{Names, Registry, RegistryError};
-use crate::tables::rt_tables;
+use super::error::Failure;
+use crate::netlink::Kernel;
+use crate::routing::{State, TableId, TableName};
+use crate::stanza::{wanted_state, Found, Notice, OptionError, Stanza, Table, TableIds};
+use crate::tables::{rt_tables_line, Names, Registry, RegistryError};
 
 /// The tables of a stanza, by name and ID.
 #[derive(Debug, Default)]
@@ -75,7 +70,7 @@ impl NamedTables {
     pub fn new_lines(&self) -> Vec<String> {
         let named = self.named.iter();
         let new = named.filter(|(name, _)| self.new.contains(name));
-        new.map(|(name, id)| rt_tables::line(*id, name)).collect()
+        new.map(|(name, id)| rt_tables_line(*id, name)).collect()
     }
 
     /// The stanza's own table, and its name if it has one.
@@ -145,7 +140,7 @@ impl NamedTables {
         found: &Found,
     ) -> Result<(State, Vec<Notice>), Vec<OptionError>> {
         let names = |text: &str| self.id(text);
-        wanted::of_stanza(
+        wanted_state(
             stanza,
             &TableIds {
                 own: self.own,

@@ -2,12 +2,8 @@
 
 use std::net::IpAddr;
 
-use crate::explain::best_route::Candidate;
-use crate::routing::route::Route;
-use crate::routing::rule::Rule;
-use crate::routing::state::{Object, State};
-use crate::routing::step::{Step, Verb};
-use crate::routing::table::TableId;
+use super::best_route::Candidate;
+use crate::routing::{Object, Route, Rule, State, Step, TableId, Verb};
 
 /// What is there after a step.
 #[must_use]

@@ -1,10 +1,9 @@
 //! Whether the end of a walk is what the kernel says of the packet. Floor 1, pure.
 
-use crate::explain::best_route::Candidate;
-use crate::explain::message::Told;
-use crate::explain::walk::{Outcome, Walk};
-use crate::routing::address::InterfaceName;
-use crate::routing::route::{Hop, Kind, Route};
+use super::best_route::Candidate;
+use super::message::Told;
+use super::walk::{Outcome, Walk};
+use crate::routing::{Hop, InterfaceName, Kind, Route};
 
 impl Walk {
     /// Whether the kernel says the same: the table, the route in it and, where that shares

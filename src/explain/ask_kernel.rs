@@ -6,13 +6,11 @@ use std::net::IpAddr;
 use neli::consts::rtnl::{Arphrd, Iff, RtAddrFamily, Rtm};
 use neli::rtnl::{Ifinfomsg, IfinfomsgBuilder};
 
-use crate::explain::best_route::Candidate;
-use crate::explain::message::{decode, decode_gone, decode_group, encode, encode_neighbours, Told};
-use crate::explain::packet::Question;
-use crate::netlink::kernel::{Kernel, KernelError};
-use crate::netlink::message::WireError;
-use crate::routing::address::{Family, InterfaceName};
-use crate::routing::table::TableId;
+use super::best_route::Candidate;
+use super::message::{decode, decode_gone, decode_group, encode, encode_neighbours, Told};
+use super::packet::Question;
+use crate::netlink::{Kernel, KernelError, WireError};
+use crate::routing::{Family, InterfaceName, TableId};
 
 impl Kernel {
     /// The routes of a table that lead to an address, in the kernel's order.

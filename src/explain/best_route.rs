@@ -4,9 +4,8 @@
 use std::cmp::Reverse;
 use std::net::IpAddr;
 
-use crate::explain::packet::Question;
-use crate::routing::address::{Family, InterfaceName, Prefix};
-use crate::routing::route::{Hop, Route};
+use super::packet::Question;
+use crate::routing::{Family, Hop, InterfaceName, Prefix, Route};
 
 /// A route of a table, with what only a look-up cares for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,14 +7,13 @@ use neli::consts::rtnl::{Nud, RtScope, RtTable, Rta, RtmF, Rtn, Rtprot};
 use neli::rtnl::{Ndmsg, NdmsgBuilder, Rtmsg, RtmsgBuilder};
 use neli::types::{Buffer, RtBuffer};
 
-use crate::explain::best_route::Candidate;
-use crate::explain::packet::Question;
-use crate::netlink::message::{
-    address, attribute, family_number, named, nested, number, octets, short, Refusal, WireError,
+use super::best_route::Candidate;
+use super::packet::Question;
+use crate::netlink::{
+    address, attribute, decode_route, family_number, named, nested, number, octets, short, Refusal,
+    WireError,
 };
-use crate::netlink::route;
-use crate::routing::address::{Family, InterfaceName, Prefix};
-use crate::routing::route::Route;
+use crate::routing::{Family, InterfaceName, Prefix, Route};
 
 /// `RTA_UID`, and `RTM_F_LOOKUP_TABLE` and `RTM_F_FIB_MATCH`, which neli names with glibc only.
 const UID: u16 = 25;
@@ -138,7 +137,7 @@ pub fn decode(
     for (byte, cloned) in whole.iter_mut().skip(FLAGS).zip(cloned) {
         *byte &= !cloned;
     }
-    let Some(mut route) = route::decode(&whole, device)? else {
+    let Some(mut route) = decode_route(&whole, device)? else {
         return Ok(None);
     };
     let sources = attribute(Rta::Src).and_then(address);

@@ -1,11 +1,19 @@
 //! explain
 
-pub mod packet;
-pub mod best_route;
-pub mod walk;
-pub mod report;
-pub mod message;
-pub mod agreement;
-pub mod after_steps;
-pub mod ask_kernel;
-pub mod ssh_session;
+mod packet;
+mod best_route;
+mod walk;
+mod report;
+mod message;
+mod agreement;
+mod after_steps;
+mod ask_kernel;
+mod ssh_session;
+
+pub(crate) use after_steps::state as state_after;
+pub use message::Told;
+pub use packet::{Match, Question};
+pub use report::Telling;
+pub(crate) use ssh_session::{answers as answers_to_ssh, moved as moved_way_back};
+pub(crate) use walk::{walk, Host};
+pub use walk::{Found, Outcome, Then, Walk};

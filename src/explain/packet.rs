@@ -4,9 +4,8 @@
 
 use std::net::IpAddr;
 
-use crate::routing::address::{Family, InterfaceName, Prefix};
-use crate::routing::rule::{Action, Ports, Rule};
-use crate::routing::syntax::numbers;
+use crate::routing::syntax::ip_protocol_name;
+use crate::routing::{Action, Family, InterfaceName, Ports, Prefix, Rule};
 
 /// `IPPROTO_UDP`, what `RTM_GETROUTE` takes a packet for that names no protocol.
 pub const UDP: u8 = 17;
@@ -179,7 +178,7 @@ fn by_class(rule: &Rule, question: &Question) -> Option<String> {
     }
     let other = |protocol: &u8| *protocol != question.ip_protocol;
     let protocol = rule.ip_protocol.filter(other)?;
-    Some(format!("ipproto {}", numbers::ip_protocol_name(protocol)))
+    Some(format!("ipproto {}", ip_protocol_name(protocol)))
 }
 
 fn by_port(rule: &Rule, question: &Question) -> Option<String> {

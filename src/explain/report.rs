@@ -2,13 +2,11 @@
 
 use std::fmt;
 
-use crate::explain::best_route::Candidate;
-use crate::explain::packet::{Match, Question, UDP};
-use crate::explain::walk::{Found, Outcome, Step, Then, Walk};
-use crate::routing::route::Route;
-use crate::routing::rule::{Action, Rule};
-use crate::routing::syntax::numbers;
-use crate::routing::table::TableId;
+use super::best_route::Candidate;
+use super::packet::{Match, Question, UDP};
+use super::walk::{Found, Outcome, Step, Then, Walk};
+use crate::routing::syntax::ip_protocol_name;
+use crate::routing::{Action, Route, Rule, TableId};
 
 /// How to tell of a walk.
 pub struct Telling<'a> {
@@ -196,11 +194,7 @@ impl fmt::Display for Question {
             write!(f, " tos {:#04x}", self.tos)?;
         }
         if self.ip_protocol != UDP {
-            write!(
-                f,
-                " ipproto {}",
-                numbers::ip_protocol_name(self.ip_protocol)
-            )?;
+            write!(f, " ipproto {}", ip_protocol_name(self.ip_protocol))?;
         }
         for (word, port) in [("sport", self.sport), ("dport", self.dport)] {
             if port != 0 {

@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 use std::fs;
 use std::net::IpAddr;
 
-use crate::cli::explain::host;
-use crate::explain::after_steps;
-use crate::explain::best_route::Candidate;
-use crate::explain::packet::Question;
-use crate::explain::walk::{walk, Outcome, Walk};
-use crate::netlink::kernel::{Kernel, KernelError};
-use crate::routing::step::Step;
+use super::after_steps;
+use super::best_route::Candidate;
+use super::packet::Question;
+use super::walk::{walk, Outcome, Walk};
+use crate::cli::host;
+use crate::netlink::{Kernel, KernelError};
+use crate::routing::Step;
 
 /// `IPPROTO_TCP`.
 const TCP: u8 = 6;

@@ -7,12 +7,9 @@ use std::net::IpAddr;
 
 use nix::errno::Errno;
 
-use crate::explain::best_route::{choose, Candidate};
-use crate::explain::packet::{try_rule, Match, Question};
-use crate::routing::address::{Family, InterfaceName};
-use crate::routing::route::{Kind, Route};
-use crate::routing::rule::{Action, Rule};
-use crate::routing::table::TableId;
+use super::best_route::{choose, Candidate};
+use super::packet::{try_rule, Match, Question};
+use crate::routing::{Action, Family, InterfaceName, Kind, Route, Rule, TableId};
 
 /// What a look-up depends on besides rules and routes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

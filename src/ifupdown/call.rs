@@ -9,7 +9,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use crate::routing::address::Family;
+use crate::routing::Family;
 
 /// Which of the two hook folders the program was called from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{fcntl, FcntlArg};
 use nix::libc;
 
-use crate::routing::address::InterfaceName;
+use crate::routing::InterfaceName;
 
 const IFUPDOWN: &str = "run/network/ifstate";
 const IFUPDOWN_NG: &str = "run/ifstate";

@@ -1,5 +1,8 @@
 //! ifupdown
 
-pub mod call;
-pub mod ifstate;
+mod call;
+mod ifstate;
 pub mod interfaces;
+
+pub use call::{Call, Direction};
+pub(crate) use ifstate::{Ifstate, Up};

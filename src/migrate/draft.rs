@@ -3,14 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::ifupdown::interfaces::parts::{OptionLine, Stanza};
-use crate::ifupdown::interfaces::sourced::{Defined, Interfaces};
-use crate::migrate::lines::ifupdown_multi;
-use crate::migrate::lines::meaning::{about, About, HandLine, HandStanza, Phase, Reason};
-use crate::migrate::replay::fate::Fate;
-use crate::migrate::rewrite::{Change, Rewriting};
+use super::lines::{about, multi_line, About, HandLine, HandStanza, Phase, Reason, MULTI_PREFIX};
+use super::replay::Fate;
+use super::rewrite::{Change, Rewriting};
+use crate::ifupdown::interfaces::{Defined, Interfaces, OptionLine, Stanza};
 use crate::migrate::search::{migrate, Migration};
-use crate::routing::syntax::words::Names;
+use crate::routing::syntax::Names;
 
 /// A stanza's place in its file, and which lines of the file its lines are.
 struct Origin {
@@ -240,7 +238,7 @@ fn hand_stanza(interfaces: &Interfaces, defined: &Defined) -> Option<(HandStanza
     let multi: Vec<&OptionLine> = stanza
         .options
         .iter()
-        .filter(|option| option.name.starts_with(ifupdown_multi::PREFIX))
+        .filter(|option| option.name.starts_with(MULTI_PREFIX))
         .collect();
     if let (Some(first), Some(_)) = (multi.first(), definition.option("multi_table")) {
         let same = interfaces.stanzas().filter(|other| {
@@ -248,7 +246,7 @@ fn hand_stanza(interfaces: &Interfaces, defined: &Defined) -> Option<(HandStanza
                 && other.definition.option("multi_table").is_some()
         });
         let value = |name: &str| definition.option(name).map(text);
-        hand.lines.push(ifupdown_multi::line(
+        hand.lines.push(multi_line(
             &hand.call,
             first.number,
             same.count() == 1,

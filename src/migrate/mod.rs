@@ -1,8 +1,11 @@
 //! migrate
 
-pub mod lines;
-pub mod replay;
-pub mod search;
-pub mod rewrite;
+pub(crate) mod lines;
+mod replay;
+mod search;
+mod rewrite;
 pub mod verify;
-pub mod draft;
+mod draft;
+
+pub use draft::Draft;
+pub(crate) use rewrite::Rewriting;

@@ -3,8 +3,8 @@
 //!
 //! What goes and what comes is known here line by line, so that no crate has to find it out.
 
-use crate::ifupdown::interfaces::parts::Text;
-use crate::migrate::search::forms::Said;
+use super::search::Said;
+use crate::ifupdown::interfaces::Text;
 
 /// A line of the file, or of what comes into it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use neli::rtnl::{Ifaddrmsg, IfaddrmsgBuilder};
 use neli::types::RtBuffer;
 use neli::FromBytesWithInput;
 
-use crate::netlink::message::{address, attributes, family_number, named, number, WireError};
-use crate::routing::address::{Family, InterfaceAddress};
+use super::message::{address, attributes, family_number, named, number, WireError};
+use crate::routing::{Family, InterfaceAddress};
 
 /// `IFA_F_*`; the first is `IFA_F_SECONDARY` of IPv4.
 const TEMPORARY: u32 = 0x01;

@@ -5,10 +5,8 @@
 
 use nix::errno::Errno;
 
-use crate::netlink::message::Refusal;
-use crate::routing::address::InterfaceName;
-use crate::routing::state::Object;
-use crate::routing::step::Step;
+use super::message::Refusal;
+use crate::routing::{InterfaceName, Object, Step};
 
 /// To what kind of object a row applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,15 +7,11 @@ use neli::consts::rtnl::Rtm;
 use nix::errno::Errno;
 use nix::net::if_::InterfaceFlags;
 
-use crate::netlink::address::Assigned;
-use crate::netlink::kernel::{Kernel, KernelError};
-use crate::netlink::message::WireError;
-use crate::netlink::{address, route, rule};
-use crate::routing::address::{Family, InterfaceName, PROTOCOL};
-use crate::routing::route::Route;
-use crate::routing::rule::{Action, Rule};
-use crate::routing::state::Object;
-use crate::routing::table::TableId;
+use super::address::Assigned;
+use super::kernel::{Kernel, KernelError};
+use super::message::WireError;
+use super::{address, route, rule};
+use crate::routing::{Action, Family, InterfaceName, Object, Route, Rule, TableId, PROTOCOL};
 
 impl Kernel {
     /// Whether the kernel has routes of others in a table, or rules of others that look it up.

@@ -11,11 +11,9 @@ use neli::utils::Groups;
 use nix::errno::Errno;
 use thiserror::Error;
 
-use crate::netlink::message::{replies, request, Refusal, Reply, WireError};
-use crate::netlink::{route, rule};
-use crate::routing::address::InterfaceName;
-use crate::routing::state::Object;
-use crate::routing::step::{Step, Verb};
+use super::message::{replies, request, Refusal, Reply, WireError};
+use super::{route, rule};
+use crate::routing::{InterfaceName, Object, Step, Verb};
 
 /// Why the kernel could not be asked, or gave no answer that can be used.
 #[derive(Debug, Error)]

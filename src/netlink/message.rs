@@ -15,7 +15,7 @@ use neli::{Size, ToBytes};
 use nix::errno::Errno;
 use thiserror::Error;
 
-use crate::routing::address::{Family, InterfaceName};
+use crate::routing::{Family, InterfaceName};
 
 /// A message that could not be written or read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

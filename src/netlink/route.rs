@@ -9,13 +9,11 @@ use neli::rtnl::{Rtmsg, RtmsgBuilder};
 use neli::types::{Buffer, RtBuffer};
 use neli::FromBytesWithInput;
 
-use crate::netlink::message::{
+use super::message::{
     address, attribute, attributes, family, family_number, named, nested, number, octets, raw,
     short, small, whole, WireError,
 };
-use crate::routing::address::{Family, InterfaceName, Prefix};
-use crate::routing::route::{Hop, Kind, Metrics, Route, Scope};
-use crate::routing::table::TableId;
+use crate::routing::{Family, Hop, InterfaceName, Kind, Metrics, Prefix, Route, Scope, TableId};
 
 /// `RTNH_F_ONLINK`, which shares the flags of a message with `RTM_F_*`.
 const ONLINK: u32 = 4;

@@ -8,13 +8,11 @@ use neli::rtnl::{Fibmsg, FibmsgBuilder};
 use neli::types::{Buffer, RtBuffer};
 use neli::FromBytesWithInput;
 
-use crate::netlink::message::{
+use super::message::{
     address, attribute, attributes, family, family_number, name, named, number, octets, small,
     whole, WireError,
 };
-use crate::routing::address::{Family, InterfaceName, Prefix};
-use crate::routing::rule::{Action, Ports, Rule};
-use crate::routing::table::TableId;
+use crate::routing::{Action, Family, InterfaceName, Ports, Prefix, Rule, TableId};
 
 /// The message that adds or deletes a rule.
 ///

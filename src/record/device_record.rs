@@ -4,11 +4,10 @@ use std::io;
 
 use log::warn;
 
-use crate::record::record::Record;
-use crate::record::store::{Store, FOLDER};
-use crate::routing::address::InterfaceName;
-use crate::routing::state::State;
-use crate::system::privileges::hint;
+use super::record::Record;
+use super::store::{Store, FOLDER};
+use crate::routing::{InterfaceName, State};
+use crate::system::permission_hint;
 
 /// A device's record with the folder that keeps it. Trouble with the folder is told once, and
 /// the run goes on without it: routing matters more than the note of it.
@@ -55,7 +54,7 @@ impl Book {
         warn!(
             "{}: no record in {FOLDER}: {error}{}; ifdown will go by the stanza",
             self.device,
-            hint(error)
+            permission_hint(error)
         );
         self.unwritable = self.store.take();
     }

@@ -1,6 +1,12 @@
 //! record
 
-pub mod record;
-pub mod takeover;
-pub mod store;
-pub mod device_record;
+mod record;
+mod takeover;
+mod store;
+mod device_record;
+
+pub(crate) use device_record::Book;
+pub use record::{heading, Record};
+pub(crate) use record::{heading_of_all, Section};
+pub(crate) use store::{Store, FOLDER};
+pub(crate) use takeover::{stays, succession, Heir};

@@ -5,10 +5,9 @@
 
 use std::fmt;
 
-use crate::ifupdown::call::Call;
-use crate::routing::address::{InterfaceName, PROTOCOL};
-use crate::routing::state::{Object, State};
-use crate::tables::rt_tables::fnv1a;
+use crate::ifupdown::Call;
+use crate::routing::{InterfaceName, Object, State, PROTOCOL};
+use crate::tables::fnv1a;
 
 /// One stanza's part of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -232,7 +231,7 @@ impl fmt::Display for Record {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::routing::address::Family;
+    use crate::routing::Family;
 
     fn rule(address: &str) -> State {
         let line = format!("rule priority 21000 from {address} lookup 200 proto 157");

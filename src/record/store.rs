@@ -15,11 +15,9 @@ use nix::fcntl::{openat, renameat, OFlag};
 use nix::sys::stat::Mode;
 use nix::unistd::{unlinkat, UnlinkatFlags};
 
-use crate::record::record::Record;
-use crate::routing::address::InterfaceName;
-use crate::routing::state::State;
-use crate::system::lock;
-use crate::system::lock::Lock;
+use super::record::Record;
+use crate::routing::{InterfaceName, State};
+use crate::system::{lock_exclusively, Lock};
 
 /// Where the records are; gone after a reboot, as the routes are.
 pub const FOLDER: &str = "/run/policy-table";
@@ -92,7 +90,7 @@ impl Store {
         };
         Ok(Self {
             folder: opened,
-            _lock: Some(lock::exclusive(Path::new(LOCK))?),
+            _lock: Some(lock_exclusively(Path::new(LOCK))?),
         })
     }
 

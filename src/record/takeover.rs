@@ -6,9 +6,9 @@
 //! not merely left. Parts without a family are of hooks that are called once for all stanzas of an
 //! interface, and pass from them to the first stanza, and back.
 
-use crate::ifupdown::call::Call;
-use crate::record::record::{heading, Record};
-use crate::routing::state::State;
+use super::record::{heading, Record};
+use crate::ifupdown::Call;
+use crate::routing::State;
 
 /// A stanza of now, and what it takes over.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,7 +125,7 @@ fn interface_and_family(heading: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::routing::address::Family;
+    use crate::routing::Family;
 
     fn call(interface: &str, family: Family, address: &str) -> Call {
         Call {

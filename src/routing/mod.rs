@@ -1,9 +1,20 @@
 //! routing
 
-pub mod address;
-pub mod table;
-pub mod route;
-pub mod rule;
-pub mod state;
-pub mod step;
+mod address;
+mod table;
+mod route;
+mod rule;
+mod state;
+mod step;
 pub mod syntax;
+
+pub(crate) use address::{is_hidden, parse_number, WordError};
+pub use address::{parse_length, Family, InterfaceAddress, InterfaceName, Prefix, PROTOCOL};
+pub use route::{Hop, Route, Scope};
+pub(crate) use route::{Kind, Metrics};
+pub(crate) use rule::Ports;
+pub use rule::{Action, Rule};
+pub use state::{Object, State};
+pub use step::Step;
+pub(crate) use step::{existing_route, existing_rule, Existing, Verb};
+pub use table::{TableId, TableName};

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::routing::address::{Family, InterfaceName, Prefix, PROTOCOL};
-use crate::routing::table::TableId;
+use super::address::{Family, InterfaceName, Prefix, PROTOCOL};
+use super::table::TableId;
 
 /// What becomes of packets for a destination; `RTN_*` of `linux/rtnetlink.h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

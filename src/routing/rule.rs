@@ -1,8 +1,8 @@
 //! A rule of the routing policy database. Floor 0: what is equal here is the same rule to the
 //! kernel; `rule_line` spells it and `rule_message` carries it there.
 
-use crate::routing::address::{Family, InterfaceName, Prefix, PROTOCOL};
-use crate::routing::table::TableId;
+use super::address::{Family, InterfaceName, Prefix, PROTOCOL};
+use super::table::TableId;
 
 /// What a rule does with a packet that it matches; `FR_ACT_*` of `linux/fib_rules.h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::routing::address::Family;
-use crate::routing::route::Route;
-use crate::routing::rule::Rule;
-use crate::routing::syntax::words::LineError;
+use super::address::Family;
+use super::route::Route;
+use super::rule::Rule;
+use super::syntax::LineError;
 
 /// A route or a rule. Its one spelling is what follows `ip` (and the verb) on a command line;
 /// records, the log and errors all use it.

@@ -1,9 +1,9 @@
 //! What to do to the kernel, step by step, and what to make of its "File exists". Floor 1, pure.
 
-use crate::routing::address::Family;
-use crate::routing::route::Route;
-use crate::routing::rule::Rule;
-use crate::routing::state::{Object, State};
+use super::address::Family;
+use super::route::Route;
+use super::rule::Rule;
+use super::state::{Object, State};
 
 /// What is done to an object; the flags of netlink(7) in the words of ip-route(8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

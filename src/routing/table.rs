@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::routing::address::{is_hidden, parse_number, WordError};
+use super::address::{is_hidden, parse_number, WordError};
 
 /// The number of a routing table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use crate::routing::address::{Family, InterfaceAddress, Prefix};
-use crate::stanza::options::Fault;
+use super::options::Fault;
+use crate::routing::{Family, InterfaceAddress, Prefix};
 
 /// What is wrong with an address as the router of an interface that has another one.
 ///

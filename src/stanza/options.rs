@@ -4,9 +4,9 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::ifupdown::call::Call;
-use crate::routing::address::{Family, InterfaceName, Prefix, WordError, PROTOCOL};
-use crate::routing::syntax::words::{nearest, LineError, Shown};
+use crate::ifupdown::Call;
+use crate::routing::syntax::{nearest, LineError, Shown};
+use crate::routing::{Family, InterfaceName, Prefix, WordError, PROTOCOL};
 
 /// The options there are.
 pub const OPTIONS: [&str; 9] = [

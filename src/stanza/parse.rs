@@ -6,14 +6,14 @@
 use std::cell::RefCell;
 use std::net::IpAddr;
 
-use crate::ifupdown::call::Call;
-use crate::routing::address::{
-    parse_length, parse_number, Family, InterfaceAddress, InterfaceName, Prefix, WordError,
+use super::gateway::{check_gateway, first_host};
+use super::options::{Fault, OptionError, Options};
+use super::stanza::{FixedId, Gateway, Mode, OnError, Source, Stanza, Table, PRIORITY};
+use crate::ifupdown::Call;
+use crate::routing::{
+    parse_length, parse_number, Family, InterfaceAddress, InterfaceName, Prefix, TableId,
+    TableName, WordError,
 };
-use crate::routing::table::{TableId, TableName};
-use crate::stanza::gateway::{check_gateway, first_host};
-use crate::stanza::options::{Fault, OptionError, Options};
-use crate::stanza::stanza::{FixedId, Gateway, Mode, OnError, Source, Stanza, Table, PRIORITY};
 
 impl Stanza {
     /// Judges a call's options; `None` where it has none.

@@ -4,15 +4,11 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::routing::address::{Family, InterfaceAddress, InterfaceName, PROTOCOL};
-use crate::routing::route::Route;
-use crate::routing::rule::Rule;
-use crate::routing::syntax::route;
-use crate::routing::syntax::route::Unsaid;
-use crate::routing::syntax::rule;
-use crate::routing::syntax::words::Names;
-use crate::routing::table::{TableId, TableName};
-use crate::stanza::options::{Fault, OptionError, OptionLine};
+use super::options::{Fault, OptionError, OptionLine};
+use crate::routing::syntax::{read_route, read_rule, Names, UnsaidInRoute};
+use crate::routing::{
+    Family, InterfaceAddress, InterfaceName, Route, Rule, TableId, TableName, PROTOCOL,
+};
 
 /// Priority of the `from` and `to` rules where the stanza names none. Lower than main's 32766
 /// by enough that rules of VPNs and of administrators find room on both sides.
@@ -162,7 +158,7 @@ impl Stanza {
             .saturating_sub(RULES_BELOW)
             .saturating_add(place);
         let unsaid = Rule::lookup(self.family, priority, table.unwrap_or(TableId(0)));
-        match rule::read(&line.text, unsaid, names) {
+        match read_rule(&line.text, unsaid, names) {
             Err(error) => Err(line.error(error.into())),
             Ok((_, said)) if !said.action && table.is_none() => Err(line.error(Fault::NeedsAction)),
             Ok((_, said)) if !said.priority && place > MOST_RULES => {
@@ -193,12 +189,12 @@ impl Stanza {
         names: Names<'_>,
     ) -> Result<Route, OptionError> {
         let device = Some(self.interface.device());
-        let unsaid = Unsaid {
+        let unsaid = UnsaidInRoute {
             table,
             device,
             family: Some(self.family),
         };
-        match route::read(&line.text, &unsaid, names) {
+        match read_route(&line.text, &unsaid, names) {
             Err(error) => Err(line.error(error.into())),
             Ok(route) if route.protocol != PROTOCOL => Err(line.error(Fault::Protocol)),
             Ok(route) if self.method == "loopback" && self.leads_through(&route) => {

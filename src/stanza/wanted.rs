@@ -4,15 +4,11 @@ use std::net::IpAddr;
 
 use thiserror::Error;
 
-use crate::routing::address::{InterfaceAddress, Prefix};
-use crate::routing::route::{Hop, Kind, Route};
-use crate::routing::rule::Rule;
-use crate::routing::state::{Object, State};
-use crate::routing::syntax::words::Names;
-use crate::routing::table::TableId;
-use crate::stanza::gateway::{check_gateway, first_host};
-use crate::stanza::options::{Fault, OptionError};
-use crate::stanza::stanza::{Gateway, Mode, Source, Stanza, Table};
+use super::gateway::{check_gateway, first_host};
+use super::options::{Fault, OptionError};
+use super::stanza::{Gateway, Mode, Source, Stanza, Table};
+use crate::routing::syntax::Names;
+use crate::routing::{Hop, InterfaceAddress, Kind, Object, Prefix, Route, Rule, State, TableId};
 
 /// What the administrator should know of how the wanted state came about.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

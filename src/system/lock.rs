@@ -16,7 +16,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FlockArg, OFlag};
 use nix::sys::stat::{major, minor};
 
-use crate::system::privileges::hint;
+use super::privileges::hint;
 
 /// Longest wait. A run holds a lock for less than a millisecond, or for an fsync(2) when it
 /// registers a name; hundreds of them in a queue still fit.

@@ -1,6 +1,11 @@
 //! system
 
-pub mod lock;
-pub mod privileges;
-pub mod journal;
-pub mod networkd;
+mod lock;
+mod privileges;
+mod journal;
+mod networkd;
+
+pub(crate) use journal::{start as start_journal, NAME};
+pub(crate) use lock::{exclusive as lock_exclusively, Lock};
+pub(crate) use networkd::Host;
+pub(crate) use privileges::{hint as permission_hint, keep_net_admin, NotPermitted};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::routing::address::InterfaceName;
+use crate::routing::InterfaceName;
 
 /// The files of the host, below a root directory.
 #[derive(Debug)]

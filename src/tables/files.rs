@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::OFlag;
 use rustix::fs::RawDir;
 
-use crate::routing::table::TableName;
-use crate::tables::rt_tables::{Glance, Tables};
+use super::rt_tables::{Glance, Tables};
+use crate::routing::TableName;
 
 /// The file of names, below the root.
 pub const NAMES: &str = "etc/iproute2/rt_tables";

@@ -1,6 +1,11 @@
 //! tables
 
-pub mod rt_tables;
-pub mod append;
-pub mod files;
-pub mod registry;
+mod rt_tables;
+mod append;
+mod files;
+mod registry;
+
+pub(crate) use registry::Names;
+pub use registry::{Registered, Registry, RegistryError};
+pub(crate) use rt_tables::fnv1a;
+pub use rt_tables::{derived_id, line as rt_tables_line, Glance, Tables};

@@ -8,14 +8,11 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::routing::address::WordError;
-use crate::routing::table::{TableId, TableName};
-use crate::system::lock;
-use crate::system::lock::Lock;
-use crate::system::privileges::hint;
-use crate::tables::append::Target;
-use crate::tables::files::{NameFiles, NAMES};
-use crate::tables::rt_tables::{derived_id, line, Glance, Tables, LARGEST_NAMED};
+use super::append::Target;
+use super::files::{NameFiles, NAMES};
+use super::rt_tables::{derived_id, line, Glance, Tables, LARGEST_NAMED};
+use crate::routing::{TableId, TableName, WordError};
+use crate::system::{lock_exclusively, permission_hint, Lock};
 
 /// Why a name has no ID that may be used.
 #[derive(Debug, Error)]
@@ -210,7 +207,7 @@ impl Registry {
     /// The file that new names go to, and the lock that keeps other runs of ours from it. Where
     /// there can be none, the file is still worth writing to: a line is one write.
     fn open_target(&self) -> Result<(io::Result<Lock>, Target), (PathBuf, io::Error)> {
-        let locked = lock::exclusive(&self.lock);
+        let locked = lock_exclusively(&self.lock);
         let path = self.files.target();
         match locked {
             Err(error) if error.kind() == io::ErrorKind::TimedOut => Err((path, error)),
@@ -340,6 +337,6 @@ fn not_registered(name: &TableName, path: &Path, error: &io::Error) -> String {
     format!(
         "table {name} is not registered in {}: {error}{}; going on with its ID alone",
         path.display(),
-        hint(error)
+        permission_hint(error)
     )
 }

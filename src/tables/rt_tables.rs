@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::routing::table::{TableId, TableName};
+use crate::routing::{TableId, TableName};
 
 /// The names of all files together. Who asks for those of thousands of interfaces must not read
 /// through all of them each time.

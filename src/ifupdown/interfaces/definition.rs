@@ -10,10 +10,10 @@ use std::ffi::{OsStr, OsString};
 use std::net::Ipv4Addr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use crate::ifupdown::call::{Call, Direction};
-use crate::ifupdown::interfaces::methods;
-use crate::ifupdown::interfaces::methods::{ipv4, Conversion};
-use crate::ifupdown::interfaces::parts::OptionLine;
+use super::methods;
+use super::methods::{ipv4, Conversion};
+use super::parts::OptionLine;
+use crate::ifupdown::{Call, Direction};
 
 /// A logical interface as one stanza defines it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -204,8 +204,8 @@ pub fn mangled(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::parts::Text;
     use super::*;
-    use crate::ifupdown::interfaces::parts::Text;
 
     fn variables(text: &str, interface: &str) -> Vec<String> {
         let text = Text::read(text);

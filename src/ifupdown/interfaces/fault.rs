@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::ifupdown::interfaces::methods::{families, methods};
+use super::methods::{families, methods};
 
 /// Something wrong in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]

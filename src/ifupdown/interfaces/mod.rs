@@ -1,10 +1,19 @@
 //! ifupdown/interfaces
 
-pub mod line;
-pub mod methods;
-pub mod fault;
-pub mod parts;
-pub mod selection;
-pub mod definition;
-pub mod wordexp;
-pub mod sourced;
+mod line;
+mod methods;
+mod fault;
+mod parts;
+mod selection;
+mod definition;
+mod wordexp;
+mod sourced;
+
+pub(crate) use definition::{mangled, Definition};
+pub(crate) use fault::FaultKind;
+pub(crate) use line::{is_blank, Line};
+pub use parts::Text;
+pub(crate) use parts::{OptionLine, Stanza};
+pub(crate) use selection::Usage;
+pub(crate) use sourced::Defined;
+pub use sourced::{Interfaces, FILE};

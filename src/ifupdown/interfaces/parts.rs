@@ -9,9 +9,9 @@ use std::ffi::OsString;
 use std::ops::Range;
 use std::os::unix::ffi::OsStringExt;
 
-use crate::ifupdown::interfaces::fault::{Fault, FaultKind};
-use crate::ifupdown::interfaces::line::Line;
-use crate::ifupdown::interfaces::methods::methods_of;
+use super::fault::{Fault, FaultKind};
+use super::line::Line;
+use super::methods::methods_of;
 
 /// A file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use crate::ifupdown::interfaces::parts::{Part, What};
+use super::parts::{Part, What};
 
 /// What the files say of names beside the stanzas that bear them.
 #[derive(Debug, Default)]

@@ -17,11 +17,11 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use crate::ifupdown::interfaces::definition::Definition;
-use crate::ifupdown::interfaces::fault::{Fault, FaultKind};
-use crate::ifupdown::interfaces::line::Line;
-use crate::ifupdown::interfaces::parts::{OptionLine, Part, Source, Stanza, Text, What};
-use crate::ifupdown::interfaces::wordexp;
+use super::definition::Definition;
+use super::fault::{Fault, FaultKind};
+use super::line::Line;
+use super::parts::{OptionLine, Part, Source, Stanza, Text, What};
+use super::wordexp;
 
 /// The file that ifupdown reads if it is told no other.
 pub const FILE: &str = "/etc/network/interfaces";

@@ -3,9 +3,9 @@
 
 use std::fmt::Write as _;
 
-use crate::ifupdown::call::Call;
-use crate::migrate::lines::meaning::{HandLine, Phase, Reason};
-use crate::routing::address::Family;
+use super::meaning::{HandLine, Phase, Reason};
+use crate::ifupdown::Call;
+use crate::routing::Family;
 
 /// What its options begin with.
 pub const PREFIX: &str = "multi_";

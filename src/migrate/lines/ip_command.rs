@@ -6,14 +6,10 @@
 
 use thiserror::Error;
 
-use crate::routing::address::{Family, PROTOCOL};
-use crate::routing::route::{Kind, Route};
-use crate::routing::rule::{Action, Rule};
-use crate::routing::syntax::route;
-use crate::routing::syntax::route::Unsaid;
-use crate::routing::syntax::rule;
-use crate::routing::syntax::words::{abbreviates, LineError, Names, Shown};
-use crate::routing::table::TableId;
+use crate::routing::syntax::{
+    abbreviates, read_route, read_rule, LineError, Names, SaidInRule, Shown, UnsaidInRoute,
+};
+use crate::routing::{Action, Family, Kind, Route, Rule, TableId, PROTOCOL};
 
 /// What is done to a route or rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +32,7 @@ pub struct SaidRule {
     /// The rule, tagged as ours; its priority is 0 where none is said.
     pub rule: Rule,
     /// What of it was said.
-    pub said: rule::Said,
+    pub said: SaidInRule,
     /// The words behind the verb.
     pub words: String,
 }
@@ -165,7 +161,7 @@ fn rule(
     };
     // A rule that names no table looks up main.
     let unsaid = Rule::lookup(Family::Inet, 0, TableId::MAIN);
-    let (rule, said) = rule::read(&with_family(family, &words), unsaid, names)?;
+    let (rule, said) = read_rule(&with_family(family, &words), unsaid, names)?;
     if family.is_none() && rule.family == Family::Inet6 {
         // The kernel refuses it ("Invalid source address", measured on 6.18).
         return Err(IpError::Family);
@@ -199,12 +195,12 @@ fn route(
     };
     let line = with_family(family, &words);
     let in_table = |table| {
-        let unsaid = Unsaid {
+        let unsaid = UnsaidInRoute {
             table: Some(table),
             device: None,
             family: Some(Family::Inet),
         };
-        route::read(&line, &unsaid, names)
+        read_route(&line, &unsaid, names)
     };
     let mut route = in_table(TableId::MAIN)?;
     let unsaid_table = in_table(TableId(0))?.table == TableId(0);
@@ -223,7 +219,7 @@ fn flush(family: Option<Family>, words: &str, names: Names<'_>) -> Result<IpComm
     match said.as_slice() {
         ["cache"] => Ok(IpCommand::Nothing),
         [word, _] if abbreviates(word, "table") && word.len() > 1 => {
-            let mut words = crate::routing::syntax::words::Words::new(words);
+            let mut words = crate::routing::syntax::Words::new(words);
             words.keyword();
             let table = words.table(names)?;
             Ok(IpCommand::Flush(family.unwrap_or(Family::Inet), table))
@@ -290,7 +286,7 @@ impl SaidRoute {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::routing::state::Object;
+    use crate::routing::Object;
 
     fn names(text: &str) -> Option<TableId> {
         (text == "isp1").then_some(TableId(101))

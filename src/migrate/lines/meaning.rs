@@ -3,13 +3,12 @@
 
 use thiserror::Error;
 
-use crate::ifupdown::call::Call;
-use crate::migrate::lines::ip_command;
-use crate::migrate::lines::ip_command::{IpCommand, IpError};
-use crate::migrate::lines::shell;
-use crate::migrate::lines::shell::{Command, Joint, ShellError};
-use crate::routing::address::Family;
-use crate::routing::syntax::words::{abbreviates, Names, Shown};
+use super::ip_command::{IpCommand, IpError};
+use super::shell::{Command, Joint, ShellError};
+use super::{ip_command, shell};
+use crate::ifupdown::Call;
+use crate::routing::syntax::{abbreviates, Names, Shown};
+use crate::routing::Family;
 
 /// When ifupdown runs a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

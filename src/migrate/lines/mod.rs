@@ -1,6 +1,13 @@
 //! migrate/lines
 
-pub mod shell;
-pub mod ip_command;
-pub mod meaning;
-pub mod ifupdown_multi;
+mod shell;
+mod ip_command;
+mod meaning;
+mod ifupdown_multi;
+
+pub(crate) use ifupdown_multi::{line as multi_line, PREFIX as MULTI_PREFIX};
+pub(crate) use ip_command::{IpCommand, SaidRoute, SaidRule, Verb, LOCAL};
+pub(crate) use meaning::{
+    about, meaning, About, Guard, HandLine, HandStanza, Meaning, Phase, Reason,
+};
+pub(crate) use shell::Joint;

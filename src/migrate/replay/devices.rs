@@ -1,11 +1,9 @@
 //! What a file says of the devices and networks around its lines. Floor 1, pure.
 
-use crate::ifupdown::call::Call;
-use crate::migrate::lines::meaning::{HandStanza, Reason};
-use crate::routing::address::{InterfaceAddress, InterfaceName};
-use crate::routing::route::{Kind, Route};
-use crate::routing::table::TableId;
-use crate::stanza::stanza::Stanza;
+use crate::ifupdown::Call;
+use crate::migrate::lines::{HandStanza, Reason};
+use crate::routing::{InterfaceAddress, InterfaceName, Kind, Route, TableId};
+use crate::stanza::Stanza;
 
 /// The stanzas of a file with their addresses.
 pub struct Surroundings<'a> {

@@ -1,12 +1,9 @@
 //! What lines have put into the kernel so far: a small model of its routes and rules. Floor 1,
 //! pure.
 
-use crate::migrate::lines::ip_command::{IpCommand, SaidRoute, SaidRule, Verb};
-use crate::migrate::lines::meaning::{Guard, Reason};
-use crate::migrate::lines::shell::Joint;
-use crate::migrate::search::same_walk::same_but_priority;
-use crate::routing::address::Family;
-use crate::routing::table::TableId;
+use crate::migrate::lines::{Guard, IpCommand, Joint, Reason, SaidRoute, SaidRule, Verb};
+use crate::migrate::search::same_but_priority;
+use crate::routing::{Family, TableId};
 
 /// Something in the kernel, and the line that put it there.
 #[derive(Debug, Clone, PartialEq, Eq)]

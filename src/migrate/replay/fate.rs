@@ -1,11 +1,10 @@
 //! Which lines can be replaced, and which have to stay because of others: all lines together, as
 //! they run when everything comes up in the order of the file. Floor 1, pure.
 
-use crate::migrate::lines::ip_command::{IpCommand, Verb};
-use crate::migrate::lines::meaning::{HandLine, HandStanza, Meaning, Reason};
-use crate::migrate::replay::effect::{takes_route, Effect};
+use super::effect::{takes_route, Effect};
+use crate::migrate::lines::{HandLine, HandStanza, IpCommand, Meaning, Reason, Verb};
 use crate::migrate::replay::{Commands, Script};
-use crate::routing::syntax::words::Names;
+use crate::routing::syntax::Names;
 
 /// What becomes of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -286,9 +285,9 @@ fn first_fate(stanza: &HandStanza, line: &HandLine, meaning: &Meaning) -> Fate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ifupdown::call::Call;
-    use crate::migrate::lines::meaning::Phase;
-    use crate::routing::address::Family;
+    use crate::ifupdown::Call;
+    use crate::migrate::lines::Phase;
+    use crate::routing::Family;
 
     fn stanza(interface: &str, address: &str, lines: &[(&str, &str)]) -> HandStanza {
         let lines = lines

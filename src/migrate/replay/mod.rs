@@ -1,21 +1,23 @@
 //! Running the lines of a file in the model of the kernel, as the shell and `ip` would. Floor 1,
 //! pure.
 
-pub mod devices;
-pub mod effect;
-pub mod fate;
+mod devices;
+mod effect;
+mod fate;
+
+pub(crate) use devices::own_address;
+pub(crate) use effect::Placed;
+pub(crate) use fate::{Fate, Hand};
 
 use std::net::IpAddr;
 
-use crate::migrate::lines::ip_command::{IpCommand, SaidRoute, Verb, LOCAL};
-use crate::migrate::lines::meaning::{meaning, Guard, HandStanza, Meaning, Phase, Reason};
-use crate::migrate::lines::shell::Joint;
-use crate::migrate::replay::devices::{is_always_possible, Surroundings};
-use crate::migrate::replay::effect::{Effect, Placed};
-use crate::routing::address::{Family, InterfaceName};
-use crate::routing::rule::{Action, Rule};
-use crate::routing::syntax::words::{abbreviates, Names};
-use crate::routing::table::TableId;
+use crate::migrate::lines::{
+    meaning, Guard, HandStanza, IpCommand, Joint, Meaning, Phase, Reason, SaidRoute, Verb, LOCAL,
+};
+use crate::routing::syntax::{abbreviates, Names};
+use crate::routing::{Action, Family, InterfaceName, Rule, TableId};
+use devices::{is_always_possible, Surroundings};
+use effect::Effect;
 
 /// The commands of a line, and the guard in front of them.
 pub type Commands = (Option<Guard>, Vec<(Joint, IpCommand)>);

@@ -1,15 +1,12 @@
 //! The ways in which options can say what lines do, and what each says of its table. Floor 1,
 //! pure; `migration` tries them.
 
-use crate::ifupdown::call::Call;
-use crate::migrate::lines::ip_command::{SaidRoute, SaidRule};
-use crate::migrate::lines::meaning::HandStanza;
-use crate::migrate::replay::devices::own_address;
-use crate::migrate::search::same_walk::same_but_priority;
-use crate::routing::address::{Family, Prefix};
-use crate::routing::rule::{Action, Rule};
-use crate::routing::table::TableId;
-use crate::stanza::stanza::PRIORITY;
+use super::same_walk::same_but_priority;
+use crate::ifupdown::Call;
+use crate::migrate::lines::{HandStanza, SaidRoute, SaidRule};
+use crate::migrate::replay::own_address;
+use crate::routing::{Action, Family, Prefix, Rule, TableId};
+use crate::stanza::PRIORITY;
 
 /// An option and its value.
 pub type Said = (&'static str, String);

@@ -4,29 +4,22 @@
 //! the program's own reckoning: what `ifup` would put in for the options has to be what the lines
 //! leave, routes and rules alike. So nothing here has to know what an option means.
 
-pub mod same_walk;
-pub mod option_value;
-pub mod forms;
+mod same_walk;
+mod option_value;
+mod forms;
 
-use crate::ifupdown::call::Call;
-use crate::migrate::lines::ip_command::SaidRule;
-use crate::migrate::lines::meaning::{HandStanza, Reason};
-use crate::migrate::replay::devices::own_address;
-use crate::migrate::replay::effect::Placed;
-use crate::migrate::replay::fate::{Fate, Hand};
-use crate::migrate::search::forms::{gateway, priority, tables_of, ways, Said, Wanted, Way};
-use crate::migrate::search::option_value::{route_text, rule_text, written_table};
-use crate::migrate::search::same_walk::{
-    is_never_reached, order_matters, same_but_priority, same_walk, walk,
-};
-use crate::routing::address::{Family, InterfaceName};
-use crate::routing::route::Route;
-use crate::routing::rule::Rule;
-use crate::routing::state::State;
-use crate::routing::syntax::words::Names;
-use crate::stanza::stanza::{Stanza, Table};
-use crate::stanza::wanted;
-use crate::stanza::wanted::{Found, Notice, TableIds};
+pub(crate) use forms::Said;
+pub(crate) use same_walk::{is_never_reached, same_but_priority, same_walk, walk};
+
+use crate::ifupdown::Call;
+use crate::migrate::lines::{HandStanza, Reason, SaidRule};
+use crate::migrate::replay::{own_address, Fate, Hand, Placed};
+use crate::routing::syntax::Names;
+use crate::routing::{Family, InterfaceName, Route, Rule, State};
+use crate::stanza::{wanted_state, Found, Notice, Stanza, Table, TableIds};
+use forms::{gateway, priority, tables_of, ways, Wanted, Way};
+use option_value::{route_text, rule_text, written_table};
+use same_walk::order_matters;
 
 /// What becomes of the lines of a file, and what comes in their place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -266,7 +259,7 @@ impl Search<'_> {
             addresses: stanza.address.into_iter().collect(),
             default: None,
         };
-        let (state, notices) = wanted::of_stanza(&stanza, &tables, &found).ok()?;
+        let (state, notices) = wanted_state(&stanza, &tables, &found).ok()?;
         // A router that is only guessed may be another one day.
         let certain = |notice: &Notice| matches!(notice, Notice::Onlink(..));
         notices.iter().all(certain).then_some(state)
@@ -385,8 +378,8 @@ fn is_same(call: &Call, wanted: &Wanted, state: &State) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::migrate::lines::meaning::{HandLine, Phase};
-    use crate::routing::table::TableId;
+    use crate::migrate::lines::{HandLine, Phase};
+    use crate::routing::TableId;
 
     fn stanza(interface: &str, address: &str, lines: &[&str]) -> HandStanza {
         let lines = lines.iter().enumerate().map(|(at, line)| {

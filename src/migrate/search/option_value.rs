@@ -1,12 +1,9 @@
 //! The words of a line as the value of an option: what the option says already is left out, the
 //! rest stays as it was written. Floor 1, pure.
 
-use crate::migrate::lines::ip_command::{SaidRoute, SaidRule, LOCAL};
-use crate::routing::address::{Family, InterfaceName};
-use crate::routing::rule::{Action, Rule};
-use crate::routing::syntax::rule;
-use crate::routing::syntax::words::{abbreviates, Names};
-use crate::routing::table::{TableId, TableName};
+use crate::migrate::lines::{SaidRoute, SaidRule, LOCAL};
+use crate::routing::syntax::{abbreviates, read_rule, Names};
+use crate::routing::{Action, Family, InterfaceName, Rule, TableId, TableName};
 
 /// A table as the lines write it: by name where one of them does.
 #[must_use]
@@ -37,7 +34,7 @@ pub fn rule_text(said: &SaidRule, family: Family, own: Option<TableId>, numbered
     if text.trim().is_empty() {
         "from all".clone_into(&mut text);
     }
-    let read = rule::read(&text, Rule::lookup(family, 0, TableId::MAIN), &|_| {
+    let read = read_rule(&text, Rule::lookup(family, 0, TableId::MAIN), &|_| {
         Some(TableId::MAIN)
     });
     let agrees = read.is_ok_and(|(rule, _)| rule.family == said.rule.family);

@@ -2,8 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::routing::address::Prefix;
-use crate::routing::rule::{Action, Rule};
+use crate::routing::{Action, Prefix, Rule};
 
 /// Whether some packet is matched by both rules. In doubt it is said to be.
 #[must_use]

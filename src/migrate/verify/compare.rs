@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use crate::migrate::search::same_walk::{is_never_reached, same_walk, walk};
-use crate::migrate::verify::lookups::Query;
-use crate::routing::route::Route;
-use crate::routing::rule::Rule;
+use super::lookups::Query;
+use crate::migrate::search::{is_never_reached, same_walk, walk};
+use crate::routing::{Route, Rule};
 
 /// What was there when all had come up, and what was left when all had gone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

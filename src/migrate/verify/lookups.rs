@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 
-use crate::routing::address::{Family, Prefix};
-use crate::routing::route::Route;
-use crate::routing::rule::Rule;
+use crate::routing::{Family, Prefix, Route, Rule};
 
 /// One look-up, as `ip` asks for it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,10 +4,10 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use crate::migrate::lines::meaning::HandStanza;
-use crate::migrate::replay::devices::own_address;
-use crate::migrate::verify::namespaces::Machine;
-use crate::routing::address::{Family, InterfaceAddress, InterfaceName, Prefix};
+use super::namespaces::Machine;
+use crate::migrate::lines::HandStanza;
+use crate::migrate::replay::own_address;
+use crate::routing::{Family, InterfaceAddress, InterfaceName, Prefix};
 
 /// The machine for some stanzas, whose hooks lead to a program.
 #[must_use]

@@ -1,6 +1,10 @@
 //! migrate/verify
 
-pub mod lookups;
-pub mod compare;
-pub mod machine;
-pub mod namespaces;
+mod lookups;
+mod compare;
+mod machine;
+mod namespaces;
+
+pub use compare::{differences, Seen};
+pub use machine::machine;
+pub use namespaces::{bring_up, TrialError, MULTI};

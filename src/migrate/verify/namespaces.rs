@@ -17,11 +17,9 @@ use nix::mount::{mount, MsFlags};
 use nix::sched::{unshare, CloneFlags};
 use thiserror::Error;
 
-use crate::migrate::verify::compare::Seen;
-use crate::migrate::verify::lookups::{queries, Query};
-use crate::routing::address::{Family, PROTOCOL};
-use crate::routing::route::Route;
-use crate::routing::rule::Rule;
+use super::compare::Seen;
+use super::lookups::{queries, Query};
+use crate::routing::{Family, Route, Rule, PROTOCOL};
 
 /// What stands in for the machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

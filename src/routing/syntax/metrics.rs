@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use crate::routing::address::{is_hidden, parse_number};
-use crate::routing::route::Metrics;
-use crate::routing::syntax::words::{abbreviates, LineError, Words};
+use super::words::{abbreviates, LineError, Words};
+use crate::routing::{is_hidden, parse_number, Metrics};
 
 /// A keyword of a single number.
 struct Metric {

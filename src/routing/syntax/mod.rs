@@ -1,8 +1,15 @@
 //! routing/syntax
 
-pub mod words;
-pub mod numbers;
-pub mod nexthop;
-pub mod metrics;
-pub mod route;
-pub mod rule;
+mod words;
+mod numbers;
+mod nexthop;
+mod metrics;
+mod route;
+mod rule;
+
+pub(crate) use numbers::{dsfield, ip_protocol, ip_protocol_name};
+pub use route::{read as read_route, Unsaid as UnsaidInRoute};
+pub use rule::read as read_rule;
+pub(crate) use rule::Said as SaidInRule;
+pub(crate) use words::{abbreviates, nearest, Names, Words};
+pub use words::{LineError, Shown};

@@ -3,10 +3,9 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::routing::address::{parse_number, Family};
-use crate::routing::route::Hop;
-use crate::routing::syntax::numbers;
-use crate::routing::syntax::words::{abbreviates, LineError, Words};
+use super::numbers;
+use super::words::{abbreviates, LineError, Words};
+use crate::routing::{parse_number, Family, Hop};
 
 pub(crate) fn address(
     words: &mut Words<'_>,

@@ -3,8 +3,8 @@
 //! The names are those that iproute2 and netbase ship; what an administrator adds to files in
 //! `/etc` is written as a number here, for a hook reads no file that it does not need.
 
-use crate::routing::address::parse_number;
-use crate::routing::syntax::words::abbreviates;
+use super::words::abbreviates;
+use crate::routing::parse_number;
 
 type Name = (&'static str, u8);
 
@@ -26,7 +26,7 @@ const PROTOCOLS: [Name; 20] = [
     ("dhcp", 16),
     ("keepalived", 18),
     ("babel", 42),
-    ("policy-table", crate::routing::address::PROTOCOL),
+    ("policy-table", crate::routing::PROTOCOL),
     ("bgp", 186),
     ("isis", 187),
     ("ospf", 188),

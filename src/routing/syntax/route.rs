@@ -3,13 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::routing::address::{Family, InterfaceName, Prefix};
-use crate::routing::route::{Hop, Kind, Route, Scope};
-use crate::routing::syntax::metrics;
-use crate::routing::syntax::nexthop::{address, gateway, nexthop, write_nexthop, write_way};
-use crate::routing::syntax::numbers;
-use crate::routing::syntax::words::{abbreviates, no_names, LineError, Names, Words};
-use crate::routing::table::TableId;
+use super::nexthop::{address, gateway, nexthop, write_nexthop, write_way};
+use super::words::{abbreviates, no_names, LineError, Names, Words};
+use super::{metrics, numbers};
+use crate::routing::{Family, Hop, InterfaceName, Kind, Prefix, Route, Scope, TableId};
 
 const KEYWORDS: [&str; 36] = [
     "via",
@@ -183,7 +180,7 @@ impl Reader {
         match words.as_prefix(word, &mut self.family) {
             Ok(prefix) => self.destination = Some(prefix),
             Err(LineError::Word {
-                source: crate::routing::address::WordError::Prefix,
+                source: crate::routing::WordError::Prefix,
                 ..
             }) => return Ok(false),
             Err(error) => return Err(error),

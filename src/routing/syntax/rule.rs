@@ -3,11 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::routing::address::{parse_number, Family};
-use crate::routing::rule::{Action, Ports, Rule};
-use crate::routing::syntax::numbers;
-use crate::routing::syntax::words::{abbreviates, no_names, LineError, Names, Words};
-use crate::routing::table::TableId;
+use super::numbers;
+use super::words::{abbreviates, no_names, LineError, Names, Words};
+use crate::routing::{parse_number, Action, Family, Ports, Rule, TableId};
 
 const KEYWORDS: [&str; 32] = [
     "not",

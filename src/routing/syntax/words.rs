@@ -6,8 +6,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::routing::address::{is_hidden, parse_number, Family, InterfaceName, Prefix, WordError};
-use crate::routing::table::TableId;
+use crate::routing::{is_hidden, parse_number, Family, InterfaceName, Prefix, TableId, WordError};
 
 /// Why a line is no route or rule. Each message names the word as it was written.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
