@@ -13,7 +13,7 @@ use std::path::Path;
 use neli::consts::nl::NlmF;
 use neli::consts::rtnl::Rtm;
 
-use policy_table::ifupdown::{Call, Direction};
+use policy_table::ifupdown::{Direction, HookCall};
 use policy_table::netlink::{
     decode_address, decode_route, decode_rule, encode_route, encode_rule, explain, replies, request,
 };
@@ -22,15 +22,17 @@ use policy_table::routing::syntax::Shown;
 use policy_table::routing::{
     Hop, InterfaceAddress, InterfaceName, Object, Route, Rule, TableId, TableName, PROTOCOL,
 };
-use policy_table::stanza::{on_error, wanted_state, Found, OptionError, Stanza, Table, TableIds};
+use policy_table::stanza::{
+    on_error, wanted_state, Observed, OptionError, Stanza, Table, TableIds,
+};
 use policy_table::tables::{derived_id, rt_tables_line, Glance, Tables};
 
 /// From the environment of a hook to the wanted state: lines `NAME=value`, a newline in a value
 /// written `\n`, as in `tests/scenarios/*/env`.
 pub fn environment(data: &[u8]) {
     let pairs = || data.split(|byte| *byte == b'\n').filter_map(pair);
-    let down = Call::read(Direction::Down, pairs());
-    let Some(call) = Call::read(Direction::Up, pairs()).or(down) else {
+    let down = HookCall::read(Direction::Down, pairs());
+    let Some(call) = HookCall::read(Direction::Up, pairs()).or(down) else {
         return;
     };
     let _ = on_error(&call);
@@ -65,7 +67,7 @@ fn pair(line: &[u8]) -> Option<(OsString, OsString)> {
 
 /// What the kernel may tell of a stanza's interface: what the stanza says and no more; nothing;
 /// several addresses and a default route.
-fn conditions(stanza: &Stanza) -> [Found; 3] {
+fn conditions(stanza: &Stanza) -> [Observed; 3] {
     let address = |text: &str, length| {
         let address = text.parse::<IpAddr>().unwrap();
         InterfaceAddress::new(address, length).unwrap()
@@ -87,12 +89,12 @@ fn conditions(stanza: &Stanza) -> [Found; 3] {
         .into_iter()
         .filter(|own| own.family() == stanza.family);
     [
-        Found {
+        Observed {
             addresses: own.clone().collect(),
             default: None,
         },
-        Found::default(),
-        Found {
+        Observed::default(),
+        Observed {
             addresses: own.chain(of_family).collect(),
             default: Some(way),
         },
@@ -100,7 +102,7 @@ fn conditions(stanza: &Stanza) -> [Found; 3] {
 }
 
 /// All that is wanted is ours, has a line that reads back, and is a message that reads back.
-fn wanted(call: &Call, stanza: &Stanza, found: &Found) {
+fn wanted(call: &HookCall, stanza: &Stanza, found: &Observed) {
     let names = |name: &str| Some(derived_id(&name.parse::<TableName>().ok()?));
     let own = stanza.table.as_ref().map(|table| match table {
         Table::Id(id) => *id,

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use log::{debug, error, info};
 
 use crate::converge;
-use crate::ifupdown::{Call, Direction};
-use crate::record::{heading, Heir, Store};
+use crate::ifupdown::{Direction, HookCall};
+use crate::record::{heading, Store, Takeover};
 use crate::routing::syntax::Shown;
 use crate::routing::InterfaceName;
 use crate::stanza::{on_error, OnError};
@@ -18,7 +18,7 @@ pub fn run(
     direction: Direction,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> ExitCode {
-    match Call::read(direction, environment) {
+    match HookCall::read(direction, environment) {
         None => ExitCode::SUCCESS,
         Some(call) if direction == Direction::Up => up(&call),
         Some(call) => {
@@ -28,7 +28,7 @@ pub fn run(
     }
 }
 
-fn up(call: &Call) -> ExitCode {
+fn up(call: &HookCall) -> ExitCode {
     // Of a stanza without options there is nothing to do, unless it had some when it came up.
     if call.options.is_empty() && !has_record(call) {
         return ExitCode::SUCCESS;
@@ -55,7 +55,7 @@ fn up(call: &Call) -> ExitCode {
 
 /// Starts a run that has something to do: with a journal, and with no rights that it does not
 /// need. Of the stanza's options nothing but their names has been looked at until then.
-fn is_permitted(call: &Call) -> bool {
+fn is_permitted(call: &HookCall) -> bool {
     start_journal(call.verbose);
     let kept = keep_net_admin();
     if let Err(refused) = &kept {
@@ -66,29 +66,29 @@ fn is_permitted(call: &Call) -> bool {
 }
 
 /// What `ifup` is told after an error.
-fn exit_code(call: &Call) -> ExitCode {
+fn exit_code(call: &HookCall) -> ExitCode {
     match on_error(call) {
         OnError::Fail => ExitCode::FAILURE,
         OnError::Warn => ExitCode::SUCCESS,
     }
 }
 
-fn has_record(call: &Call) -> bool {
+fn has_record(call: &HookCall) -> bool {
     let interface = call.interface.parse::<InterfaceName>();
     interface.is_ok_and(|interface| Store::has(&interface.device()))
 }
 
 /// What a call takes over of the record: one for all stanzas, of the parts that `apply` made for
 /// each of them, too.
-fn heir(call: &Call) -> Heir {
+fn heir(call: &HookCall) -> Takeover {
     match call.interface.parse::<InterfaceName>() {
-        Ok(interface) if call.merged => Heir::of_all(call, &Store::peek(&interface.device())),
-        _ => Heir::alone(heading(call)),
+        Ok(interface) if call.merged => Takeover::of_all(call, &Store::peek(&interface.device())),
+        _ => Takeover::alone(heading(call)),
     }
 }
 
 /// What the failure means for the interface, and the way out of it.
-fn consequence(call: &Call, failing: bool) -> String {
+fn consequence(call: &HookCall, failing: bool) -> String {
     let interface = Shown(&call.interface);
     let device = call.interface.parse::<InterfaceName>();
     let mapped = !call.logical.is_empty() && call.logical != call.interface;
@@ -119,7 +119,7 @@ fn consequence(call: &Call, failing: bool) -> String {
     }
 }
 
-fn down(call: &Call) {
+fn down(call: &HookCall) {
     let Ok(interface) = call.interface.parse::<InterfaceName>() else {
         return;
     };

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 use lab::{lab, lines, Lab};
-use policy_table::ifupdown::{Call, Direction};
+use policy_table::ifupdown::{Direction, HookCall};
 use policy_table::stanza::Stanza;
 
 const README: &str = "README.md";
@@ -159,7 +159,7 @@ impl Example {
 }
 
 /// A stanza as ifupdown tells it to a hook.
-fn call(iface: &Iface<'_>) -> Call {
+fn call(iface: &Iface<'_>) -> HookCall {
     let mut environment = vec![
         ("IFACE".to_owned(), iface.name.to_owned()),
         ("LOGICAL".to_owned(), iface.name.to_owned()),
@@ -175,7 +175,7 @@ fn call(iface: &Iface<'_>) -> Call {
     let environment = environment
         .into_iter()
         .map(|(name, value)| (name.into(), value.into()));
-    Call::read(Direction::Up, environment).unwrap()
+    HookCall::read(Direction::Up, environment).unwrap()
 }
 
 #[test]

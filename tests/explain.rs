@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use lab::{lab, Lab};
 use policy_table::cli::ask;
-use policy_table::explain::{Found, Match, Outcome, Question, Telling, Then, Told, Walk};
+use policy_table::explain::{End, KernelAnswer, Match, Packet, Report, TableAnswer, Then, Walk};
 use policy_table::netlink::Kernel;
 use policy_table::routing::{Family, Route};
 use random::{number_in, Random};
@@ -322,10 +322,10 @@ fn set(random: &mut Random, family: Family) -> String {
     lines
 }
 
-fn packet(random: &mut Random, family: Family) -> Question {
+fn packet(random: &mut Random, family: Family) -> Packet {
     let comes_in = random.one_in(3);
     let to = destination(random, family, comes_in).parse().unwrap();
-    let mut packet = Question::to(to, random.pick(&[0, 0, 5, 1000]));
+    let mut packet = Packet::to(to, random.pick(&[0, 0, 5, 1000]));
     let (own, foreign): (&[&str], &[&str]) = match family {
         Family::Inet => (
             &["10.1.0.10", "10.2.0.10", "10.3.0.10", "172.16.1.1"],
@@ -359,7 +359,7 @@ fn packet(random: &mut Random, family: Family) -> Question {
 /// The walk as it is told.
 fn tell(walk: &Walk) -> String {
     let mut text = String::new();
-    let telling = Telling {
+    let telling = Report {
         table: &|table| table.to_string(),
         all: true,
     };
@@ -370,8 +370,8 @@ fn tell(walk: &Walk) -> String {
 /// Whether what becomes of a packet hangs on the hop that IPv6 takes of several, which is the
 /// business of a hash.
 fn is_left_to_a_hash(walk: &Walk) -> bool {
-    let several = |found: &Found| match found {
-        Found::Taken(found) => found[0].route.hops.len() > 1,
+    let several = |found: &TableAnswer| match found {
+        TableAnswer::Taken(found) => found[0].route.hops.len() > 1,
         _ => false,
     };
     walk.question.family() == Family::Inet6
@@ -382,7 +382,7 @@ fn is_left_to_a_hash(walk: &Walk) -> bool {
 }
 
 /// What `ip route get` prints for a packet.
-fn by_ip(lab: &Lab, packet: &Question, fibmatch: bool) -> lab::Said {
+fn by_ip(lab: &Lab, packet: &Packet, fibmatch: bool) -> lab::Said {
     let mut words = packet.to_string().replace(" ipproto tcp", "");
     let protocol = if packet.ip_protocol == 6 {
         "tcp"
@@ -402,13 +402,13 @@ fn by_ip(lab: &Lab, packet: &Question, fibmatch: bool) -> lab::Said {
 }
 
 /// Whether `ip route get` says of a packet what our own question brought.
-fn same_by_ip(lab: &Lab, packet: &Question, told: &Told) -> Result<(), String> {
+fn same_by_ip(lab: &Lab, packet: &Packet, told: &KernelAnswer) -> Result<(), String> {
     let way = by_ip(lab, packet, false);
     let (is_way, is_refusal) = (way.code == 0, way.code == 2);
     match told {
-        Told::Refused(_) if is_refusal => Ok(()),
-        Told::Taken { route: None, .. } if is_way => Ok(()),
-        Told::Taken {
+        KernelAnswer::Refused(_) if is_refusal => Ok(()),
+        KernelAnswer::Taken { route: None, .. } if is_way => Ok(()),
+        KernelAnswer::Taken {
             route: Some(route), ..
         } if is_way => {
             let whole = by_ip(lab, packet, true);
@@ -449,16 +449,16 @@ impl Seen {
     fn note(&mut self, walk: &Walk) {
         let mut note = |what| *self.0.entry(what).or_default() += 1;
         note(match &walk.outcome {
-            Outcome::Route(_, found) if found[0].route.hops.len() > 1 => "several hops",
-            Outcome::Route(_, found) if found.len() > 1 => "equal defaults",
-            Outcome::Route(..) => "route",
-            Outcome::DroppedByRoute(..) => "dropped by route",
-            Outcome::DroppedByRule(_) => "dropped by rule",
-            Outcome::NoRoute => "no route",
-            Outcome::ForeignSource(_) => "foreign source",
-            Outcome::Down(_) => "down",
-            Outcome::OnLink(_) => "on link",
-            Outcome::NotForwarded(_) => "not forwarded",
+            End::Route(_, found) if found[0].route.hops.len() > 1 => "several hops",
+            End::Route(_, found) if found.len() > 1 => "equal defaults",
+            End::Route(..) => "route",
+            End::DroppedByRoute(..) => "dropped by route",
+            End::DroppedByRule(_) => "dropped by rule",
+            End::NoRoute => "no route",
+            End::ForeignSource(_) => "foreign source",
+            End::Down(_) => "down",
+            End::OnLink(_) => "on link",
+            End::NotForwarded(_) => "not forwarded",
         });
         for step in &walk.steps {
             note(match &step.tried {
@@ -468,8 +468,8 @@ impl Seen {
                 Match::NoForNot => "does not match for not",
             });
             match &step.then {
-                Some(Then::Looked(_, Found::Thrown(_))) => note("thrown"),
-                Some(Then::Looked(_, Found::Suppressed(_, words))) => {
+                Some(Then::Looked(_, TableAnswer::Thrown(_))) => note("thrown"),
+                Some(Then::Looked(_, TableAnswer::Suppressed(_, words))) => {
                     note(if words.contains("group") {
                         "group"
                     } else {

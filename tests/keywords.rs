@@ -3,7 +3,7 @@
 
 #![allow(clippy::too_many_lines)] // tables
 
-use policy_table::ifupdown::Call;
+use policy_table::ifupdown::HookCall;
 use policy_table::routing::Family;
 use policy_table::stanza::Stanza;
 
@@ -14,7 +14,7 @@ fn faults(family: Family, options: &[(&str, String)]) -> Vec<String> {
         Family::Inet6 => ("2001:db8:1::10", "64"),
     };
     let option = |(name, value): &(&str, String)| ((*name).to_owned(), value.into());
-    let call = Call {
+    let call = HookCall {
         interface: "eth1".to_owned(),
         logical: "eth1".to_owned(),
         family: Some(family),
@@ -22,7 +22,7 @@ fn faults(family: Family, options: &[(&str, String)]) -> Vec<String> {
         address: Some(address.to_owned()),
         netmask: Some(netmask.to_owned()),
         options: options.iter().map(option).collect(),
-        ..Call::default()
+        ..HookCall::default()
     };
     let errors = Stanza::judge(&call).err().unwrap_or_default();
     errors.iter().map(ToString::to_string).collect()

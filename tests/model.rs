@@ -26,13 +26,13 @@ use std::process::Command;
 use std::time::Instant;
 
 use lab::{lab, pieces, Lab, Said};
-use policy_table::ifupdown::{Call, Direction};
+use policy_table::ifupdown::{Direction, HookCall};
 use policy_table::netlink::Kernel;
 use policy_table::record::heading;
 use policy_table::routing::{
     Action, Family, Hop, Object, Prefix, Route, Rule, State, TableId, PROTOCOL,
 };
-use policy_table::stanza::{wanted_state, Found, Stanza as Judged, Table, TableIds};
+use policy_table::stanza::{wanted_state, Observed, Stanza as Judged, Table, TableIds};
 use random::{number_in, Random};
 
 /// The tables that stanzas and others use; the first has a name.
@@ -97,7 +97,7 @@ impl Stanza {
         }
         let told = with_phase(&environment, Direction::Up);
         let told = told.map(|(name, value)| (name.into(), value.into()));
-        let call = Call::read(Direction::Up, told).unwrap();
+        let call = HookCall::read(Direction::Up, told).unwrap();
         let judged = Judged::judge(&call).ok()??;
         Some(Self {
             interface,
@@ -140,7 +140,7 @@ fn wanted(stanza: &Judged) -> Option<State> {
         }),
         names: &names,
     };
-    let found = Found {
+    let found = Observed {
         addresses: stanza.address.into_iter().collect(),
         default: None,
     };

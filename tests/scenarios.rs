@@ -20,9 +20,9 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use policy_table::ifupdown::{Call, Direction};
+use policy_table::ifupdown::{Direction, HookCall};
 use policy_table::routing::{parse_length, Family, InterfaceAddress, Object, TableId};
-use policy_table::stanza::{wanted_state, Found, Stanza, Table, TableIds};
+use policy_table::stanza::{wanted_state, Observed, Stanza, Table, TableIds};
 use policy_table::tables::derived_id;
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
@@ -49,8 +49,8 @@ fn direction(variables: &[(OsString, OsString)]) -> Direction {
 }
 
 /// What there is to find: what the stanza says, or else what the kernel does.
-fn found(stanza: &Stanza, observed: &str) -> Found {
-    let mut found = Found::default();
+fn found(stanza: &Stanza, observed: &str) -> Observed {
+    let mut found = Observed::default();
     for line in observed.lines() {
         match line
             .strip_prefix("address ")
@@ -85,7 +85,7 @@ fn found(stanza: &Stanza, observed: &str) -> Found {
 fn plan(environment: &str, observed: &str) -> Vec<String> {
     let variables = variables(environment);
     let direction = direction(&variables);
-    let Some(call) = Call::read(direction, variables) else {
+    let Some(call) = HookCall::read(direction, variables) else {
         return vec!["not for us".to_owned()];
     };
     let errors = |errors: Vec<_>| {

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use super::finding::{Code, Finding};
 use super::rule_order;
-use super::stanza::{Policy, Subject};
+use super::stanza::{CheckedStanza, Policy};
 use crate::routing::syntax::Shown;
 use crate::routing::{Hop, InterfaceName, Kind, Prefix, Route, TableId};
 use crate::stanza::{Notice, Table};
@@ -17,7 +17,7 @@ use crate::stanza::{Notice, Table};
 /// All that is to be said of stanzas that may be up at the same time. `arp_is_set` says of a
 /// device whether its ARP has been told to keep to its own addresses.
 pub fn clashes(
-    subjects: &[Subject<'_>],
+    subjects: &[CheckedStanza<'_>],
     arp_is_set: &dyn Fn(&InterfaceName) -> bool,
 ) -> Vec<Finding> {
     let mut findings = ids(subjects);
@@ -30,9 +30,9 @@ pub fn clashes(
 }
 
 /// Table names and the IDs that stanzas give them.
-fn ids(subjects: &[Subject<'_>]) -> Vec<Finding> {
-    let mut ids: HashMap<&str, (TableId, &Subject<'_>)> = HashMap::new();
-    let mut names: HashMap<TableId, (&str, &Subject<'_>)> = HashMap::new();
+fn ids(subjects: &[CheckedStanza<'_>]) -> Vec<Finding> {
+    let mut ids: HashMap<&str, (TableId, &CheckedStanza<'_>)> = HashMap::new();
+    let mut names: HashMap<TableId, (&str, &CheckedStanza<'_>)> = HashMap::new();
     let mut findings = Vec::new();
     for subject in subjects {
         let table = subject.policy.as_ref().map(|policy| &policy.stanza.table);
@@ -83,10 +83,10 @@ fn default_to_come(policy: &Policy, device: InterfaceName) -> Option<Route> {
 type Slot = (TableId, Prefix, u8, u32);
 
 /// Where the first route in a place leads, and whose it is.
-type Holder<'a> = (Vec<Hop>, Kind, &'a Subject<'a>);
+type Holder<'a> = (Vec<Hop>, Kind, &'a CheckedStanza<'a>);
 
 /// Routes for one destination of one table that lead different ways.
-fn tables(subjects: &[Subject<'_>]) -> Vec<Finding> {
+fn tables(subjects: &[CheckedStanza<'_>]) -> Vec<Finding> {
     let mut places: HashMap<Slot, Holder<'_>> = HashMap::new();
     let mut findings = Vec::new();
     for subject in subjects {
@@ -109,7 +109,7 @@ fn tables(subjects: &[Subject<'_>]) -> Vec<Finding> {
             };
             let same_device = !subject.is_beside(first);
             let only_source = same_device && *hops == route.hops && *kind == route.kind;
-            let to_come = |other: &Subject<'_>| other.call.address.is_none() && same_device;
+            let to_come = |other: &CheckedStanza<'_>| other.call.address.is_none() && same_device;
             if told || only_source || to_come(subject) || to_come(first) {
                 continue;
             }
@@ -154,15 +154,18 @@ fn way(hops: &[Hop]) -> String {
 }
 
 /// One address on two interfaces, and two interfaces in one IPv4 network.
-fn networks(subjects: &[Subject<'_>], arp_is_set: &dyn Fn(&InterfaceName) -> bool) -> Vec<Finding> {
-    let mut addresses: HashMap<IpAddr, &Subject<'_>> = HashMap::new();
-    let mut networks: HashMap<Prefix, &Subject<'_>> = HashMap::new();
+fn networks(
+    subjects: &[CheckedStanza<'_>],
+    arp_is_set: &dyn Fn(&InterfaceName) -> bool,
+) -> Vec<Finding> {
+    let mut addresses: HashMap<IpAddr, &CheckedStanza<'_>> = HashMap::new();
+    let mut networks: HashMap<Prefix, &CheckedStanza<'_>> = HashMap::new();
     let mut findings = Vec::new();
     for subject in subjects {
         let Some(own) = subject.address else {
             continue;
         };
-        let counts = |first: &&mut &Subject<'_>| {
+        let counts = |first: &&mut &CheckedStanza<'_>| {
             subject.is_beside(first) && (subject.policy.is_some() || first.policy.is_some())
         };
         let mut same = addresses.get_mut(&own.address);
@@ -200,11 +203,11 @@ fn networks(subjects: &[Subject<'_>], arp_is_set: &dyn Fn(&InterfaceName) -> boo
 }
 
 /// Routers that are this host.
-fn own_gateways(subjects: &[Subject<'_>]) -> Vec<Finding> {
+fn own_gateways(subjects: &[CheckedStanza<'_>]) -> Vec<Finding> {
     let with_address = subjects
         .iter()
         .filter_map(|subject| Some((subject.address?.address, subject)));
-    let own: HashMap<IpAddr, &Subject<'_>> = with_address.collect();
+    let own: HashMap<IpAddr, &CheckedStanza<'_>> = with_address.collect();
     let mut findings = Vec::new();
     for subject in subjects {
         let Some(policy) = &subject.policy else {
@@ -228,9 +231,9 @@ fn own_gateways(subjects: &[Subject<'_>]) -> Vec<Finding> {
 }
 
 /// Default routes of the main table that cannot stand beside each other.
-fn main_defaults(subjects: &[Subject<'_>]) -> Vec<Finding> {
-    let mut leases: HashMap<String, &Subject<'_>> = HashMap::new();
-    let mut gateways: HashMap<String, &Subject<'_>> = HashMap::new();
+fn main_defaults(subjects: &[CheckedStanza<'_>]) -> Vec<Finding> {
+    let mut leases: HashMap<String, &CheckedStanza<'_>> = HashMap::new();
+    let mut gateways: HashMap<String, &CheckedStanza<'_>> = HashMap::new();
     let mut findings = Vec::new();
     for subject in subjects {
         let family = subject.definition.family.as_str();
@@ -246,7 +249,7 @@ fn main_defaults(subjects: &[Subject<'_>]) -> Vec<Finding> {
         let metric = metric.map(|metric| Shown(metric.to_string_lossy().trim()).to_string());
         let metric = metric.unwrap_or_else(|| "0".to_owned());
         let first = *kind.entry(metric.clone()).or_insert(subject);
-        let asks = |subject: &Subject<'_>| {
+        let asks = |subject: &CheckedStanza<'_>| {
             let policy = subject.policy.as_ref();
             policy.is_some_and(|policy| code == Code::TwoGateways || policy.stanza.asks_gateway())
         };

@@ -4,11 +4,11 @@
 use std::collections::{HashMap, HashSet};
 
 use super::between_stanzas::clashes;
-use super::finding::{Code, Finding, Place};
-use super::origin::{Origin, Written};
-use super::stanza::{of_error, Ids, Policy, Subject};
-use crate::ifupdown::interfaces::{Defined, FaultKind, Interfaces, Usage};
-use crate::ifupdown::Call;
+use super::finding::{Code, Finding, Span};
+use super::origin::{Written, WrittenOption};
+use super::stanza::{of_error, CheckedStanza, Ids, Policy};
+use crate::ifupdown::interfaces::{FaultKind, Interfaces, Selection, StanzaInForce};
+use crate::ifupdown::HookCall;
 use crate::routing::syntax::{nearest, Shown};
 use crate::routing::{InterfaceAddress, InterfaceName, TableId, TableName};
 use crate::stanza::{Stanza, Table, OPTIONS};
@@ -26,7 +26,7 @@ pub trait Surroundings {
     ///
     /// # Errors
     /// It cannot be asked.
-    fn findings(&mut self, subjects: &[Subject<'_>]) -> Result<Vec<Finding>, String>;
+    fn findings(&mut self, subjects: &[CheckedStanza<'_>]) -> Result<Vec<Finding>, String>;
 }
 
 /// The file alone.
@@ -41,7 +41,7 @@ impl Surroundings for Nowhere {
         false
     }
 
-    fn findings(&mut self, _: &[Subject<'_>]) -> Result<Vec<Finding>, String> {
+    fn findings(&mut self, _: &[CheckedStanza<'_>]) -> Result<Vec<Finding>, String> {
         Ok(Vec::new())
     }
 }
@@ -56,7 +56,7 @@ pub fn examine(
 ) -> Result<Vec<Finding>, String> {
     let mut findings = of_files(interfaces);
     let mut judged = Vec::new();
-    let usage = Usage::of(interfaces.parts());
+    let usage = Selection::of(interfaces.parts());
     for defined in interfaces.written() {
         let Some(origin) = origin(interfaces, defined) else {
             continue;
@@ -73,7 +73,7 @@ pub fn examine(
     let mut ids = Ids::default();
     let stanzas = judged.iter();
     let stanzas = stanzas.filter_map(|(_, origin, _, _, stanza)| Some((origin, stanza.as_ref()?)));
-    let stanzas: Vec<(&Origin<'_>, &Stanza)> = stanzas.collect();
+    let stanzas: Vec<(&Written<'_>, &Stanza)> = stanzas.collect();
     findings.extend(name_tables(&stanzas, &mut ids, surroundings));
     let mut subjects = Vec::new();
     for (defined, origin, interface, call, stanza) in judged {
@@ -85,7 +85,7 @@ pub fn examine(
                 continue;
             }
         };
-        let subject = Subject {
+        let subject = CheckedStanza {
             origin,
             definition: &defined.definition,
             interface,
@@ -137,7 +137,7 @@ fn of_files(interfaces: &Interfaces) -> Vec<Finding> {
             } else {
                 Code::Ignored
             };
-            let place = Place::of_word(&file.path, line, fault.place);
+            let place = Span::of_word(&file.path, line, fault.place);
             let text = fault.kind.to_string();
             let text = text.chars().map(|c| if c.is_control() { '?' } else { c });
             let finding = Finding::at(code, place, text.collect::<String>());
@@ -156,7 +156,7 @@ fn of_files(interfaces: &Interfaces) -> Vec<Finding> {
 const KEYWORDS: [&str; 5] = ["iface", "auto", "source", "mapping", "allow-hotplug"];
 
 /// Where a stanza and what it inherits is written.
-fn origin<'a>(interfaces: &'a Interfaces, defined: &'a Defined) -> Option<Origin<'a>> {
+fn origin<'a>(interfaces: &'a Interfaces, defined: &'a StanzaInForce) -> Option<Written<'a>> {
     let mut chain = vec![defined];
     let mut above = defined.parent;
     while let Some(parent) = above.and_then(|parent| interfaces.written().nth(parent)) {
@@ -168,7 +168,7 @@ fn origin<'a>(interfaces: &'a Interfaces, defined: &'a Defined) -> Option<Origin
         inherited = options.len();
         let file = interfaces.files.get(one.file)?;
         let stanza = interfaces.stanza(one)?;
-        options.extend(stanza.options.iter().map(|option| Written {
+        options.extend(stanza.options.iter().map(|option| WrittenOption {
             path: &file.path,
             text: &file.text,
             option,
@@ -176,7 +176,7 @@ fn origin<'a>(interfaces: &'a Interfaces, defined: &'a Defined) -> Option<Origin
     }
     let file = interfaces.files.get(defined.file)?;
     let part = file.text.parts.get(defined.part)?;
-    Some(Origin {
+    Some(Written {
         path: &file.path,
         head: file.text.lines.get(part.lines.start)?,
         options,
@@ -186,7 +186,7 @@ fn origin<'a>(interfaces: &'a Interfaces, defined: &'a Defined) -> Option<Origin
 
 /// Options that are ours but for a slip before the hyphen, and slips of `iface`: nobody else would
 /// tell.
-fn misspelt(origin: &Origin<'_>) -> Vec<Finding> {
+fn misspelt(origin: &Written<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for written in &origin.options {
         let name = written.option.name.as_str();
@@ -212,7 +212,7 @@ fn misspelt(origin: &Origin<'_>) -> Vec<Finding> {
 }
 
 /// The call of the hook for a stanza. A logical name may be longer than a device's.
-fn call(usage: &Usage, defined: &Defined) -> Option<(InterfaceName, Call)> {
+fn call(usage: &Selection, defined: &StanzaInForce) -> Option<(InterfaceName, HookCall)> {
     let name = defined.definition.name.as_str();
     let stand_in = "logical0";
     let interface = match name.parse() {
@@ -227,13 +227,13 @@ fn call(usage: &Usage, defined: &Defined) -> Option<(InterfaceName, Call)> {
 }
 
 /// The address of a stanza, also of one without policy routing: as if it had a table.
-fn address(call: &Call, stanza: Option<&Stanza>) -> Option<InterfaceAddress> {
+fn address(call: &HookCall, stanza: Option<&Stanza>) -> Option<InterfaceAddress> {
     if let Some(stanza) = stanza {
         return stanza.address;
     }
     call.address.as_ref()?;
     let options = [("policy-table", "1"), ("policy-gateway", "none")];
-    let call = Call {
+    let call = HookCall {
         options: options
             .map(|(name, value)| (name.to_owned(), value.into()))
             .to_vec(),
@@ -244,7 +244,7 @@ fn address(call: &Call, stanza: Option<&Stanza>) -> Option<InterfaceAddress> {
 
 /// Gives the tables their IDs, and tells what the files of names have against them.
 fn name_tables(
-    stanzas: &[(&Origin<'_>, &Stanza)],
+    stanzas: &[(&Written<'_>, &Stanza)],
     ids: &mut Ids,
     surroundings: &mut dyn Surroundings,
 ) -> Vec<Finding> {

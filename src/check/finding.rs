@@ -149,7 +149,7 @@ impl fmt::Display for Code {
 
 /// Where a text stands in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct Span {
     /// The file.
     pub path: PathBuf,
     /// The line, from 1.
@@ -162,7 +162,7 @@ pub struct Place {
     pub width: usize,
 }
 
-impl Place {
+impl Span {
     /// The place of some bytes in the text of a line.
     #[must_use]
     pub fn of(path: &Path, line: &Line, at: usize, length: usize) -> Self {
@@ -217,7 +217,7 @@ impl Place {
 }
 
 /// `FILE:LINE`.
-impl fmt::Display for Place {
+impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", Shown(&self.path.to_string_lossy()), self.line)
     }
@@ -229,7 +229,7 @@ pub struct Finding {
     /// What it is.
     pub code: Code,
     /// Where it shows, if in a file of interfaces(5).
-    pub place: Option<Place>,
+    pub place: Option<Span>,
     /// What is wrong.
     pub text: String,
     /// What to do.
@@ -238,7 +238,7 @@ pub struct Finding {
 
 impl Finding {
     /// A finding at a place.
-    pub fn at(code: Code, place: Place, text: impl Into<String>) -> Self {
+    pub fn at(code: Code, place: Span, text: impl Into<String>) -> Self {
         Self {
             place: Some(place),
             ..Self::new(code, text)
@@ -283,7 +283,7 @@ impl Finding {
         let at = at.unwrap_or_default();
         let mut told = format!("{at}{severity} {} [{}]\n", self.text, self.code);
         let hint = self.hint.as_ref().map(|hint| format!("hint: {hint}"));
-        for more in place.and_then(Place::shown).into_iter().chain(hint) {
+        for more in place.and_then(Span::shown).into_iter().chain(hint) {
             told += &more;
             told.push('\n');
         }
@@ -330,7 +330,7 @@ mod tests {
     fn the_caret_counts_characters_and_keeps_tabs() {
         let line = Line::all("\t\u{fc}\u{4e2d}\tb\x1bad  \r\n".as_bytes());
         let at = "\u{fc}\u{4e2d}\t".len();
-        let place = Place::of(Path::new("f"), &line[0], at, 4);
+        let place = Span::of(Path::new("f"), &line[0], at, 4);
         assert_eq!((place.line, place.column), (1, 5));
         let told = Finding::at(Code::Value, place, "x").hint("y").told(false);
         let expected =
@@ -343,9 +343,9 @@ mod tests {
     #[test]
     fn the_caret_stays_in_the_line_that_a_continuation_ends() {
         let line = Line::all(b"a one\\\ntwo");
-        let place = Place::of(Path::new("f"), &line[0], 2, 100);
+        let place = Span::of(Path::new("f"), &line[0], 2, 100);
         assert_eq!((place.line, place.column, place.width), (1, 3, 4));
-        let place = Place::of(Path::new("f"), &line[0], 5, 3);
+        let place = Span::of(Path::new("f"), &line[0], 5, 3);
         assert_eq!((place.line, place.column, place.width), (2, 1, 3));
     }
 

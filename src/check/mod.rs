@@ -11,4 +11,4 @@ mod this_host;
 pub use examine::{examine, Nowhere};
 pub(crate) use finding::{summary, Finding};
 pub use finding::{Code, Severity};
-pub(crate) use this_host::Here;
+pub(crate) use this_host::ThisHost;

@@ -5,14 +5,14 @@ use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::finding::Place;
+use super::finding::Span;
 use crate::ifupdown::interfaces::{mangled, Line, OptionLine, Text};
 use crate::routing::syntax::LineError;
-use crate::stanza::{Fault, OptionError};
+use crate::stanza::{OptionError, OptionFault};
 
 /// An option where it is written.
 #[derive(Debug, Clone, Copy)]
-pub struct Written<'a> {
+pub struct WrittenOption<'a> {
     /// The file.
     pub path: &'a Path,
     /// What the file says.
@@ -21,44 +21,44 @@ pub struct Written<'a> {
     pub option: &'a OptionLine,
 }
 
-impl Written<'_> {
+impl WrittenOption<'_> {
     fn line(&self) -> Option<&Line> {
         self.text.lines.get(self.option.line)
     }
 
     /// The place of some bytes of its value.
     #[must_use]
-    pub fn place(&self, value: Range<usize>) -> Option<Place> {
+    pub fn place(&self, value: Range<usize>) -> Option<Span> {
         let at = self.option.at + value.start;
-        Some(Place::of(self.path, self.line()?, at, value.len()))
+        Some(Span::of(self.path, self.line()?, at, value.len()))
     }
 }
 
 /// Where a stanza is written.
 #[derive(Debug, Clone)]
-pub struct Origin<'a> {
+pub struct Written<'a> {
     /// The file in which it begins.
     pub path: &'a Path,
     /// Its first line.
     pub head: &'a Line,
     /// Its options, inherited ones first, in the order in which ifupdown joins them.
-    pub options: Vec<Written<'a>>,
+    pub options: Vec<WrittenOption<'a>>,
     /// How many of them are inherited.
     pub inherited: usize,
 }
 
-impl Origin<'_> {
+impl Written<'_> {
     /// The place of its name.
     #[must_use]
-    pub fn head(&self) -> Place {
+    pub fn head(&self) -> Span {
         let name = self.head.words(0).nth(1);
         let (at, length) = name.map_or((0, 1), |(at, name)| (at, name.len()));
-        Place::of(self.path, self.head, at, length)
+        Span::of(self.path, self.head, at, length)
     }
 
     /// The place of an option's first value, or of the stanza where it has no such option.
     #[must_use]
-    pub fn of_option(&self, name: &str) -> Place {
+    pub fn of_option(&self, name: &str) -> Span {
         let first = self.repeats(name).into_iter().next();
         let place = first.and_then(|option| option.place(0..option.option.value.len()));
         place.unwrap_or_else(|| self.head())
@@ -66,7 +66,7 @@ impl Origin<'_> {
 
     /// The place of an option of that name that is inherited.
     #[must_use]
-    pub fn of_inherited(&self, name: &str) -> Option<Place> {
+    pub fn of_inherited(&self, name: &str) -> Option<Span> {
         let inherited = self.options.iter().take(self.inherited);
         let mut same = inherited.filter(|written| mangled(&written.option.name) == mangled(name));
         let written = same.next()?;
@@ -75,7 +75,7 @@ impl Origin<'_> {
 
     /// The place of the first of some options that the stanza has, or of the stanza.
     #[must_use]
-    pub fn of_first(&self, names: &[&str]) -> Place {
+    pub fn of_first(&self, names: &[&str]) -> Span {
         let mut there = names.iter().filter(|name| !self.repeats(name).is_empty());
         there
             .next()
@@ -84,8 +84,8 @@ impl Origin<'_> {
 
     /// The place of the word that an error is about.
     #[must_use]
-    pub fn of_error(&self, error: &OptionError) -> Place {
-        if let Fault::Unknown(_) = *error.fault {
+    pub fn of_error(&self, error: &OptionError) -> Span {
+        if let OptionFault::Unknown(_) = *error.fault {
             return self.of_name(&error.option);
         }
         self.value_at(error).unwrap_or_else(|| {
@@ -101,25 +101,25 @@ impl Origin<'_> {
 
     /// The place of an option's name.
     #[must_use]
-    pub fn of_name(&self, name: &str) -> Place {
+    pub fn of_name(&self, name: &str) -> Span {
         let first = self.repeats(name).into_iter().next();
         let place = first.and_then(|written| {
             let line = written.line()?;
-            Some(Place::of(written.path, line, 0, written.option.name.len()))
+            Some(Span::of(written.path, line, 0, written.option.name.len()))
         });
         place.unwrap_or_else(|| self.head())
     }
 
     /// The option as often as it is written. The hooks' environment has one name for several
     /// spellings, and the last of these counts.
-    fn repeats(&self, name: &str) -> Vec<Written<'_>> {
+    fn repeats(&self, name: &str) -> Vec<WrittenOption<'_>> {
         let meant = mangled(name);
-        let plain = |written: &Written<'_>| {
+        let plain = |written: &WrittenOption<'_>| {
             let name = written.option.name.as_str();
             name.strip_suffix('?').unwrap_or(name).to_owned()
         };
         let fitting = self.options.iter();
-        let mut fitting: Vec<Written<'_>> = fitting
+        let mut fitting: Vec<WrittenOption<'_>> = fitting
             .filter(|written| mangled(&plain(written)) == meant)
             .copied()
             .collect();
@@ -131,7 +131,7 @@ impl Origin<'_> {
         fitting
     }
 
-    fn value_at(&self, error: &OptionError) -> Option<Place> {
+    fn value_at(&self, error: &OptionError) -> Option<Span> {
         let mut at = error.at;
         for written in self.repeats(&error.option) {
             let value = written.option.value.as_bytes();
@@ -180,22 +180,24 @@ fn word_at_fault(error: &OptionError, piece: &[u8]) -> Option<Range<usize>> {
     let said: Vec<&str> = error.value.as_deref()?.split_whitespace().collect();
     let position = |word: &str| said.iter().position(|other| *other == word);
     let number = match &*error.fault {
-        Fault::Comment => {
+        OptionFault::Comment => {
             let hash = piece.iter().position(|byte| *byte == b'#')?;
             return Some(hash..piece.len());
         }
-        Fault::Line(LineError::Missing(keyword)) => {
+        OptionFault::Line(LineError::Missing(keyword)) => {
             said.iter().rposition(|word| word == keyword)?
         }
-        Fault::Line(
+        OptionFault::Line(
             LineError::Value { keyword, value, .. } | LineError::Word { keyword, value, .. },
         ) => {
             let mut pairs = said.windows(2);
             let pair = pairs.position(|pair| pair == [keyword.as_str(), value.as_str()]);
             pair.map(|pair| pair + 1).or_else(|| position(value))?
         }
-        Fault::Line(LineError::Unknown { word, .. } | LineError::Command(word)) => position(word)?,
-        Fault::Protocol => said
+        OptionFault::Line(LineError::Unknown { word, .. } | LineError::Command(word)) => {
+            position(word)?
+        }
+        OptionFault::Protocol => said
             .iter()
             .position(|word| word.starts_with("pro") && "protocol".starts_with(word))?,
         _ => return None,

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::finding::{Code, Finding};
-use super::stanza::{Policy, Subject};
+use super::stanza::{CheckedStanza, Policy};
 use crate::routing::{Action, Family, Ports, Prefix, Rule};
 
 /// A rule with the sources that it may match at most, and whose it is.
-type Placed<'a> = (Prefix, &'a Rule, &'a Subject<'a>);
+type Placed<'a> = (Prefix, &'a Rule, &'a CheckedStanza<'a>);
 
 /// Rules of one priority that can match one packet and do different things to it.
 #[must_use]
-pub fn clashes(subjects: &[Subject<'_>]) -> Vec<Finding> {
+pub fn clashes(subjects: &[CheckedStanza<'_>]) -> Vec<Finding> {
     let mut levels: BTreeMap<(Family, u32), Vec<Placed<'_>>> = BTreeMap::new();
     for subject in subjects {
         let Some(policy) = &subject.policy else {
@@ -40,8 +40,8 @@ pub fn clashes(subjects: &[Subject<'_>]) -> Vec<Finding> {
             }
             let mut rivals = around.iter();
             // Of one address on two interfaces that itself is told.
-            let one_address = |by: &Subject<'_>| {
-                let address = |of: &Subject<'_>| of.address.map(|own| own.address);
+            let one_address = |by: &CheckedStanza<'_>| {
+                let address = |of: &CheckedStanza<'_>| of.address.map(|own| own.address);
                 subject.is_beside(by)
                     && address(subject).is_some()
                     && address(subject) == address(by)
@@ -61,7 +61,12 @@ pub fn clashes(subjects: &[Subject<'_>]) -> Vec<Finding> {
     findings
 }
 
-fn order(rule: &Rule, subject: &Subject<'_>, other: &Rule, by: &Subject<'_>) -> Finding {
+fn order(
+    rule: &Rule,
+    subject: &CheckedStanza<'_>,
+    other: &Rule,
+    by: &CheckedStanza<'_>,
+) -> Finding {
     let text = format!(
         "the rule \"{}\" and \"{}\" of {} have priority {} and can match the same packet; \
          the first to come up is used",
@@ -94,7 +99,7 @@ fn selectors(rule: &Rule) -> String {
 }
 
 /// The kernel finds an own address before it gets to the rule `to` it.
-fn is_to_itself(rule: &Rule, subject: &Subject<'_>, policy: &Policy) -> bool {
+fn is_to_itself(rule: &Rule, subject: &CheckedStanza<'_>, policy: &Policy) -> bool {
     let own = |to: Prefix| {
         subject
             .address

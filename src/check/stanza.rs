@@ -4,25 +4,27 @@
 use std::collections::{HashMap, HashSet};
 
 use super::finding::{Code, Finding};
-use super::origin::Origin;
+use super::origin::Written;
 use crate::ifupdown::interfaces::Definition;
-use crate::ifupdown::Call;
+use crate::ifupdown::HookCall;
 use crate::migrate::lines::about;
 use crate::routing::syntax::LineError;
 use crate::routing::{InterfaceAddress, InterfaceName, State, TableId, TableName};
-use crate::stanza::{wanted_state, Fault, Found, Notice, OptionError, Stanza, Table, TableIds};
+use crate::stanza::{
+    wanted_state, Notice, Observed, OptionError, OptionFault, Stanza, Table, TableIds,
+};
 
 /// A stanza without errors.
 #[derive(Debug)]
-pub struct Subject<'a> {
+pub struct CheckedStanza<'a> {
     /// Where it is written.
-    pub origin: Origin<'a>,
+    pub origin: Written<'a>,
     /// What ifupdown makes of it.
     pub definition: &'a Definition,
     /// The interface that it is for.
     pub interface: InterfaceName,
     /// What the hook is told.
-    pub call: Call,
+    pub call: HookCall,
     /// Its address, where it says one.
     pub address: Option<InterfaceAddress>,
     /// Its policy routing; `None` if it has none.
@@ -99,7 +101,7 @@ impl Policy {
             own: table,
             names: &names,
         };
-        let found = Found {
+        let found = Observed {
             addresses: stanza.address.into_iter().collect(),
             default: None,
         };
@@ -113,7 +115,7 @@ impl Policy {
     }
 }
 
-impl Subject<'_> {
+impl CheckedStanza<'_> {
     /// The device of the interface, which may be an alias.
     #[must_use]
     pub fn device(&self) -> InterfaceName {
@@ -186,7 +188,7 @@ impl Subject<'_> {
         let options = self.origin.options.iter();
         let ups = options.filter(|written| commands.contains(&written.option.name.as_str()));
         let left = ups.filter(|written| routes_by_policy(&written.option.value.to_string_lossy()));
-        let finding = |written: &super::origin::Written<'_>| {
+        let finding = |written: &super::origin::WrittenOption<'_>| {
             let all = 0..written.option.value.len();
             let text = format!(
                 "'{}' with a rule, or a route of another table, beside policy-* options",
@@ -215,28 +217,29 @@ fn routes_by_policy(command: &str) -> bool {
 
 /// An error of a stanza as a finding.
 #[must_use]
-pub fn of_error(origin: &Origin<'_>, error: &OptionError) -> Finding {
+pub fn of_error(origin: &Written<'_>, error: &OptionError) -> Finding {
     let code = match &*error.fault {
-        Fault::Unknown(_) => Code::UnknownOption,
-        Fault::Line(_) | Fault::NeedsAction | Fault::Protocol | Fault::NoRouterOnLoopback => {
-            Code::Line
-        }
-        Fault::Repeated(_)
-        | Fault::NeedsTable
-        | Fault::IdTwice
-        | Fault::SamePlace(_)
-        | Fault::SubnetIsAll(_)
-        | Fault::TooMany(_)
-        | Fault::NoAddress(_) => Code::Together,
+        OptionFault::Unknown(_) => Code::UnknownOption,
+        OptionFault::Line(_)
+        | OptionFault::NeedsAction
+        | OptionFault::Protocol
+        | OptionFault::NoRouterOnLoopback => Code::Line,
+        OptionFault::Repeated(_)
+        | OptionFault::NeedsTable
+        | OptionFault::IdTwice
+        | OptionFault::SamePlace(_)
+        | OptionFault::SubnetIsAll(_)
+        | OptionFault::TooMany(_)
+        | OptionFault::NoAddress(_) => Code::Together,
         _ => Code::Value,
     };
     let text = error.to_string();
     let has_near = matches!(
         &*error.fault,
-        Fault::Unknown(_) | Fault::Line(LineError::Unknown { .. })
+        OptionFault::Unknown(_) | OptionFault::Line(LineError::Unknown { .. })
     );
     let finding = |text: &str| Finding::at(code, origin.of_error(error), text);
-    if let Fault::Repeated(_) = &*error.fault {
+    if let OptionFault::Repeated(_) = &*error.fault {
         if let Some(place) = origin.of_inherited(&error.option) {
             let hint = format!("the value at {place} is inherited, and ifupdown joins the two");
             return finding(&text).hint(hint);

@@ -8,19 +8,19 @@ use nix::errno::Errno;
 
 use super::examine::Surroundings;
 use super::finding::{Code, Finding};
-use super::stanza::{Policy, Subject};
+use super::stanza::{CheckedStanza, Policy};
 use crate::converge::chain;
 use crate::netlink::{Kernel, KernelError};
 use crate::routing::{Action, Family, InterfaceName, Kind, TableId, TableName, PROTOCOL};
 use crate::stanza::{Source, Table};
 use crate::system::Host;
-use crate::tables::{Names, Registry};
+use crate::tables::{KnownNames, Registry};
 
 /// This host.
-pub struct Here {
+pub struct ThisHost {
     host: Host,
     kernel: Kernel,
-    names: Names,
+    names: KnownNames,
     /// Families whose rules the kernel does not know.
     without_rules: Vec<Family>,
     /// Tables that rules of others look up.
@@ -32,7 +32,7 @@ pub struct Here {
 /// The routing protocol of routes that the kernel makes by itself, `RTPROT_KERNEL`.
 const BY_KERNEL: u8 = 2;
 
-impl Here {
+impl ThisHost {
     /// Looks at the names and rules there are.
     ///
     /// # Errors
@@ -67,7 +67,7 @@ impl Here {
     }
 
     /// Tables that are known by name, and hold what somebody else has put in.
-    fn foreign_routes(&mut self, subject: &Subject<'_>, policy: &Policy) -> Option<Finding> {
+    fn foreign_routes(&mut self, subject: &CheckedStanza<'_>, policy: &Policy) -> Option<Finding> {
         let table = policy.table?;
         let name = self.registered.remove(&table)?;
         let mut found = Vec::new();
@@ -96,7 +96,7 @@ impl Here {
     /// another interface. With rules on the address replies to it are safe; what is forwarded for
     /// others is not (measured on 6.18). With `src_valid_mark` it depends on the mark that a firewall
     /// gives the replies, which is not seen here.
-    fn reverse_path(&mut self, subject: &Subject<'_>, policy: &Policy) -> Option<Finding> {
+    fn reverse_path(&mut self, subject: &CheckedStanza<'_>, policy: &Policy) -> Option<Finding> {
         let device = subject.interface.device();
         let stanza = &policy.stanza;
         let leads_here = |table| Some(table) == policy.table;
@@ -134,7 +134,7 @@ impl Here {
         )
     }
 
-    fn of_host(&self, subjects: &[Subject<'_>]) -> Vec<Finding> {
+    fn of_host(&self, subjects: &[CheckedStanza<'_>]) -> Vec<Finding> {
         let mut findings = Vec::new();
         let policies = || {
             subjects
@@ -166,7 +166,7 @@ impl Here {
     }
 }
 
-impl Surroundings for Here {
+impl Surroundings for ThisHost {
     fn id(&mut self, name: &TableName, fixed: Option<TableId>) -> Result<Option<TableId>, String> {
         let Self {
             kernel,
@@ -187,7 +187,7 @@ impl Surroundings for Here {
         self.host.arp_is_set(device)
     }
 
-    fn findings(&mut self, subjects: &[Subject<'_>]) -> Result<Vec<Finding>, String> {
+    fn findings(&mut self, subjects: &[CheckedStanza<'_>]) -> Result<Vec<Finding>, String> {
         let mut findings = self.of_host(subjects);
         for subject in subjects {
             let Some(policy) = &subject.policy else {

@@ -7,14 +7,14 @@ use std::time::Duration;
 use log::warn;
 
 use super::command::{say, Arguments, Command, Opt, Trouble, Verdict, Which, ALL, INTERFACES};
-use super::confirm::{Answer, Confirm};
+use super::confirm::{Confirm, Confirmed};
 use super::plan;
 use super::running::{Device, Running};
 use crate::converge;
 use crate::converge::{remove_orphans, settle, Snapshot, View};
-use crate::explain::{answers_to_ssh, moved_way_back, Question};
+use crate::explain::{answers_to_ssh, moved_way_back, Packet};
 use crate::netlink::Kernel;
-use crate::record::{stays, succession, Heir, Store};
+use crate::record::{stays, succession, Store, Takeover};
 use crate::routing::State;
 use crate::system::{keep_net_admin, start_journal};
 
@@ -82,7 +82,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let applied = apply(&devices, all, out);
     let asked = applied.and_then(|verdict| {
         let answer = if before.is_still_so(&mut Kernel::open()?)? {
-            Answer::Keep
+            Confirmed::Keep
         } else {
             ask(&confirm, patience, out)?
         };
@@ -90,8 +90,8 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     });
     // Who could not be asked has not agreed.
     let why = match asked {
-        Ok((verdict, Answer::Keep)) => return Ok(verdict),
-        Ok((_, Answer::GoBack(why))) => why.to_owned(),
+        Ok((verdict, Confirmed::Keep)) => return Ok(verdict),
+        Ok((_, Confirmed::GoBack(why))) => why.to_owned(),
         Err(trouble) => trouble.to_string(),
     };
     for (device, failure) in before.restore() {
@@ -102,7 +102,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     )))
 }
 
-fn ask(confirm: &Confirm, patience: Duration, out: &mut dyn Write) -> io::Result<Answer> {
+fn ask(confirm: &Confirm, patience: Duration, out: &mut dyn Write) -> io::Result<Confirmed> {
     writeln!(
         out,
         "Press ENTER within {} seconds to keep this; otherwise it goes back.",
@@ -113,7 +113,7 @@ fn ask(confirm: &Confirm, patience: Duration, out: &mut dyn Write) -> io::Result
 }
 
 /// What the change would make of the connection that this was typed through.
-fn moved_connection(devices: &[Device], answers: &Question) -> Result<Option<String>, Trouble> {
+fn moved_connection(devices: &[Device], answers: &Packet) -> Result<Option<String>, Trouble> {
     let mut view = View::open_for_plan()?;
     let mut changes = Vec::new();
     for device in devices {
@@ -201,7 +201,7 @@ fn converge_device(device: &Device, out: &mut dyn Write) -> Result<Verdict, Trou
         if stays(&heading, &device.calls) {
             continue;
         }
-        let heir = Heir::alone(heading);
+        let heir = Takeover::alone(heading);
         let nothing = State::default();
         let mut kernel = Kernel::open()?;
         match settle(&mut kernel, &device.name, &heir, &nothing) {

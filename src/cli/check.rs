@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{json, Value};
 
 use super::command::{coloured, Arguments, Command, Opt, Trouble, Verdict, JSON};
-use crate::check::{examine, summary, Code, Finding, Here, Nowhere, Severity};
+use crate::check::{examine, summary, Code, Finding, Nowhere, Severity, ThisHost};
 use crate::ifupdown::interfaces::{Interfaces, FILE};
 
 const OFFLINE: Opt = Opt::flag("offline", "look at the file alone, not at this host");
@@ -38,7 +38,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
         examine(&interfaces, &mut Nowhere)
     } else {
         let trouble = |error| format!("{error}; --offline looks at the file alone");
-        Here::open()
+        ThisHost::open()
             .and_then(|mut here| examine(&interfaces, &mut here))
             .map_err(trouble)
     };

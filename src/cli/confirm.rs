@@ -10,7 +10,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 /// What became of the wait.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum Confirmed {
     /// ENTER was pressed.
     Keep,
     /// It was not, for this reason.
@@ -53,13 +53,13 @@ impl Confirm {
     ///
     /// # Errors
     /// Waiting failed.
-    pub fn wait(&self, patience: Duration) -> io::Result<Answer> {
+    pub fn wait(&self, patience: Duration) -> io::Result<Confirmed> {
         let deadline = Instant::now() + patience;
         let stdin = io::stdin();
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Ok(Answer::GoBack("no confirmation"));
+                return Ok(Confirmed::GoBack("no confirmation"));
             }
             let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
             let mut fds = [
@@ -73,14 +73,14 @@ impl Confirm {
             let [keyboard, signals] = fds;
             let ready = |fd: &PollFd<'_>| fd.any().unwrap_or(false);
             if ready(&signals) {
-                return Ok(Answer::GoBack("interrupted"));
+                return Ok(Confirmed::GoBack("interrupted"));
             }
             if ready(&keyboard) {
                 let mut byte = [0];
                 return Ok(match stdin.lock().read(&mut byte) {
-                    Ok(1..) => Answer::Keep,
-                    Ok(0) => Answer::GoBack("standard input is closed"),
-                    Err(_) => Answer::GoBack("standard input cannot be read"),
+                    Ok(1..) => Confirmed::Keep,
+                    Ok(0) => Confirmed::GoBack("standard input is closed"),
+                    Err(_) => Confirmed::GoBack("standard input cannot be read"),
                 });
             }
         }

@@ -9,7 +9,7 @@ use nix::unistd::getuid;
 
 use super::command::{Arguments, Command, Opt, Trouble, Verdict};
 use crate::converge::Failure;
-use crate::explain::{walk, Host, Outcome, Question, Telling, Told, Walk};
+use crate::explain::{walk, End, KernelAnswer, Packet, Report, Settings, Walk};
 use crate::netlink::{explain, Kernel, KernelError};
 use crate::routing::syntax::{dsfield, ip_protocol};
 use crate::routing::{parse_number, Family, InterfaceName, Rule, TableId};
@@ -56,7 +56,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let (walk, told) = ask(&mut kernel, question).map_err(trouble)?;
     let names = Registry::below("/".as_ref()).names();
     let table = |id: TableId| name(names.name(id), id);
-    let telling = Telling {
+    let telling = Report {
         table: &table,
         all: arguments.has("all"),
     };
@@ -64,8 +64,8 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     // Writing to a text does not fail.
     let _ = telling.walk(&mut text, &walk);
     let said = match &told {
-        Told::Refused(refusal) => explain(refusal),
-        Told::Taken { way, route } => telling.way(way, route.as_ref()),
+        KernelAnswer::Refused(refusal) => explain(refusal),
+        KernelAnswer::Taken { way, route } => telling.way(way, route.as_ref()),
     };
     let agree = walk.agrees(&told);
     let verdict = if agree {
@@ -85,7 +85,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
 ///
 /// # Errors
 /// The kernel could not be asked.
-pub fn ask(kernel: &mut Kernel, question: Question) -> Result<(Walk, Told), KernelError> {
+pub fn ask(kernel: &mut Kernel, question: Packet) -> Result<(Walk, KernelAnswer), KernelError> {
     let rules = kernel.rules(question.family())?;
     let host = host(kernel, &question, &rules)?;
     let walk = walk(question, &rules, &host, |table, to| {
@@ -99,10 +99,14 @@ pub fn ask(kernel: &mut Kernel, question: Question) -> Result<(Walk, Told), Kern
 ///
 /// # Errors
 /// The kernel could not be asked.
-pub fn host(kernel: &mut Kernel, question: &Question, rules: &[Rule]) -> Result<Host, KernelError> {
-    let mut host = Host {
+pub fn host(
+    kernel: &mut Kernel,
+    question: &Packet,
+    rules: &[Rule],
+) -> Result<Settings, KernelError> {
+    let mut host = Settings {
         bound_is_up: true,
-        ..Host::default()
+        ..Settings::default()
     };
     if let Some(iif) = &question.iif {
         host.forwards = kernel.forwards(iif);
@@ -128,11 +132,11 @@ fn name(registered: Option<&str>, id: TableId) -> String {
 }
 
 /// What may be behind a disagreement.
-fn reason(walk: &Walk, told: &Told) -> &'static str {
+fn reason(walk: &Walk, told: &KernelAnswer) -> &'static str {
     let question = &walk.question;
     let inet = question.family() == Family::Inet;
     match (told, &walk.outcome) {
-        (Told::Refused(refusal), Outcome::Route(..))
+        (KernelAnswer::Refused(refusal), End::Route(..))
             if inet
                 && question.iif.is_some()
                 && matches!(refusal.errno, Errno::EINVAL | Errno::EXDEV) =>
@@ -148,12 +152,12 @@ fn trouble(error: KernelError) -> Trouble {
     Trouble::Failed(Failure::from(error).lines().join("\n"))
 }
 
-fn question(arguments: &Arguments) -> Result<Question, Trouble> {
+fn question(arguments: &Arguments) -> Result<Packet, Trouble> {
     let to = arguments
         .only()?
         .ok_or_else(|| Trouble::Usage("expected an address: where the packet goes".to_owned()))?;
     let to = address(to).ok_or_else(|| wrong("DESTINATION", to, "an address"))?;
-    let mut question = Question::to(to, getuid().as_raw());
+    let mut question = Packet::to(to, getuid().as_raw());
     let family = question.family();
     let icmp = match family {
         Family::Inet => 1,
@@ -192,7 +196,7 @@ fn question(arguments: &Arguments) -> Result<Question, Trouble> {
 }
 
 /// What a packet that came in has, and what the kernel does not look up for one.
-fn came_in(question: &mut Question, user: Option<u32>) -> Result<(), Trouble> {
+fn came_in(question: &mut Packet, user: Option<u32>) -> Result<(), Trouble> {
     let usage = |text: &str| Err(Trouble::Usage(text.to_owned()));
     if user.is_some() || question.oif.is_some() {
         return usage("--iif is for packets that came in; --uid and --oif are for this host's own");

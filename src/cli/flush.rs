@@ -8,7 +8,7 @@ use super::command::{say, Arguments, Command, Trouble, Verdict, Which, ALL, INTE
 use super::running::Running;
 use crate::converge;
 use crate::converge::{take_out_state, Failure, Outcome};
-use crate::ifupdown::Call;
+use crate::ifupdown::HookCall;
 use crate::netlink::Kernel;
 use crate::record::{Store, FOLDER};
 use crate::routing::{InterfaceName, State};
@@ -86,12 +86,12 @@ fn verdict(outcome: &Outcome) -> Verdict {
 }
 
 /// The stanzas to go by if the record is lost; the record alone will do where there is none.
-fn calls(interface: &InterfaceName, running: Option<&Running>) -> Vec<Call> {
+fn calls(interface: &InterfaceName, running: Option<&Running>) -> Vec<HookCall> {
     let mut calls = running.map_or_else(Vec::new, |running| running.stanzas(interface));
     if calls.is_empty() {
-        calls.push(Call {
+        calls.push(HookCall {
             interface: interface.to_string(),
-            ..Call::default()
+            ..HookCall::default()
         });
     }
     calls

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::command::{Arguments, Command, Trouble, Verdict, INTERFACES};
 use super::running::{Device, Running};
 use super::status::title;
-use crate::converge::{find_orphans, Condition, Failure, Part, View};
+use crate::converge::{find_orphans, Condition, Failure, StanzaStatus, View};
 use crate::routing::{Object, Step};
 
 /// The command.
@@ -63,7 +63,7 @@ pub fn print(devices: &[Device], orphaned: bool, out: &mut dyn Write) -> Result<
     Ok(verdict)
 }
 
-fn print_part(part: &Part, target: &Path, out: &mut dyn Write) -> io::Result<()> {
+fn print_part(part: &StanzaStatus, target: &Path, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "# {}", title(part))?;
     for line in part.failure.iter().flat_map(Failure::lines) {
         writeln!(out, "# error: {line}")?;

@@ -7,8 +7,8 @@ use std::path::Path;
 use nix::ifaddrs::getifaddrs;
 
 use super::command::Trouble;
-use crate::ifupdown::interfaces::{Defined, Interfaces, Usage, FILE};
-use crate::ifupdown::{Call, Ifstate, Up};
+use crate::ifupdown::interfaces::{Interfaces, Selection, StanzaInForce, FILE};
+use crate::ifupdown::{HookCall, Ifstate, Up};
 use crate::routing::InterfaceName;
 
 /// A device, with all that is up on it.
@@ -17,7 +17,7 @@ pub struct Device {
     /// Its name.
     pub name: InterfaceName,
     /// The stanzas of it and its aliases, in the order in which they came up.
-    pub calls: Vec<Call>,
+    pub calls: Vec<HookCall>,
     /// What is up on it without a stanza in the file, or with one that runs no hooks.
     pub without_stanza: Vec<InterfaceName>,
 }
@@ -64,7 +64,7 @@ impl Running {
     /// An interface is neither up nor in the file.
     pub fn devices_of_file(&self, interfaces: &[InterfaceName]) -> Result<Vec<Device>, Trouble> {
         let mut up = self.up();
-        let usage = Usage::of(self.file.parts());
+        let usage = Selection::of(self.file.parts());
         let is_named = |name: &str| interfaces.iter().any(|named| named.as_str() == name);
         let devices = there();
         let is_model = |name: &str| {
@@ -177,7 +177,7 @@ impl Running {
     /// The stanzas of an interface, under its own name if it is not up, and of its aliases that
     /// are up.
     #[must_use]
-    pub fn stanzas(&self, interface: &InterfaceName) -> Vec<Call> {
+    pub fn stanzas(&self, interface: &InterfaceName) -> Vec<HookCall> {
         let is_it = |up: &Up| up.interface == *interface || up.interface.device() == *interface;
         let mut up = self.up();
         up.retain(is_it);
@@ -190,7 +190,7 @@ impl Running {
 }
 
 /// The hook's calls for what is up, of the stanzas that there are by logical name.
-fn calls(stanzas: &HashMap<&str, Vec<&Defined>>, up: &Up) -> Vec<Call> {
+fn calls(stanzas: &HashMap<&str, Vec<&StanzaInForce>>, up: &Up) -> Vec<HookCall> {
     let stanzas = stanzas.get(up.logical()).into_iter().flatten();
     stanzas
         .filter_map(|stanza| stanza.definition.call(up.interface.as_str()))

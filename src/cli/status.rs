@@ -7,7 +7,7 @@ use serde_json::{json, Value};
 
 use super::command::{coloured, Arguments, Command, Trouble, Verdict, INTERFACES, JSON};
 use super::running::Running;
-use crate::converge::{find_orphans, Condition, Failure, Item, Orphans, Part, View};
+use crate::converge::{find_orphans, Condition, Failure, Item, Orphans, StanzaStatus, View};
 use crate::routing::State;
 
 /// The command.
@@ -69,7 +69,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     Ok(verdict)
 }
 
-fn verdict_on(part: &Part) -> Verdict {
+fn verdict_on(part: &StanzaStatus) -> Verdict {
     if part.failure.is_some() {
         Verdict::Bad
     } else if part.is_in_step() {
@@ -82,7 +82,7 @@ fn verdict_on(part: &Part) -> Verdict {
 /// One of the two forms in which the answer is printed, part by part: a host may have thousands.
 trait Report {
     fn begin(&mut self) -> io::Result<()>;
-    fn part(&mut self, part: &Part) -> io::Result<()>;
+    fn part(&mut self, part: &StanzaStatus) -> io::Result<()>;
     fn end(&mut self, orphans: &Orphans) -> io::Result<()>;
 }
 
@@ -121,7 +121,7 @@ impl Report for Text<'_> {
         Ok(())
     }
 
-    fn part(&mut self, part: &Part) -> io::Result<()> {
+    fn part(&mut self, part: &StanzaStatus) -> io::Result<()> {
         let verdict = match verdict_on(part) {
             Verdict::Good => "in step",
             Verdict::Differs => "not in step",
@@ -180,7 +180,7 @@ impl Report for Text<'_> {
 }
 
 /// A stanza and its table, as people name them.
-pub(crate) fn title(part: &Part) -> String {
+pub(crate) fn title(part: &StanzaStatus) -> String {
     let table = match part.tables.own() {
         Some((id, Some(name))) => format!(", table {name} ({id})"),
         Some((id, None)) => format!(", table {id}"),
@@ -210,7 +210,7 @@ impl Report for Json<'_> {
         write!(self.out, "{{\"version\":{SCHEMA},\"stanzas\":[")
     }
 
-    fn part(&mut self, part: &Part) -> io::Result<()> {
+    fn part(&mut self, part: &StanzaStatus) -> io::Result<()> {
         let lead = if self.any { ",\n" } else { "\n" };
         self.any = true;
         write!(self.out, "{lead}{}", json_of(part))
@@ -248,7 +248,7 @@ impl Report for Json<'_> {
     }
 }
 
-fn json_of(part: &Part) -> Value {
+fn json_of(part: &StanzaStatus) -> Value {
     let call = part.call.as_ref();
     let table = part
         .tables

@@ -24,4 +24,4 @@ pub use put_in::up as put_in_state;
 pub(crate) use settle::settle;
 pub(crate) use snapshot::Snapshot;
 pub(crate) use stanza::{down, tell, up};
-pub(crate) use survey::{Part, View};
+pub(crate) use survey::{StanzaStatus, View};

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::error::Failure;
 use crate::netlink::{Assigned, Kernel, KernelError, Standing, Watch};
 use crate::routing::{Family, Hop, InterfaceAddress, InterfaceName, Kind, TableId};
-use crate::stanza::{Fault, Found, OptionError, Source, Stanza};
+use crate::stanza::{Observed, OptionError, OptionFault, Source, Stanza};
 
 /// Longest wait for an address: what ifupdown's own settle-dad gives one.
 pub const LONGEST: Duration = Duration::from_secs(6);
@@ -19,7 +19,7 @@ const ROUTE_BEHIND: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// The kernel could not be asked.
-pub fn of_stanza(kernel: &mut Kernel, stanza: &Stanza) -> Result<Found, KernelError> {
+pub fn of_stanza(kernel: &mut Kernel, stanza: &Stanza) -> Result<Observed, KernelError> {
     // Without rules on addresses there is nothing to wait for.
     let longest = if stanza.source == Source::None {
         Duration::ZERO
@@ -34,11 +34,11 @@ pub fn of_stanza(kernel: &mut Kernel, stanza: &Stanza) -> Result<Found, KernelEr
 ///
 /// # Errors
 /// There is none.
-pub fn require_address(stanza: &Stanza, found: &Found, waited: Duration) -> Result<(), Failure> {
+pub fn require_address(stanza: &Stanza, found: &Observed, waited: Duration) -> Result<(), Failure> {
     if !stanza.asks_address() || !found.addresses.is_empty() || stanza.source == Source::None {
         return Ok(());
     }
-    let fault = Fault::NoAddressYet {
+    let fault = OptionFault::NoAddressYet {
         interface: stanza.interface.clone(),
         family: stanza.family,
         seconds: waited.as_secs(),
@@ -52,11 +52,11 @@ pub fn require_address(stanza: &Stanza, found: &Found, waited: Duration) -> Resu
 ///
 /// # Errors
 /// The kernel could not be asked.
-pub fn at_once(kernel: &mut Kernel, stanza: &Stanza) -> Result<Found, KernelError> {
+pub fn at_once(kernel: &mut Kernel, stanza: &Stanza) -> Result<Observed, KernelError> {
     find(kernel, stanza, Duration::ZERO)
 }
 
-fn find(kernel: &mut Kernel, stanza: &Stanza, longest: Duration) -> Result<Found, KernelError> {
+fn find(kernel: &mut Kernel, stanza: &Stanza, longest: Duration) -> Result<Observed, KernelError> {
     let addresses = if stanza.asks_address() {
         addresses(kernel, &stanza.interface, stanza.family, longest)?
     } else {
@@ -73,7 +73,7 @@ fn find(kernel: &mut Kernel, stanza: &Stanza, longest: Duration) -> Result<Found
     } else {
         None
     };
-    Ok(Found { addresses, default })
+    Ok(Observed { addresses, default })
 }
 
 /// The usable addresses of an interface, waited for while there is none, one is tentative, or

@@ -7,7 +7,7 @@ use super::error::Failure;
 use super::outcome::Outcome;
 use super::put_in;
 use crate::netlink::Kernel;
-use crate::record::{Book, Heir};
+use crate::record::{DeviceRecord, Takeover};
 use crate::routing::{InterfaceName, State};
 
 /// Converges with the record written ahead: whatever interrupts the run, what it put in is known.
@@ -17,10 +17,10 @@ use crate::routing::{InterfaceName, State};
 pub fn settle(
     kernel: &mut Kernel,
     interface: &InterfaceName,
-    heir: &Heir,
+    heir: &Takeover,
     wanted: &State,
 ) -> Result<Outcome, Failure> {
-    let mut book = Book::open(interface);
+    let mut book = DeviceRecord::open(interface);
     let before = book.record.of_stanza(&heir.heading);
     let previous = heir.previous(&book.record);
     let claimed = heir

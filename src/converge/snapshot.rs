@@ -4,7 +4,7 @@ use super::error::Failure;
 use super::put_in;
 use super::settle::settle;
 use crate::netlink::{Kernel, KernelError};
-use crate::record::{Heir, Store};
+use crate::record::{Store, Takeover};
 use crate::routing::{InterfaceName, State};
 
 /// What of ours is in force, by device and stanza.
@@ -87,20 +87,20 @@ impl Snapshot {
     }
 
     /// What each part goes back to; the first one takes over what the record has gained since.
-    fn way_back(&self, device: &InterfaceName) -> Vec<(Heir, State)> {
+    fn way_back(&self, device: &InterfaceName) -> Vec<(Takeover, State)> {
         let parts = self.parts(device);
         let is_old = |heading: &String| parts.iter().any(|(old, _)| old == heading);
         let mut new = Store::peek(device).headings("iface");
         new.retain(|heading| !is_old(heading));
-        let mut way: Vec<(Heir, State)> = parts
+        let mut way: Vec<(Takeover, State)> = parts
             .iter()
-            .map(|(heading, state)| (Heir::alone(heading.clone()), state.clone()))
+            .map(|(heading, state)| (Takeover::alone(heading.clone()), state.clone()))
             .collect();
         match way.first_mut() {
             Some((heir, _)) => heir.superseded = new,
             None => way.extend(
                 new.into_iter()
-                    .map(|heading| (Heir::alone(heading), State::default())),
+                    .map(|heading| (Takeover::alone(heading), State::default())),
             ),
         }
         way

@@ -8,9 +8,9 @@ use super::outcome::{chain, Outcome};
 use super::settle::settle;
 use super::table_ids::NamedTables;
 use super::{observe, put_in, renamed_device};
-use crate::ifupdown::Call;
+use crate::ifupdown::HookCall;
 use crate::netlink::Kernel;
-use crate::record::{heading, heading_of_all, Book, Heir, Store};
+use crate::record::{heading, heading_of_all, DeviceRecord, Store, Takeover};
 use crate::routing::{InterfaceName, State};
 use crate::stanza::{Notice, Stanza};
 
@@ -19,7 +19,7 @@ use crate::stanza::{Notice, Stanza};
 ///
 /// # Errors
 /// Nothing of the stanza is half done: all is as it was.
-pub fn up(call: &Call, heir: &Heir) -> Result<Option<String>, Failure> {
+pub fn up(call: &HookCall, heir: &Takeover) -> Result<Option<String>, Failure> {
     let Some(stanza) = Stanza::judge(call).map_err(Failure::Options)? else {
         return withdraw(call, heir);
     };
@@ -53,7 +53,7 @@ pub fn up(call: &Call, heir: &Heir) -> Result<Option<String>, Failure> {
 }
 
 /// Takes out what a stanza put in that has no options any more.
-fn withdraw(call: &Call, heir: &Heir) -> Result<Option<String>, Failure> {
+fn withdraw(call: &HookCall, heir: &Takeover) -> Result<Option<String>, Failure> {
     let Ok(interface) = call.interface.parse::<InterfaceName>() else {
         return Ok(None);
     };
@@ -96,8 +96,8 @@ pub fn tell(interface: &str, failure: &Failure) {
 ///
 /// # Errors
 /// The kernel could not be asked.
-pub fn down(call: &Call, interface: &InterfaceName) -> Result<Outcome, Failure> {
-    let mut book = Book::open(interface);
+pub fn down(call: &HookCall, interface: &InterfaceName) -> Result<Outcome, Failure> {
+    let mut book = DeviceRecord::open(interface);
     let (going, staying) = std::mem::take(&mut book.record).split(interface);
     let mut kernel = Kernel::open()?;
     let mut objects = going.state();
@@ -141,7 +141,7 @@ pub fn down(call: &Call, interface: &InterfaceName) -> Result<Outcome, Failure> 
 }
 
 /// What the stanza as it stands now would have put in. Errors in it are no matter here.
-fn by_stanza(call: &Call, kernel: &mut Kernel) -> State {
+fn by_stanza(call: &HookCall, kernel: &mut Kernel) -> State {
     let Ok(Some(stanza)) = Stanza::judge(call) else {
         return State::default();
     };

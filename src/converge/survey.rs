@@ -9,22 +9,22 @@ use super::error::Failure;
 use super::observe;
 use super::table_ids::NamedTables;
 use crate::explain::state_after;
-use crate::ifupdown::Call;
+use crate::ifupdown::HookCall;
 use crate::netlink::{Kernel, KernelError};
-use crate::record::{stays, succession, Heir, Record, Store};
+use crate::record::{stays, succession, Record, Store, Takeover};
 use crate::routing::{
     Action, Family, InterfaceName, Object, Route, Rule, State, Step, TableId, PROTOCOL,
 };
 use crate::stanza::{Notice, Stanza};
-use crate::tables::{Names, Registry};
+use crate::tables::{KnownNames, Registry};
 
 /// One stanza of an interface, and how what it wants stands.
 #[derive(Debug, Default)]
-pub struct Part {
+pub struct StanzaStatus {
     /// What heads it in the record.
     pub heading: String,
     /// The stanza; `None` where only the record knows of it.
-    pub call: Option<Call>,
+    pub call: Option<HookCall>,
     /// Whether the record has it.
     pub recorded: bool,
     /// Whether it is left alone, since nothing says what to do with it.
@@ -39,7 +39,7 @@ pub struct Part {
     pub failure: Option<Failure>,
 }
 
-impl Part {
+impl StanzaStatus {
     /// Whether all is as the stanza wants it.
     #[must_use]
     pub fn is_in_step(&self) -> bool {
@@ -69,7 +69,7 @@ pub struct View {
     /// The kernel.
     pub kernel: Kernel,
     /// The names of tables.
-    pub names: Names,
+    pub names: KnownNames,
     rules: BTreeMap<Shelf, Vec<Rule>>,
     /// What would mend the stanzas surveyed so far, where that counts as done.
     ahead: Option<BTreeMap<Shelf, Vec<Step>>>,
@@ -135,15 +135,15 @@ impl View {
 
     /// Surveys the stanzas of a device and its aliases, each with what it takes over of the
     /// record; what is left of the record has parts of its own, behind them.
-    pub fn device(&mut self, device: &InterfaceName, calls: &[Call]) -> Vec<Part> {
+    pub fn device(&mut self, device: &InterfaceName, calls: &[HookCall]) -> Vec<StanzaStatus> {
         let record = Store::peek(device);
         let (heirs, left) = succession(&record, calls);
         let mut parts = Vec::new();
         for (call, heir) in calls.iter().zip(heirs) {
-            let mut part = Part {
+            let mut part = StanzaStatus {
                 call: Some(call.clone()),
                 recorded: !heir.previous(&record).is_empty(),
-                ..Part::default()
+                ..StanzaStatus::default()
             };
             let done = self.fill(&mut part, device, call, &heir, &record);
             part.failure = done.err();
@@ -152,11 +152,11 @@ impl View {
             parts.push(part);
         }
         for heading in left {
-            let heir = Heir::alone(heading);
-            let mut part = Part {
+            let heir = Takeover::alone(heading);
+            let mut part = StanzaStatus {
                 recorded: true,
                 stays: stays(&heir.heading, calls),
-                ..Part::default()
+                ..StanzaStatus::default()
             };
             match self.held_against(device, &heir, &record, &State::default()) {
                 Ok(items) => part.items = items,
@@ -169,7 +169,7 @@ impl View {
         parts
     }
 
-    fn foresee(&mut self, part: &Part) {
+    fn foresee(&mut self, part: &StanzaStatus) {
         if let Some(ahead) = &mut self.ahead {
             for step in part.steps() {
                 ahead.entry(shelf_of(&step.object)).or_default().push(step);
@@ -179,10 +179,10 @@ impl View {
 
     fn fill(
         &mut self,
-        part: &mut Part,
+        part: &mut StanzaStatus,
         device: &InterfaceName,
-        call: &Call,
-        heir: &Heir,
+        call: &HookCall,
+        heir: &Takeover,
         record: &Record,
     ) -> Result<(), Failure> {
         let mut wanted = State::default();
@@ -218,7 +218,7 @@ impl View {
     fn held_against(
         &mut self,
         device: &InterfaceName,
-        heir: &Heir,
+        heir: &Takeover,
         record: &Record,
         wanted: &State,
     ) -> Result<Vec<Item>, KernelError> {

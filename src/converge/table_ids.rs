@@ -9,8 +9,8 @@ use log::warn;
 use super::error::Failure;
 use crate::netlink::Kernel;
 use crate::routing::{State, TableId, TableName};
-use crate::stanza::{wanted_state, Found, Notice, OptionError, Stanza, Table, TableIds};
-use crate::tables::{rt_tables_line, Names, Registry, RegistryError};
+use crate::stanza::{wanted_state, Notice, Observed, OptionError, Stanza, Table, TableIds};
+use crate::tables::{rt_tables_line, KnownNames, Registry, RegistryError};
 
 /// The tables of a stanza, by name and ID.
 #[derive(Debug, Default)]
@@ -50,7 +50,7 @@ impl NamedTables {
     /// A table has no ID that may be used.
     pub fn foreseen(
         stanza: &Stanza,
-        names: &mut Names,
+        names: &mut KnownNames,
         mut occupied: impl FnMut(TableId) -> bool,
     ) -> Result<Self, Failure> {
         let mut new = Vec::new();
@@ -137,7 +137,7 @@ impl NamedTables {
     pub fn wanted(
         &self,
         stanza: &Stanza,
-        found: &Found,
+        found: &Observed,
     ) -> Result<(State, Vec<Notice>), Vec<OptionError>> {
         let names = |text: &str| self.id(text);
         wanted_state(

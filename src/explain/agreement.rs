@@ -1,26 +1,26 @@
 //! Whether the end of a walk is what the kernel says of the packet. Floor 1, pure.
 
 use super::best_route::Candidate;
-use super::message::Told;
-use super::walk::{Outcome, Walk};
+use super::message::KernelAnswer;
+use super::walk::{End, Walk};
 use crate::routing::{Hop, InterfaceName, Kind, Route};
 
 impl Walk {
     /// Whether the kernel says the same: the table, the route in it and, where that shares
     /// packets out over several, one of its hops; or the same error.
     #[must_use]
-    pub fn agrees(&self, told: &Told) -> bool {
+    pub fn agrees(&self, told: &KernelAnswer) -> bool {
         match (&self.outcome, told) {
-            (Outcome::Route(_, found), Told::Taken { way, route }) => {
+            (End::Route(_, found), KernelAnswer::Taken { way, route }) => {
                 found.iter().any(|candidate| {
                     leads(candidate, way)
                         && route.as_ref().is_none_or(|route| same(candidate, route))
                 })
             }
-            (Outcome::OnLink(device), Told::Taken { way, route }) => {
+            (End::OnLink(device), KernelAnswer::Taken { way, route }) => {
                 route.is_none() && way.hops.iter().all(|hop| is_direct(hop, device))
             }
-            (outcome, Told::Refused(refusal)) => outcome.errno() == Some(refusal.errno),
+            (outcome, KernelAnswer::Refused(refusal)) => outcome.errno() == Some(refusal.errno),
             _ => false,
         }
     }

@@ -7,8 +7,8 @@ use neli::consts::rtnl::{Arphrd, Iff, RtAddrFamily, Rtm};
 use neli::rtnl::{Ifinfomsg, IfinfomsgBuilder};
 
 use super::best_route::Candidate;
-use super::message::{decode, decode_gone, decode_group, encode, encode_neighbours, Told};
-use super::packet::Question;
+use super::message::{decode, decode_gone, decode_group, encode, encode_neighbours, KernelAnswer};
+use super::packet::Packet;
 use crate::netlink::{Kernel, KernelError, WireError};
 use crate::routing::{Family, InterfaceName, TableId};
 
@@ -58,12 +58,12 @@ impl Kernel {
     ///
     /// # Errors
     /// It could not be asked. That there is no way is an answer.
-    pub fn look_up(&mut self, question: &Question) -> Result<Told, KernelError> {
+    pub fn look_up(&mut self, question: &Packet) -> Result<KernelAnswer, KernelError> {
         let way = match self.look_up_one(question, false) {
             Ok(way) => way,
             // With a text of its own the kernel refuses the question, not the packet.
             Err(KernelError::Dump { refusal, .. }) if refusal.text.is_none() => {
-                return Ok(Told::Refused(refusal))
+                return Ok(KernelAnswer::Refused(refusal))
             }
             Err(error) => return Err(error),
         };
@@ -76,12 +76,12 @@ impl Kernel {
             Err(KernelError::Dump { .. }) => None,
             Err(error) => return Err(error),
         };
-        Ok(Told::Taken { way, route })
+        Ok(KernelAnswer::Taken { way, route })
     }
 
     fn look_up_one(
         &mut self,
-        question: &Question,
+        question: &Packet,
         whole: bool,
     ) -> Result<Option<Candidate>, KernelError> {
         let iif = question.iif.as_ref().map(|iif| self.index(iif));

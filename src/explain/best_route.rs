@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::net::IpAddr;
 
-use super::packet::Question;
+use super::packet::Packet;
 use crate::routing::{Family, Hop, InterfaceName, Prefix, Route};
 
 /// A route of a table, with what only a look-up cares for.
@@ -53,7 +53,7 @@ impl Candidate {
 /// routes of one metric the kernel takes the first whose router it does not know to be gone.
 /// Nothing where no route is fit. `candidates` are in the order in which the kernel lists them.
 #[must_use]
-pub fn choose(candidates: Vec<Candidate>, question: &Question) -> Vec<Candidate> {
+pub fn choose(candidates: Vec<Candidate>, question: &Packet) -> Vec<Candidate> {
     let mut fit = candidates;
     fit.retain(|candidate| candidate.route.destination.contains(question.to));
     match question.family() {
@@ -63,7 +63,7 @@ pub fn choose(candidates: Vec<Candidate>, question: &Question) -> Vec<Candidate>
 }
 
 /// The longest prefix, then the tos that is the packet's, then the lowest metric.
-fn choose_inet(mut fit: Vec<Candidate>, question: &Question) -> Vec<Candidate> {
+fn choose_inet(mut fit: Vec<Candidate>, question: &Packet) -> Vec<Candidate> {
     fit.retain(|Candidate { route, .. }| route.tos == 0 || route.tos == question.dsfield());
     fit.retain(|candidate| {
         let bound = question.oif.as_ref();
@@ -94,7 +94,7 @@ fn choose_inet(mut fit: Vec<Candidate>, question: &Question) -> Vec<Candidate> {
 /// The longest prefix, of one the longest prefix of sources, then the lowest metric; of one
 /// metric the device asked for, then the preference. Where none of the lowest metric is fit, all
 /// others are judged without regard to theirs. Routers that are gone serve where no others do.
-fn choose_inet6(fit: Vec<Candidate>, question: &Question) -> Vec<Candidate> {
+fn choose_inet6(fit: Vec<Candidate>, question: &Packet) -> Vec<Candidate> {
     let reachable = fit.iter().map(Candidate::reachable).collect();
     let chosen = choose_among(reachable, question);
     if chosen.is_empty() {
@@ -104,7 +104,7 @@ fn choose_inet6(fit: Vec<Candidate>, question: &Question) -> Vec<Candidate> {
     }
 }
 
-fn choose_among(mut fit: Vec<Candidate>, question: &Question) -> Vec<Candidate> {
+fn choose_among(mut fit: Vec<Candidate>, question: &Packet) -> Vec<Candidate> {
     let hidden = hidden_below(&fit, question);
     fit.retain(|candidate| {
         let length = candidate.route.destination.length();
@@ -137,7 +137,7 @@ fn choose_among(mut fit: Vec<Candidate>, question: &Question) -> Vec<Candidate> 
 /// The kernel starts at the longest prefix, but passes over one that has routes for sources and
 /// none of them for the packet's, its routes for any source included. This is the length from
 /// which on prefixes are passed over.
-fn hidden_below(candidates: &[Candidate], question: &Question) -> Option<u8> {
+fn hidden_below(candidates: &[Candidate], question: &Packet) -> Option<u8> {
     let length = |candidate: &Candidate| candidate.route.destination.length();
     let mut lengths: Vec<u8> = candidates.iter().map(length).collect();
     lengths.sort_unstable();
@@ -156,7 +156,7 @@ fn hidden_below(candidates: &[Candidate], question: &Question) -> Option<u8> {
 }
 
 /// The first of highest score.
-fn best(candidates: Vec<Candidate>, question: &Question) -> Option<Candidate> {
+fn best(candidates: Vec<Candidate>, question: &Packet) -> Option<Candidate> {
     let scored = candidates.into_iter();
     let scored = scored.filter_map(|candidate| Some((score(&candidate, question)?, candidate)));
     // Of equals max_by_key has the last one.
@@ -168,7 +168,7 @@ fn best(candidates: Vec<Candidate>, question: &Question) -> Option<Candidate> {
 
 /// `rt6_score_route`: a device that is asked for weighs less than the preference of RFC 4191, but
 /// one that has to be makes others unfit.
-fn score(candidate: &Candidate, question: &Question) -> Option<u8> {
+fn score(candidate: &Candidate, question: &Packet) -> Option<u8> {
     let route = &candidate.route;
     if route.kind.has_device() && candidate.living().next().is_none() {
         return None;
@@ -191,7 +191,7 @@ fn score(candidate: &Candidate, question: &Question) -> Option<u8> {
 }
 
 /// Whether only routes by the device that is asked for will do.
-fn is_strict(question: &Question) -> bool {
+fn is_strict(question: &Packet) -> bool {
     let IpAddr::V6(to) = question.to else {
         return false;
     };
@@ -218,7 +218,7 @@ mod tests {
         lines.iter().map(candidate).collect()
     }
 
-    fn chosen(candidates: Vec<Candidate>, question: &Question) -> Option<String> {
+    fn chosen(candidates: Vec<Candidate>, question: &Packet) -> Option<String> {
         let first = choose(candidates, question).into_iter().next()?;
         let hop = first.route.hops.first()?;
         hop.device.as_ref().map(ToString::to_string)
@@ -233,7 +233,7 @@ mod tests {
             "10.0.0.0/8 tos 0x10 dev eth4 metric 9",
             "10.1.0.0/16 dev eth5",
         ];
-        let mut question = Question::to("10.2.0.1".parse().unwrap(), 0);
+        let mut question = Packet::to("10.2.0.1".parse().unwrap(), 0);
         assert_eq!(chosen(table(&routes), &question).as_deref(), Some("eth3"));
         question.tos = 0x10;
         assert_eq!(chosen(table(&routes), &question).as_deref(), Some("eth4"));
@@ -250,7 +250,7 @@ mod tests {
             "-6 default via fe80::1 dev eth2",
             "-6 default via fe80::1 dev eth3 metric 2000 pref high",
         ];
-        let mut question = Question::to("2001:db8::1".parse().unwrap(), 0);
+        let mut question = Packet::to("2001:db8::1".parse().unwrap(), 0);
         assert_eq!(chosen(table(&routes), &question).as_deref(), Some("eth2"));
         question.oif = "eth1".parse().ok();
         assert_eq!(chosen(table(&routes), &question).as_deref(), Some("eth1"));
@@ -262,7 +262,7 @@ mod tests {
     fn dead_hops_are_passed_over() {
         let mut routes = table(&["10.0.0.0/8 dev eth1", "default dev eth2"]);
         routes[0].dead = vec![true];
-        let question = Question::to("10.0.0.1".parse().unwrap(), 0);
+        let question = Packet::to("10.0.0.1".parse().unwrap(), 0);
         assert_eq!(chosen(routes, &question).as_deref(), Some("eth2"));
     }
 
@@ -274,7 +274,7 @@ mod tests {
         ];
         let mut routes = table(&lines);
         routes[0].gone = vec![true];
-        let question = Question::to("2001:db8::1".parse().unwrap(), 0);
+        let question = Packet::to("2001:db8::1".parse().unwrap(), 0);
         assert_eq!(chosen(routes.clone(), &question).as_deref(), Some("eth2"));
         routes[1].gone = vec![true];
         assert_eq!(chosen(routes, &question).as_deref(), Some("eth1"));

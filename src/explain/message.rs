@@ -8,7 +8,7 @@ use neli::rtnl::{Ndmsg, NdmsgBuilder, Rtmsg, RtmsgBuilder};
 use neli::types::{Buffer, RtBuffer};
 
 use super::best_route::Candidate;
-use super::packet::Question;
+use super::packet::Packet;
 use crate::netlink::{
     address, attribute, decode_route, family_number, named, nested, number, octets, short, Refusal,
     WireError,
@@ -35,7 +35,7 @@ const DEAD: u8 = 1;
 
 /// What the kernel says of a packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
+pub enum KernelAnswer {
     /// There is no way.
     Refused(Refusal),
     /// The way.
@@ -53,7 +53,7 @@ pub enum Told {
 /// # Errors
 /// neli could not write it.
 pub fn encode(
-    question: &Question,
+    question: &Packet,
     iif: Option<u32>,
     oif: Option<u32>,
     whole: bool,

@@ -11,9 +11,9 @@ mod ask_kernel;
 mod ssh_session;
 
 pub(crate) use after_steps::state as state_after;
-pub use message::Told;
-pub use packet::{Match, Question};
-pub use report::Telling;
+pub use message::KernelAnswer;
+pub use packet::{Match, Packet};
+pub use report::Report;
 pub(crate) use ssh_session::{answers as answers_to_ssh, moved as moved_way_back};
-pub(crate) use walk::{walk, Host};
-pub use walk::{Found, Outcome, Then, Walk};
+pub(crate) use walk::{walk, Settings};
+pub use walk::{End, TableAnswer, Then, Walk};

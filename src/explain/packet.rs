@@ -12,7 +12,7 @@ pub const UDP: u8 = 17;
 
 /// A packet, as far as rules and routes look at one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Question {
+pub struct Packet {
     /// Where it goes.
     pub to: IpAddr,
     /// Where it comes from; `None` where this host has yet to choose its source.
@@ -35,7 +35,7 @@ pub struct Question {
     pub user: u32,
 }
 
-impl Question {
+impl Packet {
     /// A packet of this host to an address, sent by a user.
     #[must_use]
     pub fn to(to: IpAddr, user: u32) -> Self {
@@ -101,7 +101,7 @@ impl Match {
 
 /// Tries a rule.
 #[must_use]
-pub fn try_rule(rule: &Rule, question: &Question) -> Match {
+pub fn try_rule(rule: &Rule, question: &Packet) -> Match {
     match (failing(rule, question), rule.invert) {
         (None, false) => Match::Yes,
         (None, true) => Match::NoForNot,
@@ -112,7 +112,7 @@ pub fn try_rule(rule: &Rule, question: &Question) -> Match {
 
 /// The first selector that a packet fails, in the words of ip-rule(8) and in the order in which
 /// the kernel looks at them.
-fn failing(rule: &Rule, question: &Question) -> Option<String> {
+fn failing(rule: &Rule, question: &Packet) -> Option<String> {
     by_device(rule, question)
         .or_else(|| by_mark(rule, question))
         .or_else(|| by_address(rule, question))
@@ -120,7 +120,7 @@ fn failing(rule: &Rule, question: &Question) -> Option<String> {
         .or_else(|| by_port(rule, question))
 }
 
-fn by_device(rule: &Rule, question: &Question) -> Option<String> {
+fn by_device(rule: &Rule, question: &Packet) -> Option<String> {
     // A packet of this host comes in by lo, to the kernel.
     let comes_by = question.iif.as_ref().map_or("lo", InterfaceName::as_str);
     if let Some(iif) = rule.iif.as_ref().filter(|iif| iif.as_str() != comes_by) {
@@ -131,7 +131,7 @@ fn by_device(rule: &Rule, question: &Question) -> Option<String> {
     Some(format!("oif {oif}"))
 }
 
-fn by_mark(rule: &Rule, question: &Question) -> Option<String> {
+fn by_mark(rule: &Rule, question: &Packet) -> Option<String> {
     if let Some((mark, mask)) = rule
         .mark
         .filter(|(mark, mask)| (mark ^ question.mark) & mask != 0)
@@ -152,7 +152,7 @@ fn by_mark(rule: &Rule, question: &Question) -> Option<String> {
     Some(format!("uidrange {first}-{last}"))
 }
 
-fn by_address(rule: &Rule, question: &Question) -> Option<String> {
+fn by_address(rule: &Rule, question: &Packet) -> Option<String> {
     let lacks = |prefix: &Prefix, address: Option<IpAddr>| {
         !prefix.is_any() && !address.is_some_and(|address| prefix.contains(address))
     };
@@ -163,7 +163,7 @@ fn by_address(rule: &Rule, question: &Question) -> Option<String> {
     Some(format!("to {to}"))
 }
 
-fn by_class(rule: &Rule, question: &Question) -> Option<String> {
+fn by_class(rule: &Rule, question: &Packet) -> Option<String> {
     if let Some((dscp, mask)) = rule.dscp {
         if (dscp ^ (question.tos >> 2)) & mask.unwrap_or(0x3f) != 0 {
             return Some(format!("dscp {dscp}"));
@@ -181,7 +181,7 @@ fn by_class(rule: &Rule, question: &Question) -> Option<String> {
     Some(format!("ipproto {}", ip_protocol_name(protocol)))
 }
 
-fn by_port(rule: &Rule, question: &Question) -> Option<String> {
+fn by_port(rule: &Rule, question: &Packet) -> Option<String> {
     let each = [
         ("sport", rule.sport, question.sport),
         ("dport", rule.dport, question.dport),
@@ -206,7 +206,7 @@ fn holds(ports: Ports, port: u16) -> bool {
 mod tests {
     use super::*;
 
-    fn tried(rule: &str, question: &Question) -> Match {
+    fn tried(rule: &str, question: &Packet) -> Match {
         try_rule(&rule.parse().unwrap(), question)
     }
 
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn the_first_selector_that_fails_is_named() {
-        let question = Question::to("192.0.2.1".parse().unwrap(), 1000);
+        let question = Packet::to("192.0.2.1".parse().unwrap(), 1000);
         for (rule, expected) in [
             ("from all lookup 7", Match::Yes),
             ("from 0.0.0.0/8 lookup 7", Match::Yes),
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_source_not_chosen_yet_is_in_no_ipv6_prefix() {
-        let mut question = Question::to("2001:db8::1".parse().unwrap(), 0);
+        let mut question = Packet::to("2001:db8::1".parse().unwrap(), 0);
         assert_eq!(tried("from ::/8 lookup 7", &question), no("from ::/8"));
         question.from = "::5".parse().ok();
         assert_eq!(tried("from ::/8 lookup 7", &question), Match::Yes);
@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn the_tos_of_ipv4_has_no_precedence() {
-        let mut question = Question::to("192.0.2.1".parse().unwrap(), 0);
+        let mut question = Packet::to("192.0.2.1".parse().unwrap(), 0);
         question.tos = 0xf0;
         assert_eq!(tried("tos 0x10 lookup 7", &question), Match::Yes);
         assert_eq!(tried("dscp 4 lookup 7", &question), no("dscp 4"));

@@ -3,13 +3,13 @@
 use std::fmt;
 
 use super::best_route::Candidate;
-use super::packet::{Match, Question, UDP};
-use super::walk::{Found, Outcome, Step, Then, Walk};
+use super::packet::{Match, Packet, UDP};
+use super::walk::{End, TableAnswer, Then, Tried, Walk};
 use crate::routing::syntax::ip_protocol_name;
 use crate::routing::{Action, Route, Rule, TableId};
 
 /// How to tell of a walk.
-pub struct Telling<'a> {
+pub struct Report<'a> {
     /// What a table is called.
     pub table: &'a dyn Fn(TableId) -> String,
     /// Whether each of many rules is told that do not match.
@@ -19,7 +19,7 @@ pub struct Telling<'a> {
 /// How many rules in a row that do not match are told each by itself: those of some interfaces.
 const FEW: usize = 16;
 
-impl Telling<'_> {
+impl Report<'_> {
     /// The packet, and each rule with what came of it.
     ///
     /// # Errors
@@ -52,7 +52,7 @@ impl Telling<'_> {
         writeln!(f, "By the rules:  {}", self.outcome(&walk.outcome))
     }
 
-    fn step(&self, f: &mut impl fmt::Write, step: &Step) -> fmt::Result {
+    fn step(&self, f: &mut impl fmt::Write, step: &Tried) -> fmt::Result {
         writeln!(f, "{}", self.rule(&step.rule))?;
         match &step.tried {
             Match::No(selector) => return writeln!(f, "    does not match: {selector}"),
@@ -75,17 +75,17 @@ impl Telling<'_> {
         }
     }
 
-    fn found(&self, f: &mut impl fmt::Write, table: TableId, found: &Found) -> fmt::Result {
+    fn found(&self, f: &mut impl fmt::Write, table: TableId, found: &TableAnswer) -> fmt::Result {
         let name = (self.table)(table);
         write!(f, "        table {name}: ")?;
         let (first, words) = match found {
-            Found::Nothing => return writeln!(f, "no route"),
-            Found::Thrown(found) => (found, "            back to the rules"),
-            Found::Suppressed(found, words) => {
+            TableAnswer::Nothing => return writeln!(f, "no route"),
+            TableAnswer::Thrown(found) => (found, "            back to the rules"),
+            TableAnswer::Suppressed(found, words) => {
                 writeln!(f, "{}", line(found))?;
                 return writeln!(f, "            not taken: {words}");
             }
-            Found::Taken(found) => match found.as_slice() {
+            TableAnswer::Taken(found) => match found.as_slice() {
                 [] => return writeln!(f, "no route"),
                 [first] => return writeln!(f, "{}", line(first)),
                 [first, ..] => (
@@ -114,25 +114,25 @@ impl Telling<'_> {
         format!("{priority}: {rest}")
     }
 
-    fn outcome(&self, outcome: &Outcome) -> String {
+    fn outcome(&self, outcome: &End) -> String {
         match outcome {
-            Outcome::Route(table, found) => {
+            End::Route(table, found) => {
                 let route = found.first().map(line).unwrap_or_default();
                 format!("{route} (table {})", (self.table)(*table))
             }
-            Outcome::DroppedByRoute(table, route) => {
+            End::DroppedByRoute(table, route) => {
                 format!("{} (table {})", plain(route), (self.table)(*table))
             }
-            Outcome::DroppedByRule(rule) => format!("dropped by rule {}", self.rule(rule)),
-            Outcome::NoRoute => "no route: no rule is left".to_owned(),
-            Outcome::ForeignSource(from) => {
+            End::DroppedByRule(rule) => format!("dropped by rule {}", self.rule(rule)),
+            End::NoRoute => "no route: no rule is left".to_owned(),
+            End::ForeignSource(from) => {
                 format!("nothing is sent from {from}: this host has no such address")
             }
-            Outcome::Down(device) => format!("nothing is sent: {device} is down"),
-            Outcome::OnLink(device) => {
+            End::Down(device) => format!("nothing is sent: {device} is down"),
+            End::OnLink(device) => {
                 format!("straight onto the link of {device}, without a route")
             }
-            Outcome::NotForwarded(device) => format!(
+            End::NotForwarded(device) => format!(
                 "dropped: packets from {device} are not forwarded \
                  (net.ipv4.conf.{device}.forwarding is 0)"
             ),
@@ -175,7 +175,7 @@ fn plain(route: &Route) -> String {
 }
 
 /// The packet, in the words of `ip route get`.
-impl fmt::Display for Question {
+impl fmt::Display for Packet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.to)?;
         if let Some(from) = self.from {

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 use super::after_steps;
 use super::best_route::Candidate;
-use super::packet::Question;
-use super::walk::{walk, Outcome, Walk};
+use super::packet::Packet;
+use super::walk::{walk, End, Walk};
 use crate::cli::host;
 use crate::netlink::{Kernel, KernelError};
 use crate::routing::Step;
@@ -20,13 +20,13 @@ const TCP: u8 = 6;
 /// sshd notes the connection in `SSH_CONNECTION` (ssh(1)). sudo(8) drops it, so the processes
 /// above this one are asked as well.
 #[must_use]
-pub fn answers() -> Option<Question> {
+pub fn answers() -> Option<Packet> {
     let own = std::env::var("SSH_CONNECTION").ok();
     own.or_else(noted_above)
         .and_then(|connection| parse(&connection))
 }
 
-fn parse(connection: &str) -> Option<Question> {
+fn parse(connection: &str) -> Option<Packet> {
     let words: Vec<&str> = connection.split_whitespace().collect();
     let [client, port, server, own_port] = words.as_slice() else {
         return None;
@@ -35,7 +35,7 @@ fn parse(connection: &str) -> Option<Question> {
         let address = text.split('%').next()?.parse::<IpAddr>().ok()?;
         Some(address.to_canonical())
     };
-    let mut question = Question::to(plain(client)?, 0);
+    let mut question = Packet::to(plain(client)?, 0);
     question.from = Some(plain(server)?).filter(|from| from.is_ipv4() == question.to.is_ipv4());
     question.ip_protocol = TCP;
     question.sport = own_port.parse().ok()?;
@@ -67,7 +67,7 @@ fn noted_above() -> Option<String> {
 /// The kernel could not be asked.
 pub fn moved(
     kernel: &mut Kernel,
-    answers: &Question,
+    answers: &Packet,
     steps: &[Step],
 ) -> Result<Option<String>, KernelError> {
     let rules = kernel.rules(answers.family())?;
@@ -93,7 +93,7 @@ pub fn moved(
 /// Where packets leave.
 fn way(walk: &Walk) -> String {
     match &walk.outcome {
-        Outcome::Route(_, best) => {
+        End::Route(_, best) => {
             let mut text = String::new();
             let hops = best.first().into_iter().flat_map(Candidate::living);
             for hop in hops {
@@ -108,7 +108,7 @@ fn way(walk: &Walk) -> String {
             }
             text
         }
-        Outcome::OnLink(device) => format!("dev {device}"),
+        End::OnLink(device) => format!("dev {device}"),
         _ => "none".to_owned(),
     }
 }

@@ -8,12 +8,12 @@ use std::net::IpAddr;
 use nix::errno::Errno;
 
 use super::best_route::{choose, Candidate};
-use super::packet::{try_rule, Match, Question};
+use super::packet::{try_rule, Match, Packet};
 use crate::routing::{Action, Family, InterfaceName, Kind, Route, Rule, TableId};
 
 /// What a look-up depends on besides rules and routes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Host {
+pub struct Settings {
     /// Whether IPv4 packets that come in by the packet's device are forwarded.
     pub forwards: bool,
     /// Whether the device that the packet's socket is bound to is up.
@@ -24,7 +24,7 @@ pub struct Host {
 
 /// A rule that was tried, and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub struct Tried {
     /// The rule.
     pub rule: Rule,
     /// Whether it matches.
@@ -37,7 +37,7 @@ pub struct Step {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Then {
     /// Its table was looked up.
-    Looked(TableId, Found),
+    Looked(TableId, TableAnswer),
     /// The walk goes on at the rule of its target, or behind it where there is none.
     Went {
         /// The priority.
@@ -55,7 +55,7 @@ pub enum Then {
 
 /// What a table had.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
+pub enum TableAnswer {
     /// No route that is fit.
     Nothing,
     /// A `throw`, which sends the packet to the next rule.
@@ -68,7 +68,7 @@ pub enum Found {
 
 /// Where a walk ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum End {
     /// At a route of a table; behind it those that are as good.
     Route(TableId, Vec<Candidate>),
     /// At a route that drops packets.
@@ -88,7 +88,7 @@ pub enum Outcome {
     NotForwarded(InterfaceName),
 }
 
-impl Outcome {
+impl End {
     /// What a program that sends such a packet is told; `None` where there is a way.
     #[must_use]
     pub fn errno(&self) -> Option<Errno> {
@@ -114,11 +114,11 @@ impl Outcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Walk {
     /// The packet.
-    pub question: Question,
+    pub question: Packet,
     /// The rules that were tried.
-    pub steps: Vec<Step>,
+    pub steps: Vec<Tried>,
     /// The end.
-    pub outcome: Outcome,
+    pub outcome: End,
 }
 
 /// Walks. `rules` are in the kernel's order; `routes` gives those of a table that lead to an
@@ -127,9 +127,9 @@ pub struct Walk {
 /// # Errors
 /// Those of `routes`.
 pub fn walk<E>(
-    question: Question,
+    question: Packet,
     rules: &[Rule],
-    host: &Host,
+    host: &Settings,
     mut routes: impl FnMut(TableId, IpAddr) -> Result<Vec<Candidate>, E>,
 ) -> Result<Walk, E> {
     let steps = Vec::new();
@@ -157,10 +157,10 @@ pub fn walk<E>(
 
 /// What is settled before any rule is tried: packets of this host over IPv4 only.
 fn before<E>(
-    question: &Question,
-    host: &Host,
+    question: &Packet,
+    host: &Settings,
     routes: &mut impl FnMut(TableId, IpAddr) -> Result<Vec<Candidate>, E>,
-) -> Result<Option<Outcome>, E> {
+) -> Result<Option<End>, E> {
     let IpAddr::V4(to) = question.to else {
         return Ok(None);
     };
@@ -169,53 +169,53 @@ fn before<E>(
     }
     if let Some(from) = question.from {
         let own = routes(TableId::LOCAL, from)?;
-        let plain = Question::to(from, question.user);
+        let plain = Packet::to(from, question.user);
         let own = choose(own, &plain).into_iter().next();
         let Some(own) = own.filter(|own| own.route.kind == Kind::LOCAL) else {
-            return Ok(Some(Outcome::ForeignSource(from)));
+            return Ok(Some(End::ForeignSource(from)));
         };
         if question.oif.is_none() && (to.is_multicast() || to.is_broadcast()) {
             let device = own.route.hops.into_iter().find_map(|hop| hop.device);
-            return Ok(device.map(Outcome::OnLink));
+            return Ok(device.map(End::OnLink));
         }
     }
     let Some(device) = &question.oif else {
         return Ok(None);
     };
     if !host.bound_is_up {
-        return Ok(Some(Outcome::Down(device.clone())));
+        return Ok(Some(End::Down(device.clone())));
     }
     let of_the_link = to.octets().starts_with(&[224, 0, 0]) || to.is_broadcast();
-    Ok(of_the_link.then(|| Outcome::OnLink(device.clone())))
+    Ok(of_the_link.then(|| End::OnLink(device.clone())))
 }
 
 /// What IPv4 makes of the end of a walk.
-fn after(question: &Question, host: &Host, end: Outcome) -> Outcome {
+fn after(question: &Packet, host: &Settings, end: End) -> End {
     if question.family() == Family::Inet6 {
         return end;
     }
     if let Some(device) = question.iif.as_ref().filter(|_| !host.forwards) {
         let stays = |route: &Route| matches!(route.kind, Kind::LOCAL | Kind::BROADCAST);
         let kept = match &end {
-            Outcome::Route(_, found) => found.iter().any(|found| stays(&found.route)),
+            End::Route(_, found) => found.iter().any(|found| stays(&found.route)),
             _ => false,
         };
         return if kept {
             end
         } else {
-            Outcome::NotForwarded(device.clone())
+            End::NotForwarded(device.clone())
         };
     }
     match (end.errno(), &question.oif) {
-        (Some(_), Some(device)) => Outcome::OnLink(device.clone()),
+        (Some(_), Some(device)) => End::OnLink(device.clone()),
         _ => end,
     }
 }
 
 struct Walker<'a> {
-    question: &'a Question,
-    host: &'a Host,
-    steps: Vec<Step>,
+    question: &'a Packet,
+    host: &'a Settings,
+    steps: Vec<Tried>,
 }
 
 impl Walker<'_> {
@@ -223,7 +223,7 @@ impl Walker<'_> {
         &mut self,
         rules: &[Rule],
         routes: &mut impl FnMut(TableId, IpAddr) -> Result<Vec<Candidate>, E>,
-    ) -> Result<Outcome, E> {
+    ) -> Result<End, E> {
         let mut next = 0;
         while let Some(rule) = rules.get(next) {
             next += 1;
@@ -243,7 +243,7 @@ impl Walker<'_> {
                 }
                 end = ended;
             }
-            self.steps.push(Step {
+            self.steps.push(Tried {
                 rule: rule.clone(),
                 tried,
                 then,
@@ -252,14 +252,14 @@ impl Walker<'_> {
                 return Ok(end);
             }
         }
-        Ok(Outcome::NoRoute)
+        Ok(End::NoRoute)
     }
 
     fn act<E>(
         &self,
         rule: &Rule,
         routes: &mut impl FnMut(TableId, IpAddr) -> Result<Vec<Candidate>, E>,
-    ) -> Result<(Then, Option<Outcome>), E> {
+    ) -> Result<(Then, Option<End>), E> {
         let table = match rule.action {
             Action::Lookup(table) => table,
             Action::L3mdev => return Ok((Then::NotFollowed, None)),
@@ -268,31 +268,33 @@ impl Walker<'_> {
                 let there = false;
                 return Ok((Then::Went { target, there }, None));
             }
-            _ => return Ok((Then::Dropped, Some(Outcome::DroppedByRule(rule.clone())))),
+            _ => return Ok((Then::Dropped, Some(End::DroppedByRule(rule.clone())))),
         };
         let found = choose(routes(table, self.question.to)?, self.question);
         let found = self.weigh(rule, found);
         let end = match &found {
-            Found::Taken(found) => found.first().map(|first| match first.route.kind {
-                kind if kind.has_device() => Outcome::Route(table, found.clone()),
-                _ => Outcome::DroppedByRoute(table, first.route.clone()),
+            TableAnswer::Taken(found) => found.first().map(|first| match first.route.kind {
+                kind if kind.has_device() => End::Route(table, found.clone()),
+                _ => End::DroppedByRoute(table, first.route.clone()),
             }),
             _ => None,
         };
         Ok((Then::Looked(table, found), end))
     }
 
-    fn weigh(&self, rule: &Rule, found: Vec<Candidate>) -> Found {
+    fn weigh(&self, rule: &Rule, found: Vec<Candidate>) -> TableAnswer {
         let Some(first) = found.first() else {
-            return Found::Nothing;
+            return TableAnswer::Nothing;
         };
         if first.route.kind == Kind::THROW {
-            return Found::Thrown(first.clone());
+            return TableAnswer::Thrown(first.clone());
         }
         // A route that drops packets is not suppressed.
         match self.suppressed(rule, first) {
-            Some(words) if first.route.kind.has_device() => Found::Suppressed(first.clone(), words),
-            _ => Found::Taken(found),
+            Some(words) if first.route.kind.has_device() => {
+                TableAnswer::Suppressed(first.clone(), words)
+            }
+            _ => TableAnswer::Taken(found),
         }
     }
 
@@ -320,12 +322,12 @@ impl Walker<'_> {
 mod tests {
     use super::*;
 
-    fn walked(packet: Question, rules: &[&str], routes: &[&str]) -> Walk {
+    fn walked(packet: Packet, rules: &[&str], routes: &[&str]) -> Walk {
         let rules: Vec<Rule> = rules.iter().map(|rule| rule.parse().unwrap()).collect();
         let all: Vec<Route> = routes.iter().map(|route| route.parse().unwrap()).collect();
-        let host = Host {
+        let host = Settings {
             bound_is_up: true,
-            ..Host::default()
+            ..Settings::default()
         };
         let fetch = |table, _| {
             let of_table = all.iter().filter(|route| route.table == table);
@@ -341,7 +343,7 @@ mod tests {
     }
 
     fn end(rules: &[&str], routes: &[&str]) -> Option<Errno> {
-        let packet = Question::to("10.0.0.1".parse().unwrap(), 0);
+        let packet = Packet::to("10.0.0.1".parse().unwrap(), 0);
         walked(packet, rules, routes).outcome.errno()
     }
 
@@ -405,9 +407,9 @@ mod tests {
             .iter()
             .map(|rule| rule.parse().unwrap())
             .collect();
-        let packet = Question::to("10.0.0.1".parse().unwrap(), 0);
+        let packet = Packet::to("10.0.0.1".parse().unwrap(), 0);
         let mut asked = Vec::new();
-        let walk = walk(packet, &rules, &Host::default(), |table, _| {
+        let walk = walk(packet, &rules, &Settings::default(), |table, _| {
             asked.push(table);
             let route = "prohibit default table 7".parse().unwrap();
             Ok::<_, ()>(vec![Candidate {
@@ -423,22 +425,22 @@ mod tests {
 
     #[test]
     fn a_socket_bound_to_a_device_needs_no_route() {
-        let mut packet = Question::to("10.0.0.1".parse().unwrap(), 0);
+        let mut packet = Packet::to("10.0.0.1".parse().unwrap(), 0);
         packet.oif = "eth1".parse().ok();
         let walk = walked(packet, &["priority 1 prohibit"], &[]);
-        assert_eq!(walk.outcome, Outcome::OnLink("eth1".parse().unwrap()));
+        assert_eq!(walk.outcome, End::OnLink("eth1".parse().unwrap()));
     }
 
     #[test]
     fn a_packet_of_this_host_has_an_address_of_its_own() {
-        let mut packet = Question::to("10.0.0.1".parse().unwrap(), 0);
+        let mut packet = Packet::to("10.0.0.1".parse().unwrap(), 0);
         packet.from = "10.9.9.9".parse().ok();
         let routes = [
             "local 10.0.0.2 dev eth1 table 255",
             "default dev eth1 table 7",
         ];
         let walk = walked(packet.clone(), &["priority 1 lookup 7"], &routes);
-        assert!(matches!(walk.outcome, Outcome::ForeignSource(_)));
+        assert!(matches!(walk.outcome, End::ForeignSource(_)));
         packet.from = "10.0.0.2".parse().ok();
         let walk = walked(packet, &["priority 1 lookup 7"], &routes);
         assert_eq!(walk.outcome.errno(), None);

@@ -44,7 +44,7 @@ impl Direction {
 
 /// One call of a hook: a stanza as its environment tells it, nothing judged yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Call {
+pub struct HookCall {
     /// `IFACE`.
     pub interface: String,
     /// `LOGICAL`: the name the stanza bears, where a mapping or `ifup eth3=home` chose it.
@@ -69,7 +69,7 @@ pub struct Call {
     pub verbose: bool,
 }
 
-impl Call {
+impl HookCall {
     /// Reads the environment; `None` where the call is not for us: another mode or phase, or
     /// the call for `--all` that ifupdown makes besides those for each interface.
     pub fn read(
@@ -148,8 +148,8 @@ mod tests {
     use super::*;
     use std::os::unix::ffi::OsStringExt;
 
-    fn read(direction: Direction, pairs: &[(&str, &str)]) -> Option<Call> {
-        Call::read(
+    fn read(direction: Direction, pairs: &[(&str, &str)]) -> Option<HookCall> {
+        HookCall::read(
             direction,
             pairs
                 .iter()
@@ -203,7 +203,7 @@ mod tests {
             (odd(b"IF_POLICY_\xff"), odd(b"x")),
             (odd(b"IF_POLICY_TABLE"), odd(b"rt\xff")),
         ];
-        let call = Call::read(Direction::Up, pairs).unwrap();
+        let call = HookCall::read(Direction::Up, pairs).unwrap();
         assert_eq!(call.options.len(), 2);
         assert!(call
             .options

@@ -4,5 +4,5 @@ mod call;
 mod ifstate;
 pub mod interfaces;
 
-pub use call::{Call, Direction};
+pub use call::{Direction, HookCall};
 pub(crate) use ifstate::{Ifstate, Up};

@@ -3,15 +3,17 @@
 
 use std::path::{Path, PathBuf};
 
-use super::lines::{about, multi_line, About, HandLine, HandStanza, Phase, Reason, MULTI_PREFIX};
+use super::lines::{
+    about, multi_line, About, CommandLine, Phase, ScriptedStanza, WhyItStays, MULTI_PREFIX,
+};
 use super::replay::Fate;
 use super::rewrite::{Change, Rewriting};
-use crate::ifupdown::interfaces::{Defined, Interfaces, OptionLine, Stanza};
+use crate::ifupdown::interfaces::{IfaceStanza, Interfaces, OptionLine, StanzaInForce};
 use crate::migrate::search::{migrate, Migration};
-use crate::routing::syntax::Names;
+use crate::routing::syntax::TableNames;
 
 /// A stanza's place in its file, and which lines of the file its lines are.
-struct Origin {
+struct InFile {
     file: usize,
     part: usize,
     lines: Vec<Vec<usize>>,
@@ -25,21 +27,21 @@ pub struct Remark {
     /// The line in it, from 1.
     pub line: usize,
     /// Why it stays.
-    pub reason: Reason,
+    pub reason: WhyItStays,
 }
 
 /// The whole draft.
 pub struct Draft<'a> {
     interfaces: &'a Interfaces,
-    stanzas: Vec<HandStanza>,
-    origins: Vec<Origin>,
+    stanzas: Vec<ScriptedStanza>,
+    origins: Vec<InFile>,
     migration: Migration,
 }
 
 impl<'a> Draft<'a> {
     /// Drafts what becomes of a configuration. `names` knows the tables that lines name.
     #[must_use]
-    pub fn of(interfaces: &'a Interfaces, names: Names<'_>) -> Self {
+    pub fn of(interfaces: &'a Interfaces, names: TableNames<'_>) -> Self {
         let (mut stanzas, mut origins) = (Vec::new(), Vec::new());
         for defined in interfaces.stanzas() {
             if let Some((stanza, origin)) = hand_stanza(interfaces, defined) {
@@ -149,12 +151,12 @@ impl<'a> Draft<'a> {
 
     /// The stanzas.
     #[must_use]
-    pub fn stanzas(&self) -> &[HandStanza] {
+    pub fn stanzas(&self) -> &[ScriptedStanza] {
         &self.stanzas
     }
 }
 
-fn stanza_of<'a>(interfaces: &'a Interfaces, origin: &Origin) -> Option<&'a Stanza> {
+fn stanza_of<'a>(interfaces: &'a Interfaces, origin: &InFile) -> Option<&'a IfaceStanza> {
     let mut defined = interfaces.stanzas();
     let found = defined.find(|defined| (defined.file, defined.part) == (origin.file, origin.part));
     interfaces.stanza(found?)
@@ -169,7 +171,7 @@ pub fn is_alone(method: &str) -> bool {
     ALONE.contains(&method)
 }
 
-fn header(stanza: &Stanza) -> String {
+fn header(stanza: &IfaceStanza) -> String {
     let mut header = format!("iface {}", stanza.name);
     for word in [&stanza.family, &stanza.method].into_iter().flatten() {
         let others = ["inet", "inet6", "can", "ipx", "meta"];
@@ -195,7 +197,10 @@ fn is_for_trial(option: &OptionLine) -> bool {
 }
 
 /// A stanza and its lines; `None` where it is no IP.
-fn hand_stanza(interfaces: &Interfaces, defined: &Defined) -> Option<(HandStanza, Origin)> {
+fn hand_stanza(
+    interfaces: &Interfaces,
+    defined: &StanzaInForce,
+) -> Option<(ScriptedStanza, InFile)> {
     let stanza = interfaces.stanza(defined)?;
     let definition = &defined.definition;
     let call = definition.call(&definition.name)?;
@@ -215,11 +220,11 @@ fn hand_stanza(interfaces: &Interfaces, defined: &Defined) -> Option<(HandStanza
     } else {
         None
     };
-    let mut hand = HandStanza {
+    let mut hand = ScriptedStanza {
         variables: variables
             .map(|(name, value)| (text(&name), text(&value)))
             .collect(),
-        bound: bound.map(Reason::Bound),
+        bound: bound.map(WhyItStays::Bound),
         lines: Vec::new(),
         call,
     };
@@ -227,7 +232,7 @@ fn hand_stanza(interfaces: &Interfaces, defined: &Defined) -> Option<(HandStanza
     for option in &stanza.options {
         if let Some(phase) = Phase::of(&option.name) {
             lines.push(vec![option.line]);
-            hand.lines.push(HandLine {
+            hand.lines.push(CommandLine {
                 number: option.number,
                 phase,
                 text: text(&option.value),
@@ -254,7 +259,7 @@ fn hand_stanza(interfaces: &Interfaces, defined: &Defined) -> Option<(HandStanza
         ));
         lines.push(multi.iter().map(|option| option.line).collect());
     }
-    let origin = Origin {
+    let origin = InFile {
         file: defined.file,
         part: defined.part,
         lines,

@@ -3,7 +3,7 @@
 //!
 //! What goes and what comes is known here line by line, so that no crate has to find it out.
 
-use super::search::Said;
+use super::search::OptionValue;
 use crate::ifupdown::interfaces::Text;
 
 /// A line of the file, or of what comes into it.
@@ -26,7 +26,7 @@ pub struct Change {
     /// The lines.
     pub lines: Vec<usize>,
     /// The options.
-    pub options: Vec<Said>,
+    pub options: Vec<OptionValue>,
 }
 
 /// Lines around a change that a diff shows.
@@ -204,7 +204,7 @@ impl Rewriting {
 mod tests {
     use super::*;
 
-    fn rewrite(text: &str, lines: &[usize], options: &[Said]) -> Rewriting {
+    fn rewrite(text: &str, lines: &[usize], options: &[OptionValue]) -> Rewriting {
         let change = Change {
             lines: lines.to_vec(),
             options: options.to_vec(),

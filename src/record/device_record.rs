@@ -11,7 +11,7 @@ use crate::system::permission_hint;
 
 /// A device's record with the folder that keeps it. Trouble with the folder is told once, and
 /// the run goes on without it: routing matters more than the note of it.
-pub struct Book {
+pub struct DeviceRecord {
     device: InterfaceName,
     store: Option<Store>,
     /// The folder once it took no note, for what other devices' records say.
@@ -22,7 +22,7 @@ pub struct Book {
     pub shared: State,
 }
 
-impl Book {
+impl DeviceRecord {
     /// Opens the record of an interface's device, locked against other runs.
     #[must_use]
     pub fn open(interface: &InterfaceName) -> Self {

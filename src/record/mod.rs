@@ -5,8 +5,8 @@ mod takeover;
 mod store;
 mod device_record;
 
-pub(crate) use device_record::Book;
+pub(crate) use device_record::DeviceRecord;
 pub use record::{heading, Record};
 pub(crate) use record::{heading_of_all, Section};
 pub(crate) use store::{Store, FOLDER};
-pub(crate) use takeover::{stays, succession, Heir};
+pub(crate) use takeover::{stays, succession, Takeover};

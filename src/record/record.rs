@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::ifupdown::Call;
+use crate::ifupdown::HookCall;
 use crate::routing::{InterfaceName, Object, State, PROTOCOL};
 use crate::tables::fnv1a;
 
@@ -50,7 +50,7 @@ pub struct Record {
 /// The line that heads a stanza's part. Several stanzas of one interface and family differ in
 /// their address; those that have none, in their table or else in what they ask for.
 #[must_use]
-pub fn heading(call: &Call) -> String {
+pub fn heading(call: &HookCall) -> String {
     let distinction = match (&call.address, value(call, "policy-table")) {
         (Some(_), _) => String::new(),
         (None, Some(table)) => format!(" {}", word(&table)),
@@ -61,7 +61,7 @@ pub fn heading(call: &Call) -> String {
 
 /// The beginning of the lines that head the parts of a stanza, whatever its options are.
 #[must_use]
-pub fn heading_of_all(call: &Call) -> String {
+pub fn heading_of_all(call: &HookCall) -> String {
     let logical = if call.logical.is_empty() || call.logical == call.interface {
         String::new()
     } else {
@@ -77,7 +77,7 @@ pub fn heading_of_all(call: &Call) -> String {
     format!("iface {interface}{logical} {family} {method} {address}")
 }
 
-fn value(call: &Call, option: &str) -> Option<String> {
+fn value(call: &HookCall, option: &str) -> Option<String> {
     let (_, value) = call.options.iter().find(|(name, _)| name == option)?;
     Some(value.to_string_lossy().into_owned())
 }
@@ -304,13 +304,13 @@ mod tests {
 
     #[test]
     fn headings_are_one_line_whatever_the_environment_says() {
-        let call = Call {
+        let call = HookCall {
             interface: "eth1".to_owned(),
             logical: "ho me\n".to_owned(),
             family: Some(Family::Inet6),
             method: "auto".to_owned(),
             options: vec![("policy-table".to_owned(), "rt\n2".into())],
-            ..Call::default()
+            ..HookCall::default()
         };
         assert_eq!(heading(&call), "iface eth1=ho?me? inet6 auto - rt?2");
     }

@@ -7,19 +7,19 @@
 //! interface, and pass from them to the first stanza, and back.
 
 use super::record::{heading, Record};
-use crate::ifupdown::Call;
+use crate::ifupdown::HookCall;
 use crate::routing::State;
 
 /// A stanza of now, and what it takes over.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Heir {
+pub struct Takeover {
     /// What heads its part of the record.
     pub heading: String,
     /// The parts that pass to it.
     pub superseded: Vec<String>,
 }
 
-impl Heir {
+impl Takeover {
     /// A stanza that takes nothing over but its own part.
     #[must_use]
     pub fn alone(heading: String) -> Self {
@@ -32,7 +32,7 @@ impl Heir {
     /// A call that stands for all stanzas of its interface. It knows one address: what `apply` put
     /// in for the others stays, unless no stanza has options any more.
     #[must_use]
-    pub fn of_all(call: &Call, record: &Record) -> Self {
+    pub fn of_all(call: &HookCall, record: &Record) -> Self {
         let mut heir = Self::alone(heading(call));
         let address = |heading: &str| heading.split(' ').nth(4).map(str::to_owned);
         let own = address(&heir.heading);
@@ -75,19 +75,19 @@ impl Heir {
 
 /// The heirs of a record, one for each stanza in their order, and the parts that have none.
 #[must_use]
-pub fn succession(record: &Record, calls: &[Call]) -> (Vec<Heir>, Vec<String>) {
-    let mut heirs: Vec<Heir> = calls
+pub fn succession(record: &Record, calls: &[HookCall]) -> (Vec<Takeover>, Vec<String>) {
+    let mut heirs: Vec<Takeover> = calls
         .iter()
-        .map(|call| Heir::alone(heading(call)))
+        .map(|call| Takeover::alone(heading(call)))
         .collect();
     let mut left = Vec::new();
     for part in record.headings("iface") {
         if heirs.iter().any(|heir| heir.heading == part) {
             continue;
         }
-        let kin = |heir: &Heir| is_kin(&part, &heir.heading);
+        let kin = |heir: &Takeover| is_kin(&part, &heir.heading);
         // One that has no part yet is the edited one: it puts in before the old part goes.
-        let is_new = |heir: &Heir| record.of_stanza(&heir.heading).is_empty();
+        let is_new = |heir: &Takeover| record.of_stanza(&heir.heading).is_empty();
         let edited = heirs.iter().position(|heir| kin(heir) && is_new(heir));
         let place = edited.or_else(|| heirs.iter().position(kin));
         match place.and_then(|place| heirs.get_mut(place)) {
@@ -101,8 +101,8 @@ pub fn succession(record: &Record, calls: &[Call]) -> (Vec<Heir>, Vec<String>) {
 /// Whether what a part without an heir put in is left alone: its interface has no stanza any more
 /// and keeps its address, so nothing says what to do.
 #[must_use]
-pub fn stays(heading: &str, calls: &[Call]) -> bool {
-    let heir = Heir::alone(heading.to_owned());
+pub fn stays(heading: &str, calls: &[HookCall]) -> bool {
+    let heir = Takeover::alone(heading.to_owned());
     !calls.iter().any(|call| heir.is_of(&call.interface))
 }
 
@@ -127,13 +127,13 @@ mod tests {
     use super::*;
     use crate::routing::Family;
 
-    fn call(interface: &str, family: Family, address: &str) -> Call {
-        Call {
+    fn call(interface: &str, family: Family, address: &str) -> HookCall {
+        HookCall {
             interface: interface.to_owned(),
             family: Some(family),
             method: "static".to_owned(),
             address: Some(address.to_owned()),
-            ..Call::default()
+            ..HookCall::default()
         }
     }
 
@@ -182,21 +182,21 @@ mod tests {
             "iface eth1 inet6 static 2001:db8::1",
             "iface eth1:1 inet static 10.0.0.2",
         ]);
-        let call = Call {
+        let call = HookCall {
             interface: "eth1".to_owned(),
             method: "none".to_owned(),
             address: Some("10.0.0.1/24".to_owned()),
-            ..Call::default()
+            ..HookCall::default()
         };
         let parts = [
             "iface eth1 inet static 10.0.0.1",
             "iface eth1 inet6 static 2001:db8::1",
         ];
-        let without_options = Heir::of_all(&call, &record);
+        let without_options = Takeover::of_all(&call, &record);
         assert_eq!(without_options.heading, "iface eth1 - none 10.0.0.1");
         assert_eq!(without_options.superseded, parts);
         let options = vec![("policy-table".to_owned(), "rt2".into())];
-        let heir = Heir::of_all(&Call { options, ..call }, &record);
+        let heir = Takeover::of_all(&HookCall { options, ..call }, &record);
         assert_eq!(heir.superseded, parts[..1]);
     }
 

@@ -2,30 +2,33 @@
 
 use std::net::IpAddr;
 
-use super::options::Fault;
+use super::options::OptionFault;
 use crate::routing::{Family, InterfaceAddress, Prefix};
 
 /// What is wrong with an address as the router of an interface that has another one.
 ///
 /// # Errors
 /// It cannot be the router's.
-pub fn check_gateway(gateway: IpAddr, own: IpAddr, network: Prefix) -> Result<(), Fault> {
+pub fn check_gateway(gateway: IpAddr, own: IpAddr, network: Prefix) -> Result<(), OptionFault> {
     let ends = [
         network.broadcast(),
         network.first_host().map(|_| network.address()),
     ];
     if Family::of(gateway) != Family::of(own) {
-        Err(Fault::OtherFamily(Family::of(gateway), Family::of(own)))
+        Err(OptionFault::OtherFamily(
+            Family::of(gateway),
+            Family::of(own),
+        ))
     } else if gateway == own {
-        Err(Fault::OwnAddress)
+        Err(OptionFault::OwnAddress)
     } else if gateway.is_unspecified() {
-        Err(Fault::unspecified())
+        Err(OptionFault::unspecified())
     } else if gateway.is_multicast() {
-        Err(Fault::NoRouter("a multicast address", ""))
+        Err(OptionFault::NoRouter("a multicast address", ""))
     } else if gateway.is_loopback() {
-        Err(Fault::NoRouter("a loopback address", ""))
+        Err(OptionFault::NoRouter("a loopback address", ""))
     } else if ends.contains(&Some(gateway)) || gateway == IpAddr::from([255; 4]) {
-        Err(Fault::NoRouter(
+        Err(OptionFault::NoRouter(
             "the network's own or its broadcast address",
             "",
         ))
@@ -38,10 +41,10 @@ pub fn check_gateway(gateway: IpAddr, own: IpAddr, network: Prefix) -> Result<()
 ///
 /// # Errors
 /// The network has none, or it is the address itself.
-pub fn first_host(own: &InterfaceAddress) -> Result<IpAddr, Fault> {
+pub fn first_host(own: &InterfaceAddress) -> Result<IpAddr, OptionFault> {
     match own.network().first_host() {
         Some(first) if first != own.address => Ok(first),
-        Some(_) => Err(Fault::FirstIsOwn),
-        None => Err(Fault::NoFirst(own.network())),
+        Some(_) => Err(OptionFault::FirstIsOwn),
+        None => Err(OptionFault::NoFirst(own.network())),
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::ifupdown::Call;
+use crate::ifupdown::HookCall;
 use crate::routing::syntax::{nearest, LineError, Shown};
 use crate::routing::{Family, InterfaceName, Prefix, WordError, PROTOCOL};
 
@@ -30,7 +30,7 @@ const SHOWN: usize = 3;
 
 /// What is wrong with an option.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Fault {
+pub enum OptionFault {
     /// Not an option of ours, though its name says so.
     #[error("no such option{}", .0.as_ref().map_or(
         "; policy-table-interfaces(5) has them all".to_owned(),
@@ -139,7 +139,7 @@ pub enum Fault {
     NobodysAddress,
 }
 
-impl Fault {
+impl OptionFault {
     /// `0.0.0.0` or `::` where a router should be.
     #[must_use]
     pub fn unspecified() -> Self {
@@ -158,13 +158,13 @@ pub struct OptionError {
     /// lines of `ip` syntax one is meant.
     pub at: usize,
     /// What is wrong.
-    pub fault: Box<Fault>,
+    pub fault: Box<OptionFault>,
 }
 
 impl OptionError {
     /// Puts a fault beside where it was found.
     #[must_use]
-    pub fn new(option: &str, value: Option<&str>, fault: Fault) -> Self {
+    pub fn new(option: &str, value: Option<&str>, fault: OptionFault) -> Self {
         Self {
             option: option.to_owned(),
             value: value.map(str::to_owned),
@@ -194,7 +194,7 @@ impl std::error::Error for OptionError {}
 
 /// A line of `ip` syntax and the option it stands in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OptionLine {
+pub struct IpLine {
     /// The option, as written.
     pub option: String,
     /// The line, `$IFACE` filled in.
@@ -203,17 +203,17 @@ pub struct OptionLine {
     pub at: usize,
 }
 
-impl OptionLine {
+impl IpLine {
     /// An error about this line.
     #[must_use]
-    pub fn error(&self, fault: Fault) -> OptionError {
+    pub fn error(&self, fault: OptionFault) -> OptionError {
         OptionError::new(&self.option, Some(&self.text), fault).at(self.at)
     }
 }
 
 /// A call's options, and the faults found so far in them.
 pub struct Options<'a> {
-    call: &'a Call,
+    call: &'a HookCall,
     /// What was found wrong.
     pub errors: Vec<OptionError>,
 }
@@ -222,21 +222,21 @@ impl<'a> Options<'a> {
     /// Starts on a call by looking at the names: no ifupdown reports an option that it does not
     /// know, so this must.
     #[must_use]
-    pub fn of(call: &'a Call) -> Self {
+    pub fn of(call: &'a HookCall) -> Self {
         let mut options = Self {
             call,
             errors: Vec::new(),
         };
         for (name, _) in &call.options {
             if !OPTIONS.contains(&name.as_str()) && numbered(name).is_none() {
-                options.fault(name, None, Fault::Unknown(nearest(name, &OPTIONS)));
+                options.fault(name, None, OptionFault::Unknown(nearest(name, &OPTIONS)));
             }
         }
         options
     }
 
     /// Notes a fault.
-    pub fn fault(&mut self, option: &str, value: Option<&str>, fault: Fault) {
+    pub fn fault(&mut self, option: &str, value: Option<&str>, fault: OptionFault) {
         self.errors.push(OptionError::new(option, value, fault));
     }
 
@@ -247,7 +247,11 @@ impl<'a> Options<'a> {
     }
 
     /// The one value of an option, through its reader.
-    pub fn one<T>(&mut self, name: &str, read: impl Fn(&str) -> Result<T, Fault>) -> Option<T> {
+    pub fn one<T>(
+        &mut self,
+        name: &str,
+        read: impl Fn(&str) -> Result<T, OptionFault>,
+    ) -> Option<T> {
         let text = self.text(name)?;
         read(&text)
             .map_err(|fault| self.fault(name, Some(&text), fault))
@@ -265,7 +269,7 @@ impl<'a> Options<'a> {
             let found = words.iter().find(|(word, _)| *word == text);
             found
                 .map(|(_, value)| *value)
-                .ok_or(Fault::Choice(expected))
+                .ok_or(OptionFault::Choice(expected))
         })
     }
 
@@ -273,14 +277,14 @@ impl<'a> Options<'a> {
     fn text(&mut self, name: &str) -> Option<String> {
         let (_, value) = self.call.options.iter().find(|(other, _)| other == name)?;
         let Some(text) = value.to_str() else {
-            self.fault(name, Some(&value.to_string_lossy()), Fault::NotText);
+            self.fault(name, Some(&value.to_string_lossy()), OptionFault::NotText);
             return None;
         };
         let mut values: Vec<&str> = text.split('\n').map(str::trim).collect();
         values.dedup();
         match values.as_slice() {
-            [""] => self.fault(name, None, Fault::Empty),
-            [one] if one.contains('#') => self.fault(name, Some(one), Fault::Comment),
+            [""] => self.fault(name, None, OptionFault::Empty),
+            [one] if one.contains('#') => self.fault(name, Some(one), OptionFault::Comment),
             [one] => return Some((*one).to_owned()),
             several => {
                 let quoted = |value: &&str| format!("\"{}\"", Shown(value));
@@ -289,7 +293,7 @@ impl<'a> Options<'a> {
                     shown.push(format!("... ({} values)", several.len()));
                 }
                 let first = text.split('\n').next().unwrap_or_default();
-                let error = OptionError::new(name, None, Fault::Repeated(shown.join(", ")));
+                let error = OptionError::new(name, None, OptionFault::Repeated(shown.join(", ")));
                 self.errors.push(error.at(first.len() + 1));
             }
         }
@@ -298,7 +302,7 @@ impl<'a> Options<'a> {
 
     /// The lines of an option that may repeat, in the order of the file: ifupdown joins repeats
     /// by newlines; `;` and numbers serve the ifupdowns that keep one value only.
-    pub fn lines(&mut self, name: &str, interface: Option<&InterfaceName>) -> Vec<OptionLine> {
+    pub fn lines(&mut self, name: &str, interface: Option<&InterfaceName>) -> Vec<IpLine> {
         let mut given: Vec<(u32, &'a str, &'a std::ffi::OsStr)> = Vec::new();
         for (option, value) in &self.call.options {
             let number = match numbered(option) {
@@ -312,24 +316,24 @@ impl<'a> Options<'a> {
         let mut lines = Vec::new();
         for (_, option, value) in given {
             let Some(text) = value.to_str() else {
-                self.fault(option, Some(&value.to_string_lossy()), Fault::NotText);
+                self.fault(option, Some(&value.to_string_lossy()), OptionFault::NotText);
                 continue;
             };
             let before = lines.len();
             for (at, line) in pieces(text) {
                 if line.contains('#') {
-                    let error = OptionError::new(option, Some(line), Fault::Comment);
+                    let error = OptionError::new(option, Some(line), OptionFault::Comment);
                     self.errors.push(error.at(at));
                 }
                 let text = fill_in(line, interface);
-                lines.push(OptionLine {
+                lines.push(IpLine {
                     option: option.to_owned(),
                     text,
                     at,
                 });
             }
             if lines.len() == before {
-                self.fault(option, None, Fault::Empty);
+                self.fault(option, None, OptionFault::Empty);
             }
         }
         lines

@@ -7,9 +7,9 @@ use std::cell::RefCell;
 use std::net::IpAddr;
 
 use super::gateway::{check_gateway, first_host};
-use super::options::{Fault, OptionError, Options};
+use super::options::{OptionError, OptionFault, Options};
 use super::stanza::{FixedId, Gateway, Mode, OnError, Source, Stanza, Table, PRIORITY};
-use crate::ifupdown::Call;
+use crate::ifupdown::HookCall;
 use crate::routing::{
     parse_length, parse_number, Family, InterfaceAddress, InterfaceName, Prefix, TableId,
     TableName, WordError,
@@ -20,7 +20,7 @@ impl Stanza {
     ///
     /// # Errors
     /// Every fault there is.
-    pub fn judge(call: &Call) -> Result<Option<Self>, Vec<OptionError>> {
+    pub fn judge(call: &HookCall) -> Result<Option<Self>, Vec<OptionError>> {
         if call.options.is_empty() {
             return Ok(None);
         }
@@ -38,7 +38,7 @@ impl Stanza {
 
 /// What the stanza says of errors; `warn` where that itself is in error.
 #[must_use]
-pub fn on_error(call: &Call) -> OnError {
+pub fn on_error(call: &HookCall) -> OnError {
     let fail = |(name, value): &(String, std::ffi::OsString)| {
         // Contradicting values must not cost the host its network.
         let said = value.to_str().unwrap_or_default();
@@ -54,7 +54,7 @@ pub fn on_error(call: &Call) -> OnError {
 
 /// A call on the way to being a stanza.
 struct Judge<'a> {
-    call: &'a Call,
+    call: &'a HookCall,
     options: Options<'a>,
 }
 
@@ -69,7 +69,7 @@ impl Judge<'_> {
             .options
             .one("policy-priority", |text| match parse_number(text) {
                 Some(priority @ 301..=32765) => Ok(priority),
-                _ => Err(Fault::Priority),
+                _ => Err(OptionFault::Priority),
             });
         let address = self.address();
         let called = || self.call.family.unwrap_or(Family::Inet);
@@ -104,7 +104,10 @@ impl Judge<'_> {
         let text = &self.call.interface;
         let parsed = text.parse();
         parsed
-            .map_err(|error| self.options.fault("IFACE", Some(text), Fault::Word(error)))
+            .map_err(|error| {
+                self.options
+                    .fault("IFACE", Some(text), OptionFault::Word(error))
+            })
             .ok()
     }
 
@@ -143,7 +146,8 @@ impl Judge<'_> {
             }
             needing.retain(|name| self.options.has(name));
             for name in &needing {
-                self.options.one(name, |_| Err::<(), _>(Fault::NeedsTable));
+                self.options
+                    .one(name, |_| Err::<(), _>(OptionFault::NeedsTable));
             }
             return None;
         }
@@ -160,7 +164,7 @@ impl Judge<'_> {
             Table::Id(_) if self.options.has("policy-table-id") => {
                 let value = id.map(|id| id.written);
                 self.options
-                    .fault("policy-table-id", value.as_deref(), Fault::IdTwice);
+                    .fault("policy-table-id", value.as_deref(), OptionFault::IdTwice);
                 None
             }
             Table::Named(name, _) => Some(Table::Named(name, id)),
@@ -174,7 +178,7 @@ impl Judge<'_> {
             let method = self.call.method.as_str();
             if method == "static" && self.options.has("policy-table") {
                 self.options
-                    .fault("address", None, Fault::NoAddress(method.to_owned()));
+                    .fault("address", None, OptionFault::NoAddress(method.to_owned()));
             }
             return None;
         };
@@ -185,9 +189,9 @@ impl Judge<'_> {
         let fault = match address.parse::<IpAddr>() {
             // `from 0.0.0.0` would be all packets that have no source yet: whatever this host sends.
             Ok(address) if address.is_unspecified() || address.is_multicast() => {
-                Err(Fault::NobodysAddress)
+                Err(OptionFault::NobodysAddress)
             }
-            parsed => parsed.map_err(|_| Fault::Address),
+            parsed => parsed.map_err(|_| OptionFault::Address),
         };
         let address = fault
             .map_err(|fault| self.options.fault("address", Some(written), fault))
@@ -206,7 +210,7 @@ impl Judge<'_> {
                     self.call.netmask.as_ref()
                 };
                 self.options
-                    .fault(option, value.map(String::as_str), Fault::Word(error));
+                    .fault(option, value.map(String::as_str), OptionFault::Word(error));
                 None
             }
         }
@@ -243,7 +247,7 @@ impl Judge<'_> {
             Some(text) if said == Gateway::Auto(None) && stanza.derives() => {
                 let checked = text
                     .parse()
-                    .map_err(|_| Fault::Address)
+                    .map_err(|_| OptionFault::Address)
                     .and_then(|gateway| {
                         check_against(gateway, stanza)?;
                         Ok(Gateway::Auto(Some(gateway)))
@@ -284,14 +288,14 @@ impl Judge<'_> {
 }
 
 /// `None` where the name is the interface's, which has been found wrong itself.
-fn read_table(text: &str, interface: Option<&InterfaceName>) -> Result<Option<Table>, Fault> {
+fn read_table(text: &str, interface: Option<&InterfaceName>) -> Result<Option<Table>, OptionFault> {
     if text == "auto" {
         let Some(device) = interface.map(InterfaceName::device) else {
             return Ok(None);
         };
         return match device.as_str().parse() {
             Ok(name) => Ok(Some(Table::Named(name, None))),
-            Err(error) => Err(Fault::NoTableOfThisName(device, error)),
+            Err(error) => Err(OptionFault::NoTableOfThisName(device, error)),
         };
     }
     match text.parse::<TableName>() {
@@ -301,7 +305,7 @@ fn read_table(text: &str, interface: Option<&InterfaceName>) -> Result<Option<Ta
     }
 }
 
-fn read_gateway(text: &str, stanza: &Stanza) -> Result<Gateway, Fault> {
+fn read_gateway(text: &str, stanza: &Stanza) -> Result<Gateway, OptionFault> {
     match text {
         "auto" => Ok(Gateway::Auto(None)),
         "none" => Ok(Gateway::None),
@@ -312,7 +316,9 @@ fn read_gateway(text: &str, stanza: &Stanza) -> Result<Gateway, Fault> {
             Ok(Gateway::First)
         }
         _ => {
-            let gateway = text.parse().map_err(|_| Fault::Gateway(stanza.family))?;
+            let gateway = text
+                .parse()
+                .map_err(|_| OptionFault::Gateway(stanza.family))?;
             check_against(gateway, stanza)?;
             Ok(Gateway::Given(gateway))
         }
@@ -320,12 +326,12 @@ fn read_gateway(text: &str, stanza: &Stanza) -> Result<Gateway, Fault> {
 }
 
 /// Holds a gateway against the stanza's address, or only its family where it is not known yet.
-fn check_against(gateway: IpAddr, stanza: &Stanza) -> Result<(), Fault> {
+fn check_against(gateway: IpAddr, stanza: &Stanza) -> Result<(), OptionFault> {
     let Some(own) = &stanza.address else {
         let nobody = stanza.family.unspecified();
         return match check_gateway(gateway, nobody, Prefix::host(nobody)) {
             // It is no address of this interface that is equal here.
-            Err(Fault::OwnAddress) => Err(Fault::unspecified()),
+            Err(OptionFault::OwnAddress) => Err(OptionFault::unspecified()),
             checked => checked,
         };
     };

@@ -4,8 +4,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::options::{Fault, OptionError, OptionLine};
-use crate::routing::syntax::{read_route, read_rule, Names, UnsaidInRoute};
+use super::options::{IpLine, OptionError, OptionFault};
+use crate::routing::syntax::{read_route, read_rule, TableNames, UnsaidInRoute};
 use crate::routing::{
     Family, InterfaceAddress, InterfaceName, Route, Rule, TableId, TableName, PROTOCOL,
 };
@@ -112,9 +112,9 @@ pub struct Stanza {
     /// Priority of the derived rules.
     pub priority: u32,
     /// The lines of `policy-rule`.
-    pub rules: Vec<OptionLine>,
+    pub rules: Vec<IpLine>,
     /// The lines of `policy-route`.
-    pub routes: Vec<OptionLine>,
+    pub routes: Vec<IpLine>,
     /// The names of tables in these lines.
     pub names: Vec<TableName>,
 }
@@ -148,9 +148,9 @@ impl Stanza {
     pub fn rule(
         &self,
         n: usize,
-        line: &OptionLine,
+        line: &IpLine,
         table: Option<TableId>,
-        names: Names<'_>,
+        names: TableNames<'_>,
     ) -> Result<Rule, OptionError> {
         let place = u32::try_from(n).unwrap_or(u32::MAX).saturating_add(1);
         let priority = self
@@ -160,11 +160,13 @@ impl Stanza {
         let unsaid = Rule::lookup(self.family, priority, table.unwrap_or(TableId(0)));
         match read_rule(&line.text, unsaid, names) {
             Err(error) => Err(line.error(error.into())),
-            Ok((_, said)) if !said.action && table.is_none() => Err(line.error(Fault::NeedsAction)),
-            Ok((_, said)) if !said.priority && place > MOST_RULES => {
-                Err(line.error(Fault::TooMany(MOST_RULES)))
+            Ok((_, said)) if !said.action && table.is_none() => {
+                Err(line.error(OptionFault::NeedsAction))
             }
-            Ok((rule, _)) if rule.protocol != PROTOCOL => Err(line.error(Fault::Protocol)),
+            Ok((_, said)) if !said.priority && place > MOST_RULES => {
+                Err(line.error(OptionFault::TooMany(MOST_RULES)))
+            }
+            Ok((rule, _)) if rule.protocol != PROTOCOL => Err(line.error(OptionFault::Protocol)),
             Ok((rule, _)) => Ok(rule),
         }
     }
@@ -184,9 +186,9 @@ impl Stanza {
     /// The line is no route.
     pub fn route(
         &self,
-        line: &OptionLine,
+        line: &IpLine,
         table: Option<TableId>,
-        names: Names<'_>,
+        names: TableNames<'_>,
     ) -> Result<Route, OptionError> {
         let device = Some(self.interface.device());
         let unsaid = UnsaidInRoute {
@@ -196,9 +198,9 @@ impl Stanza {
         };
         match read_route(&line.text, &unsaid, names) {
             Err(error) => Err(line.error(error.into())),
-            Ok(route) if route.protocol != PROTOCOL => Err(line.error(Fault::Protocol)),
+            Ok(route) if route.protocol != PROTOCOL => Err(line.error(OptionFault::Protocol)),
             Ok(route) if self.method == "loopback" && self.leads_through(&route) => {
-                Err(line.error(Fault::NoRouterOnLoopback))
+                Err(line.error(OptionFault::NoRouterOnLoopback))
             }
             Ok(route) => Ok(route),
         }

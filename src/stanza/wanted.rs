@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use thiserror::Error;
 
 use super::gateway::{check_gateway, first_host};
-use super::options::{Fault, OptionError};
+use super::options::{OptionError, OptionFault};
 use super::stanza::{Gateway, Mode, Source, Stanza, Table};
-use crate::routing::syntax::Names;
+use crate::routing::syntax::TableNames;
 use crate::routing::{Hop, InterfaceAddress, Kind, Object, Prefix, Route, Rule, State, TableId};
 
 /// What the administrator should know of how the wanted state came about.
@@ -38,7 +38,7 @@ pub enum Notice {
 
 /// What the kernel had to be asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct Observed {
     /// The addresses of the interface, or the stanza's.
     pub addresses: Vec<InterfaceAddress>,
     /// The way of its default route in main.
@@ -50,7 +50,7 @@ pub struct TableIds<'a> {
     /// The table of `policy-table`.
     pub own: Option<TableId>,
     /// The others.
-    pub names: Names<'a>,
+    pub names: TableNames<'a>,
 }
 
 /// The state that a stanza asks for, and what is to be said about it.
@@ -60,7 +60,7 @@ pub struct TableIds<'a> {
 pub fn of_stanza(
     stanza: &Stanza,
     tables: &TableIds<'_>,
-    found: &Found,
+    found: &Observed,
 ) -> Result<(State, Vec<Notice>), Vec<OptionError>> {
     let mut notices = Vec::new();
     let lines: Vec<Route> = collect(
@@ -117,7 +117,7 @@ fn one_place_each(stanza: &Stanza, routes: &[Route]) -> Result<(), Vec<OptionErr
         let same = routes.iter().zip(&stanza.routes).take(n);
         let mut same = same.filter(|(other, _)| other.same_place(route) && *other != route);
         if let Some((_, first)) = same.next() {
-            return Err(vec![line.error(Fault::SamePlace(first.text.clone()))]);
+            return Err(vec![line.error(OptionFault::SamePlace(first.text.clone()))]);
         }
     }
     Ok(())
@@ -143,7 +143,7 @@ fn collect<T>(
 
 /// Without these neighbours on the own networks would be reached through the router. A network
 /// of one address has no neighbours, and the kernel gives it no such route either.
-fn connected(stanza: &Stanza, table: TableId, found: &Found) -> Vec<Route> {
+fn connected(stanza: &Stanza, table: TableId, found: &Observed) -> Vec<Route> {
     let mut routes: Vec<Route> = Vec::new();
     for own in &found.addresses {
         let network = own.network();
@@ -170,7 +170,7 @@ fn connected(stanza: &Stanza, table: TableId, found: &Found) -> Vec<Route> {
 fn default(
     stanza: &Stanza,
     table: TableId,
-    found: &Found,
+    found: &Observed,
     notices: &mut Vec<Notice>,
 ) -> Result<Option<Route>, OptionError> {
     let everywhere = Prefix::any(stanza.family);
@@ -234,7 +234,7 @@ enum Way {
 fn gateway(
     stanza: &Stanza,
     own: &InterfaceAddress,
-    found: &Found,
+    found: &Observed,
     table: TableId,
     notices: &mut Vec<Notice>,
 ) -> Result<Option<Way>, OptionError> {
@@ -251,7 +251,7 @@ fn gateway(
     };
     let is_own = |first| found.addresses.iter().any(|own| own.address == first);
     let first = match first_host(own) {
-        Ok(first) if is_own(first) => Err(Fault::FirstIsOwn),
+        Ok(first) if is_own(first) => Err(OptionFault::FirstIsOwn),
         first => first,
     };
     match stanza.gateway {
@@ -283,7 +283,7 @@ fn is_link_local(address: IpAddr) -> bool {
 }
 
 /// The rules that bring packets to the table, for each address or network.
-fn selectors(stanza: &Stanza, table: TableId, found: &Found) -> Result<Vec<Rule>, OptionError> {
+fn selectors(stanza: &Stanza, table: TableId, found: &Observed) -> Result<Vec<Rule>, OptionError> {
     let mut sources: Vec<Prefix> = Vec::new();
     for own in &found.addresses {
         let source = match stanza.source {
@@ -293,7 +293,7 @@ fn selectors(stanza: &Stanza, table: TableId, found: &Found) -> Result<Vec<Rule>
             Source::None => continue,
         };
         if source.is_any() {
-            let fault = Fault::SubnetIsAll(own.to_string());
+            let fault = OptionFault::SubnetIsAll(own.to_string());
             return Err(OptionError::new("policy-source", Some("subnet"), fault));
         }
         if !sources.contains(&source) {

@@ -187,9 +187,9 @@ impl Registry {
 
     /// The names as they stand now, for a run that asks for many and registers none.
     #[must_use]
-    pub fn names(&self) -> Names {
+    pub fn names(&self) -> KnownNames {
         let mut warnings = Vec::new();
-        Names {
+        KnownNames {
             tables: self.files.read(&mut warnings),
             target: self.files.target(),
             warnings,
@@ -221,7 +221,7 @@ impl Registry {
 
 /// The names in all files, and those that a run would register.
 #[derive(Debug)]
-pub struct Names {
+pub struct KnownNames {
     tables: Tables,
     /// The file that a new name would be written to.
     pub target: PathBuf,
@@ -229,7 +229,7 @@ pub struct Names {
     pub warnings: Vec<String>,
 }
 
-impl Names {
+impl KnownNames {
     /// The ID of a named table: the registered one, or the one that `Registry::id` would
     /// register; nothing is written.
     ///

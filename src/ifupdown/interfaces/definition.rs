@@ -13,7 +13,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use super::methods;
 use super::methods::{ipv4, Conversion};
 use super::parts::OptionLine;
-use crate::ifupdown::{Call, Direction};
+use crate::ifupdown::{Direction, HookCall};
 
 /// A logical interface as one stanza defines it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -126,8 +126,8 @@ impl Definition {
 
     /// The call of the hook in `if-up.d` for it.
     #[must_use]
-    pub fn call(&self, interface: &str) -> Option<Call> {
-        Call::read(Direction::Up, self.variables(interface))
+    pub fn call(&self, interface: &str) -> Option<HookCall> {
+        HookCall::read(Direction::Up, self.variables(interface))
     }
 
     /// The stanza with the method's defaults and conversions.

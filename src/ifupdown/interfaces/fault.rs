@@ -6,7 +6,7 @@ use super::methods::{families, methods};
 
 /// Something wrong in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct FileFault {
     /// Which of the text's lines.
     pub line: usize,
     /// The number that ifupdown names: that of the last line in the file.

@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::ops::Range;
 use std::os::unix::ffi::OsStringExt;
 
-use super::fault::{Fault, FaultKind};
+use super::fault::{FaultKind, FileFault};
 use super::line::Line;
 use super::methods::methods_of;
 
@@ -19,15 +19,15 @@ pub struct Text {
     /// Its lines, in order; together they are the file.
     pub lines: Vec<Line>,
     /// Its parts, in order; each line belongs to one.
-    pub parts: Vec<Part>,
+    pub parts: Vec<Block>,
     /// What is wrong with it, in order. `inherits` of an unknown name shows only with the files
     /// read before: the room of all files finds that.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<FileFault>,
 }
 
 /// Some lines that belong together.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
+pub struct Block {
     /// Which of the text's lines.
     pub lines: Range<usize>,
     /// What they are.
@@ -38,13 +38,13 @@ pub struct Part {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
     /// An `iface` stanza: from its first line to its last option, with the comments between.
-    Stanza(Stanza),
+    Stanza(IfaceStanza),
     /// A `mapping` stanza.
     Mapping(Mapping),
     /// `auto`, `allow-…`, `no-auto-down`, `no-scripts` or `rename`, and the names behind it.
     Selection(String, Vec<String>),
     /// `source` or `source-directory`.
-    Source(Source),
+    Source(SourceLine),
     /// A comment outside a stanza, or behind its last option.
     Comment,
     /// A blank line outside a stanza, or behind its last option.
@@ -55,7 +55,7 @@ pub enum What {
 
 /// An `iface` stanza as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stanza {
+pub struct IfaceStanza {
     /// The logical interface's name.
     pub name: String,
     /// The address family; `None` where it is inherited.
@@ -100,7 +100,7 @@ pub struct Mapping {
 
 /// A `source` or `source-directory` line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
+pub struct SourceLine {
     /// Whether folders are meant.
     pub directory: bool,
     /// What stands behind the keyword, for wordexp(3).
@@ -135,7 +135,7 @@ impl Text {
     }
 
     /// Its `iface` stanzas, each with its part.
-    pub fn stanzas(&self) -> impl Iterator<Item = (&Part, &Stanza)> {
+    pub fn stanzas(&self) -> impl Iterator<Item = (&Block, &IfaceStanza)> {
         self.parts.iter().filter_map(|part| match &part.what {
             What::Stanza(stanza) => Some((part, stanza)),
             _ => None,
@@ -181,7 +181,7 @@ impl Reader {
             }
             "auto" | "no-auto-down" | "no-scripts" | "rename" => {}
             word if word.starts_with("source-dir") || word == "source" => {
-                let source = Source {
+                let source = SourceLine {
                     directory: word != "source",
                     pattern: value(line, rest),
                 };
@@ -202,11 +202,11 @@ impl Reader {
             start: index,
             end: index + 1,
         };
-        self.text.parts.push(Part { lines, what });
+        self.text.parts.push(Block { lines, what });
     }
 
     fn fault(&mut self, index: usize, line: &Line, at: usize, kind: FaultKind) {
-        self.text.faults.push(Fault {
+        self.text.faults.push(FileFault {
             line: index,
             number: line.last,
             place: line.place(at),
@@ -260,11 +260,11 @@ impl Reader {
 type Misfit = (usize, FaultKind);
 
 /// Reads what stands behind `iface`, with a word too many.
-fn head(line: &Line, rest: usize) -> Result<(Stanza, Option<(usize, String)>), Misfit> {
+fn head(line: &Line, rest: usize) -> Result<(IfaceStanza, Option<(usize, String)>), Misfit> {
     let mut words = line.words(rest).peekable();
     let end = line.text.len();
     let (_, name) = words.next().ok_or((end, FaultKind::NoName))?;
-    let mut stanza = Stanza {
+    let mut stanza = IfaceStanza {
         name,
         family: None,
         method: None,
@@ -302,7 +302,7 @@ fn value(line: &Line, at: usize) -> OsString {
 }
 
 fn take_option(
-    stanza: &mut Stanza,
+    stanza: &mut IfaceStanza,
     index: usize,
     line: &Line,
     name: String,

@@ -3,20 +3,20 @@
 
 use std::collections::HashSet;
 
-use super::parts::{Part, What};
+use super::parts::{Block, What};
 
 /// What the files say of names beside the stanzas that bear them.
 #[derive(Debug, Default)]
-pub struct Usage {
+pub struct Selection {
     selected: HashSet<String>,
     patterns: Vec<glob::Pattern>,
     models: HashSet<String>,
 }
 
-impl Usage {
+impl Selection {
     /// As the parts of all files say.
     #[must_use]
-    pub fn of<'a>(parts: impl Iterator<Item = &'a Part>) -> Self {
+    pub fn of<'a>(parts: impl Iterator<Item = &'a Block>) -> Self {
         let mut usage = Self::default();
         for part in parts {
             match &part.what {

@@ -18,9 +18,9 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use super::definition::Definition;
-use super::fault::{Fault, FaultKind};
+use super::fault::{FaultKind, FileFault};
 use super::line::Line;
-use super::parts::{OptionLine, Part, Source, Stanza, Text, What};
+use super::parts::{Block, IfaceStanza, OptionLine, SourceLine, Text, What};
 use super::wordexp;
 
 /// The file that ifupdown reads if it is told no other.
@@ -52,7 +52,7 @@ pub struct File {
 
 /// A stanza, with what it inherits.
 #[derive(Debug, Clone)]
-pub struct Defined {
+pub struct StanzaInForce {
     /// Where it begins.
     pub place: Place,
     /// Which of the files.
@@ -74,7 +74,7 @@ pub struct Interfaces {
     pub files: Vec<File>,
     /// The files that could not be read, and why; the main one may be among them.
     pub unread: Vec<(PathBuf, io::Error)>,
-    stanzas: Vec<Defined>,
+    stanzas: Vec<StanzaInForce>,
     seen: Vec<PathBuf>,
 }
 
@@ -90,19 +90,19 @@ impl Interfaces {
 
     /// The fault of the main file for which ifupdown reads nothing.
     #[must_use]
-    pub fn refused(&self) -> Option<(&File, &Fault)> {
+    pub fn refused(&self) -> Option<(&File, &FileFault)> {
         let main = self.files.first()?;
         let mut faults = main.text.faults.iter();
         Some((main, faults.find(|fault| fault.kind.stops())?))
     }
 
     /// The parts of all files, in the order in which they are read.
-    pub fn parts(&self) -> impl Iterator<Item = &Part> {
+    pub fn parts(&self) -> impl Iterator<Item = &Block> {
         self.files.iter().flat_map(|file| &file.text.parts)
     }
 
     /// The stanzas in force, in order.
-    pub fn stanzas(&self) -> impl Iterator<Item = &Defined> {
+    pub fn stanzas(&self) -> impl Iterator<Item = &StanzaInForce> {
         let refused = self.refused().is_some();
         let stanzas = self.stanzas.iter();
         stanzas.filter(move |stanza| stanza.reached && !refused)
@@ -112,9 +112,9 @@ impl Interfaces {
     /// the order in which `ifup` brings them up. `no-scripts` takes patterns of fnmatch(3).
     /// (Measured: it compares them with the logical name, not the interface's.)
     #[must_use]
-    pub fn stanzas_with_hooks(&self) -> HashMap<&str, Vec<&Defined>> {
+    pub fn stanzas_with_hooks(&self) -> HashMap<&str, Vec<&StanzaInForce>> {
         let quiet: Vec<&str> = self.selected("no-scripts").collect();
-        let mut found: HashMap<&str, Vec<&Defined>> = HashMap::new();
+        let mut found: HashMap<&str, Vec<&StanzaInForce>> = HashMap::new();
         for stanza in self.stanzas() {
             let name = stanza.definition.name.as_str();
             if !quiet.iter().any(|pattern| fits(pattern, name)) {
@@ -139,13 +139,13 @@ impl Interfaces {
     }
 
     /// All stanzas, also those that a fault above keeps from being read.
-    pub fn written(&self) -> impl Iterator<Item = &Defined> {
+    pub fn written(&self) -> impl Iterator<Item = &StanzaInForce> {
         self.stanzas.iter()
     }
 
     /// A stanza as its file has it.
     #[must_use]
-    pub fn stanza(&self, defined: &Defined) -> Option<&Stanza> {
+    pub fn stanza(&self, defined: &StanzaInForce) -> Option<&IfaceStanza> {
         let part = self.files.get(defined.file)?.text.parts.get(defined.part)?;
         match &part.what {
             What::Stanza(stanza) => Some(stanza),
@@ -203,7 +203,7 @@ impl Interfaces {
                     let inherited = parent.and_then(|parent| self.stanzas.get(parent));
                     let inherited = inherited.map(|parent| &parent.definition);
                     let definition = define(stanza, inherited, own);
-                    self.stanzas.push(Defined {
+                    self.stanzas.push(StanzaInForce {
                         place: Place {
                             path: path.to_owned(),
                             line: stanza.number,
@@ -227,7 +227,7 @@ impl Interfaces {
         }
     }
 
-    fn parent(&self, stanza: &Stanza) -> Result<Option<usize>, FaultKind> {
+    fn parent(&self, stanza: &IfaceStanza) -> Result<Option<usize>, FaultKind> {
         let Some(name) = &stanza.inherits else {
             return Ok(None);
         };
@@ -240,7 +240,7 @@ impl Interfaces {
         parent.map(Some).ok_or_else(unknown)
     }
 
-    fn source(&mut self, path: &Path, source: &Source, depth: usize) {
+    fn source(&mut self, path: &Path, source: &SourceLine, depth: usize) {
         for found in sourced(path, &source.pattern) {
             if source.directory {
                 let listed = names(&found).unwrap_or_else(|error| {
@@ -262,16 +262,16 @@ impl Interfaces {
     }
 }
 
-fn stops(faults: &[Fault]) -> impl Iterator<Item = usize> + '_ {
+fn stops(faults: &[FileFault]) -> impl Iterator<Item = usize> + '_ {
     let stops = faults.iter().filter(|fault| fault.kind.stops());
     stops.map(|fault| fault.line)
 }
 
 /// The fault of a stanza without its parent, at the parent's name.
-fn orphan(index: usize, line: &Line, kind: FaultKind) -> Fault {
+fn orphan(index: usize, line: &Line, kind: FaultKind) -> FileFault {
     let words = line.words(0).skip_while(|(_, word)| word != "inherits");
     let at = words.skip(1).map(|(at, _)| at).next().unwrap_or_default();
-    Fault {
+    FileFault {
         line: index,
         number: line.last,
         place: line.place(at),
@@ -280,7 +280,7 @@ fn orphan(index: usize, line: &Line, kind: FaultKind) -> Fault {
 }
 
 fn define<'a>(
-    stanza: &Stanza,
+    stanza: &IfaceStanza,
     parent: Option<&Definition>,
     own: impl Iterator<Item = &'a OptionLine>,
 ) -> Definition {

@@ -3,8 +3,8 @@
 
 use std::fmt::Write as _;
 
-use super::meaning::{HandLine, Phase, Reason};
-use crate::ifupdown::Call;
+use super::meaning::{CommandLine, Phase, WhyItStays};
+use crate::ifupdown::HookCall;
 use crate::routing::Family;
 
 /// What its options begin with.
@@ -20,21 +20,21 @@ const PREFERRED: u32 = 31047;
 /// among all interfaces that are up, and no option can say that.
 #[must_use]
 pub fn line(
-    call: &Call,
+    call: &HookCall,
     number: usize,
     alone: bool,
     option: impl Fn(&str) -> Option<String>,
-) -> HandLine {
+) -> CommandLine {
     let stays = match commands(call, &option) {
         Some(text) if alone => return line_of(number, text, None),
-        Some(_) => Reason::SharedDefault,
-        None => Reason::Bound("ifupdown-multi needs an address, multi_table and multi_gateway"),
+        Some(_) => WhyItStays::SharedDefault,
+        None => WhyItStays::Bound("ifupdown-multi needs an address, multi_table and multi_gateway"),
     };
     line_of(number, "ip route add default".to_owned(), Some(stays))
 }
 
-fn line_of(number: usize, text: String, stays: Option<Reason>) -> HandLine {
-    HandLine {
+fn line_of(number: usize, text: String, stays: Option<WhyItStays>) -> CommandLine {
+    CommandLine {
         number,
         phase: Phase::Up,
         text,
@@ -42,7 +42,7 @@ fn line_of(number: usize, text: String, stays: Option<Reason>) -> HandLine {
     }
 }
 
-fn commands(call: &Call, option: &impl Fn(&str) -> Option<String>) -> Option<String> {
+fn commands(call: &HookCall, option: &impl Fn(&str) -> Option<String>) -> Option<String> {
     let table: u32 = option("multi_table")?.trim().parse().ok()?;
     let gateway = option("multi_gateway")?;
     let (address, device) = (call.address.as_ref()?, &call.interface);

@@ -7,13 +7,13 @@
 use thiserror::Error;
 
 use crate::routing::syntax::{
-    abbreviates, read_route, read_rule, LineError, Names, SaidInRule, Shown, UnsaidInRoute,
+    abbreviates, read_route, read_rule, LineError, SaidInRule, Shown, TableNames, UnsaidInRoute,
 };
 use crate::routing::{Action, Family, Kind, Route, Rule, TableId, PROTOCOL};
 
 /// What is done to a route or rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verb {
+pub enum IpVerb {
     /// Put it in; it must not be there.
     Add,
     /// Put it behind, or before, what stands in the same place.
@@ -50,9 +50,9 @@ pub struct SaidRoute {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IpCommand {
     /// Of a rule: added or taken out.
-    Rule(Verb, SaidRule),
+    Rule(IpVerb, SaidRule),
     /// Of a route.
-    Route(Verb, SaidRoute),
+    Route(IpVerb, SaidRoute),
     /// `ip route flush table TABLE`; without a family that of IPv4.
     Flush(Family, TableId),
     /// What changes nothing: `ip route flush cache`, `show` and their like.
@@ -80,7 +80,7 @@ pub enum IpError {
 ///
 /// # Errors
 /// What in it is not understood.
-pub fn read(words: &[String], names: Names<'_>) -> Result<Option<IpCommand>, IpError> {
+pub fn read(words: &[String], names: TableNames<'_>) -> Result<Option<IpCommand>, IpError> {
     let mut words = words.iter().map(String::as_str);
     let program = words.next().unwrap_or_default();
     if !matches!(
@@ -148,15 +148,15 @@ fn rule(
     verb: &str,
     family: Option<Family>,
     words: String,
-    names: Names<'_>,
+    names: TableNames<'_>,
 ) -> Result<IpCommand, IpError> {
     const VERBS: [&str; 8] = [
         "list", "lst", "show", "save", "restore", "add", "delete", "flush",
     ];
     let verb = match first_of(verb, &VERBS) {
         Some("list" | "lst" | "show" | "save") => return Ok(IpCommand::Nothing),
-        Some("add") => Verb::Add,
-        Some("delete") => Verb::Delete,
+        Some("add") => IpVerb::Add,
+        Some("delete") => IpVerb::Delete,
         _ => return Err(IpError::Verb("rule", verb.to_owned())),
     };
     // A rule that names no table looks up main.
@@ -177,7 +177,7 @@ fn route(
     verb: &str,
     family: Option<Family>,
     words: String,
-    names: Names<'_>,
+    names: TableNames<'_>,
 ) -> Result<IpCommand, IpError> {
     const VERBS: [&str; 14] = [
         "list", "show", "lst", "get", "add", "change", "chg", "replace", "prepend", "append",
@@ -185,11 +185,11 @@ fn route(
     ];
     let doing = match first_of(verb, &VERBS) {
         Some("list" | "lst" | "show" | "get" | "save") => return Ok(IpCommand::Nothing),
-        Some("add") => Verb::Add,
-        Some("append" | "prepend") => Verb::Beside,
-        Some("replace") => Verb::Replace,
-        Some("change" | "chg") => Verb::Change,
-        Some("delete") => Verb::Delete,
+        Some("add") => IpVerb::Add,
+        Some("append" | "prepend") => IpVerb::Beside,
+        Some("replace") => IpVerb::Replace,
+        Some("change" | "chg") => IpVerb::Change,
+        Some("delete") => IpVerb::Delete,
         Some("flush") => return flush(family, &words, names),
         _ => return Err(IpError::Verb("route", verb.to_owned())),
     };
@@ -214,7 +214,7 @@ fn route(
 /// `RT_TABLE_LOCAL`, where addresses of this host go that are said without a table.
 pub const LOCAL: TableId = TableId(255);
 
-fn flush(family: Option<Family>, words: &str, names: Names<'_>) -> Result<IpCommand, IpError> {
+fn flush(family: Option<Family>, words: &str, names: TableNames<'_>) -> Result<IpCommand, IpError> {
     let said: Vec<&str> = words.split(' ').collect();
     match said.as_slice() {
         ["cache"] => Ok(IpCommand::Nothing),
@@ -383,8 +383,8 @@ mod tests {
         let takes = |line: &str| {
             let words: Vec<String> = format!("ip {line}").split(' ').map(str::to_owned).collect();
             match read(&words, &names).unwrap().unwrap() {
-                IpCommand::Rule(Verb::Delete, said) => said.takes(&rule),
-                IpCommand::Route(Verb::Delete, said) => said.takes(&route),
+                IpCommand::Rule(IpVerb::Delete, said) => said.takes(&rule),
+                IpCommand::Route(IpVerb::Delete, said) => said.takes(&route),
                 other => panic!("{line}: {other:?}"),
             }
         };

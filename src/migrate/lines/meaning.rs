@@ -4,10 +4,10 @@
 use thiserror::Error;
 
 use super::ip_command::{IpCommand, IpError};
-use super::shell::{Command, Joint, ShellError};
+use super::shell::{Joint, ShellCommand, ShellError};
 use super::{ip_command, shell};
-use crate::ifupdown::Call;
-use crate::routing::syntax::{abbreviates, Names, Shown};
+use crate::ifupdown::HookCall;
+use crate::routing::syntax::{abbreviates, Shown, TableNames};
 use crate::routing::Family;
 
 /// When ifupdown runs a line.
@@ -45,7 +45,7 @@ impl Phase {
 
 /// A line of a stanza that runs a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HandLine {
+pub struct CommandLine {
     /// Its number in the file, from 1.
     pub number: usize,
     /// When it runs.
@@ -53,25 +53,25 @@ pub struct HandLine {
     /// The command.
     pub text: String,
     /// Why it stays whatever it says, if so.
-    pub stays: Option<Reason>,
+    pub stays: Option<WhyItStays>,
 }
 
 /// A stanza with its lines.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct HandStanza {
+pub struct ScriptedStanza {
     /// What ifupdown tells a hook of it.
-    pub call: Call,
+    pub call: HookCall,
     /// The variables its lines see.
     pub variables: Vec<(String, String)>,
     /// The lines, in the order of the file.
-    pub lines: Vec<HandLine>,
+    pub lines: Vec<CommandLine>,
     /// Why none of its lines may be replaced, if so.
-    pub bound: Option<Reason>,
+    pub bound: Option<WhyItStays>,
 }
 
 /// Why a line stays as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Reason {
+pub enum WhyItStays {
     /// It is more than plain commands.
     #[error(transparent)]
     Shell(#[from] ShellError),
@@ -144,7 +144,7 @@ pub enum Meaning {
     /// These commands, unless `ip rule` shows a line with this text.
     Guarded(Guard, Vec<(Joint, IpCommand)>),
     /// Something about routes or rules that cannot be taken apart.
-    Unclear(Reason, About),
+    Unclear(WhyItStays, About),
 }
 
 /// What a line that cannot be taken apart is about.
@@ -157,7 +157,11 @@ pub struct About {
 }
 
 /// Takes a line apart.
-pub fn meaning(line: &HandLine, variables: &[(String, String)], names: Names<'_>) -> Meaning {
+pub fn meaning(
+    line: &CommandLine,
+    variables: &[(String, String)],
+    names: TableNames<'_>,
+) -> Meaning {
     let value = |name: &str| {
         let mut found = variables.iter().filter(|(known, _)| known == name);
         found.next().map(|(_, value)| value.clone())
@@ -166,7 +170,7 @@ pub fn meaning(line: &HandLine, variables: &[(String, String)], names: Names<'_>
         Ok(commands) => commands,
         Err(ShellError::Pipeline) => {
             let guarded = guard(&line.text, &value).map(|(guard, rest)| {
-                let rest = HandLine {
+                let rest = CommandLine {
                     text: rest,
                     ..line.clone()
                 };
@@ -181,7 +185,7 @@ pub fn meaning(line: &HandLine, variables: &[(String, String)], names: Names<'_>
     };
     let mut routing = Vec::new();
     let mut other = None;
-    for Command { joint, words } in &commands {
+    for ShellCommand { joint, words } in &commands {
         match ip_command::read(words, names) {
             Err(error) => return unclear(line, error.into()),
             Ok(Some(command)) => routing.push((*joint, command)),
@@ -192,7 +196,7 @@ pub fn meaning(line: &HandLine, variables: &[(String, String)], names: Names<'_>
     let plain = |(_, command): &(Joint, IpCommand)| *command == IpCommand::Nothing;
     match other {
         _ if routing.iter().all(plain) && !flushes_cache(&commands) => Meaning::Other,
-        Some(command) => unclear(line, Reason::Also(command.clone())),
+        Some(command) => unclear(line, WhyItStays::Also(command.clone())),
         None => Meaning::Routing(routing),
     }
 }
@@ -211,7 +215,7 @@ fn guard(line: &str, value: &dyn Fn(&str) -> Option<String>) -> Option<(Guard, S
     let (pipeline, rest) = line.split_once("||")?;
     let (list, search) = pipeline.split_once('|')?;
     let one = |text: &str| match shell::read(text, value).ok()?.as_slice() {
-        [Command { words, .. }] => Some(words.clone()),
+        [ShellCommand { words, .. }] => Some(words.clone()),
         _ => None,
     };
     let (list, search) = (one(list)?, one(search)?);
@@ -269,12 +273,12 @@ fn does_nothing(words: &[String]) -> bool {
 }
 
 /// Since Linux 3.6 there is no cache, and the line is as needless as the others become.
-fn flushes_cache(commands: &[Command]) -> bool {
-    let last = |command: &Command| command.words.last().is_some_and(|word| word == "cache");
+fn flushes_cache(commands: &[ShellCommand]) -> bool {
+    let last = |command: &ShellCommand| command.words.last().is_some_and(|word| word == "cache");
     commands.iter().any(last)
 }
 
-fn unclear(line: &HandLine, reason: Reason) -> Meaning {
+fn unclear(line: &CommandLine, reason: WhyItStays) -> Meaning {
     let about = about(&line.text);
     if about == About::default() {
         Meaning::Other
@@ -322,7 +326,7 @@ impl Meaning {
                 About {
                     routes: has(|command| matches!(command, IpCommand::Route(..))),
                     rules: has(|command| {
-                        matches!(command, IpCommand::Rule(ip_command::Verb::Add, _))
+                        matches!(command, IpCommand::Rule(ip_command::IpVerb::Add, _))
                     }),
                 }
             }
@@ -335,7 +339,7 @@ mod tests {
     use super::*;
 
     fn meaning_of(text: &str) -> Meaning {
-        let line = HandLine {
+        let line = CommandLine {
             number: 1,
             phase: Phase::Up,
             text: text.to_owned(),

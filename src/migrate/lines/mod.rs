@@ -6,8 +6,8 @@ mod meaning;
 mod ifupdown_multi;
 
 pub(crate) use ifupdown_multi::{line as multi_line, PREFIX as MULTI_PREFIX};
-pub(crate) use ip_command::{IpCommand, SaidRoute, SaidRule, Verb, LOCAL};
+pub(crate) use ip_command::{IpCommand, IpVerb, SaidRoute, SaidRule, LOCAL};
 pub(crate) use meaning::{
-    about, meaning, About, Guard, HandLine, HandStanza, Meaning, Phase, Reason,
+    about, meaning, About, CommandLine, Guard, Meaning, Phase, ScriptedStanza, WhyItStays,
 };
 pub(crate) use shell::Joint;

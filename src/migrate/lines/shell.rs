@@ -19,7 +19,7 @@ pub enum Joint {
 
 /// A command of plain words; what it prints is thrown away or not, which makes no difference.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Command {
+pub struct ShellCommand {
     /// How it is joined to the one before it.
     pub joint: Joint,
     /// The words, unquoted and with their variables filled in.
@@ -74,7 +74,7 @@ const RESERVED: [&str; 17] = [
 pub fn read(
     line: &str,
     variable: &dyn Fn(&str) -> Option<String>,
-) -> Result<Vec<Command>, ShellError> {
+) -> Result<Vec<ShellCommand>, ShellError> {
     let mut reader = Reader {
         rest: line.chars().peekable(),
         variable,
@@ -100,7 +100,7 @@ struct Reader<'a> {
     joint: Joint,
     /// Whether `&&` or `||` wants a command.
     open: bool,
-    commands: Vec<Command>,
+    commands: Vec<ShellCommand>,
 }
 
 impl Reader<'_> {
@@ -176,7 +176,7 @@ impl Reader<'_> {
         if !name.is_empty() && name.chars().all(is_of_name) {
             return Err(ShellError::Assignment(first.clone()));
         }
-        self.commands.push(Command {
+        self.commands.push(ShellCommand {
             joint: self.joint,
             words,
         });

@@ -1,22 +1,22 @@
 //! What a file says of the devices and networks around its lines. Floor 1, pure.
 
-use crate::ifupdown::Call;
-use crate::migrate::lines::{HandStanza, Reason};
+use crate::ifupdown::HookCall;
+use crate::migrate::lines::{ScriptedStanza, WhyItStays};
 use crate::routing::{InterfaceAddress, InterfaceName, Kind, Route, TableId};
 use crate::stanza::Stanza;
 
 /// The stanzas of a file with their addresses.
-pub struct Surroundings<'a> {
-    stanzas: &'a [HandStanza],
+pub struct Devices<'a> {
+    stanzas: &'a [ScriptedStanza],
     /// The addresses of the stanzas, where they say them.
     addresses: Vec<Option<InterfaceAddress>>,
 }
 
 /// The address that a stanza says it has.
 #[must_use]
-pub fn own_address(call: &Call) -> Option<InterfaceAddress> {
+pub fn own_address(call: &HookCall) -> Option<InterfaceAddress> {
     let option = |name: &str, value: &str| (name.to_owned(), value.into());
-    let call = Call {
+    let call = HookCall {
         options: vec![
             option("policy-gateway", "none"),
             option("policy-table", "1"),
@@ -35,10 +35,10 @@ pub fn is_always_possible(route: &Route) -> bool {
         || hops.all(|hop| hop.device.as_ref().is_some_and(lo))
 }
 
-impl<'a> Surroundings<'a> {
+impl<'a> Devices<'a> {
     /// Those of some stanzas.
     #[must_use]
-    pub fn of(stanzas: &'a [HandStanza]) -> Self {
+    pub fn of(stanzas: &'a [ScriptedStanza]) -> Self {
         let addresses = stanzas.iter().map(|stanza| own_address(&stanza.call));
         Self {
             stanzas,
@@ -49,7 +49,7 @@ impl<'a> Surroundings<'a> {
     /// Whether something that is in main without these lines may stand where a route goes.
     #[must_use]
     pub fn may_be_taken(&self, s: usize, route: &Route) -> bool {
-        let configures_itself = |stanza: &HandStanza| {
+        let configures_itself = |stanza: &ScriptedStanza| {
             let method = stanza.call.method.as_str();
             stanza.call.gateway.is_some() || !matches!(method, "static" | "manual" | "loopback")
         };
@@ -71,7 +71,7 @@ impl<'a> Surroundings<'a> {
     ///
     /// # Errors
     /// There is doubt.
-    pub fn name_devices(&self, s: usize, route: &mut Route) -> Result<(), Reason> {
+    pub fn name_devices(&self, s: usize, route: &mut Route) -> Result<(), WhyItStays> {
         if !route.kind.has_device() {
             return Ok(());
         }
@@ -81,7 +81,7 @@ impl<'a> Surroundings<'a> {
                 hop.device = Some(device.device());
                 continue;
             }
-            let gateway = hop.gateway.ok_or(Reason::NoDevice)?;
+            let gateway = hop.gateway.ok_or(WhyItStays::NoDevice)?;
             let on_link = |own: &Option<InterfaceAddress>| {
                 own.is_some_and(|own| own.network().contains(gateway))
             };
@@ -93,7 +93,7 @@ impl<'a> Surroundings<'a> {
             let devices: Vec<Option<InterfaceName>> = on.map(|(at, _)| self.device(at)).collect();
             let own = self.device(s);
             if own.is_none() || devices.is_empty() || devices.iter().any(|device| *device != own) {
-                return Err(Reason::NoDevice);
+                return Err(WhyItStays::NoDevice);
             }
             hop.device = own;
         }
@@ -104,7 +104,7 @@ impl<'a> Surroundings<'a> {
     ///
     /// # Errors
     /// It is such a one.
-    pub fn is_here(&self, s: usize, route: &Route) -> Result<(), Reason> {
+    pub fn is_here(&self, s: usize, route: &Route) -> Result<(), WhyItStays> {
         let own = self.device(s);
         let mut devices = route
             .hops
@@ -112,6 +112,8 @@ impl<'a> Surroundings<'a> {
             .filter_map(|hop| hop.device.as_ref())
             .map(InterfaceName::device);
         let other = devices.find(|device| Some(device) != own.as_ref() && device.as_str() != "lo");
-        other.map_or(Ok(()), |other| Err(Reason::Elsewhere(other.to_string())))
+        other.map_or(Ok(()), |other| {
+            Err(WhyItStays::Elsewhere(other.to_string()))
+        })
     }
 }

@@ -1,7 +1,7 @@
 //! What lines have put into the kernel so far: a small model of its routes and rules. Floor 1,
 //! pure.
 
-use crate::migrate::lines::{Guard, IpCommand, Joint, Reason, SaidRoute, SaidRule, Verb};
+use crate::migrate::lines::{Guard, IpCommand, IpVerb, Joint, SaidRoute, SaidRule, WhyItStays};
 use crate::migrate::search::same_but_priority;
 use crate::routing::{Family, TableId};
 
@@ -29,7 +29,7 @@ pub struct Effect {
 #[must_use]
 pub fn takes_route(command: &IpCommand, route: &SaidRoute) -> bool {
     match command {
-        IpCommand::Route(Verb::Delete, said) => said.takes(&route.route),
+        IpCommand::Route(IpVerb::Delete, said) => said.takes(&route.route),
         IpCommand::Flush(family, table) => route.is_in(*family, *table),
         _ => false,
     }
@@ -48,7 +48,11 @@ impl Effect {
     ///
     /// # Errors
     /// Another rule is found, or the guard is not about the rule.
-    pub fn passes(&self, guard: &Guard, commands: &[(Joint, IpCommand)]) -> Result<bool, Reason> {
+    pub fn passes(
+        &self,
+        guard: &Guard,
+        commands: &[(Joint, IpCommand)],
+    ) -> Result<bool, WhyItStays> {
         const KERNELS: &str = "0: from all lookup local 32766: from all lookup main \
                                32767: from all lookup default";
         let there = self.rules.iter().map(|rule| &rule.what);
@@ -63,18 +67,20 @@ impl Effect {
         };
         let finds = |said: &SaidRule| shown(said).iter().any(|shown| guard.finds(shown));
         let mut own = commands.iter().filter_map(|(_, command)| match command {
-            IpCommand::Rule(Verb::Add, said) => Some(said),
+            IpCommand::Rule(IpVerb::Add, said) => Some(said),
             _ => None,
         });
         let (Some(wanted), None) = (own.next(), own.next()) else {
-            return Err(Reason::Guarded);
+            return Err(WhyItStays::Guarded);
         };
         let mut found = there.filter(|rule| finds(rule));
         match found.next() {
-            _ if guard.finds(KERNELS) || wanted.rule.family != guard.family => Err(Reason::Guarded),
+            _ if guard.finds(KERNELS) || wanted.rule.family != guard.family => {
+                Err(WhyItStays::Guarded)
+            }
             None => Ok(true),
             Some(rule) if same_but_priority(&rule.rule, &wanted.rule) => Ok(false),
-            Some(_) => Err(Reason::Guarded),
+            Some(_) => Err(WhyItStays::Guarded),
         }
     }
 

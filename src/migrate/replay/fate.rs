@@ -2,9 +2,9 @@
 //! they run when everything comes up in the order of the file. Floor 1, pure.
 
 use super::effect::{takes_route, Effect};
-use crate::migrate::lines::{HandLine, HandStanza, IpCommand, Meaning, Reason, Verb};
+use crate::migrate::lines::{CommandLine, IpCommand, IpVerb, Meaning, ScriptedStanza, WhyItStays};
 use crate::migrate::replay::{Commands, Script};
-use crate::routing::syntax::Names;
+use crate::routing::syntax::TableNames;
 
 /// What becomes of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,13 +12,13 @@ pub enum Fate {
     /// Options say it, or make it needless.
     Replaced,
     /// It stays, and the administrator is told why.
-    Stays(Reason),
+    Stays(WhyItStays),
     /// It is not about routes or rules.
     Other,
 }
 
 /// The lines of a file, and what becomes of each.
-pub struct Hand<'a> {
+pub struct Fates<'a> {
     script: Script<'a>,
     /// What becomes of the lines of each stanza.
     pub fates: Vec<Vec<Fate>>,
@@ -26,10 +26,10 @@ pub struct Hand<'a> {
     pub effect: Effect,
 }
 
-impl<'a> Hand<'a> {
+impl<'a> Fates<'a> {
     /// Takes all lines apart, and finds out which can be replaced at all.
     #[must_use]
-    pub fn of(stanzas: &'a [HandStanza], names: Names<'_>) -> Self {
+    pub fn of(stanzas: &'a [ScriptedStanza], names: TableNames<'_>) -> Self {
         let script = Script::of(stanzas, names);
         let stanzas = stanzas.iter().zip(&script.meanings);
         let fates = stanzas.map(|(stanza, meanings)| {
@@ -49,7 +49,7 @@ impl<'a> Hand<'a> {
 
     /// The stanzas.
     #[must_use]
-    pub fn stanzas(&self) -> &'a [HandStanza] {
+    pub fn stanzas(&self) -> &'a [ScriptedStanza] {
         self.script.stanzas
     }
 
@@ -62,7 +62,7 @@ impl<'a> Hand<'a> {
     }
 
     /// Has a line stay; `true` if it did not before.
-    pub fn stay(&mut self, stanza: usize, line: usize, reason: &Reason) -> bool {
+    pub fn stay(&mut self, stanza: usize, line: usize, reason: &WhyItStays) -> bool {
         let fate = self
             .fates
             .get_mut(stanza)
@@ -77,7 +77,7 @@ impl<'a> Hand<'a> {
     }
 
     /// Has all lines of a stanza stay.
-    pub fn stay_all(&mut self, stanza: usize, reason: &Reason) -> bool {
+    pub fn stay_all(&mut self, stanza: usize, reason: &WhyItStays) -> bool {
         let lines = self
             .stanzas()
             .get(stanza)
@@ -112,9 +112,9 @@ impl<'a> Hand<'a> {
                 Ok(()) => effect = after,
                 Err(reason) => {
                     let stayed = self.stay(s, l, &reason);
-                    if reason == Reason::Fails {
+                    if reason == WhyItStays::Fails {
                         // Where ifup stops, options are not in force.
-                        let stops = Reason::Bound("ifup fails at another line of the stanza");
+                        let stops = WhyItStays::Bound("ifup fails at another line of the stanza");
                         self.stay_all(s, &stops);
                     }
                     return stayed;
@@ -140,9 +140,9 @@ impl<'a> Hand<'a> {
             let number = self.script.number(s, at);
             for (l, other) in lines.iter().enumerate() {
                 if meaning.about().rules && other.about().rules {
-                    stay.push((s, l, Reason::Beside(number)));
+                    stay.push((s, l, WhyItStays::Beside(number)));
                 } else if meaning.about().routes && other.about().routes && l < at {
-                    stay.push((s, l, Reason::NeededBy(number)));
+                    stay.push((s, l, WhyItStays::NeededBy(number)));
                 }
             }
         }
@@ -166,7 +166,7 @@ impl<'a> Hand<'a> {
             let unnamed = later.filter(|(t, l)| !self.script.names_priority(*t, *l));
             let stanza = self.script.stanzas.get(s);
             let name = stanza.map_or_else(String::new, |stanza| stanza.call.interface.clone());
-            let reason = Reason::Order(name);
+            let reason = WhyItStays::Order(name);
             stay.extend(unnamed.map(|(t, l)| (t, l, reason.clone())));
         }
         let about_rules = |s: usize, l: usize| {
@@ -201,7 +201,7 @@ impl<'a> Hand<'a> {
                 .iter()
                 .flat_map(|(_, command)| self.taken(s, command));
             let taken: Vec<usize> = taken.collect();
-            let undone = Reason::Undone(self.script.number(s, l));
+            let undone = WhyItStays::Undone(self.script.number(s, l));
             for line in taken {
                 self.stay(s, line, &undone);
             }
@@ -211,10 +211,10 @@ impl<'a> Hand<'a> {
     }
 
     /// Why a command of `ifdown` is still needed, if it is.
-    fn needed(&self, s: usize, command: &IpCommand) -> Option<Reason> {
+    fn needed(&self, s: usize, command: &IpCommand) -> Option<WhyItStays> {
         let owners: Vec<usize> = match command {
             IpCommand::Nothing => return None,
-            IpCommand::Rule(Verb::Delete, said) => {
+            IpCommand::Rule(IpVerb::Delete, said) => {
                 let taken = self
                     .effect
                     .rules
@@ -222,20 +222,20 @@ impl<'a> Hand<'a> {
                     .filter(|rule| said.takes(&rule.what.rule));
                 taken.map(|rule| rule.stanza).collect()
             }
-            IpCommand::Route(Verb::Delete, _) | IpCommand::Flush(..) => {
+            IpCommand::Route(IpVerb::Delete, _) | IpCommand::Flush(..) => {
                 let taken = self.effect.routes.iter();
                 taken
                     .filter(|route| takes_route(command, &route.what))
                     .map(|route| route.stanza)
                     .collect()
             }
-            _ => return Some(Reason::AddsAtDown),
+            _ => return Some(WhyItStays::AddsAtDown),
         };
         match owners.first() {
             None if self.script.is_put_in(s, command) || self.script.may_put_in(s, command) => {
-                Some(Reason::Pair)
+                Some(WhyItStays::Pair)
             }
-            None => Some(Reason::NotOurs),
+            None => Some(WhyItStays::NotOurs),
             Some(_) if owners.contains(&s) => None,
             Some(owner) => Some(self.script.of_other(*owner)),
         }
@@ -244,7 +244,7 @@ impl<'a> Hand<'a> {
     /// The lines of the stanza whose objects a command of `ifdown` takes out.
     fn taken(&self, s: usize, command: &IpCommand) -> Vec<usize> {
         let rules = self.effect.rules.iter().filter(|rule| {
-            matches!(command, IpCommand::Rule(Verb::Delete, said) if said.takes(&rule.what.rule))
+            matches!(command, IpCommand::Rule(IpVerb::Delete, said) if said.takes(&rule.what.rule))
         });
         let routes = self
             .effect
@@ -273,7 +273,7 @@ impl<'a> Hand<'a> {
 }
 
 /// What becomes of a line by itself.
-fn first_fate(stanza: &HandStanza, line: &HandLine, meaning: &Meaning) -> Fate {
+fn first_fate(stanza: &ScriptedStanza, line: &CommandLine, meaning: &Meaning) -> Fate {
     let bound = line.stays.as_ref().or(stanza.bound.as_ref());
     match (meaning, bound) {
         (Meaning::Other, _) => Fate::Other,
@@ -285,27 +285,27 @@ fn first_fate(stanza: &HandStanza, line: &HandLine, meaning: &Meaning) -> Fate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ifupdown::Call;
+    use crate::ifupdown::HookCall;
     use crate::migrate::lines::Phase;
     use crate::routing::Family;
 
-    fn stanza(interface: &str, address: &str, lines: &[(&str, &str)]) -> HandStanza {
+    fn stanza(interface: &str, address: &str, lines: &[(&str, &str)]) -> ScriptedStanza {
         let lines = lines
             .iter()
             .enumerate()
-            .map(|(at, (option, text))| HandLine {
+            .map(|(at, (option, text))| CommandLine {
                 number: at + 1,
                 phase: Phase::of(option).unwrap(),
                 text: (*text).to_owned(),
                 stays: None,
             });
-        HandStanza {
-            call: Call {
+        ScriptedStanza {
+            call: HookCall {
                 interface: interface.to_owned(),
                 family: Some(Family::Inet),
                 method: "static".to_owned(),
                 address: Some(address.to_owned()),
-                ..Call::default()
+                ..HookCall::default()
             },
             variables: vec![("IFACE".to_owned(), interface.to_owned())],
             lines: lines.collect(),
@@ -314,8 +314,8 @@ mod tests {
     }
 
     /// What becomes of each line, and what is left.
-    fn shown(stanzas: &[HandStanza]) -> Vec<String> {
-        let hand = Hand::of(stanzas, &|_| None);
+    fn shown(stanzas: &[ScriptedStanza]) -> Vec<String> {
+        let hand = Fates::of(stanzas, &|_| None);
         let fates = hand.fates.iter().flatten().map(|fate| match fate {
             Fate::Replaced => "-".to_owned(),
             Fate::Other => "other".to_owned(),

@@ -7,16 +7,17 @@ mod fate;
 
 pub(crate) use devices::own_address;
 pub(crate) use effect::Placed;
-pub(crate) use fate::{Fate, Hand};
+pub(crate) use fate::{Fate, Fates};
 
 use std::net::IpAddr;
 
 use crate::migrate::lines::{
-    meaning, Guard, HandStanza, IpCommand, Joint, Meaning, Phase, Reason, SaidRoute, Verb, LOCAL,
+    meaning, Guard, IpCommand, IpVerb, Joint, Meaning, Phase, SaidRoute, ScriptedStanza,
+    WhyItStays, LOCAL,
 };
-use crate::routing::syntax::{abbreviates, Names};
+use crate::routing::syntax::{abbreviates, TableNames};
 use crate::routing::{Action, Family, InterfaceName, Rule, TableId};
-use devices::{is_always_possible, Surroundings};
+use devices::{is_always_possible, Devices};
 use effect::Effect;
 
 /// The commands of a line, and the guard in front of them.
@@ -25,17 +26,17 @@ pub type Commands = (Option<Guard>, Vec<(Joint, IpCommand)>);
 /// The lines of all stanzas, taken apart.
 pub struct Script<'a> {
     /// The stanzas.
-    pub stanzas: &'a [HandStanza],
+    pub stanzas: &'a [ScriptedStanza],
     /// What the lines of each stanza mean.
     pub meanings: Vec<Vec<Meaning>>,
-    surroundings: Surroundings<'a>,
+    surroundings: Devices<'a>,
 }
 
 impl<'a> Script<'a> {
     /// Takes all lines apart.
     #[must_use]
-    pub fn of(stanzas: &'a [HandStanza], names: Names<'_>) -> Self {
-        let of_stanza = |stanza: &HandStanza| {
+    pub fn of(stanzas: &'a [ScriptedStanza], names: TableNames<'_>) -> Self {
+        let of_stanza = |stanza: &ScriptedStanza| {
             let lines = stanza.lines.iter();
             let meanings = lines.map(|line| meaning(line, &stanza.variables, names));
             meanings.collect::<Vec<Meaning>>()
@@ -43,7 +44,7 @@ impl<'a> Script<'a> {
         Self {
             stanzas,
             meanings: stanzas.iter().map(of_stanza).collect(),
-            surroundings: Surroundings::of(stanzas),
+            surroundings: Devices::of(stanzas),
         }
     }
 
@@ -82,7 +83,7 @@ impl<'a> Script<'a> {
         s: usize,
         l: usize,
         (guard, commands): Commands,
-    ) -> Result<(), Reason> {
+    ) -> Result<(), WhyItStays> {
         match guard {
             Some(guard) if !effect.passes(&guard, &commands)? => Ok(()),
             _ => self.run(effect, s, l, commands),
@@ -96,7 +97,7 @@ impl<'a> Script<'a> {
         s: usize,
         l: usize,
         commands: Vec<(Joint, IpCommand)>,
-    ) -> Result<(), Reason> {
+    ) -> Result<(), WhyItStays> {
         let mut success = true;
         let tolerant = commands.len() > 1;
         for (joint, command) in commands {
@@ -115,7 +116,7 @@ impl<'a> Script<'a> {
         if success {
             Ok(())
         } else {
-            Err(Reason::Fails)
+            Err(WhyItStays::Fails)
         }
     }
 
@@ -126,10 +127,10 @@ impl<'a> Script<'a> {
         s: usize,
         l: usize,
         command: IpCommand,
-    ) -> Result<bool, Reason> {
+    ) -> Result<bool, WhyItStays> {
         match command {
             IpCommand::Nothing => Ok(true),
-            IpCommand::Rule(Verb::Add, said) => Ok(effect.add_rule(s, l, said)),
+            IpCommand::Rule(IpVerb::Add, said) => Ok(effect.add_rule(s, l, said)),
             IpCommand::Rule(_, said) => {
                 let found = effect
                     .rules
@@ -141,8 +142,8 @@ impl<'a> Script<'a> {
                         Ok(true)
                     }
                     Some((_, owner)) => Err(self.of_other(owner)),
-                    None if self.is_put_in(s, &IpCommand::Rule(Verb::Delete, said)) => Ok(false),
-                    None => Err(Reason::NotOurs),
+                    None if self.is_put_in(s, &IpCommand::Rule(IpVerb::Delete, said)) => Ok(false),
+                    None => Err(WhyItStays::NotOurs),
                 }
             }
             IpCommand::Flush(family, table) => {
@@ -155,13 +156,13 @@ impl<'a> Script<'a> {
                     return Err(self.of_other(other.stanza));
                 }
                 if !self.is_put_in(s, &IpCommand::Flush(family, table)) {
-                    return Err(Reason::NotOurs);
+                    return Err(WhyItStays::NotOurs);
                 }
                 let before = effect.routes.len();
                 effect.routes.retain(|route| !there(route));
                 Ok(effect.routes.len() < before)
             }
-            IpCommand::Route(Verb::Delete, said) => {
+            IpCommand::Route(IpVerb::Delete, said) => {
                 let found = effect
                     .routes
                     .iter()
@@ -173,10 +174,10 @@ impl<'a> Script<'a> {
                     }
                     Some((_, owner)) => Err(self.of_other(owner)),
                     None if said.route.table == TableId::MAIN || said.route.table == LOCAL => {
-                        Err(Reason::NotOurs)
+                        Err(WhyItStays::NotOurs)
                     }
-                    None if self.is_put_in(s, &IpCommand::Route(Verb::Delete, said)) => Ok(false),
-                    None => Err(Reason::NotOurs),
+                    None if self.is_put_in(s, &IpCommand::Route(IpVerb::Delete, said)) => Ok(false),
+                    None => Err(WhyItStays::NotOurs),
                 }
             }
             IpCommand::Route(verb, said) => self.put_route(effect, s, l, verb, said),
@@ -188,9 +189,9 @@ impl<'a> Script<'a> {
         effect: &mut Effect,
         s: usize,
         l: usize,
-        verb: Verb,
+        verb: IpVerb,
         mut said: SaidRoute,
-    ) -> Result<bool, Reason> {
+    ) -> Result<bool, WhyItStays> {
         let unnamed = said.route.hops.iter().filter(|hop| hop.device.is_none());
         let routers: Vec<IpAddr> = unnamed.filter_map(|hop| hop.gateway).collect();
         self.surroundings.name_devices(s, &mut said.route)?;
@@ -198,10 +199,10 @@ impl<'a> Script<'a> {
         let table = said.route.table;
         let mut routers = routers.into_iter();
         if routers.any(|router| self.may_be_elsewhere(router, table, own.as_ref())) {
-            return Err(Reason::NoDevice);
+            return Err(WhyItStays::NoDevice);
         }
         if self.phase(s, l) == Phase::PreUp && !is_always_possible(&said.route) {
-            return Err(Reason::TooEarly);
+            return Err(WhyItStays::TooEarly);
         }
         let found = effect.routes.iter();
         let found = found.filter(|route| route.what.route.same_place(&said.route));
@@ -215,20 +216,20 @@ impl<'a> Script<'a> {
             Ok(true)
         };
         match (verb, there.first()) {
-            (Verb::Replace, None) if self.surroundings.may_be_taken(s, &said.route) => {
-                Err(Reason::Place)
+            (IpVerb::Replace, None) if self.surroundings.may_be_taken(s, &said.route) => {
+                Err(WhyItStays::Place)
             }
-            (Verb::Change, None) => Err(Reason::NotOurs),
+            (IpVerb::Change, None) => Err(WhyItStays::NotOurs),
             (_, None) => put(effect, said),
-            (Verb::Replace | Verb::Change, Some(owner)) if *owner == s => {
+            (IpVerb::Replace | IpVerb::Change, Some(owner)) if *owner == s => {
                 effect
                     .routes
                     .retain(|route| !route.what.route.same_place(&said.route));
                 put(effect, said)
             }
-            (Verb::Replace | Verb::Change, Some(owner)) => Err(self.of_other(*owner)),
-            (Verb::Beside, Some(_)) => Err(Reason::Place),
-            (Verb::Add | Verb::Delete, Some(_)) => Ok(false),
+            (IpVerb::Replace | IpVerb::Change, Some(owner)) => Err(self.of_other(*owner)),
+            (IpVerb::Beside, Some(_)) => Err(WhyItStays::Place),
+            (IpVerb::Add | IpVerb::Delete, Some(_)) => Ok(false),
         }
     }
 
@@ -242,7 +243,7 @@ impl<'a> Script<'a> {
     ) -> bool {
         let mut tables = vec![table, TableId::MAIN];
         for said in self.put_in().filter_map(|(_, command)| match command {
-            IpCommand::Rule(Verb::Add, said) => Some(said),
+            IpCommand::Rule(IpVerb::Add, said) => Some(said),
             _ => None,
         }) {
             match said.rule.action {
@@ -256,7 +257,7 @@ impl<'a> Script<'a> {
             |meaning: &Meaning| matches!(meaning, Meaning::Unclear(_, about) if about.rules);
         meanings.any(unclear)
             || self.put_in().any(|(s, command)| match command {
-                IpCommand::Rule(..) | IpCommand::Route(Verb::Delete, _) => false,
+                IpCommand::Rule(..) | IpCommand::Route(IpVerb::Delete, _) => false,
                 IpCommand::Route(_, said) => {
                     let route = &said.route;
                     let behind = route.table == TableId::MAIN && route.destination.is_any();
@@ -294,9 +295,11 @@ impl<'a> Script<'a> {
 
     /// The reason that something belongs to another stanza.
     #[must_use]
-    pub fn of_other(&self, owner: usize) -> Reason {
+    pub fn of_other(&self, owner: usize) -> WhyItStays {
         let stanza = self.stanzas.get(owner);
-        Reason::OtherStanza(stanza.map_or_else(String::new, |stanza| stanza.call.interface.clone()))
+        WhyItStays::OtherStanza(
+            stanza.map_or_else(String::new, |stanza| stanza.call.interface.clone()),
+        )
     }
 
     /// Whether a line of the stanza puts in what a command takes out: at boot it is not there yet.
@@ -310,7 +313,7 @@ impl<'a> Script<'a> {
         let mut put = commands.flatten().filter(|(_, command)| {
             !matches!(
                 command,
-                IpCommand::Rule(Verb::Delete, _) | IpCommand::Route(Verb::Delete, _)
+                IpCommand::Rule(IpVerb::Delete, _) | IpCommand::Route(IpVerb::Delete, _)
             )
         });
         put.any(|(_, command)| match (taken, command) {

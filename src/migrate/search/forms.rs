@@ -2,14 +2,14 @@
 //! pure; `migration` tries them.
 
 use super::same_walk::same_but_priority;
-use crate::ifupdown::Call;
-use crate::migrate::lines::{HandStanza, SaidRoute, SaidRule};
+use crate::ifupdown::HookCall;
+use crate::migrate::lines::{SaidRoute, SaidRule, ScriptedStanza};
 use crate::migrate::replay::own_address;
 use crate::routing::{Action, Family, Prefix, Rule, TableId};
 use crate::stanza::PRIORITY;
 
 /// An option and its value.
-pub type Said = (&'static str, String);
+pub type OptionValue = (&'static str, String);
 
 /// What a stanza's lines leave, of those that are to be replaced.
 pub struct Wanted {
@@ -21,7 +21,7 @@ pub struct Wanted {
 
 /// A way of saying it.
 #[derive(Debug, Clone, Copy)]
-pub struct Way {
+pub struct Form {
     /// The table of `policy-table`.
     pub table: Option<TableId>,
     /// `policy-source`; `None` where all rules are lines.
@@ -58,7 +58,7 @@ pub fn tables_of(wanted: &Wanted) -> Vec<TableId> {
 
 /// All ways, the shortest to write first.
 #[must_use]
-pub fn ways(tables: &[TableId]) -> Vec<Way> {
+pub fn ways(tables: &[TableId]) -> Vec<Form> {
     const DERIVED: [(Option<&str>, &str); 4] = [
         (Some("address"), "strict"),
         (Some("subnet"), "strict"),
@@ -73,7 +73,7 @@ pub fn ways(tables: &[TableId]) -> Vec<Way> {
             for table in tables {
                 for (source, mode) in sources {
                     for (default_line, as_written) in CHOICES {
-                        ways.push(Way {
+                        ways.push(Form {
                             table: Some(*table),
                             source: *source,
                             mode,
@@ -85,7 +85,7 @@ pub fn ways(tables: &[TableId]) -> Vec<Way> {
                 }
             }
         }
-        ways.extend([true, false].map(|as_written| Way {
+        ways.extend([true, false].map(|as_written| Form {
             table: None,
             source: None,
             mode: "strict",
@@ -99,7 +99,7 @@ pub fn ways(tables: &[TableId]) -> Vec<Way> {
 
 /// `policy-gateway`, unless the stanza's `gateway` says the same or a line says it.
 #[must_use]
-pub fn gateway(call: &Call, wanted: &Wanted, table: TableId, way: Way) -> Option<Said> {
+pub fn gateway(call: &HookCall, wanted: &Wanted, table: TableId, way: Form) -> Option<OptionValue> {
     let family = call.family.unwrap_or(Family::Inet);
     let is_default = |route: &&SaidRoute| {
         route.route.destination == Prefix::any(family) && route.route.table == table
@@ -128,11 +128,11 @@ pub fn gateway(call: &Call, wanted: &Wanted, table: TableId, way: Way) -> Option
 /// where nothing is to be derived.
 #[must_use]
 pub fn priority(
-    stanza: &HandStanza,
+    stanza: &ScriptedStanza,
     wanted: &Wanted,
     table: TableId,
-    way: Way,
-) -> Option<Option<Said>> {
+    way: Form,
+) -> Option<Option<OptionValue>> {
     let own = own_address(&stanza.call)?;
     let source = match way.source {
         Some("subnet") => own.network(),

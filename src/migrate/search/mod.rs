@@ -8,16 +8,16 @@ mod same_walk;
 mod option_value;
 mod forms;
 
-pub(crate) use forms::Said;
+pub(crate) use forms::OptionValue;
 pub(crate) use same_walk::{is_never_reached, same_but_priority, same_walk, walk};
 
-use crate::ifupdown::Call;
-use crate::migrate::lines::{HandStanza, Reason, SaidRule};
-use crate::migrate::replay::{own_address, Fate, Hand, Placed};
-use crate::routing::syntax::Names;
+use crate::ifupdown::HookCall;
+use crate::migrate::lines::{SaidRule, ScriptedStanza, WhyItStays};
+use crate::migrate::replay::{own_address, Fate, Fates, Placed};
+use crate::routing::syntax::TableNames;
 use crate::routing::{Family, InterfaceName, Route, Rule, State};
-use crate::stanza::{wanted_state, Found, Notice, Stanza, Table, TableIds};
-use forms::{gateway, priority, tables_of, ways, Wanted, Way};
+use crate::stanza::{wanted_state, Notice, Observed, Stanza, Table, TableIds};
+use forms::{gateway, priority, tables_of, ways, Form, Wanted};
 use option_value::{route_text, rule_text, written_table};
 use same_walk::order_matters;
 
@@ -27,14 +27,14 @@ pub struct Migration {
     /// For each stanza, what becomes of its lines.
     pub fates: Vec<Vec<Fate>>,
     /// For each stanza, its new options.
-    pub options: Vec<Vec<Said>>,
+    pub options: Vec<Vec<OptionValue>>,
 }
 
 /// Finds the options that do what lines do. `names` knows the tables that lines name.
 #[must_use]
-pub fn migrate(stanzas: &[HandStanza], names: Names<'_>) -> Migration {
+pub fn migrate(stanzas: &[ScriptedStanza], names: TableNames<'_>) -> Migration {
     let mut search = Search {
-        hand: Hand::of(stanzas, names),
+        hand: Fates::of(stanzas, names),
         names,
         numbered: vec![false; stanzas.len()],
         found: Vec::new(),
@@ -51,13 +51,13 @@ pub fn migrate(stanzas: &[HandStanza], names: Names<'_>) -> Migration {
 
 /// Options that were found to do it, and the rules they make.
 struct FoundOptions {
-    options: Vec<Said>,
+    options: Vec<OptionValue>,
     rules: Vec<Rule>,
 }
 
 struct Search<'a> {
-    hand: Hand<'a>,
-    names: Names<'a>,
+    hand: Fates<'a>,
+    names: TableNames<'a>,
     /// The stanzas whose rules need their numbers, because of those of other stanzas.
     numbered: Vec<bool>,
     found: Vec<Option<FoundOptions>>,
@@ -77,7 +77,7 @@ impl Search<'_> {
             }
             let found = self.best(s, &wanted);
             if found.is_none() {
-                stayed |= self.hand.stay_all(s, &Reason::Inexpressible);
+                stayed |= self.hand.stay_all(s, &WhyItStays::Inexpressible);
             }
             self.found.push(found);
         }
@@ -120,14 +120,14 @@ impl Search<'_> {
         let ways = ways(&tables_of(wanted)).into_iter();
         // What stays is given its priorities when it runs, and numbers would not fit to them.
         let fixed = self.hand.has_rules_that_stay();
-        let possible = |way: &Way| (way.numbers || !numbered) && !(way.numbers && fixed);
+        let possible = |way: &Form| (way.numbers || !numbered) && !(way.numbers && fixed);
         let ways = ways.filter(possible);
         let found = ways.filter_map(|way| {
             let options = self.options(stanza, wanted, way)?;
             let rules = self.does_it(stanza, wanted, &options)?;
             Some((way, FoundOptions { options, rules }))
         });
-        let cost = |way: &Way, found: &FoundOptions| {
+        let cost = |way: &Form, found: &FoundOptions| {
             let order = !way.as_written;
             (way.table.is_none(), way.numbers, found.options.len(), order)
         };
@@ -136,7 +136,12 @@ impl Search<'_> {
     }
 
     /// The rules of options, if they do it.
-    fn does_it(&self, stanza: &HandStanza, wanted: &Wanted, options: &[Said]) -> Option<Vec<Rule>> {
+    fn does_it(
+        &self,
+        stanza: &ScriptedStanza,
+        wanted: &Wanted,
+        options: &[OptionValue],
+    ) -> Option<Vec<Rule>> {
         let state = self.state(&stanza.call, options)?;
         is_same(&stanza.call, wanted, &state).then(|| state.rules().to_vec())
     }
@@ -144,7 +149,7 @@ impl Search<'_> {
     /// Leaves out what says how to derive something where the rest does it, too.
     fn without_needless(
         &self,
-        stanza: &HandStanza,
+        stanza: &ScriptedStanza,
         wanted: &Wanted,
         mut found: FoundOptions,
     ) -> FoundOptions {
@@ -164,8 +169,13 @@ impl Search<'_> {
     }
 
     /// The options of a way, if it can be gone.
-    fn options(&self, stanza: &HandStanza, wanted: &Wanted, way: Way) -> Option<Vec<Said>> {
-        let mut options: Vec<Said> = Vec::new();
+    fn options(
+        &self,
+        stanza: &ScriptedStanza,
+        wanted: &Wanted,
+        way: Form,
+    ) -> Option<Vec<OptionValue>> {
+        let mut options: Vec<OptionValue> = Vec::new();
         if let Some(table) = way.table {
             let lines = wanted.rules.iter().map(|(_, rule)| rule.words.as_str());
             let lines: Vec<&str> = lines
@@ -226,7 +236,7 @@ impl Search<'_> {
 
     /// What `ifup` would put in for options; `None` where they are in error, or only the running
     /// interface could tell.
-    fn state(&self, call: &Call, options: &[Said]) -> Option<State> {
+    fn state(&self, call: &HookCall, options: &[OptionValue]) -> Option<State> {
         let mut joined: Vec<(String, std::ffi::OsString)> = Vec::new();
         for (name, value) in options {
             match joined.iter_mut().find(|(known, _)| known == name) {
@@ -238,7 +248,7 @@ impl Search<'_> {
             }
         }
         joined.sort();
-        let call = Call {
+        let call = HookCall {
             options: joined,
             ..call.clone()
         };
@@ -255,7 +265,7 @@ impl Search<'_> {
             own,
             names: self.names,
         };
-        let found = Found {
+        let found = Observed {
             addresses: stanza.address.into_iter().collect(),
             default: None,
         };
@@ -301,7 +311,7 @@ impl Search<'_> {
                     .get(s)
                     .map_or("", |stanza| stanza.call.interface.as_str())
             };
-            let reason = Reason::Order(name(t).to_owned());
+            let reason = WhyItStays::Order(name(t).to_owned());
             for s in [s, t] {
                 match self.numbered.get_mut(s) {
                     Some(numbered) if !*numbered => {
@@ -341,7 +351,7 @@ impl Search<'_> {
 
 /// Whether options leave what lines left: the same routes, and the same walk along the rules, with
 /// the priorities that were said.
-fn is_same(call: &Call, wanted: &Wanted, state: &State) -> bool {
+fn is_same(call: &HookCall, wanted: &Wanted, state: &State) -> bool {
     let sorted = |mut routes: Vec<Route>| {
         routes.sort();
         routes
@@ -378,13 +388,13 @@ fn is_same(call: &Call, wanted: &Wanted, state: &State) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::migrate::lines::{HandLine, Phase};
+    use crate::migrate::lines::{CommandLine, Phase};
     use crate::routing::TableId;
 
-    fn stanza(interface: &str, address: &str, lines: &[&str]) -> HandStanza {
+    fn stanza(interface: &str, address: &str, lines: &[&str]) -> ScriptedStanza {
         let lines = lines.iter().enumerate().map(|(at, line)| {
             let (option, text) = line.split_once(' ').unwrap();
-            HandLine {
+            CommandLine {
                 number: at + 1,
                 phase: Phase::of(option).unwrap(),
                 text: text.to_owned(),
@@ -397,13 +407,13 @@ mod tests {
         } else {
             Family::Inet
         };
-        HandStanza {
-            call: Call {
+        ScriptedStanza {
+            call: HookCall {
                 interface: interface.to_owned(),
                 family: Some(family),
                 method: if address.is_empty() { "dhcp" } else { "static" }.to_owned(),
                 address: known(address),
-                ..Call::default()
+                ..HookCall::default()
             },
             variables: vec![("IFACE".to_owned(), interface.to_owned())],
             lines: lines.collect(),
@@ -411,14 +421,14 @@ mod tests {
         }
     }
 
-    fn options(stanzas: &[HandStanza]) -> Vec<String> {
+    fn options(stanzas: &[ScriptedStanza]) -> Vec<String> {
         let names = |name: &str| match name {
             "isp" => Some(TableId(102)),
             "new" => Some(TableId(20000)),
             _ => None,
         };
         let migration = migrate(stanzas, &names);
-        let said = |options: &Vec<Said>| {
+        let said = |options: &Vec<OptionValue>| {
             let lines = options
                 .iter()
                 .map(|(name, value)| format!("{name} {value}"));

@@ -2,12 +2,12 @@
 //! rest stays as it was written. Floor 1, pure.
 
 use crate::migrate::lines::{SaidRoute, SaidRule, LOCAL};
-use crate::routing::syntax::{abbreviates, read_rule, Names};
+use crate::routing::syntax::{abbreviates, read_rule, TableNames};
 use crate::routing::{Action, Family, InterfaceName, Rule, TableId, TableName};
 
 /// A table as the lines write it: by name where one of them does.
 #[must_use]
-pub fn written_table(table: TableId, lines: &[&str], names: Names<'_>) -> String {
+pub fn written_table(table: TableId, lines: &[&str], names: TableNames<'_>) -> String {
     let words = lines.iter().flat_map(|line| pairs(line));
     let mut values = words
         .filter(|(keyword, _)| is_table(keyword))

@@ -5,13 +5,13 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::namespaces::Machine;
-use crate::migrate::lines::HandStanza;
+use crate::migrate::lines::ScriptedStanza;
 use crate::migrate::replay::own_address;
 use crate::routing::{Family, InterfaceAddress, InterfaceName, Prefix};
 
 /// The machine for some stanzas, whose hooks lead to a program.
 #[must_use]
-pub fn machine(stanzas: &[HandStanza], program: PathBuf) -> Machine {
+pub fn machine(stanzas: &[ScriptedStanza], program: PathBuf) -> Machine {
     let mut machine = Machine {
         program,
         ..Machine::default()
@@ -50,7 +50,7 @@ fn values<'a>(text: &'a str, keywords: &'a [&str]) -> impl Iterator<Item = &'a s
 
 /// Addresses and routers of an interface that something else than its stanza configures: those
 /// that its lines take for granted.
-fn from_elsewhere(stanza: &HandStanza, machine: &mut Machine) {
+fn from_elsewhere(stanza: &ScriptedStanza, machine: &mut Machine) {
     let Ok(name) = stanza.call.interface.parse::<InterfaceName>() else {
         return;
     };

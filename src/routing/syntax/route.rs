@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::nexthop::{address, gateway, nexthop, write_nexthop, write_way};
-use super::words::{abbreviates, no_names, LineError, Names, Words};
+use super::words::{abbreviates, no_names, LineError, TableNames, Words};
 use super::{metrics, numbers};
 use crate::routing::{Family, Hop, InterfaceName, Kind, Prefix, Route, Scope, TableId};
 
@@ -62,7 +62,7 @@ pub struct Unsaid {
 ///
 /// # Errors
 /// The first word that ip-route(8) would not take, or words that cannot stand together.
-pub fn read(line: &str, unsaid: &Unsaid, names: Names<'_>) -> Result<Route, LineError> {
+pub fn read(line: &str, unsaid: &Unsaid, names: TableNames<'_>) -> Result<Route, LineError> {
     let unset = Prefix::any(unsaid.family.unwrap_or(Family::Inet));
     let mut reader = Reader {
         route: Route {
@@ -122,7 +122,7 @@ impl Reader {
         &mut self,
         word: &str,
         words: &mut Words<'_>,
-        names: Names<'_>,
+        names: TableNames<'_>,
     ) -> Result<bool, LineError> {
         let is = |full: &str| abbreviates(word, full);
         match word {

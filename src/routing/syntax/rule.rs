@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::numbers;
-use super::words::{abbreviates, no_names, LineError, Names, Words};
+use super::words::{abbreviates, no_names, LineError, TableNames, Words};
 use crate::routing::{parse_number, Action, Family, Ports, Rule, TableId};
 
 const KEYWORDS: [&str; 32] = [
@@ -44,7 +44,7 @@ const KEYWORDS: [&str; 32] = [
 
 /// What a line said of itself, beside the rule it made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Said {
+pub struct Given {
     /// It named a priority.
     pub priority: bool,
     /// It named a table or another action.
@@ -55,11 +55,11 @@ pub struct Said {
 ///
 /// # Errors
 /// The first word that ip-rule(8) would not take, or words that cannot stand together.
-pub fn read(line: &str, unsaid: Rule, names: Names<'_>) -> Result<(Rule, Said), LineError> {
+pub fn read(line: &str, unsaid: Rule, names: TableNames<'_>) -> Result<(Rule, Given), LineError> {
     let mut reader = Reader {
         rule: unsaid,
         family: None,
-        said: Said::default(),
+        said: Given::default(),
         vrf: false,
     };
     let mut words = Words::new(line);
@@ -74,7 +74,7 @@ pub fn read(line: &str, unsaid: Rule, names: Names<'_>) -> Result<(Rule, Said), 
 struct Reader {
     rule: Rule,
     family: Option<Family>,
-    said: Said,
+    said: Given,
     vrf: bool,
 }
 
@@ -155,7 +155,7 @@ impl Reader {
         &mut self,
         word: &str,
         words: &mut Words<'_>,
-        names: Names<'_>,
+        names: TableNames<'_>,
     ) -> Result<bool, LineError> {
         let action = match word {
             // As `ip rule show` prints the table of an l3mdev rule.
@@ -192,7 +192,7 @@ impl Reader {
         Ok(true)
     }
 
-    fn finish(self) -> Result<(Rule, Said), LineError> {
+    fn finish(self) -> Result<(Rule, Given), LineError> {
         let mut rule = self.rule;
         rule.family = self.family.unwrap_or(rule.family);
         if rule.family == Family::Inet6 && rule.realms != 0 {

@@ -284,7 +284,7 @@ impl<'a> Words<'a> {
     ///
     /// # Errors
     /// No value, or a name that nobody knows.
-    pub fn table(&mut self, names: Names<'_>) -> Result<TableId, LineError> {
+    pub fn table(&mut self, names: TableNames<'_>) -> Result<TableId, LineError> {
         let expected = "a table name that is known, or an ID of 1 to 4294967295";
         self.parsed(expected, |text| match text {
             "default" => Some(TableId(253)),
@@ -314,7 +314,7 @@ fn padded(prefix: &str) -> Cow<'_, str> {
 }
 
 /// Looks a table's name up.
-pub type Names<'a> = &'a dyn Fn(&str) -> Option<TableId>;
+pub type TableNames<'a> = &'a dyn Fn(&str) -> Option<TableId>;
 
 /// For lines that name tables by ID alone, as records do.
 #[must_use]
