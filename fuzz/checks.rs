@@ -18,7 +18,6 @@ use policy_table::netlink::{
     decode_address, decode_route, decode_rule, encode_route, encode_rule, explain, replies, request,
 };
 use policy_table::record::{heading, Record};
-use policy_table::routing::syntax::Shown;
 use policy_table::routing::{
     Hop, InterfaceAddress, InterfaceName, Object, Route, Rule, TableId, TableName, PROTOCOL,
 };
@@ -26,6 +25,7 @@ use policy_table::stanza::{
     on_error, wanted_state, Observed, OptionError, Stanza, Table, TableIds,
 };
 use policy_table::tables::{derived_id, rt_tables_line, Glance, Tables};
+use policy_table::text::Shown;
 
 /// From the environment of a hook to the wanted state: lines `NAME=value`, a newline in a value
 /// written `\n`, as in `tests/scenarios/*/env`.

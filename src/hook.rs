@@ -8,10 +8,10 @@ use log::{debug, error, info};
 use crate::converge;
 use crate::ifupdown::{Direction, HookCall};
 use crate::record::{heading, Store, Takeover};
-use crate::routing::syntax::Shown;
 use crate::routing::InterfaceName;
 use crate::stanza::{on_error, OnError};
 use crate::system::{keep_net_admin, start_journal};
+use crate::text::Shown;
 
 /// Runs as a hook of the folder it was called from.
 pub fn run(

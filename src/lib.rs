@@ -1,6 +1,7 @@
 //! Policy routing tables as one word in a stanza of interfaces(5).
 //!
-//! The rooms, floor by floor from the ground up; each may use only those above it in this list.
+//! From the ground up; each may use only those above it in this list, which `tests/documents`
+//! holds it to. ARCHITECTURE.md tells what happens at `ifup` and at `ifdown`, file by file.
 
 #![forbid(unsafe_code)]
 
@@ -8,23 +9,31 @@
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
-// floor 0, words: what things are called, valid from birth
-
-// floor 1, reckoning: from the environment to what is to be done, without doing it
-pub mod stanza;
+// Text from outside made safe to print, and how error messages end.
+pub mod text;
+// Addresses, tables, routes, rules, and how `ip` spells them.
 pub mod routing;
-
-// floor 2, edges: the only rooms that do I/O
+// Messages to the kernel and back, and the socket that carries them.
 pub mod netlink;
-pub mod tables;
+// Files and calls of this host: locks, privileges, the journal, sysctls.
+mod system;
+// What ifupdown tells: the call of a hook, ifstate, interfaces(5).
 pub mod ifupdown;
-pub mod system;
-
-// floor 3, errands: the edges put to use, one room for each thing that is asked of the program
+// The files that name routing tables: read, look up, register.
+pub mod tables;
+// The policy-* options of a stanza, and the routes and rules that they stand for.
+pub mod stanza;
+// What was put in, kept in /run.
 pub mod record;
-pub mod hook;
-pub mod migrate;
-pub mod converge;
+// A packet's way through rules and tables.
 pub mod explain;
+// Bringing the kernel to what stanzas ask for, and finding out how far it is from that.
+pub mod converge;
+// What is wrong in a file, between its stanzas, and on this host.
 pub mod check;
+// From post-up lines to options.
+pub mod migrate;
+// What ifup and ifdown set off.
+pub mod hook;
+// The commands.
 pub mod cli;

@@ -60,7 +60,7 @@ fn what_is_asked_for_is_on_standard_output() {
 fn wrong_arguments_are_told_on_standard_error_with_exit_code_2() {
     for (arguments, word) in [
         (&[][..], "no command"),
-        (&["--halp"], "\"--halp\"; did you mean '--help'?"),
+        (&["--halp"], "\"--halp\"; did you mean \"--help\"?"),
         (&["-x"], "\"-x\""),
         (&["eth1"], "\"eth1\""),
         (&[""], "\"\""),

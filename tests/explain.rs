@@ -776,7 +776,7 @@ fn the_exit_code_says_whether_they_agree() {
                 "10.0.0.1 --iif eth1 --from 10.1.0.7 --uid 5",
                 "--iif is for packets that came in",
             ),
-            ("10.0.0.1 --form 10.0.0.2", "did you mean '--from'?"),
+            ("10.0.0.1 --form 10.0.0.2", "did you mean \"--from\"?"),
             ("10.0.0.1 10.0.0.2", "unexpected argument"),
         ] {
             let said = lab.sh(&format!("policy-table explain {arguments}"));

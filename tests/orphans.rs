@@ -8,8 +8,7 @@ mod lab;
 use std::path::Path;
 
 use lab::{lab, Lab, HOOK};
-use policy_table::converge::{find_orphans, remove_orphans};
-use policy_table::converge::{Orphans, Why};
+use policy_table::converge::{find_orphans, remove_orphans, Orphans, Why};
 use policy_table::netlink::Kernel;
 
 fn stanza(number: u8) -> String {

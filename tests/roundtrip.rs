@@ -27,8 +27,7 @@ use std::fs;
 
 use lab::{lab, pieces, Lab};
 use policy_table::netlink::{explain, Answer, Kernel};
-use policy_table::routing::syntax::{read_route, read_rule};
-use policy_table::routing::syntax::{LineError, UnsaidInRoute};
+use policy_table::routing::syntax::{read_route, read_rule, LineError, UnsaidInRoute};
 use policy_table::routing::{
     Action, Family, Object, Prefix, Route, Rule, Scope, Step, TableId, PROTOCOL,
 };

@@ -10,9 +10,9 @@ use std::net::IpAddr;
 use super::finding::{Code, Finding};
 use super::rule_order;
 use super::stanza::{CheckedStanza, Policy};
-use crate::routing::syntax::Shown;
 use crate::routing::{Hop, InterfaceName, Kind, Prefix, Route, TableId};
 use crate::stanza::{Notice, Table};
+use crate::text::Shown;
 
 /// All that is to be said of stanzas that may be up at the same time. `arp_is_set` says of a
 /// device whether its ARP has been told to keep to its own addresses.

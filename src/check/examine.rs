@@ -9,9 +9,9 @@ use super::origin::{Written, WrittenOption};
 use super::stanza::{of_error, CheckedStanza, Ids, Policy};
 use crate::ifupdown::interfaces::{FaultKind, Interfaces, Selection, StanzaInForce};
 use crate::ifupdown::HookCall;
-use crate::routing::syntax::{nearest, Shown};
 use crate::routing::{InterfaceAddress, InterfaceName, TableId, TableName};
 use crate::stanza::{Stanza, Table, OPTIONS};
+use crate::text::{did_you_mean, nearest, Shown};
 
 /// What is to be known of the host, where it is asked.
 pub trait Surroundings {
@@ -143,7 +143,7 @@ fn of_files(interfaces: &Interfaces) -> Vec<Finding> {
             let finding = Finding::at(code, place, text.collect::<String>());
             findings.push(match &fault.kind {
                 FaultKind::Misplaced { word } => match nearest(word, &KEYWORDS) {
-                    Some(near) => finding.hint(format!("did you mean \"{near}\"?")),
+                    Some(near) => finding.hint(did_you_mean(&near)),
                     None => finding.hint("an option stands below its iface line"),
                 },
                 _ => finding,
@@ -204,7 +204,7 @@ fn misspelt(origin: &Written<'_>) -> Vec<Finding> {
             let text = format!("{}: no option that anybody knows", Shown(name));
             findings.push(
                 Finding::at(Code::UnknownOption, origin.of_name(name), text)
-                    .hint(format!("did you mean \"{near}\"?")),
+                    .hint(did_you_mean(&near)),
             );
         }
     }

@@ -5,8 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::ifupdown::interfaces::{is_blank, Line};
-use crate::routing::is_hidden;
-use crate::routing::syntax::Shown;
+use crate::text::{is_hidden, Shown};
 
 /// How grave a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

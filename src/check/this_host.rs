@@ -9,12 +9,12 @@ use nix::errno::Errno;
 use super::examine::Surroundings;
 use super::finding::{Code, Finding};
 use super::stanza::{CheckedStanza, Policy};
-use crate::converge::chain;
 use crate::netlink::{Kernel, KernelError};
 use crate::routing::{Action, Family, InterfaceName, Kind, TableId, TableName, PROTOCOL};
 use crate::stanza::{Source, Table};
 use crate::system::Host;
 use crate::tables::{KnownNames, Registry};
+use crate::text::chain;
 
 /// This host.
 pub struct ThisHost {

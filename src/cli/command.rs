@@ -13,9 +13,9 @@ use thiserror::Error;
 
 use crate::converge::Failure;
 use crate::netlink::KernelError;
-use crate::routing::syntax::nearest;
 use crate::routing::InterfaceName;
 use crate::system::NotPermitted;
+use crate::text::{nearest, Hint};
 
 /// A command of the command line.
 #[derive(Debug)]
@@ -294,15 +294,8 @@ fn unknown(command: &Command, argument: &Arg<'_>) -> Trouble {
     Trouble::Usage(format!(
         "{} has no option '{spelled}'{}",
         command.name,
-        did_you_mean(near.as_deref())
+        Hint(near.as_deref())
     ))
-}
-
-/// The end of a sentence on a word that is not known.
-#[must_use]
-pub fn did_you_mean(near: Option<&str>) -> String {
-    near.map(|near| format!("; did you mean '{near}'?"))
-        .unwrap_or_default()
 }
 
 impl Command {

@@ -19,9 +19,9 @@ use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
-use crate::routing::syntax::nearest;
 use crate::system::NAME;
-use command::{did_you_mean, Arguments, Command, Trouble, Verdict};
+use crate::text::{nearest, Hint};
+use command::{Arguments, Command, Trouble, Verdict};
 
 /// The commands, in the order of `--help`.
 pub const COMMANDS: &[Command] = &[
@@ -150,6 +150,6 @@ fn unknown(word: &str) -> Trouble {
     } else {
         ("command", nearest(word, &names))
     };
-    let near = did_you_mean(near.as_deref());
+    let near = Hint(near.as_deref());
     Trouble::Usage(format!("there is no {kind} {word:?}{near}"))
 }

@@ -2,10 +2,11 @@
 
 use thiserror::Error;
 
-use super::outcome::{chain, StepError};
+use super::outcome::StepError;
 use crate::netlink::KernelError;
 use crate::stanza::OptionError;
 use crate::tables::RegistryError;
+use crate::text::chain;
 
 /// Why a stanza's policy routing is not in force: one or several causes, each a line.
 #[derive(Debug, Error)]

@@ -1,7 +1,5 @@
 //! What became of a run: why steps failed, and what is in force. Floor 3.
 
-use std::error::Error;
-
 use thiserror::Error;
 
 use crate::netlink::{explain, hint, KernelError, Refusal};
@@ -39,18 +37,6 @@ pub enum StepError {
     /// The kernel could not be asked.
     #[error(transparent)]
     Kernel(#[from] KernelError),
-}
-
-/// An error and what caused it, in one line.
-#[must_use]
-pub fn chain(error: &dyn Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line = format!("{line}: {error}");
-        cause = error.source();
-    }
-    line
 }
 
 /// What a run did.

@@ -2,9 +2,10 @@
 
 use nix::errno::Errno;
 
-use super::outcome::{chain, Outcome, StepError};
+use super::outcome::{Outcome, StepError};
 use crate::netlink::{Answer, Kernel, KernelError};
 use crate::routing::{Family, Hop, Object, Route, State, Step, Verb};
+use crate::text::chain;
 
 /// Deletes objects: rules first, so that none leads into a table that is half empty.
 pub(crate) fn take_out(kernel: &mut Kernel, objects: &State, outcome: &mut Outcome) {

@@ -4,7 +4,7 @@
 use log::{error, warn};
 
 use super::error::Failure;
-use super::outcome::{chain, Outcome};
+use super::outcome::Outcome;
 use super::settle::settle;
 use super::table_ids::NamedTables;
 use super::{observe, put_in, renamed_device};
@@ -13,6 +13,7 @@ use crate::netlink::Kernel;
 use crate::record::{heading, heading_of_all, DeviceRecord, Store, Takeover};
 use crate::routing::{InterfaceName, State};
 use crate::stanza::{Notice, Stanza};
+use crate::text::chain;
 
 /// Puts a stanza's routing in, in the place of what `heir` takes over; the summary says what was
 /// done, if there was anything to do.

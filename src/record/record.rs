@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::ifupdown::HookCall;
 use crate::routing::{InterfaceName, Object, State, PROTOCOL};
-use crate::tables::fnv1a;
+use crate::text::fnv1a;
 
 /// One stanza's part of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]

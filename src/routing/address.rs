@@ -9,19 +9,12 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use crate::text::is_hidden;
+
 /// The routing protocol number that says a route or rule is ours, `rtm_protocol` and
 /// `FRA_PROTOCOL`; a file in `rt_protos.d` names it `policy-table`. Free in the kernel's
 /// `linux/rtnetlink.h` and in iproute2's `rt_protos`.
 pub const PROTOCOL: u8 = 157;
-
-/// Whether a character is none that a terminal shows as itself: a control character, or one of
-/// Unicode's that only steer how others are shown.
-#[must_use]
-pub fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
-}
 
 /// Why a text is none of the words of this room. Each message says what was expected.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

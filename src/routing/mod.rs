@@ -8,8 +8,8 @@ mod state;
 mod step;
 pub mod syntax;
 
-pub(crate) use address::{is_hidden, parse_number, WordError};
 pub use address::{parse_length, Family, InterfaceAddress, InterfaceName, Prefix, PROTOCOL};
+pub(crate) use address::{parse_number, WordError};
 pub use route::{Hop, Route, Scope};
 pub(crate) use route::{Kind, Metrics};
 pub(crate) use rule::Ports;

@@ -4,7 +4,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::address::{is_hidden, parse_number, WordError};
+use super::address::{parse_number, WordError};
+use crate::text::is_hidden;
 
 /// The number of a routing table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

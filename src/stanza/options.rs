@@ -5,8 +5,9 @@ use std::fmt;
 use thiserror::Error;
 
 use crate::ifupdown::HookCall;
-use crate::routing::syntax::{nearest, LineError, Shown};
+use crate::routing::syntax::LineError;
 use crate::routing::{Family, InterfaceName, Prefix, WordError, PROTOCOL};
+use crate::text::{nearest, Hint, Shown};
 
 /// The options there are.
 pub const OPTIONS: [&str; 9] = [
@@ -34,7 +35,7 @@ pub enum OptionFault {
     /// Not an option of ours, though its name says so.
     #[error("no such option{}", .0.as_ref().map_or(
         "; policy-table-interfaces(5) has them all".to_owned(),
-        |nearest| format!("; did you mean \"{nearest}\"?"),
+        |nearest| Hint(Some(nearest)).to_string(),
     ))]
     Unknown(Option<String>),
     /// Bytes that are no text.

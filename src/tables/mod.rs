@@ -7,5 +7,4 @@ mod registry;
 
 pub(crate) use registry::KnownNames;
 pub use registry::{Registered, Registry, RegistryError};
-pub(crate) use rt_tables::fnv1a;
 pub use rt_tables::{derived_id, line as rt_tables_line, Glance, Tables};

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::routing::{TableId, TableName};
+use crate::text::fnv1a;
 
 /// The names of all files together. Who asks for those of thousands of interfaces must not read
 /// through all of them each time.
@@ -269,14 +270,6 @@ pub fn line(id: TableId, name: &TableName) -> String {
 #[must_use]
 pub fn derived_id(name: &TableName) -> TableId {
     TableId(20_000 + fnv1a(name.as_str()) % 10_000)
-}
-
-/// The FNV-1a hash of a text, of 32 bits.
-#[must_use]
-pub fn fnv1a(text: &str) -> u32 {
-    text.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    })
 }
 
 #[cfg(test)]

@@ -7,9 +7,10 @@
 use thiserror::Error;
 
 use crate::routing::syntax::{
-    abbreviates, read_route, read_rule, LineError, SaidInRule, Shown, TableNames, UnsaidInRoute,
+    abbreviates, read_route, read_rule, LineError, SaidInRule, TableNames, UnsaidInRoute,
 };
 use crate::routing::{Action, Family, Kind, Route, Rule, TableId, PROTOCOL};
+use crate::text::Shown;
 
 /// What is done to a route or rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,8 +7,9 @@ use super::ip_command::{IpCommand, IpError};
 use super::shell::{Joint, ShellCommand, ShellError};
 use super::{ip_command, shell};
 use crate::ifupdown::HookCall;
-use crate::routing::syntax::{abbreviates, Shown, TableNames};
+use crate::routing::syntax::{abbreviates, TableNames};
 use crate::routing::Family;
+use crate::text::Shown;
 
 /// When ifupdown runs a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

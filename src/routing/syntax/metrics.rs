@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::words::{abbreviates, LineError, Words};
-use crate::routing::{is_hidden, parse_number, Metrics};
+use crate::routing::{parse_number, Metrics};
+use crate::text::is_hidden;
 
 /// A keyword of a single number.
 struct Metric {

@@ -6,7 +6,8 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::routing::{is_hidden, parse_number, Family, InterfaceName, Prefix, TableId, WordError};
+use crate::routing::{parse_number, Family, InterfaceName, Prefix, TableId, WordError};
+use crate::text::{nearest, Hint, Shown};
 
 /// Why a line is no route or rule. Each message names the word as it was written.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -36,7 +37,7 @@ pub enum LineError {
         source: WordError,
     },
     /// No keyword of this object.
-    #[error("unknown word \"{}\"{}", Shown(.word), Hint(.nearest))]
+    #[error("unknown word \"{}\"{}", Shown(.word), Hint(.nearest.as_deref()))]
     Unknown {
         /// The word as written.
         word: String,
@@ -51,31 +52,6 @@ pub enum LineError {
     Contradiction(String),
 }
 
-/// A text from outside, safe to print: control characters escaped, cut to a readable length.
-pub struct Shown<'a>(pub &'a str);
-
-impl Shown<'_> {
-    /// Longest text shown whole, in characters: a line on a terminal.
-    const LONGEST: usize = 80;
-}
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars().take(Self::LONGEST) {
-            if is_hidden(c) {
-                write!(f, "{}", c.escape_default())?;
-            } else {
-                write!(f, "{c}")?;
-            }
-        }
-        let length = self.0.chars().count();
-        if length > Self::LONGEST {
-            write!(f, "... ({length} characters)")?;
-        }
-        Ok(())
-    }
-}
-
 /// A keyword and its value; the destination of a route is both in one word.
 struct Pair<'a>(&'a str, &'a str);
 
@@ -87,35 +63,6 @@ impl fmt::Display for Pair<'_> {
         }
         Shown(value).fmt(f)
     }
-}
-
-/// The end of a message that knows what was meant.
-pub struct Hint<'a>(pub &'a Option<String>);
-
-impl fmt::Display for Hint<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(nearest) => write!(f, "; did you mean \"{nearest}\"?"),
-            None => Ok(()),
-        }
-    }
-}
-
-/// The one of some known words that a misspelt one resembles.
-#[must_use]
-pub fn nearest(word: &str, known: &[&str]) -> Option<String> {
-    let word: String = word.chars().take(64).collect();
-    // Of three letters two would leave one to resemble.
-    let furthest = |known: &str| match known.len() {
-        0..=3 => 1,
-        length => 2.max(length / 4),
-    };
-    known
-        .iter()
-        .map(|known| (strsim::damerau_levenshtein(&word, known), known))
-        .filter(|(distance, known)| *distance <= furthest(known))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, known)| (*known).to_owned())
 }
 
 impl LineError {
@@ -325,31 +272,6 @@ pub fn no_names(_: &str) -> Option<TableId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn shown_text_is_safe_and_short() {
-        assert_eq!(Shown("a\u{1b}[2J\n").to_string(), "a\\u{1b}[2J\\n");
-        let long = "x".repeat(10_000);
-        let shown = Shown(&long).to_string();
-        assert!(
-            shown.len() < 120 && shown.ends_with("... (10000 characters)"),
-            "{shown}"
-        );
-    }
-
-    #[test]
-    fn nearest_finds_slips_and_nothing_else() {
-        let known = ["policy-table", "policy-gateway", "from"];
-        assert_eq!(
-            nearest("policy-tabel", &known).as_deref(),
-            Some("policy-table")
-        );
-        assert_eq!(nearest("form", &known).as_deref(), Some("from"));
-        assert_eq!(nearest("zebra", &known), None);
-        assert_eq!(nearest("via", &["iif"]), None);
-        assert_eq!(nearest("vai", &["via"]).as_deref(), Some("via"));
-        assert_eq!(nearest("", &known), None);
-    }
 
     #[test]
     fn zeros_may_be_left_out_at_the_end_of_a_network() {
