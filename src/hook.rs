@@ -1,4 +1,4 @@
-//! What `ifup` and `ifdown` set off: the story of a run, and what it means for ifupdown. Floor 3.
+//! What `ifup` and `ifdown` set off: the story of a run, and what it means for ifupdown.
 
 use std::ffi::OsString;
 use std::process::ExitCode;

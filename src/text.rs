@@ -6,7 +6,6 @@ use std::fmt;
 
 /// Whether a character is none that a terminal shows as itself: a control character, or one of
 /// Unicode's that only steer how others are shown.
-#[must_use]
 pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
@@ -39,7 +38,6 @@ impl fmt::Display for Shown<'_> {
 }
 
 /// The one of some known words that a misspelt one resembles.
-#[must_use]
 pub fn nearest(word: &str, known: &[&str]) -> Option<String> {
     let word: String = word.chars().take(64).collect();
     // Of three letters two would leave one to resemble.
@@ -73,7 +71,6 @@ impl fmt::Display for Hint<'_> {
 }
 
 /// An error and what caused it, in one line.
-#[must_use]
 pub fn chain(error: &dyn Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
@@ -85,7 +82,6 @@ pub fn chain(error: &dyn Error) -> String {
 }
 
 /// The FNV-1a hash of a text, of 32 bits.
-#[must_use]
 pub fn fnv1a(text: &str) -> u32 {
     text.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)

@@ -1,4 +1,4 @@
-//! The door that the package's links for ifupdown lead to: the hooks without the commands. Half
+//! The program that the package's links for ifupdown lead to: the hooks without the commands. Half
 //! the program has half the pages to map and half the addresses to relocate, which is a tenth of
 //! a run.
 

@@ -1,4 +1,4 @@
-//! The door: a hook where the folder it was called from is one of ifupdown's, else a command.
+//! The program `policy-table`: a hook where the folder it was called from is one of ifupdown's, else a command.
 
 use std::env;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! What stanzas do to each other. Floor 1, pure.
+//! What stanzas do to each other.
 //!
 //! Each question is put to an index (by table, network, address, priority), never to all pairs:
 //! a file may have thousands of stanzas.

@@ -1,5 +1,5 @@
 //! Examines a whole interfaces(5) file: what is wrong in each stanza, between stanzas, and with
-//! them on this host. Floor 3; reads only.
+//! them on this host. Reads only.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,16 +16,11 @@ use crate::text::{did_you_mean, nearest, Shown};
 /// What is to be known of the host, where it is asked.
 pub trait Surroundings {
     /// The ID that a table's name has or would get; `None` where only the file is asked.
-    ///
-    /// # Errors
-    /// What the files of names have against it.
+    /// Errors: what the files of names have against it.
     fn id(&mut self, name: &TableName, fixed: Option<TableId>) -> Result<Option<TableId>, String>;
     /// Whether ARP on a device has been told to keep to its own addresses.
     fn arp_is_set(&self, device: &InterfaceName) -> bool;
     /// What the host makes of the stanzas.
-    ///
-    /// # Errors
-    /// It cannot be asked.
     fn findings(&mut self, subjects: &[CheckedStanza<'_>]) -> Result<Vec<Finding>, String>;
 }
 
@@ -47,9 +42,6 @@ impl Surroundings for Nowhere {
 }
 
 /// All that is found in a file, in its order; what is of no place comes last.
-///
-/// # Errors
-/// The host cannot be asked.
 pub fn examine(
     interfaces: &Interfaces,
     surroundings: &mut dyn Surroundings,

@@ -1,5 +1,4 @@
-//! What `check` finds: its number, how grave it is, where it stands, and how it is told. Floor 1,
-//! pure.
+//! What `check` finds: its number, how grave it is, where it stands, and how it is told.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -120,7 +119,6 @@ impl Code {
     ];
 
     /// How grave it is.
-    #[must_use]
     pub fn severity(self) -> Severity {
         match self {
             Self::Unread
@@ -163,7 +161,6 @@ pub struct Span {
 
 impl Span {
     /// The place of some bytes in the text of a line.
-    #[must_use]
     pub fn of(path: &Path, line: &Line, at: usize, length: usize) -> Self {
         let bytes = line.text.get(at..).unwrap_or_default();
         let bytes = bytes.get(..length).unwrap_or(bytes);
@@ -171,7 +168,6 @@ impl Span {
     }
 
     /// The place of the word at a line and column of the file.
-    #[must_use]
     pub fn of_word(path: &Path, line: &Line, place: (usize, usize)) -> Self {
         let source = text(line.physical(place.0));
         let word = source.chars().skip(place.1.saturating_sub(1));
@@ -255,7 +251,6 @@ impl Finding {
     }
 
     /// The same with what to do.
-    #[must_use]
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Self {
             hint: Some(hint.into()),
@@ -264,7 +259,6 @@ impl Finding {
     }
 
     /// For people: `file:line:column: error: text [PT101]`, the line with a caret, and the hint.
-    #[must_use]
     pub fn told(&self, coloured: bool) -> String {
         let place = self.place.as_ref();
         let at = place.map(|place| format!("{place}:{}: ", place.column));
@@ -291,7 +285,6 @@ impl Finding {
 }
 
 /// How many there are of each severity, in a line: `2 errors, 1 warning`.
-#[must_use]
 pub fn summary(findings: &[Finding]) -> String {
     let count = |severity| {
         let of = findings.iter().filter(|f| f.code.severity() == severity);

@@ -1,5 +1,5 @@
 //! Where what a stanza says is written: from an error in the joined value of an option back to
-//! the word in a file. Floor 1, pure.
+//! the word in a file.
 
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
@@ -27,7 +27,6 @@ impl WrittenOption<'_> {
     }
 
     /// The place of some bytes of its value.
-    #[must_use]
     pub fn place(&self, value: Range<usize>) -> Option<Span> {
         let at = self.option.at + value.start;
         Some(Span::of(self.path, self.line()?, at, value.len()))
@@ -49,7 +48,6 @@ pub struct Written<'a> {
 
 impl Written<'_> {
     /// The place of its name.
-    #[must_use]
     pub fn head(&self) -> Span {
         let name = self.head.words(0).nth(1);
         let (at, length) = name.map_or((0, 1), |(at, name)| (at, name.len()));
@@ -57,7 +55,6 @@ impl Written<'_> {
     }
 
     /// The place of an option's first value, or of the stanza where it has no such option.
-    #[must_use]
     pub fn of_option(&self, name: &str) -> Span {
         let first = self.repeats(name).into_iter().next();
         let place = first.and_then(|option| option.place(0..option.option.value.len()));
@@ -65,7 +62,6 @@ impl Written<'_> {
     }
 
     /// The place of an option of that name that is inherited.
-    #[must_use]
     pub fn of_inherited(&self, name: &str) -> Option<Span> {
         let inherited = self.options.iter().take(self.inherited);
         let mut same = inherited.filter(|written| mangled(&written.option.name) == mangled(name));
@@ -74,7 +70,6 @@ impl Written<'_> {
     }
 
     /// The place of the first of some options that the stanza has, or of the stanza.
-    #[must_use]
     pub fn of_first(&self, names: &[&str]) -> Span {
         let mut there = names.iter().filter(|name| !self.repeats(name).is_empty());
         there
@@ -83,7 +78,6 @@ impl Written<'_> {
     }
 
     /// The place of the word that an error is about.
-    #[must_use]
     pub fn of_error(&self, error: &OptionError) -> Span {
         if let OptionFault::Unknown(_) = *error.fault {
             return self.of_name(&error.option);
@@ -100,7 +94,6 @@ impl Written<'_> {
     }
 
     /// The place of an option's name.
-    #[must_use]
     pub fn of_name(&self, name: &str) -> Span {
         let first = self.repeats(name).into_iter().next();
         let place = first.and_then(|written| {

@@ -1,4 +1,4 @@
-//! Rules of two stanzas of which the order of `ifup` decides which counts. Floor 1, pure.
+//! Rules of two stanzas of which the order of `ifup` decides which counts.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,6 @@ use crate::routing::{Action, Family, Ports, Prefix, Rule};
 type Placed<'a> = (Prefix, &'a Rule, &'a CheckedStanza<'a>);
 
 /// Rules of one priority that can match one packet and do different things to it.
-#[must_use]
 pub fn clashes(subjects: &[CheckedStanza<'_>]) -> Vec<Finding> {
     let mut levels: BTreeMap<(Family, u32), Vec<Placed<'_>>> = BTreeMap::new();
     for subject in subjects {

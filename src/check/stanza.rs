@@ -1,5 +1,5 @@
 //! A stanza that is checked: what it asks for as far as the file says, and where that is written.
-//! Floor 1, pure.
+//!
 
 use std::collections::{HashMap, HashSet};
 
@@ -91,9 +91,6 @@ impl Ids {
 
 impl Policy {
     /// What a stanza asks for, as far as the file says.
-    ///
-    /// # Errors
-    /// Options that do not go together.
     pub fn of(stanza: Stanza, ids: &Ids) -> Result<Self, Vec<OptionError>> {
         let table = stanza.table.as_ref().and_then(|table| ids.of(table));
         let names = |text: &str| ids.named(text);
@@ -117,25 +114,21 @@ impl Policy {
 
 impl CheckedStanza<'_> {
     /// The device of the interface, which may be an alias.
-    #[must_use]
     pub fn device(&self) -> InterfaceName {
         self.interface.device()
     }
 
     /// Whether the two are of different devices.
-    #[must_use]
     pub fn is_beside(&self, other: &Self) -> bool {
         self.device() != other.device()
     }
 
     /// The stanza as another one's finding names it.
-    #[must_use]
     pub fn named(&self) -> String {
         format!("{} ({})", self.interface, self.origin.head())
     }
 
     /// What is to be said of the stanza alone.
-    #[must_use]
     pub fn notices(&self) -> Vec<Finding> {
         let Some(policy) = &self.policy else {
             return Vec::new();
@@ -179,7 +172,6 @@ impl CheckedStanza<'_> {
     }
 
     /// Commands that stand where options of the stanza do the same.
-    #[must_use]
     pub fn leftovers(&self) -> Vec<Finding> {
         if self.policy.is_none() {
             return Vec::new();
@@ -216,7 +208,6 @@ fn routes_by_policy(command: &str) -> bool {
 }
 
 /// An error of a stanza as a finding.
-#[must_use]
 pub fn of_error(origin: &Written<'_>, error: &OptionError) -> Finding {
     let code = match &*error.fault {
         OptionFault::Unknown(_) => Code::UnknownOption,

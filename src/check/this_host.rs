@@ -1,5 +1,5 @@
-//! What this host makes of the stanzas of a file: its names of tables, its routes, its sysctls,
-//! and systemd-networkd. Floor 3; reads only.
+//! What this host makes of the stanzas of a file: its names of tables, its routes, its sysctls, and
+//! systemd-networkd. Reads only.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -34,9 +34,6 @@ const BY_KERNEL: u8 = 2;
 
 impl ThisHost {
     /// Looks at the names and rules there are.
-    ///
-    /// # Errors
-    /// The kernel cannot be asked.
     pub fn open() -> Result<Self, String> {
         let root = Path::new("/");
         let mut kernel = Kernel::open().map_err(|error| chain(&error))?;

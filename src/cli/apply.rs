@@ -1,4 +1,4 @@
-//! `policy-table apply`: brings interfaces that are up in step with the file. Floor 3.
+//! `policy-table apply`: brings interfaces that are up in step with the file.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! `policy-table check`: what is wrong with the file, before `ifup` finds it. Floor 3.
+//! `policy-table check`: what is wrong with the file, before `ifup` finds it.
 
 use std::io::{self, Write};
 use std::path::Path;

@@ -1,5 +1,5 @@
 //! What all commands of the command line have in common: how they are declared, how their
-//! arguments are read, and how they end. Floor 3.
+//! arguments are read, and how they end.
 //!
 //! A command is a value; its help, the reading of its arguments, the did-you-mean and the tests of
 //! the manual page and the completion go by that value.
@@ -51,7 +51,6 @@ pub struct Opt {
 
 impl Opt {
     /// An option without a value.
-    #[must_use]
     pub const fn flag(long: &'static str, help: &'static str) -> Self {
         Self {
             long,
@@ -62,7 +61,6 @@ impl Opt {
     }
 
     /// An option with a value.
-    #[must_use]
     pub const fn value(long: &'static str, value: &'static str, help: &'static str) -> Self {
         Self {
             long,
@@ -73,7 +71,6 @@ impl Opt {
     }
 
     /// The same with a short name.
-    #[must_use]
     pub const fn short(self, short: char) -> Self {
         Self {
             short: Some(short),
@@ -166,9 +163,7 @@ pub struct Arguments {
 
 impl Arguments {
     /// Reads what stands behind the name of a command.
-    ///
-    /// # Errors
-    /// An option that the command does not have, a value too many or too few.
+    /// Errors: an option that the command does not have, a value too many or too few.
     pub fn read(
         command: &Command,
         arguments: impl IntoIterator<Item = OsString>,
@@ -201,13 +196,11 @@ impl Arguments {
     }
 
     /// Whether an option is there.
-    #[must_use]
     pub fn has(&self, long: &str) -> bool {
         self.options.iter().any(|(name, _)| *name == long)
     }
 
     /// An option's value; the last one counts.
-    #[must_use]
     pub fn value(&self, long: &str) -> Option<&str> {
         let mut given = self.options.iter().rev();
         let (_, value) = given.find(|(name, _)| *name == long)?;
@@ -215,9 +208,6 @@ impl Arguments {
     }
 
     /// The operand of a command that takes one at most.
-    ///
-    /// # Errors
-    /// There are more.
     pub fn only(&self) -> Result<Option<&str>, Trouble> {
         match self.operands.as_slice() {
             [] => Ok(None),
@@ -238,9 +228,7 @@ pub enum Which {
 
 impl Arguments {
     /// The interfaces named, or `--all`; nothing is changed because nothing was said.
-    ///
-    /// # Errors
-    /// Neither is there, or both, or a name that no interface can have.
+    /// Errors: neither is there, or both, or a name that no interface can have.
     pub fn named_or_all(&self) -> Result<Which, Trouble> {
         match (self.has(ALL.long), self.operands.as_slice()) {
             (true, []) => Ok(Which::All),
@@ -255,9 +243,7 @@ impl Arguments {
     }
 
     /// The operands as names of interfaces.
-    ///
-    /// # Errors
-    /// A name that no interface can have.
+    /// Errors: a name that no interface can have.
     pub fn interfaces(&self) -> Result<Vec<InterfaceName>, Trouble> {
         let names = self.operands.iter();
         let names = names.map(|name| {
@@ -300,7 +286,6 @@ fn unknown(command: &Command, argument: &Arg<'_>) -> Trouble {
 
 impl Command {
     /// What its `--help` prints.
-    #[must_use]
     pub fn help(&self) -> String {
         let mut text = format!("Usage: policy-table {}", self.name);
         if !self.options.is_empty() {
@@ -324,9 +309,6 @@ impl Command {
 
 /// Prints what a command has to say that has changed something. It is gathered up to here, so
 /// that whoever reads it, or stops reading, does not decide how far the change goes.
-///
-/// # Errors
-/// It cannot be written; that nobody reads it is none.
 pub fn say(out: &mut dyn Write, said: &[u8]) -> io::Result<()> {
     match out.write_all(said) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -336,7 +318,6 @@ pub fn say(out: &mut dyn Write, said: &[u8]) -> io::Result<()> {
 
 /// Whether what is printed may be coloured: on a terminal, unless `NO_COLOR` is set
 /// (<https://no-color.org>).
-#[must_use]
 pub fn coloured() -> bool {
     let forbidden = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");

@@ -1,4 +1,4 @@
-//! Waiting for an administrator who may just have lost the connection. Floor 2.
+//! Waiting for an administrator who may just have lost the connection.
 
 use std::io::{self, Read};
 use std::os::fd::AsFd;
@@ -25,9 +25,6 @@ pub struct Confirm {
 
 impl Confirm {
     /// Holds back the signals of a broken connection, of the keyboard and of `kill`.
-    ///
-    /// # Errors
-    /// The kernel gives no descriptor for them.
     pub fn prepare() -> io::Result<Self> {
         let mut set = SigSet::empty();
         for signal in [
@@ -50,9 +47,6 @@ impl Confirm {
     }
 
     /// Waits for ENTER on standard input.
-    ///
-    /// # Errors
-    /// Waiting failed.
     pub fn wait(&self, patience: Duration) -> io::Result<Confirmed> {
         let deadline = Instant::now() + patience;
         let stdin = io::stdin();

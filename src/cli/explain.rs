@@ -1,5 +1,5 @@
 //! `policy-table explain`: the way of a packet through rules and tables, and whether the kernel
-//! says the same. Floor 3.
+//! says the same.
 
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
@@ -82,9 +82,6 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
 }
 
 /// The walk of a packet, and what the kernel says of it.
-///
-/// # Errors
-/// The kernel could not be asked.
 pub fn ask(kernel: &mut Kernel, question: Packet) -> Result<(Walk, KernelAnswer), KernelError> {
     let rules = kernel.rules(question.family())?;
     let host = host(kernel, &question, &rules)?;
@@ -96,9 +93,6 @@ pub fn ask(kernel: &mut Kernel, question: Packet) -> Result<(Walk, KernelAnswer)
 }
 
 /// What the walk needs to know besides, asked only where it does.
-///
-/// # Errors
-/// The kernel could not be asked.
 pub fn host(
     kernel: &mut Kernel,
     question: &Packet,

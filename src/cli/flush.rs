@@ -1,4 +1,4 @@
-//! `policy-table flush`: takes out everything of ours. Floor 3.
+//! `policy-table flush`: takes out everything of ours.
 
 use std::io::Write;
 

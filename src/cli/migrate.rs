@@ -1,4 +1,4 @@
-//! `policy-table migrate`: lines behind `post-up` and its like become options. Floor 3.
+//! `policy-table migrate`: lines behind `post-up` and its like become options.
 
 use std::cell::RefCell;
 use std::fs::{self, File, OpenOptions};

@@ -1,4 +1,4 @@
-//! The command line: which command is meant, and its exit code. Floor 3.
+//! The command line: which command is meant, and its exit code.
 
 mod apply;
 mod check;
@@ -57,7 +57,6 @@ the hooks in policy-table(8).
 ";
 
 /// What `--help` prints.
-#[must_use]
 pub fn help() -> String {
     let mut text = USAGE.to_owned();
     text += "\nCommands:\n";

@@ -1,4 +1,4 @@
-//! `policy-table plan`: what `ifup`, or `apply`, would do, as `ip` commands. Floor 3.
+//! `policy-table plan`: what `ifup`, or `apply`, would do, as `ip` commands.
 
 use std::fs;
 use std::io::{self, Write};
@@ -32,9 +32,6 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
 }
 
 /// Prints the plan for some devices, and for what is orphaned if that is asked for.
-///
-/// # Errors
-/// The kernel could not be asked, or the answer not be written.
 pub fn print(devices: &[Device], orphaned: bool, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let mut view = View::open_for_plan()?;
     let mut verdict = Verdict::Good;

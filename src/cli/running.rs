@@ -1,4 +1,4 @@
-//! The interfaces that are up, with their stanzas as the file has them now. Floor 3.
+//! The interfaces that are up, with their stanzas as the file has them now.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -31,9 +31,7 @@ pub struct Running {
 
 impl Running {
     /// Reads what ifup notes, and `file` or else `/etc/network/interfaces`.
-    ///
-    /// # Errors
-    /// One of them cannot be read, or ifup would refuse the file.
+    /// Errors: one of them cannot be read, or ifup would refuse the file.
     pub fn read(file: Option<&str>) -> Result<Self, Trouble> {
         let file = Interfaces::read(Path::new(file.unwrap_or(FILE)));
         if let Some((file, fault)) = file.refused() {
@@ -59,9 +57,7 @@ impl Running {
 
     /// The devices of these interfaces, or of all in the file, as if they were up. A stanza that
     /// others inherit, or a mapping chooses, is of no interface where no device has its name.
-    ///
-    /// # Errors
-    /// An interface is neither up nor in the file.
+    /// Errors: an interface is neither up nor in the file.
     pub fn devices_of_file(&self, interfaces: &[InterfaceName]) -> Result<Vec<Device>, Trouble> {
         let mut up = self.up();
         let usage = Selection::of(self.file.parts());
@@ -94,9 +90,7 @@ impl Running {
     }
 
     /// The devices of these interfaces, or all that something is up on.
-    ///
-    /// # Errors
-    /// An interface is not up.
+    /// Errors: an interface is not up.
     pub fn devices(&self, interfaces: &[InterfaceName]) -> Result<Vec<Device>, Trouble> {
         Ok(self.gathered(self.chosen(interfaces)?))
     }
@@ -176,7 +170,6 @@ impl Running {
 
     /// The stanzas of an interface, under its own name if it is not up, and of its aliases that
     /// are up.
-    #[must_use]
     pub fn stanzas(&self, interface: &InterfaceName) -> Vec<HookCall> {
         let is_it = |up: &Up| up.interface == *interface || up.interface.device() == *interface;
         let mut up = self.up();

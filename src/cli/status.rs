@@ -1,4 +1,4 @@
-//! `policy-table status`: how the policy routing of running interfaces stands. Floor 3.
+//! `policy-table status`: how the policy routing of running interfaces stands.
 
 use std::io::{self, Write};
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! How what is wanted stands against what the kernel has, object by object. Floor 1, pure: what
-//! `status` shows, `plan` prints and `apply` mends are readings of this.
+//! How what is wanted stands against what the kernel has, object by object. What `status` shows,
+//! `plan` prints and `apply` mends are readings of this.
 
 use crate::routing::{existing_route, Existing, Object, State, Step};
 
@@ -29,7 +29,6 @@ pub struct Item {
 
 /// Judges each object that a stanza wants, and each that it had put in before. `found` is what
 /// the kernel has in the tables in question, `claimed` what other stanzas put in.
-#[must_use]
 pub fn assess(wanted: &State, previous: &State, claimed: &State, found: &State) -> Vec<Item> {
     let mut in_force = State::default();
     let mut items = Vec::new();
@@ -92,7 +91,6 @@ fn previous_behind(object: &Object, previous: &State) -> bool {
 
 /// The steps that mend what is amiss, in the order of a run: what misses is put in, routes before
 /// rules, then what is stale is taken out, rules before routes.
-#[must_use]
 pub fn steps(items: &[Item]) -> Vec<Step> {
     let missing = items.iter().filter_map(|item| match &item.condition {
         Condition::Missing(step) => Some(step.clone()),

@@ -1,4 +1,4 @@
-//! Everything that can keep policy routing from being in force. Floor 3.
+//! Everything that can keep policy routing from being in force.
 
 use thiserror::Error;
 
@@ -35,7 +35,6 @@ pub enum Failure {
 
 impl Failure {
     /// What to tell the administrator, one line for each cause.
-    #[must_use]
     pub fn lines(&self) -> Vec<String> {
         match self {
             Self::Options(errors) => errors.iter().map(ToString::to_string).collect(),

@@ -1,5 +1,5 @@
-//! What a stanza leaves to the kernel to know: the interface's addresses and its default route
-//! in main. Floor 3: asks, and waits for an address that is on its way.
+//! What a stanza leaves to the kernel to know: the interface's addresses and its default route in
+//! main. Asks, and waits for an address that is on its way.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -16,9 +16,6 @@ pub const LONGEST: Duration = Duration::from_secs(6);
 const ROUTE_BEHIND: Duration = Duration::from_secs(1);
 
 /// Finds what a stanza that comes up needs; addresses may be none after all.
-///
-/// # Errors
-/// The kernel could not be asked.
 pub fn of_stanza(kernel: &mut Kernel, stanza: &Stanza) -> Result<Observed, KernelError> {
     // Without rules on addresses there is nothing to wait for.
     let longest = if stanza.source == Source::None {
@@ -31,9 +28,6 @@ pub fn of_stanza(kernel: &mut Kernel, stanza: &Stanza) -> Result<Observed, Kerne
 
 /// Sees to it that there is an address where rules are to be derived from one; `waited` is how
 /// long one was waited for.
-///
-/// # Errors
-/// There is none.
 pub fn require_address(stanza: &Stanza, found: &Observed, waited: Duration) -> Result<(), Failure> {
     if !stanza.asks_address() || !found.addresses.is_empty() || stanza.source == Source::None {
         return Ok(());
@@ -49,9 +43,6 @@ pub fn require_address(stanza: &Stanza, found: &Observed, waited: Duration) -> R
 }
 
 /// Finds what there is now.
-///
-/// # Errors
-/// The kernel could not be asked.
 pub fn at_once(kernel: &mut Kernel, stanza: &Stanza) -> Result<Observed, KernelError> {
     find(kernel, stanza, Duration::ZERO)
 }

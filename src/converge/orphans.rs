@@ -1,5 +1,5 @@
 //! What is left of ours and belongs to nothing that is up: no hook runs for a stanza that was
-//! deleted, for a device that was pulled out, or after a record was lost. Floor 3. The hooks of
+//! deleted, for a device that was pulled out, or after a record was lost. The hooks of
 //! other interfaces leave it alone; only who asks for it gets it removed.
 
 use std::collections::HashSet;
@@ -78,13 +78,11 @@ pub struct Orphans {
 
 impl Orphans {
     /// Whether there are none.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.stanzas.is_empty() && self.unclaimed.is_empty()
     }
 
     /// All routes and rules of the stanzas that are not in use.
-    #[must_use]
     pub fn of_stanzas(&self) -> State {
         let stanzas = self.stanzas.iter();
         let objects = stanzas.flat_map(|orphan| orphan.state.objects().collect::<Vec<_>>());
@@ -94,9 +92,7 @@ impl Orphans {
 
 /// Finds the orphans of the host whose files are below `root`, without waiting for a lock: a
 /// hook at work beside it may be seen half way. Changes nothing.
-///
-/// # Errors
-/// What ifup notes cannot be read, or the kernel cannot be asked.
+/// Errors: what ifup notes cannot be read, or the kernel cannot be asked.
 pub fn find(kernel: &mut Kernel, root: &Path) -> Result<Orphans, OrphanError> {
     // The kernel before the records: what a hook puts in meanwhile is noted ahead.
     let ours = kernel.ours()?;
@@ -110,10 +106,8 @@ pub fn find(kernel: &mut Kernel, root: &Path) -> Result<Orphans, OrphanError> {
 
 /// Removes the orphans from the kernel and from the records, other runs being kept out; returns
 /// what was found and what became of it. What could not be removed stays in its record.
-///
-/// # Errors
-/// The records cannot be locked, read or written, what ifup notes cannot be read, or the kernel
-/// cannot be asked.
+/// Errors: the records cannot be locked, read or written, what ifup notes cannot be read, or the
+/// kernel cannot be asked.
 pub fn remove(kernel: &mut Kernel, root: &Path) -> Result<(Orphans, Outcome), OrphanError> {
     let store = Store::open().map_err(OrphanError::Records)?;
     let read = Store::devices().map(|device| Ok((device.clone(), store.read(&device)?)));

@@ -1,4 +1,4 @@
-//! What became of a run: why steps failed, and what is in force. Floor 3.
+//! What became of a run: why steps failed, and what is in force.
 
 use thiserror::Error;
 

@@ -1,5 +1,4 @@
-//! Bringing the kernel to a wanted state, and out of it again. Floor 3: the one room in which
-//! plans meet the kernel. Up is all or nothing; down takes out what it can.
+//! Bringing the kernel to a wanted state, and out of it again. Here alone plans meet the kernel. Up is all or nothing; down takes out what it can.
 
 use nix::errno::Errno;
 
@@ -20,9 +19,6 @@ pub struct Failed {
 /// Puts in what is wanted, then takes out what `previous` has beyond that, but for what `claimed`
 /// says others need. `shared` is what several devices have put in, or stand in line for. Where a
 /// step fails all steps of this run are undone.
-///
-/// # Errors
-/// Every step that failed.
 pub fn up(
     kernel: &mut Kernel,
     wanted: &State,

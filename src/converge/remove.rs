@@ -1,4 +1,4 @@
-//! Taking routes and rules out of the kernel, and nothing but what is meant. Floor 3.
+//! Taking routes and rules out of the kernel, and nothing but what is meant.
 
 use nix::errno::Errno;
 

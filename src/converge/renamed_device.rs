@@ -1,5 +1,5 @@
-//! Routes that outlived the name of their device. Floor 3: a device that is renamed while it is
-//! up keeps its routes, and the record has them under the old name.
+//! Routes that outlived the name of their device. A device that is renamed while it is up keeps its
+//! routes, and the record has them under the old name.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,9 +12,6 @@ use crate::routing::{InterfaceName, Object, Route, State, PROTOCOL};
 /// Of routes by a device that were not found, those that are there under another device's name.
 /// A device that is up as an interface of its own, or whose record claims the route, is not the
 /// one that was renamed.
-///
-/// # Errors
-/// The kernel could not be asked.
 pub fn routes(
     kernel: &mut Kernel,
     device: &InterfaceName,

@@ -1,5 +1,5 @@
-//! Bringing one stanza's part of a record, and of the kernel, to what is wanted. Floor 3: the
-//! hook does it for the stanza that comes up, `apply` for those that are up.
+//! Bringing one stanza's part of a record, and of the kernel, to what is wanted. The hook does it
+//! for the stanza that comes up, `apply` for those that are up.
 
 use log::warn;
 
@@ -11,9 +11,7 @@ use crate::record::{DeviceRecord, Takeover};
 use crate::routing::{InterfaceName, State};
 
 /// Converges with the record written ahead: whatever interrupts the run, what it put in is known.
-///
-/// # Errors
-/// The kernel refused; all is as it was.
+/// Errors: the kernel refused; all is as it was.
 pub fn settle(
     kernel: &mut Kernel,
     interface: &InterfaceName,

@@ -1,4 +1,4 @@
-//! What is in force at a moment, and the way back to it. Floor 3.
+//! What is in force at a moment, and the way back to it.
 
 use super::error::Failure;
 use super::put_in;
@@ -22,9 +22,6 @@ fn in_force(kernel: &mut Kernel) -> Result<State, KernelError> {
 
 impl Snapshot {
     /// Takes one: of what the records say, that which is there.
-    ///
-    /// # Errors
-    /// The kernel could not be asked.
     pub fn take(kernel: &mut Kernel) -> Result<Self, KernelError> {
         let all = in_force(kernel)?;
         let mut unclaimed = all.clone();
@@ -47,15 +44,11 @@ impl Snapshot {
     }
 
     /// Whether the same routes and rules are in force.
-    ///
-    /// # Errors
-    /// The kernel could not be asked.
     pub fn is_still_so(&self, kernel: &mut Kernel) -> Result<bool, KernelError> {
         Ok(in_force(kernel)? == self.all)
     }
 
     /// Goes back to it, as far as that can be done; returns what failed.
-    #[must_use]
     pub fn restore(&self) -> Vec<(InterfaceName, Failure)> {
         let mut failures = Vec::new();
         let known = self.devices.iter().map(|(device, _)| device.clone());

@@ -1,5 +1,5 @@
-//! Bringing a stanza's policy routing up, and an interface's down. Floor 3: what hooks and commands
-//! have in common. Strict on the way up, generous on the way down.
+//! Bringing a stanza's policy routing up, and an interface's down. What hooks and commands have in
+//! common. Strict on the way up, generous on the way down.
 
 use log::{error, warn};
 
@@ -17,9 +17,7 @@ use crate::text::chain;
 
 /// Puts a stanza's routing in, in the place of what `heir` takes over; the summary says what was
 /// done, if there was anything to do.
-///
-/// # Errors
-/// Nothing of the stanza is half done: all is as it was.
+/// Errors: nothing of the stanza is half done: all is as it was.
 pub fn up(call: &HookCall, heir: &Takeover) -> Result<Option<String>, Failure> {
     let Some(stanza) = Stanza::judge(call).map_err(Failure::Options)? else {
         return withdraw(call, heir);
@@ -94,9 +92,6 @@ pub fn tell(interface: &str, failure: &Failure) {
 }
 
 /// Takes an interface's routing out, by the record or else by the stanza.
-///
-/// # Errors
-/// The kernel could not be asked.
 pub fn down(call: &HookCall, interface: &InterfaceName) -> Result<Outcome, Failure> {
     let mut book = DeviceRecord::open(interface);
     let (going, staying) = std::mem::take(&mut book.record).split(interface);

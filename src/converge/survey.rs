@@ -1,4 +1,4 @@
-//! What stanzas want, held against the kernel. Floor 3; reads only, and takes no lock.
+//! What stanzas want, held against the kernel. Reads only, and takes no lock.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -41,7 +41,6 @@ pub struct StanzaStatus {
 
 impl StanzaStatus {
     /// Whether all is as the stanza wants it.
-    #[must_use]
     pub fn is_in_step(&self) -> bool {
         let well =
             |item: &Item| matches!(item.condition, Condition::InPlace | Condition::Served(_));
@@ -49,7 +48,6 @@ impl StanzaStatus {
     }
 
     /// What mends it.
-    #[must_use]
     pub fn steps(&self) -> Vec<Step> {
         if self.stays {
             return Vec::new();
@@ -58,7 +56,6 @@ impl StanzaStatus {
     }
 
     /// Whether it neither says nor has anything about policy routing.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.items.is_empty() && self.failure.is_none()
     }
@@ -102,9 +99,6 @@ fn shelf_of(object: &Object) -> Shelf {
 
 impl View {
     /// Looks at the rules and the names.
-    ///
-    /// # Errors
-    /// The kernel cannot be asked.
     pub fn open() -> Result<Self, KernelError> {
         let mut kernel = Kernel::open()?;
         let mut rules: BTreeMap<_, Vec<Rule>> = BTreeMap::new();
@@ -123,9 +117,6 @@ impl View {
 
     /// Looks at the kernel as it will be when each stanza finds what those before it were given:
     /// two of them may share a table.
-    ///
-    /// # Errors
-    /// The kernel cannot be asked.
     pub fn open_for_plan() -> Result<Self, KernelError> {
         Ok(Self {
             ahead: Some(BTreeMap::new()),

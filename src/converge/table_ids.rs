@@ -1,4 +1,4 @@
-//! The tables that a stanza names, with their IDs. Floor 3.
+//! The tables that a stanza names, with their IDs.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -23,9 +23,7 @@ pub struct NamedTables {
 impl NamedTables {
     /// The IDs of a stanza's tables, registered now where a name is new. What is wrong with the
     /// files is logged.
-    ///
-    /// # Errors
-    /// A table has no ID that may be used.
+    /// Errors: a table has no ID that may be used.
     pub fn registered(stanza: &Stanza, kernel: &mut Kernel) -> Result<Self, Failure> {
         let registry = Registry::below(Path::new("/"));
         let mut new = Vec::new();
@@ -45,9 +43,7 @@ impl NamedTables {
 
     /// The IDs that a stanza's tables have or would get, with nothing registered. What a run for
     /// one stanza would register, `names` has from then on.
-    ///
-    /// # Errors
-    /// A table has no ID that may be used.
+    /// Errors: a table has no ID that may be used.
     pub fn foreseen(
         stanza: &Stanza,
         names: &mut KnownNames,
@@ -66,7 +62,6 @@ impl NamedTables {
     }
 
     /// The lines that a run would append to register the names that are new.
-    #[must_use]
     pub fn new_lines(&self) -> Vec<String> {
         let named = self.named.iter();
         let new = named.filter(|(name, _)| self.new.contains(name));
@@ -74,7 +69,6 @@ impl NamedTables {
     }
 
     /// The stanza's own table, and its name if it has one.
-    #[must_use]
     pub fn own(&self) -> Option<(TableId, Option<&TableName>)> {
         let id = self.own?;
         let name = self.named.iter().find(|(_, other)| *other == id);
@@ -82,7 +76,6 @@ impl NamedTables {
     }
 
     /// The IDs that a stanza's tables have, or would most likely have had.
-    #[must_use]
     pub fn likely(stanza: &Stanza) -> Self {
         let registry = Registry::below(Path::new("/"));
         let likely = |name: &TableName, fixed| Ok::<_, Infallible>(registry.likely_id(name, fixed));
@@ -115,7 +108,6 @@ impl NamedTables {
 
     /// The names beside the stanza's own that are new and that no route of it fills: slips, most
     /// likely.
-    #[must_use]
     pub fn new_and_empty(&self, wanted: &State) -> Vec<&TableName> {
         let filled = |id| wanted.routes().iter().any(|route| route.table == id);
         let empty = |name: &&TableName| {
@@ -131,9 +123,7 @@ impl NamedTables {
     }
 
     /// What the stanza asks for.
-    ///
-    /// # Errors
-    /// Options that what was found shows to be wrong.
+    /// Errors: options that what was found shows to be wrong.
     pub fn wanted(
         &self,
         stanza: &Stanza,

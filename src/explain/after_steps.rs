@@ -1,4 +1,4 @@
-//! Rules and routes as they would be after some steps. Floor 1, pure.
+//! Rules and routes as they would be after some steps.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,6 @@ use super::best_route::Candidate;
 use crate::routing::{Object, Route, Rule, State, Step, TableId, Verb};
 
 /// What is there after a step.
-#[must_use]
 pub fn state(mut found: State, step: &Step) -> State {
     if let (Verb::Replace, Object::Route(route)) = (step.verb, &step.object) {
         let replaced = found
@@ -27,7 +26,6 @@ pub fn state(mut found: State, step: &Step) -> State {
 }
 
 /// The rules, in the kernel's order, after the steps.
-#[must_use]
 pub fn rules(mut rules: Vec<Rule>, steps: &[Step]) -> Vec<Rule> {
     for step in steps {
         let Object::Rule(rule) = &step.object else {
@@ -51,7 +49,6 @@ pub fn rules(mut rules: Vec<Rule>, steps: &[Step]) -> Vec<Rule> {
 }
 
 /// The routes of a table that lead to an address after the steps.
-#[must_use]
 pub fn candidates(
     mut candidates: Vec<Candidate>,
     table: TableId,

@@ -1,4 +1,4 @@
-//! Whether the end of a walk is what the kernel says of the packet. Floor 1, pure.
+//! Whether the end of a walk is what the kernel says of the packet.
 
 use super::best_route::Candidate;
 use super::message::KernelAnswer;
@@ -8,7 +8,6 @@ use crate::routing::{Hop, InterfaceName, Kind, Route};
 impl Walk {
     /// Whether the kernel says the same: the table, the route in it and, where that shares
     /// packets out over several, one of its hops; or the same error.
-    #[must_use]
     pub fn agrees(&self, told: &KernelAnswer) -> bool {
         match (&self.outcome, told) {
             (End::Route(_, found), KernelAnswer::Taken { way, route }) => {

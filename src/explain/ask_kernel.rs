@@ -1,4 +1,4 @@
-//! Questions to the kernel about the way of one packet, and about devices. Floor 2.
+//! Questions to the kernel about the way of one packet, and about devices.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -14,9 +14,6 @@ use crate::routing::{Family, InterfaceName, TableId};
 
 impl Kernel {
     /// The routes of a table that lead to an address, in the kernel's order.
-    ///
-    /// # Errors
-    /// The kernel gives no steady list.
     pub fn candidates(
         &mut self,
         table: TableId,
@@ -55,9 +52,7 @@ impl Kernel {
     }
 
     /// What the kernel itself would do with a packet.
-    ///
-    /// # Errors
-    /// It could not be asked. That there is no way is an answer.
+    /// Errors: it could not be asked. That there is no way is an answer.
     pub fn look_up(&mut self, question: &Packet) -> Result<KernelAnswer, KernelError> {
         let way = match self.look_up_one(question, false) {
             Ok(way) => way,
@@ -96,15 +91,11 @@ impl Kernel {
     }
 
     /// Whether IPv4 packets that come in by a device are forwarded.
-    #[must_use]
     pub fn forwards(&self, device: &InterfaceName) -> bool {
         setting(&format!("ipv4/conf/{device}/forwarding"))
     }
 
     /// The groups of all devices, `group` of ip-link(8).
-    ///
-    /// # Errors
-    /// The kernel gives no steady list.
     pub fn groups(&mut self) -> Result<BTreeMap<InterfaceName, u32>, KernelError> {
         let found = self.dump("devices", Rtm::Getlink, all_devices, |_, payload| {
             Ok(decode_group(payload))

@@ -1,4 +1,4 @@
-//! Which route of a table a packet takes. Floor 1, pure: `fib_table_lookup` of the kernel's
+//! Which route of a table a packet takes. Pure: `fib_table_lookup` of the kernel's
 //! `net/ipv4/fib_trie.c` and `fib6_table_lookup` of `net/ipv6/route.c`, measured on 6.18.
 
 use std::cmp::Reverse;
@@ -52,7 +52,6 @@ impl Candidate {
 /// The route that a packet takes, first, and those that are as good: of several IPv4 default
 /// routes of one metric the kernel takes the first whose router it does not know to be gone.
 /// Nothing where no route is fit. `candidates` are in the order in which the kernel lists them.
-#[must_use]
 pub fn choose(candidates: Vec<Candidate>, question: &Packet) -> Vec<Candidate> {
     let mut fit = candidates;
     fit.retain(|candidate| candidate.route.destination.contains(question.to));

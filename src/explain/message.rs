@@ -1,5 +1,5 @@
 //! A look-up as netlink messages: `RTM_GETROUTE` for one packet, its answer, and the routes of a
-//! dump that may be chosen for it. Floor 1, pure.
+//! dump that may be chosen for it.
 
 use std::net::IpAddr;
 
@@ -49,9 +49,6 @@ pub enum KernelAnswer {
 
 /// The message that asks for the way of a packet, or with `whole` for the route that it takes;
 /// `iif` and `oif` are the numbers of its devices.
-///
-/// # Errors
-/// neli could not write it.
 pub fn encode(
     question: &Packet,
     iif: Option<u32>,
@@ -109,9 +106,6 @@ pub fn encode(
 
 /// The route of a message of the kernel's, with what a look-up needs of it; `None` where it does
 /// not lead to the address, which is seen before any of it is read: there may be many.
-///
-/// # Errors
-/// The message does not hold what its header says.
 pub fn decode(
     payload: &[u8],
     to: IpAddr,
@@ -174,7 +168,6 @@ const LINK_NAME: u16 = 3;
 const LINK_GROUP: u16 = 27;
 
 /// The name of a device that a message tells of, and its group.
-#[must_use]
 pub fn decode_group(payload: &[u8]) -> Option<(InterfaceName, u32)> {
     let attributes = || nested(payload.get(LINK_HEADER..).unwrap_or_default());
     let find = |wanted| attributes().find(|(kind, _)| *kind == wanted);
@@ -188,9 +181,6 @@ const NEIGHBOUR_ADDRESS: u16 = 1;
 const FAILED: u16 = 0x20;
 
 /// The message that asks for all IPv6 neighbours.
-///
-/// # Errors
-/// neli could not write it.
 pub fn encode_neighbours() -> Result<Ndmsg, WireError> {
     NdmsgBuilder::default()
         .ndm_family(family_number(Family::Inet6))
@@ -202,7 +192,6 @@ pub fn encode_neighbours() -> Result<Ndmsg, WireError> {
 }
 
 /// The number of the device and the address of a neighbour that does not answer.
-#[must_use]
 pub fn decode_gone(payload: &[u8]) -> Option<(u32, IpAddr)> {
     let index = number(payload.get(4..8)?)?;
     let state = short(payload, 8)?;

@@ -1,4 +1,4 @@
-//! A packet whose way is asked for, and which rules match it. Floor 1, pure. What matches is what
+//! A packet whose way is asked for, and which rules match it. What matches is what
 //! `fib_rule_match` of the kernel's `net/core/fib_rules.c` and its kin of each family say,
 //! measured on 6.18.
 
@@ -37,7 +37,6 @@ pub struct Packet {
 
 impl Packet {
     /// A packet of this host to an address, sent by a user.
-    #[must_use]
     pub fn to(to: IpAddr, user: u32) -> Self {
         Self {
             to,
@@ -54,7 +53,6 @@ impl Packet {
     }
 
     /// The family of its addresses.
-    #[must_use]
     pub fn family(&self) -> Family {
         Family::of(self.to)
     }
@@ -69,7 +67,6 @@ impl Packet {
 
     /// What the DS field of an IPv4 rule or route by the word `tos` is compared with: its upper
     /// three bits, once precedence, are not looked at.
-    #[must_use]
     pub fn dsfield(&self) -> u8 {
         match self.family() {
             Family::Inet => self.tos & 0x1c,
@@ -93,14 +90,12 @@ pub enum Match {
 
 impl Match {
     /// Whether the rule's action is taken.
-    #[must_use]
     pub fn is_match(&self) -> bool {
         matches!(self, Self::Yes | Self::YesFor(_))
     }
 }
 
 /// Tries a rule.
-#[must_use]
 pub fn try_rule(rule: &Rule, question: &Packet) -> Match {
     match (failing(rule, question), rule.invert) {
         (None, false) => Match::Yes,

@@ -1,4 +1,4 @@
-//! A walk as an indented list, for people. Floor 1, pure.
+//! A walk as an indented list, for people.
 
 use std::fmt;
 
@@ -21,9 +21,6 @@ const FEW: usize = 16;
 
 impl Report<'_> {
     /// The packet, and each rule with what came of it.
-    ///
-    /// # Errors
-    /// Those of the formatter.
     pub fn walk(&self, f: &mut impl fmt::Write, walk: &Walk) -> fmt::Result {
         writeln!(f, "{}\n", walk.question)?;
         let mut steps = walk.steps.as_slice();
@@ -140,7 +137,6 @@ impl Report<'_> {
     }
 
     /// The way that the kernel took, and the route that it belongs to.
-    #[must_use]
     pub fn way(&self, way: &Route, route: Option<&Candidate>) -> String {
         let Some(route) = route else {
             return format!("{} without a route", plain(way));

@@ -1,4 +1,4 @@
-//! The way back to who is logged in over ssh, and what a change would make of it. Floor 3.
+//! The way back to who is logged in over ssh, and what a change would make of it.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -19,7 +19,6 @@ const TCP: u8 = 6;
 ///
 /// sshd notes the connection in `SSH_CONNECTION` (ssh(1)). sudo(8) drops it, so the processes
 /// above this one are asked as well.
-#[must_use]
 pub fn answers() -> Option<Packet> {
     let own = std::env::var("SSH_CONNECTION").ok();
     own.or_else(noted_above)
@@ -62,9 +61,6 @@ fn noted_above() -> Option<String> {
 }
 
 /// What the steps would make of the way of some packets: a sentence, if it is another one after.
-///
-/// # Errors
-/// The kernel could not be asked.
 pub fn moved(
     kernel: &mut Kernel,
     answers: &Packet,

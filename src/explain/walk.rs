@@ -1,6 +1,6 @@
-//! The walk of a packet through the rules and the tables they look up. Floor 1, pure:
-//! `fib_rules_lookup` of the kernel's `net/core/fib_rules.c`, and what IPv4 does before and
-//! after it (`net/ipv4/route.c`), measured on 6.18. VRFs are not followed.
+//! The walk of a packet through the rules and the tables they look up. Pure: `fib_rules_lookup` of
+//! the kernel's `net/core/fib_rules.c`, and what IPv4 does before and after it
+//! (`net/ipv4/route.c`), measured on 6.18. VRFs are not followed.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -90,7 +90,6 @@ pub enum End {
 
 impl End {
     /// What a program that sends such a packet is told; `None` where there is a way.
-    #[must_use]
     pub fn errno(&self) -> Option<Errno> {
         match self {
             Self::Route(..) | Self::OnLink(_) => None,
@@ -123,9 +122,6 @@ pub struct Walk {
 
 /// Walks. `rules` are in the kernel's order; `routes` gives those of a table that lead to an
 /// address, in the kernel's order too, and is asked for the tables that the walk comes to only.
-///
-/// # Errors
-/// Those of `routes`.
 pub fn walk<E>(
     question: Packet,
     rules: &[Rule],

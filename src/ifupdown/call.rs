@@ -1,10 +1,10 @@
-//! What the three ifupdowns tell a hook in its environment: the one room that knows their
-//! contract. Floor 1: takes names and values, never reads the process's own.
+//! What the three ifupdowns tell a hook in its environment: no other file knows their contract.
+//! Takes names and values, never reads the process's own.
 //!
-//! Measured on ifupdown 0.8.41 to 0.8.44, ifupdown-ng 0.11.4 and ifupdown2 3.0.0:
-//! a `policy-table` line arrives as `IF_POLICY_TABLE`, repeats joined by newlines (ifupdown);
-//! `PHASE` is `post-up` and `pre-down` (ifupdown) or `up` and `down` (the others); `ADDRFAM` is
-//! absent (ifupdown-ng) or a list (ifupdown2); the address may carry its prefix length.
+//! Measured on ifupdown 0.8.41 to 0.8.44, ifupdown-ng 0.11.4 and ifupdown2 3.0.0: a `policy-table`
+//! line arrives as `IF_POLICY_TABLE`, repeats joined by newlines (ifupdown); `PHASE` is `post-up`
+//! and `pre-down` (ifupdown) or `up` and `down` (the others); `ADDRFAM` is absent (ifupdown-ng) or
+//! a list (ifupdown2); the address may carry its prefix length.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -23,7 +23,6 @@ pub enum Direction {
 impl Direction {
     /// By the path that the program was called by; `None` where its folder is none of ifupdown's
     /// two.
-    #[must_use]
     pub fn of_path(path: &OsStr) -> Option<Self> {
         let folder = Path::new(path).parent()?.file_name()?;
         match folder.to_str()? {

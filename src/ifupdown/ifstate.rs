@@ -1,5 +1,5 @@
-//! Which interfaces are up, as ifup(8) notes it: the one room that knows where the three
-//! ifupdowns do so. Floor 2.
+//! Which interfaces are up, as ifup(8) notes it: no other file knows where the three
+//! ifupdowns do so.
 //!
 //! - ifupdown (measured on 0.8.41): `/run/network/ifstate`, a line `eth1=home` for each interface
 //!   that is up with the name of its stanza, written before the hooks of `if-up.d` run; while an
@@ -34,7 +34,6 @@ pub struct Up {
 
 impl Up {
     /// The name of its stanza, which is the interface's own where no other is told.
-    #[must_use]
     pub fn logical(&self) -> &str {
         self.logical.as_deref().unwrap_or(self.interface.as_str())
     }
@@ -54,9 +53,7 @@ pub struct Ifstate {
 
 impl Ifstate {
     /// Reads what there is below `root`; `/` outside of tests.
-    ///
-    /// # Errors
-    /// A file is there and cannot be read.
+    /// Errors: a file is there and cannot be read.
     pub fn below(root: &Path) -> io::Result<Self> {
         // Before the lists: what is done with in between is in them.
         let mut changing = changing(&root.join(IFUPDOWN), "");
@@ -79,7 +76,6 @@ impl Ifstate {
     }
 
     /// Whether it is certain that no stanza of this name is up on an interface.
-    #[must_use]
     pub fn is_down(&self, interface: &str, logical: &str) -> bool {
         let is_up = |up: &Up| {
             up.interface.as_str() == interface
@@ -90,7 +86,6 @@ impl Ifstate {
     }
 
     /// Whether it is certain that neither a device nor an alias on it is up.
-    #[must_use]
     pub fn is_device_down(&self, device: &InterfaceName) -> bool {
         let up = self.up.iter().map(|up| &up.interface);
         self.is_complete

@@ -1,5 +1,5 @@
 //! The interfaces file as `migrate` would have it: which line gives way to which option, and why
-//! others stay. Floor 3; reads what `interfaces` has read, writes nothing.
+//! others stay. Reads what `interfaces` has read, writes nothing.
 
 use std::path::{Path, PathBuf};
 
@@ -40,7 +40,6 @@ pub struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     /// Drafts what becomes of a configuration. `names` knows the tables that lines name.
-    #[must_use]
     pub fn of(interfaces: &'a Interfaces, names: TableNames<'_>) -> Self {
         let (mut stanzas, mut origins) = (Vec::new(), Vec::new());
         for defined in interfaces.stanzas() {
@@ -71,7 +70,6 @@ impl<'a> Draft<'a> {
     }
 
     /// Each file with its changes, in the order in which they are read.
-    #[must_use]
     pub fn files(&self) -> Vec<(&Path, Rewriting)> {
         let files = self.interfaces.files.iter().enumerate();
         let rewritten = files.map(|(at, file)| {
@@ -84,7 +82,6 @@ impl<'a> Draft<'a> {
     }
 
     /// The lines that stay although they are about routes or rules, in the order of the files.
-    #[must_use]
     pub fn remarks(&self) -> Vec<Remark> {
         let mut remarks = Vec::new();
         for ((stanza, fates), origin) in self
@@ -111,7 +108,6 @@ impl<'a> Draft<'a> {
 
     /// All stanzas in one text, before or after, for a trial: without what is about neither
     /// addresses nor routing, and with addresses that come from elsewhere left out.
-    #[must_use]
     pub fn for_trial(&self, after: bool) -> Vec<u8> {
         let mut text = Vec::new();
         for (s, origin) in self.origins.iter().enumerate() {
@@ -150,7 +146,6 @@ impl<'a> Draft<'a> {
     }
 
     /// The stanzas.
-    #[must_use]
     pub fn stanzas(&self) -> &[ScriptedStanza] {
         &self.stanzas
     }
@@ -166,7 +161,6 @@ fn stanza_of<'a>(interfaces: &'a Interfaces, origin: &InFile) -> Option<&'a Ifac
 const ALONE: [&str; 3] = ["static", "manual", "loopback"];
 
 /// Whether a trial can take a stanza as it is.
-#[must_use]
 pub fn is_alone(method: &str) -> bool {
     ALONE.contains(&method)
 }

@@ -1,5 +1,5 @@
 //! A file of which some lines give way to options, and everything else stays byte for byte; also
-//! as a unified diff. Floor 1, pure.
+//! as a unified diff.
 //!
 //! What goes and what comes is known here line by line, so that no crate has to find it out.
 
@@ -34,7 +34,6 @@ const CONTEXT: usize = 3;
 
 impl Rewriting {
     /// Applies changes to a text.
-    #[must_use]
     pub fn of(text: &Text, changes: &[Change]) -> Self {
         let mut pieces = Vec::new();
         for (at, line) in text.lines.iter().enumerate() {
@@ -76,7 +75,6 @@ impl Rewriting {
     }
 
     /// The file as it was.
-    #[must_use]
     pub fn before(&self) -> Vec<u8> {
         self.bytes(|piece| match piece {
             Piece::Kept(line) | Piece::Removed(line) => Some(line),
@@ -85,7 +83,6 @@ impl Rewriting {
     }
 
     /// The file as it is to be.
-    #[must_use]
     pub fn after(&self) -> Vec<u8> {
         self.bytes(|piece| match piece {
             Piece::Kept(line) | Piece::Added(line) => Some(line),
@@ -104,7 +101,6 @@ impl Rewriting {
     }
 
     /// Whether anything changes.
-    #[must_use]
     pub fn is_changed(&self) -> bool {
         !self
             .pieces
@@ -113,7 +109,6 @@ impl Rewriting {
     }
 
     /// How many lines give way, and how many options come.
-    #[must_use]
     pub fn counts(&self) -> (usize, usize) {
         let removed = self
             .pieces
@@ -154,7 +149,6 @@ impl Rewriting {
     }
 
     /// A unified diff, as `diff -u` writes it and `patch` takes it; empty where nothing changes.
-    #[must_use]
     pub fn diff(&self, name: &str) -> Vec<u8> {
         let marked = self.marked();
         let changed: Vec<usize> = (0..marked.len())

@@ -1,5 +1,5 @@
 //! An interface's address as a netlink message: `struct ifaddrmsg` and the `IFA_*` attributes of
-//! `linux/if_addr.h`. Floor 1, pure. Addresses are only ever read.
+//! `linux/if_addr.h`. Addresses are only ever read.
 
 use std::io::Cursor;
 
@@ -42,9 +42,6 @@ pub struct Assigned {
 }
 
 /// The message that asks for the addresses of one device.
-///
-/// # Errors
-/// neli could not write it.
 pub fn encode_dump(family: Family, index: u32) -> Result<Ifaddrmsg, WireError> {
     IfaddrmsgBuilder::default()
         .ifa_family(family_number(family))
@@ -57,9 +54,6 @@ pub fn encode_dump(family: Family, index: u32) -> Result<Ifaddrmsg, WireError> {
 }
 
 /// The address that a message of the kernel's tells of, if it is of the device.
-///
-/// # Errors
-/// The message does not hold what its header says.
 pub fn decode(payload: &[u8], index: u32) -> Result<Option<Assigned>, WireError> {
     let message = Ifaddrmsg::from_bytes_with_input(&mut Cursor::new(payload), payload.len())
         .map_err(WireError::new)?;

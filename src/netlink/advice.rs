@@ -1,4 +1,4 @@
-//! What an administrator can do about a refusal of the kernel's. Floor 1, pure.
+//! What an administrator can do about a refusal of the kernel's.
 //!
 //! The errors and texts are those of `net/ipv4/fib_semantics.c` and `net/ipv6/route.c`, measured on
 //! 6.18; a kernel without extended acks gives none of the texts.
@@ -106,7 +106,6 @@ const ROWS: [Row; 13] = [
 ];
 
 /// What can be done about a refusal, to stand behind it; empty where nothing is known.
-#[must_use]
 pub fn hint(step: &Step, refusal: &Refusal) -> String {
     let text = refusal.text.as_deref().unwrap_or_default().to_lowercase();
     let row = ROWS.iter().find(|(errnos, of, part, _)| {

@@ -1,5 +1,5 @@
-//! What the kernel has: rules, routes, addresses and devices. Floor 2: asks over the socket of
-//! `kernel`, changes nothing.
+//! What the kernel has: rules, routes, addresses and devices. Asks over the socket of `kernel`,
+//! changes nothing.
 
 use std::io;
 
@@ -49,9 +49,6 @@ impl Kernel {
     }
 
     /// All rules of a family.
-    ///
-    /// # Errors
-    /// The kernel gives no steady list.
     pub fn rules(&mut self, family: Family) -> Result<Vec<Rule>, KernelError> {
         self.list_rules(family, rule::decode)
     }
@@ -72,17 +69,11 @@ impl Kernel {
     }
 
     /// The routes of one table; none where there is no such table.
-    ///
-    /// # Errors
-    /// The kernel gives no steady list.
     pub fn routes(&mut self, family: Family, table: TableId) -> Result<Vec<Route>, KernelError> {
         self.whole_routes(family, table, None)
     }
 
     /// The routes of one table that leave by a device; none where there is no such device.
-    ///
-    /// # Errors
-    /// The kernel gives no steady list.
     pub fn routes_by(
         &mut self,
         family: Family,
@@ -131,9 +122,6 @@ impl Kernel {
 
     /// All rules and routes that bear our protocol, as often as the kernel has them. A route's
     /// several ways are one, as it lists them.
-    ///
-    /// # Errors
-    /// The kernel gives no steady list.
     pub fn ours(&mut self) -> Result<Vec<Object>, KernelError> {
         let mut objects = Vec::new();
         for family in Family::ALL {
@@ -156,9 +144,6 @@ impl Kernel {
     }
 
     /// The addresses of a device; none where there is no such device.
-    ///
-    /// # Errors
-    /// The kernel gives no steady list.
     pub fn addresses(
         &mut self,
         device: &InterfaceName,
@@ -176,9 +161,6 @@ impl Kernel {
     }
 
     /// Whether a device is up; it is not where there is none.
-    ///
-    /// # Errors
-    /// The kernel gives no list.
     pub fn is_up(&self, device: &InterfaceName) -> Result<bool, KernelError> {
         let mut entries = nix::ifaddrs::getifaddrs().map_err(io::Error::from)?;
         Ok(entries.any(|entry| {

@@ -1,5 +1,5 @@
-//! The kernel's end: one rtnetlink socket, requests out, verdicts in. Floor 2: does what a plan
-//! says and reads what is there; decides nothing.
+//! The kernel's end: one rtnetlink socket, requests out, verdicts in. Does what a plan says and
+//! reads what is there; decides nothing.
 
 use std::io;
 
@@ -38,7 +38,6 @@ pub enum KernelError {
 }
 
 /// What the kernel said, with its own text in front where it gave one.
-#[must_use]
 pub fn explain(refusal: &Refusal) -> String {
     let errno = refusal.errno;
     match &refusal.text {
@@ -82,9 +81,6 @@ const ATTEMPTS: usize = 5;
 
 impl Kernel {
     /// Opens the socket.
-    ///
-    /// # Errors
-    /// The kernel gives none.
     pub fn open() -> Result<Self, KernelError> {
         let socket = NlSocket::connect(NlFamily::Route, None, Groups::empty())?;
         socket.enable_ext_ack(true)?;
@@ -97,9 +93,7 @@ impl Kernel {
     }
 
     /// Does steps one after another, many in flight at once, and gives an answer for each.
-    ///
-    /// # Errors
-    /// The socket failed; which of the steps took place is then not known.
+    /// Errors: the socket failed; which of the steps took place is then not known.
     pub fn execute(&mut self, steps: &[Step]) -> Result<Vec<Answer>, KernelError> {
         for step in steps {
             log::debug!("{step}");
@@ -108,9 +102,7 @@ impl Kernel {
     }
 
     /// As [`Kernel::execute`], of steps that the log has already.
-    ///
-    /// # Errors
-    /// The socket failed; which of the steps took place is then not known.
+    /// Errors: the socket failed; which of the steps took place is then not known.
     pub fn repeat(&mut self, steps: &[Step]) -> Result<Vec<Answer>, KernelError> {
         let mut answers = Vec::with_capacity(steps.len());
         for steps in steps.chunks(IN_FLIGHT) {

@@ -1,7 +1,7 @@
-//! Netlink messages as bytes: requests out, replies in. Floor 1, pure.
+//! Netlink messages as bytes: requests out, replies in.
 //!
 //! Framing is read here and not by neli, whose reader of error replies trusts the lengths in
-//! them; what is inside a frame is neli's again (`route_message`, `rule_message`).
+//! them; what is inside a frame is neli's again (`route.rs`, `rule.rs`).
 
 use std::io::Cursor;
 use std::net::IpAddr;
@@ -29,9 +29,6 @@ impl WireError {
 }
 
 /// One request, ready to send; several may stand in one buffer.
-///
-/// # Errors
-/// neli could not write the payload.
 pub fn request<P: Size + ToBytes>(
     kind: Rtm,
     flags: NlmF,
@@ -181,7 +178,6 @@ const NLMSGERR_ATTR_MSG: u16 = 1;
 impl Reply<'_> {
     /// Whether the reply ends its request: an acknowledgement or the end of a dump, `Ok`, or a
     /// refusal. `None` for any other message.
-    #[must_use]
     pub fn verdict(&self) -> Option<Result<(), Refusal>> {
         if !matches!(self.kind, NLMSG_ERROR | NLMSG_DONE) {
             return None;

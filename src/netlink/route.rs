@@ -1,5 +1,5 @@
 //! A route as a netlink message, both ways: `struct rtmsg` and the `RTA_*` attributes of
-//! `linux/rtnetlink.h`. Floor 1, pure. One encoder serves adding and deleting.
+//! `linux/rtnetlink.h`. One encoder serves adding and deleting.
 
 use std::io::Cursor;
 use std::net::IpAddr;
@@ -28,9 +28,6 @@ const CC_ALGO: u16 = 16;
 const HEADER: u16 = u16::MAX;
 
 /// The message that adds or deletes a route. `indexes` are the numbers of its hops' devices.
-///
-/// # Errors
-/// neli could not write an attribute.
 pub fn encode(route: &Route, indexes: &[Option<u32>]) -> Result<Rtmsg, WireError> {
     let mut attrs = Vec::new();
     let mut add = |kind: Rta, payload: Buffer| {
@@ -138,9 +135,6 @@ fn encode_metrics(metrics: &Metrics) -> Vec<u8> {
 }
 
 /// The message that asks for the routes of one table, by one device if that is given.
-///
-/// # Errors
-/// neli could not write it.
 pub fn encode_dump(family: Family, table: TableId, index: Option<u32>) -> Result<Rtmsg, WireError> {
     let mut attrs = RtBuffer::<Rta, Buffer>::new();
     attrs.push(attribute(Rta::Table, table.0)?);
@@ -151,9 +145,6 @@ pub fn encode_dump(family: Family, table: TableId, index: Option<u32>) -> Result
 }
 
 /// The message that asks for the routes of all tables that bear a protocol.
-///
-/// # Errors
-/// neli could not write it.
 pub fn encode_dump_by(family: Family, protocol: u8) -> Result<Rtmsg, WireError> {
     message(family, RtBuffer::new())
         .rtm_protocol(Rtprot::from(protocol))
@@ -177,9 +168,6 @@ fn message(family: Family, attrs: RtBuffer<Rta, Buffer>) -> RtmsgBuilder {
 
 /// The route that a message of the kernel's tells of, `device` knowing the names of device
 /// numbers; `None` for a clone in the IPv6 cache or a family that is not ours.
-///
-/// # Errors
-/// The message does not hold what its header says.
 pub fn decode(
     payload: &[u8],
     mut device: impl FnMut(u32) -> Option<InterfaceName>,

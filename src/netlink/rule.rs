@@ -1,5 +1,5 @@
 //! A rule as a netlink message, both ways: `struct fib_rule_hdr` and the `FRA_*` attributes of
-//! `linux/fib_rules.h`. Floor 1, pure. One encoder serves adding and deleting.
+//! `linux/fib_rules.h`. One encoder serves adding and deleting.
 
 use std::io::Cursor;
 
@@ -15,9 +15,6 @@ use super::message::{
 use crate::routing::{Action, Family, InterfaceName, Ports, Prefix, Rule, TableId};
 
 /// The message that adds or deletes a rule.
-///
-/// # Errors
-/// neli could not write an attribute.
 pub fn encode(rule: &Rule) -> Result<Fibmsg, WireError> {
     let mut attrs = Attributes(RtBuffer::new());
     attrs.selectors(rule)?;
@@ -159,9 +156,6 @@ fn pair<const N: usize>(first: [u8; N], last: [u8; N]) -> Buffer {
 }
 
 /// The message that asks for all rules of a family.
-///
-/// # Errors
-/// neli could not write it.
 pub fn encode_dump(family: Family) -> Result<Fibmsg, WireError> {
     FibmsgBuilder::default()
         .fib_family(family_number(family))
@@ -176,9 +170,6 @@ pub fn encode_dump(family: Family) -> Result<Fibmsg, WireError> {
 }
 
 /// The rule that a message of the kernel's tells of; `None` for one of a family that is not ours.
-///
-/// # Errors
-/// The message does not hold what its header says.
 pub fn decode(payload: &[u8]) -> Result<Option<Rule>, WireError> {
     let message = Fibmsg::from_bytes_with_input(&mut Cursor::new(payload), payload.len())
         .map_err(WireError::new)?;

@@ -1,4 +1,4 @@
-//! Waiting for the kernel to tell of a change. Floor 2.
+//! Waiting for the kernel to tell of a change.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -23,17 +23,11 @@ const ROUTE_GROUPS: u32 = (1 << 6) | (1 << 10);
 
 impl Watch {
     /// Watches all devices and their addresses.
-    ///
-    /// # Errors
-    /// The kernel gives no socket.
     pub fn addresses() -> io::Result<Self> {
         Self::of(ADDRESS_GROUPS)
     }
 
     /// Watches the routes of all tables.
-    ///
-    /// # Errors
-    /// The kernel gives no socket.
     pub fn routes() -> io::Result<Self> {
         Self::of(ROUTE_GROUPS)
     }
@@ -54,9 +48,6 @@ impl Watch {
 
     /// Waits until something changes, but not longer than given. What has changed is for the
     /// caller to look up: of a burst the kernel may drop a part.
-    ///
-    /// # Errors
-    /// The socket cannot be waited on.
     pub fn wait(&self, longest: Duration) -> io::Result<()> {
         let timeout = PollTimeout::try_from(longest).unwrap_or(PollTimeout::MAX);
         match poll(

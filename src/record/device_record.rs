@@ -1,4 +1,4 @@
-//! A device's record during a run, and what other devices' records claim. Floor 3.
+//! A device's record during a run, and what other devices' records claim.
 
 use std::io;
 
@@ -24,7 +24,6 @@ pub struct DeviceRecord {
 
 impl DeviceRecord {
     /// Opens the record of an interface's device, locked against other runs.
-    #[must_use]
     pub fn open(interface: &InterfaceName) -> Self {
         let device = interface.device();
         let opened = Store::open().and_then(|store| Ok((store.read(&device)?, store)));
@@ -86,7 +85,6 @@ impl DeviceRecord {
     }
 
     /// Whether the record on disk is what this run noted.
-    #[must_use]
     pub fn is_kept(&self) -> bool {
         self.store.is_some()
     }
@@ -102,13 +100,11 @@ impl DeviceRecord {
 
     /// Of some objects, those that other devices' stanzas put in as well. Only what has been
     /// found shared is looked for in the other records: a host may have thousands of them.
-    #[must_use]
     pub fn claimed_elsewhere(&self, objects: &State) -> State {
         self.claimed_by_any(&objects.only(&self.shared))
     }
 
     /// Of some objects, those that another device's record holds, found shared or not.
-    #[must_use]
     pub fn claimed_by_any(&self, objects: &State) -> State {
         match self.store.as_ref().or(self.unwritable.as_ref()) {
             Some(store) if !objects.is_empty() => objects.only(&store.of_others(&self.device)),

@@ -1,7 +1,7 @@
-//! What was put in for a device, stanza by stanza, as text. Floor 1, pure; `store` keeps it.
+//! What was put in for a device, stanza by stanza, as text. Pure; `store` keeps it.
 //!
-//! One record serves a device with all its stanzas and aliases: `ifdown eth0` must take the
-//! routing of `eth0:1` along, whose own hook ifupdown never runs.
+//! One record serves a device with all its stanzas and aliases: `ifdown eth0` must take the routing
+//! of `eth0:1` along, whose own hook ifupdown never runs.
 
 use std::fmt;
 
@@ -20,7 +20,6 @@ pub struct Section {
 
 impl Section {
     /// The interface or alias that the stanza brought up.
-    #[must_use]
     pub fn interface(&self) -> &str {
         let name = self.name();
         name.split_once('=')
@@ -28,7 +27,6 @@ impl Section {
     }
 
     /// The name that the stanza bears in the file.
-    #[must_use]
     pub fn logical(&self) -> &str {
         let name = self.name();
         name.split_once('=').map_or(name, |(_, logical)| logical)
@@ -49,7 +47,6 @@ pub struct Record {
 
 /// The line that heads a stanza's part. Several stanzas of one interface and family differ in
 /// their address; those that have none, in their table or else in what they ask for.
-#[must_use]
 pub fn heading(call: &HookCall) -> String {
     let distinction = match (&call.address, value(call, "policy-table")) {
         (Some(_), _) => String::new(),
@@ -60,7 +57,6 @@ pub fn heading(call: &HookCall) -> String {
 }
 
 /// The beginning of the lines that head the parts of a stanza, whatever its options are.
-#[must_use]
 pub fn heading_of_all(call: &HookCall) -> String {
     let logical = if call.logical.is_empty() || call.logical == call.interface {
         String::new()
@@ -70,7 +66,7 @@ pub fn heading_of_all(call: &HookCall) -> String {
     let family = call
         .family
         .map_or_else(|| "-".to_owned(), |family| family.to_string());
-    // It may carry its prefix length: the room `environment` says where.
+    // It may carry its prefix length: `ifupdown/call.rs` says where.
     let address = call.address.as_deref().and_then(|it| it.split('/').next());
     let address = address.map_or_else(|| "-".to_owned(), word);
     let (interface, method) = (word(&call.interface), word(&call.method));
@@ -100,7 +96,6 @@ const END: &str = "# end";
 
 impl Record {
     /// Reads a record's text. What cannot be read is noted, and the rest still counts.
-    #[must_use]
     pub fn read(text: &str) -> Self {
         let mut record = Self::default();
         for (number, line) in text.lines().enumerate() {
@@ -133,25 +128,21 @@ impl Record {
     }
 
     /// Whether it holds nothing.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.sections.is_empty()
     }
 
     /// Its parts, in the order in which the stanzas came up.
-    #[must_use]
     pub fn sections(&self) -> &[Section] {
         &self.sections
     }
 
     /// What a stanza put in.
-    #[must_use]
     pub fn of_stanza(&self, stanza: &str) -> State {
         self.collect(|section| section.stanza == stanza)
     }
 
     /// The headings that begin as given, as words.
-    #[must_use]
     pub fn headings(&self, beginning: &str) -> Vec<String> {
         let longer = format!("{beginning} ");
         let all = self.sections.iter().map(|section| &section.stanza);
@@ -186,7 +177,6 @@ impl Record {
 
     /// Splits off what goes when an interface goes: with a device all of it, its aliases
     /// included, with an alias its own part.
-    #[must_use]
     pub fn split(self, interface: &InterfaceName) -> (Self, Self) {
         let device = interface.device() == *interface;
         let (going, staying) = self
@@ -206,7 +196,6 @@ impl Record {
     }
 
     /// All of it.
-    #[must_use]
     pub fn state(&self) -> State {
         self.collect(|_| true)
     }

@@ -1,4 +1,4 @@
-//! The records on disk: one file for each device in `/run/policy-table`. Floor 2.
+//! The records on disk: one file for each device in `/run/policy-table`.
 //!
 //! A lock is held while a run reads, acts and writes, so that runs for interfaces that
 //! come up side by side see each other's claims whole. A file is replaced in one step; a run
@@ -42,7 +42,6 @@ pub struct Store {
 
 impl Store {
     /// Whether a device has a record. No lock is taken: for the many interfaces that have none.
-    #[must_use]
     pub fn has(device: &InterfaceName) -> bool {
         Path::new(FOLDER)
             .join(device.as_str())
@@ -52,7 +51,6 @@ impl Store {
 
     /// The record of a device as it stands, read without waiting for the lock: a record is
     /// replaced in one step, so that it is whole. An empty one if there is none.
-    #[must_use]
     pub fn peek(device: &InterfaceName) -> Record {
         let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
         let opened = OpenOptions::new()
@@ -63,7 +61,6 @@ impl Store {
     }
 
     /// Of some objects, those that the records of other devices hold, read without the lock.
-    #[must_use]
     pub fn claimed_elsewhere(device: &InterfaceName, objects: &State) -> State {
         let others = Self::devices().filter(|other| other != device);
         others
@@ -75,9 +72,7 @@ impl Store {
     }
 
     /// Opens and locks the folder, making it if it is missing.
-    ///
-    /// # Errors
-    /// It cannot be made, is no folder, or cannot be locked.
+    /// Errors: it cannot be made, is no folder, or cannot be locked.
     pub fn open() -> io::Result<Self> {
         let opened = match Self::open_folder() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -110,16 +105,13 @@ impl Store {
     }
 
     /// The record of a device; an empty one if there is none.
-    ///
-    /// # Errors
-    /// The file is there and cannot be read.
+    /// Errors: the file is there and cannot be read.
     pub fn read(&self, device: &InterfaceName) -> io::Result<Record> {
         self.read_file(device.as_str())
     }
 
     /// The objects that stanzas of several devices put in. A hint: which of them still do, their
     /// records say.
-    #[must_use]
     pub fn shared(&self) -> State {
         self.read_file(SHARED).unwrap_or_default().state()
     }
@@ -132,9 +124,6 @@ impl Store {
     }
 
     /// Keeps these objects as shared.
-    ///
-    /// # Errors
-    /// They cannot be written.
     pub fn set_shared(&self, state: &State) -> io::Result<()> {
         let mut record = Record::default();
         record.set("iface several", state.clone());
@@ -150,7 +139,6 @@ impl Store {
     }
 
     /// What the records of all other devices hold. Files that are no records hold nothing.
-    #[must_use]
     pub fn of_others(&self, device: &InterfaceName) -> State {
         let others = Self::devices().filter(|other| other != device);
         let records = others.filter_map(|other| self.read(&other).ok());
@@ -160,17 +148,12 @@ impl Store {
     }
 
     /// Keeps the record of a device; an empty one is no file.
-    ///
-    /// # Errors
-    /// It cannot be written, and the one before stays.
+    /// Errors: it cannot be written, and the one before stays.
     pub fn write(&self, device: &InterfaceName, record: &Record) -> io::Result<()> {
         self.keep(device.as_str(), record)
     }
 
     /// Removes all records.
-    ///
-    /// # Errors
-    /// One cannot be removed.
     pub fn clear(&self) -> io::Result<()> {
         for device in Self::devices() {
             self.write(&device, &Record::default())?;
@@ -181,9 +164,7 @@ impl Store {
     /// Marks what is kept of a device as not all that was put in, so that `ifdown` goes by the
     /// stanza as well; or removes it, where it cannot be marked. Takes no lock: for a run that
     /// could not have it. Without a record there is nothing to mark.
-    ///
-    /// # Errors
-    /// It stays and misleads.
+    /// Errors: it stays and misleads.
     pub fn mark_incomplete(device: &InterfaceName) -> io::Result<()> {
         let store = match Self::open_folder() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

@@ -1,4 +1,4 @@
-//! Which parts of a record today's stanzas take over. Floor 1, pure.
+//! Which parts of a record today's stanzas take over.
 //!
 //! A stanza is known by the line that heads its part, and that line changes when the stanza is
 //! edited: with another address, or another method, the old part would have no stanza any more. It
@@ -21,7 +21,6 @@ pub struct Takeover {
 
 impl Takeover {
     /// A stanza that takes nothing over but its own part.
-    #[must_use]
     pub fn alone(heading: String) -> Self {
         Self {
             heading,
@@ -31,7 +30,6 @@ impl Takeover {
 
     /// A call that stands for all stanzas of its interface. It knows one address: what `apply` put
     /// in for the others stays, unless no stanza has options any more.
-    #[must_use]
     pub fn of_all(call: &HookCall, record: &Record) -> Self {
         let mut heir = Self::alone(heading(call));
         let address = |heading: &str| heading.split(' ').nth(4).map(str::to_owned);
@@ -45,7 +43,6 @@ impl Takeover {
     }
 
     /// Whether it is of an interface.
-    #[must_use]
     pub fn is_of(&self, interface: &str) -> bool {
         let word = interface_and_family(&self.heading)
             .next()
@@ -54,7 +51,6 @@ impl Takeover {
     }
 
     /// What the other stanzas of the device put in.
-    #[must_use]
     pub fn others(&self, record: &Record) -> State {
         let mut record = record.clone();
         for heading in self.superseded.iter().chain([&self.heading]) {
@@ -64,7 +60,6 @@ impl Takeover {
     }
 
     /// What was put in before by the stanza as it was.
-    #[must_use]
     pub fn previous(&self, record: &Record) -> State {
         let parts = self.superseded.iter().chain([&self.heading]);
         parts
@@ -74,7 +69,6 @@ impl Takeover {
 }
 
 /// The heirs of a record, one for each stanza in their order, and the parts that have none.
-#[must_use]
 pub fn succession(record: &Record, calls: &[HookCall]) -> (Vec<Takeover>, Vec<String>) {
     let mut heirs: Vec<Takeover> = calls
         .iter()
@@ -100,7 +94,6 @@ pub fn succession(record: &Record, calls: &[HookCall]) -> (Vec<Takeover>, Vec<St
 
 /// Whether what a part without an heir put in is left alone: its interface has no stanza any more
 /// and keeps its address, so nothing says what to do.
-#[must_use]
 pub fn stays(heading: &str, calls: &[HookCall]) -> bool {
     let heir = Takeover::alone(heading.to_owned());
     !calls.iter().any(|call| heir.is_of(&call.interface))

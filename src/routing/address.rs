@@ -1,4 +1,4 @@
-//! The words of the network: families, addresses, prefixes, interface names. Floor 0.
+//! The words of the network: families, addresses, prefixes, interface names.
 //!
 //! Each type is valid from birth; what cannot be built cannot be sent to the kernel.
 //! Nothing here does I/O or knows of options, routes or rules.
@@ -16,7 +16,7 @@ use crate::text::is_hidden;
 /// `linux/rtnetlink.h` and in iproute2's `rt_protos`.
 pub const PROTOCOL: u8 = 157;
 
-/// Why a text is none of the words of this room. Each message says what was expected.
+/// Why a text is none of these words. Each message says what was expected.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum WordError {
     /// Neither an IPv4 nor an IPv6 prefix.
@@ -70,7 +70,6 @@ impl Family {
     pub const ALL: [Self; 2] = [Self::Inet, Self::Inet6];
 
     /// The family of an address.
-    #[must_use]
     pub fn of(address: IpAddr) -> Self {
         match address {
             IpAddr::V4(_) => Self::Inet,
@@ -79,7 +78,6 @@ impl Family {
     }
 
     /// Bits of an address: 32 or 128.
-    #[must_use]
     pub fn bits(self) -> u8 {
         match self {
             Self::Inet => 32,
@@ -88,7 +86,6 @@ impl Family {
     }
 
     /// The address that stands for none: `0.0.0.0` or `::`.
-    #[must_use]
     pub fn unspecified(self) -> IpAddr {
         match self {
             Self::Inet => Ipv4Addr::UNSPECIFIED.into(),
@@ -97,7 +94,6 @@ impl Family {
     }
 
     /// What people call it.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Inet => "IPv4",
@@ -127,9 +123,7 @@ pub struct InterfaceAddress {
 
 impl InterfaceAddress {
     /// Pairs an address with a prefix length in bits.
-    ///
-    /// # Errors
-    /// The length is longer than the family's addresses.
+    /// Errors: the length is longer than the family's addresses.
     pub fn new(address: IpAddr, length: u8) -> Result<Self, WordError> {
         let bits = Family::of(address).bits();
         if length > bits {
@@ -143,7 +137,6 @@ impl InterfaceAddress {
     }
 
     /// The same with the other end of a point-to-point link; its own address is no other end.
-    #[must_use]
     pub fn facing(self, peer: Option<IpAddr>) -> Self {
         Self {
             peer: peer.filter(|peer| *peer != self.address),
@@ -152,19 +145,16 @@ impl InterfaceAddress {
     }
 
     /// The network on the link: the one the address is in, or the other end's.
-    #[must_use]
     pub fn network(&self) -> Prefix {
         Prefix::around(self.peer.unwrap_or(self.address), self.length)
     }
 
     /// Whether the link has one other end.
-    #[must_use]
     pub fn is_point_to_point(&self) -> bool {
         self.peer.is_some()
     }
 
     /// The address's family.
-    #[must_use]
     pub fn family(&self) -> Family {
         Family::of(self.address)
     }
@@ -185,7 +175,6 @@ pub struct Prefix {
 
 impl Prefix {
     /// The network of `length` bits around an address; a length beyond the family's is the host.
-    #[must_use]
     pub fn around(address: IpAddr, length: u8) -> Self {
         let length = length.min(Family::of(address).bits());
         let address = match address {
@@ -202,56 +191,47 @@ impl Prefix {
     }
 
     /// The prefix that holds this address alone.
-    #[must_use]
     pub fn host(address: IpAddr) -> Self {
         Self::around(address, u8::MAX)
     }
 
     /// The prefix of length 0, the destination of a default route.
-    #[must_use]
     pub fn any(family: Family) -> Self {
         Self::around(family.unspecified(), 0)
     }
 
     /// The network's own address.
-    #[must_use]
     pub fn address(&self) -> IpAddr {
         self.address
     }
 
     /// Length in bits.
-    #[must_use]
     pub fn length(&self) -> u8 {
         self.length
     }
 
     /// Its family.
-    #[must_use]
     pub fn family(&self) -> Family {
         Family::of(self.address)
     }
 
     /// Whether it covers every address of its family.
-    #[must_use]
     pub fn is_any(&self) -> bool {
         self.length == 0
     }
 
     /// Whether it is one address only.
-    #[must_use]
     pub fn is_host(&self) -> bool {
         self.length == self.family().bits()
     }
 
     /// Whether an address lies in it; one of the other family never does.
-    #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         Family::of(address) == self.family() && Self::around(address, self.length) == *self
     }
 
     /// The first address of an IPv4 network that a host can have: the howtos' router.
     /// Networks of one or two addresses, and IPv6, have none.
-    #[must_use]
     pub fn first_host(&self) -> Option<IpAddr> {
         match self.address {
             IpAddr::V4(network) if self.length <= 30 => {
@@ -262,7 +242,6 @@ impl Prefix {
     }
 
     /// The broadcast address of an IPv4 network that has one.
-    #[must_use]
     pub fn broadcast(&self) -> Option<IpAddr> {
         match self.address {
             IpAddr::V4(network) if self.length <= 30 => {
@@ -307,9 +286,7 @@ impl FromStr for Prefix {
 }
 
 /// Reads a prefix length as ifupdown takes one: a number of bits, or a dotted mask.
-///
-/// # Errors
-/// Too long for the family, or a mask with holes.
+/// Errors: too long for the family, or a mask with holes.
 pub fn parse_length(text: &str, family: Family) -> Result<u8, WordError> {
     let wrong = WordError::Length(family.bits());
     if let (Family::Inet, Ok(mask)) = (family, text.parse::<Ipv4Addr>()) {
@@ -333,13 +310,11 @@ pub struct InterfaceName(String);
 
 impl InterfaceName {
     /// The name as given.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// The device: of alias `eth0:1` it is `eth0`.
-    #[must_use]
     pub fn device(&self) -> Self {
         let device = self.0.split(':').next().unwrap_or_default();
         Self(device.to_owned())
@@ -368,7 +343,6 @@ impl FromStr for InterfaceName {
 
 /// Decimal or 0x notation. A leading zero, which `ip` reads as octal and people as decimal, is
 /// no number of ours.
-#[must_use]
 pub fn parse_number(text: &str) -> Option<u32> {
     let (digits, radix) = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         Some(digits) => (digits, 16),

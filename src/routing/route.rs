@@ -1,4 +1,4 @@
-//! A route. Floor 0: `route_line` spells it and `route_message` carries it to the kernel.
+//! A route. `syntax/route.rs` spells it, `netlink/route.rs` carries it to the kernel.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -31,7 +31,6 @@ impl Kind {
     pub const THROW: Self = Self(9);
 
     /// Whether its packets leave by a device.
-    #[must_use]
     pub fn has_device(self) -> bool {
         (Self::UNICAST.0..=Self::MULTICAST.0).contains(&self.0)
     }
@@ -67,7 +66,6 @@ pub struct Hop {
 
 impl Hop {
     /// A hop onto the link itself, of a device not named yet.
-    #[must_use]
     pub fn direct() -> Self {
         Self {
             gateway: None,
@@ -124,7 +122,6 @@ pub struct Route {
 
 impl Route {
     /// The metric that the kernel gives a route which names none.
-    #[must_use]
     pub fn usual_metric(family: Family) -> u32 {
         match family {
             Family::Inet => 0,
@@ -133,7 +130,6 @@ impl Route {
     }
 
     /// The scope that `ip route add` gives a route which names none.
-    #[must_use]
     pub fn usual_scope(&self) -> Scope {
         let through_a_gateway =
             self.hops.len() > 1 || self.hops.iter().any(|hop| hop.gateway.is_some());
@@ -147,7 +143,6 @@ impl Route {
     }
 
     /// A unicast route of ours by one hop.
-    #[must_use]
     pub fn to(destination: Prefix, table: TableId, hop: Hop) -> Self {
         let mut route = Self {
             kind: Kind::UNICAST,
@@ -169,13 +164,11 @@ impl Route {
     }
 
     /// The route's address family.
-    #[must_use]
     pub fn family(&self) -> Family {
         self.destination.family()
     }
 
     /// Whether two routes lead alike, whoever put them there.
-    #[must_use]
     pub fn same_effect(&self, other: &Self) -> bool {
         *self
             == Self {
@@ -185,7 +178,6 @@ impl Route {
     }
 
     /// Whether the other leads to the same destination from the same table, under any metric.
-    #[must_use]
     pub fn is_rival(&self, other: &Self) -> bool {
         let of = |route: &Self| (route.destination, route.tos, route.table);
         of(self) == of(other)
@@ -193,7 +185,6 @@ impl Route {
 
     /// Whether the kernel has room for only one of the two: `NLM_F_EXCL` goes by destination,
     /// tos and metric within a table.
-    #[must_use]
     pub fn same_place(&self, other: &Self) -> bool {
         self.is_rival(other) && self.metric == other.metric
     }

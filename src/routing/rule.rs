@@ -1,5 +1,5 @@
-//! A rule of the routing policy database. Floor 0: what is equal here is the same rule to the
-//! kernel; `rule_line` spells it and `rule_message` carries it there.
+//! A rule of the routing policy database. What is equal here is the same rule to the kernel;
+//! `syntax/rule.rs` spells it and `netlink/rule.rs` carries it there.
 
 use super::address::{Family, InterfaceName, Prefix, PROTOCOL};
 use super::table::TableId;
@@ -89,7 +89,6 @@ pub struct Rule {
 
 impl Rule {
     /// A rule of ours without selectors.
-    #[must_use]
     pub fn lookup(family: Family, priority: u32, table: TableId) -> Self {
         Self {
             family,
@@ -119,7 +118,6 @@ impl Rule {
 
     /// Whether some kernel that is still in use would take the rule without all of its selectors:
     /// attributes it does not know it ignores (measured on 6.18 with numbers nobody has).
-    #[must_use]
     pub fn may_be_thinned(&self) -> bool {
         let masked = |ports: &Option<Ports>| ports.is_some_and(|ports| ports.mask.is_some());
         self.dscp.is_some()
@@ -130,7 +128,6 @@ impl Rule {
     }
 
     /// Whether two rules route alike, whoever put them there.
-    #[must_use]
     pub fn same_effect(&self, other: &Self) -> bool {
         *self
             == Self {

@@ -1,4 +1,4 @@
-//! What is in force, or should be: routes and rules together. Floor 0.
+//! What is in force, or should be: routes and rules together.
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,7 +20,6 @@ pub enum Object {
 
 impl Object {
     /// Its address family.
-    #[must_use]
     pub fn family(&self) -> Family {
         match self {
             Self::Route(route) => route.family(),
@@ -29,7 +28,6 @@ impl Object {
     }
 
     /// Who put it there.
-    #[must_use]
     pub fn protocol(&self) -> u8 {
         match self {
             Self::Route(route) => route.protocol,
@@ -38,7 +36,6 @@ impl Object {
     }
 
     /// The `ip` command that does `verb` to it.
-    #[must_use]
     pub fn command(&self, verb: &str) -> String {
         let family = match self.family() {
             Family::Inet => "",
@@ -93,19 +90,16 @@ pub struct State {
 
 impl State {
     /// The routes.
-    #[must_use]
     pub fn routes(&self) -> &[Route] {
         &self.routes
     }
 
     /// The rules.
-    #[must_use]
     pub fn rules(&self) -> &[Rule] {
         &self.rules
     }
 
     /// Whether there is nothing at all.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.routes.is_empty() && self.rules.is_empty()
     }
@@ -128,7 +122,6 @@ impl State {
     }
 
     /// Whether the object is there.
-    #[must_use]
     pub fn contains(&self, object: &Object) -> bool {
         match object {
             Object::Route(route) => self.routes.contains(route),
@@ -143,7 +136,6 @@ impl State {
     }
 
     /// What is here and not there, in the order in which it is here.
-    #[must_use]
     pub fn without(&self, other: &Self) -> Self {
         self.objects()
             .filter(|object| !other.contains(object))
@@ -151,7 +143,6 @@ impl State {
     }
 
     /// What is both here and there.
-    #[must_use]
     pub fn only(&self, other: &Self) -> Self {
         self.objects()
             .filter(|object| other.contains(object))
@@ -159,7 +150,6 @@ impl State {
     }
 
     /// What is in either.
-    #[must_use]
     pub fn with(&self, other: &Self) -> Self {
         self.objects().chain(other.objects()).collect()
     }

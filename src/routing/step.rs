@@ -1,4 +1,4 @@
-//! What to do to the kernel, step by step, and what to make of its "File exists". Floor 1, pure.
+//! What to do to the kernel, step by step, and what to make of its "File exists".
 
 use super::address::Family;
 use super::route::Route;
@@ -20,7 +20,6 @@ pub enum Verb {
 
 impl Verb {
     /// The word of `ip`.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Add => "add",
@@ -42,7 +41,6 @@ pub struct Step {
 
 impl Step {
     /// A step that puts an object in.
-    #[must_use]
     pub fn add(object: Object) -> Self {
         Self {
             verb: Verb::Add,
@@ -51,7 +49,6 @@ impl Step {
     }
 
     /// A step that takes an object out.
-    #[must_use]
     pub fn delete(object: Object) -> Self {
         Self {
             verb: Verb::Delete,
@@ -82,7 +79,6 @@ pub enum Existing {
 
 /// Judges "File exists" for a rule. The kernel takes an absent selector for a wildcard when it
 /// looks for an equal rule (measured on 6.18), so only an exact comparison is to be believed.
-#[must_use]
 pub fn existing_rule(wanted: &Rule, found: &[Rule]) -> Existing {
     if found.contains(wanted) {
         Existing::InForce(Object::Rule(wanted.clone()))
@@ -99,7 +95,6 @@ pub fn existing_rule(wanted: &Rule, found: &[Rule]) -> Existing {
 
 /// Judges "File exists" for a route, `found` being its table and `previous` what an earlier run
 /// for the same stanza put in.
-#[must_use]
 pub fn existing_route(wanted: &Route, found: &[Route], previous: &State) -> Existing {
     let object = |route: &Route| Object::Route(route.clone());
     if found.contains(wanted) {

@@ -1,5 +1,5 @@
-//! The numbers and names of routing tables. Floor 0: a name that is valid here can stand in a line
-//! of `rt_tables` and be read back by `ip`.
+//! The numbers and names of routing tables. A name that is valid here can stand in a line of
+//! `rt_tables` and be read back by `ip`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,9 +19,7 @@ impl TableId {
     pub const MAIN: Self = Self(254);
 
     /// Refuses the tables that are the kernel's own, `RT_TABLE_*` of `linux/rtnetlink.h`.
-    ///
-    /// # Errors
-    /// The ID is 0 or 253 to 255.
+    /// Errors: the ID is 0 or 253 to 255.
     pub fn of_policy(id: u32) -> Result<Self, WordError> {
         match id {
             0 | 253..=255 => Err(WordError::ReservedTable(id)),
@@ -30,9 +28,7 @@ impl TableId {
     }
 
     /// Reads an ID that a stanza names.
-    ///
-    /// # Errors
-    /// Not a number that fits, or one of the kernel's own tables.
+    /// Errors: not a number that fits, or one of the kernel's own tables.
     pub fn parse(text: &str) -> Result<Self, WordError> {
         Self::of_policy(parse_number(text).ok_or(WordError::TableId)?)
     }
@@ -56,7 +52,6 @@ impl TableName {
     const RESERVED: [&'static str; 6] = ["local", "main", "default", "unspec", "all", "cache"];
 
     /// The name as given.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }

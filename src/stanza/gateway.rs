@@ -1,4 +1,4 @@
-//! Which address can be that of a router. Floor 1, pure.
+//! Which address can be that of a router.
 
 use std::net::IpAddr;
 
@@ -6,9 +6,6 @@ use super::options::OptionFault;
 use crate::routing::{Family, InterfaceAddress, Prefix};
 
 /// What is wrong with an address as the router of an interface that has another one.
-///
-/// # Errors
-/// It cannot be the router's.
 pub fn check_gateway(gateway: IpAddr, own: IpAddr, network: Prefix) -> Result<(), OptionFault> {
     let ends = [
         network.broadcast(),
@@ -38,9 +35,7 @@ pub fn check_gateway(gateway: IpAddr, own: IpAddr, network: Prefix) -> Result<()
 }
 
 /// The first host of an address's network, where that can be the router.
-///
-/// # Errors
-/// The network has none, or it is the address itself.
+/// Errors: the network has none, or it is the address itself.
 pub fn first_host(own: &InterfaceAddress) -> Result<IpAddr, OptionFault> {
     match own.network().first_host() {
         Some(first) if first != own.address => Ok(first),

@@ -1,4 +1,4 @@
-//! The options of a stanza as they stand in the file, and what can be wrong with one. Floor 1.
+//! The options of a stanza as they stand in the file, and what can be wrong with one.
 
 use std::fmt;
 
@@ -142,7 +142,6 @@ pub enum OptionFault {
 
 impl OptionFault {
     /// `0.0.0.0` or `::` where a router should be.
-    #[must_use]
     pub fn unspecified() -> Self {
         Self::NoRouter("no address", ", or none for no default route")
     }
@@ -164,7 +163,6 @@ pub struct OptionError {
 
 impl OptionError {
     /// Puts a fault beside where it was found.
-    #[must_use]
     pub fn new(option: &str, value: Option<&str>, fault: OptionFault) -> Self {
         Self {
             option: option.to_owned(),
@@ -175,7 +173,6 @@ impl OptionError {
     }
 
     /// The same, of a text that begins further on in the option's value.
-    #[must_use]
     pub fn at(self, at: usize) -> Self {
         Self { at, ..self }
     }
@@ -206,7 +203,6 @@ pub struct IpLine {
 
 impl IpLine {
     /// An error about this line.
-    #[must_use]
     pub fn error(&self, fault: OptionFault) -> OptionError {
         OptionError::new(&self.option, Some(&self.text), fault).at(self.at)
     }
@@ -222,7 +218,6 @@ pub struct Options<'a> {
 impl<'a> Options<'a> {
     /// Starts on a call by looking at the names: no ifupdown reports an option that it does not
     /// know, so this must.
-    #[must_use]
     pub fn of(call: &'a HookCall) -> Self {
         let mut options = Self {
             call,
@@ -242,7 +237,6 @@ impl<'a> Options<'a> {
     }
 
     /// Whether an option is given.
-    #[must_use]
     pub fn has(&self, option: &str) -> bool {
         self.call.options.iter().any(|(name, _)| name == option)
     }

@@ -1,4 +1,4 @@
-//! From a call's options to a stanza. Floor 1, pure.
+//! From a call's options to a stanza.
 //!
 //! Every fault is collected, not the first alone, and each names the option as the
 //! administrator wrote it, the value, and what is expected.
@@ -17,9 +17,6 @@ use crate::routing::{
 
 impl Stanza {
     /// Judges a call's options; `None` where it has none.
-    ///
-    /// # Errors
-    /// Every fault there is.
     pub fn judge(call: &HookCall) -> Result<Option<Self>, Vec<OptionError>> {
         if call.options.is_empty() {
             return Ok(None);
@@ -37,7 +34,6 @@ impl Stanza {
 }
 
 /// What the stanza says of errors; `warn` where that itself is in error.
-#[must_use]
 pub fn on_error(call: &HookCall) -> OnError {
     let fail = |(name, value): &(String, std::ffi::OsString)| {
         // Contradicting values must not cost the host its network.
@@ -102,12 +98,9 @@ impl Judge<'_> {
 
     fn interface(&mut self) -> Option<InterfaceName> {
         let text = &self.call.interface;
-        let parsed = text.parse();
+        let parsed = text.parse().map_err(OptionFault::Word);
         parsed
-            .map_err(|error| {
-                self.options
-                    .fault("IFACE", Some(text), OptionFault::Word(error))
-            })
+            .map_err(|fault| self.options.fault("IFACE", Some(text), fault))
             .ok()
     }
 

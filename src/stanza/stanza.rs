@@ -1,5 +1,5 @@
-//! A stanza of interfaces(5) as far as policy routing goes. Floor 1, pure; `judge` makes one of
-//! a call's options.
+//! A stanza of interfaces(5) as far as policy routing goes. Pure; `parse.rs` makes one of a call's
+//! options.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -122,29 +122,24 @@ pub struct Stanza {
 impl Stanza {
     /// Whether routes and rules follow from the table and the address. The loopback interface
     /// has no network of its own, only what its lines say.
-    #[must_use]
     pub fn derives(&self) -> bool {
         self.table.is_some() && self.method != "loopback"
     }
 
     /// Whether the interface's addresses have to be asked of the kernel.
-    #[must_use]
     pub fn asks_address(&self) -> bool {
         self.derives() && self.address.is_none()
     }
 
     /// Whether the interface's default route in main is the one for its table too: where the
     /// stanza names none, and something else than the stanza configures the interface.
-    #[must_use]
     pub fn asks_gateway(&self) -> bool {
         self.derives() && self.gateway == Gateway::Auto(None) && self.method != "static"
     }
 
     /// The rule of the `n`-th `policy-rule`, counted from 0. Its place in the file decides its
     /// priority where it names none, so that the order survives any repair.
-    ///
-    /// # Errors
-    /// The line is no rule, or leaves open what it does.
+    /// Errors: the line is no rule, or leaves open what it does.
     pub fn rule(
         &self,
         n: usize,
@@ -181,9 +176,6 @@ impl Stanza {
     }
 
     /// The route of a `policy-route`.
-    ///
-    /// # Errors
-    /// The line is no route.
     pub fn route(
         &self,
         line: &IpLine,

@@ -1,4 +1,4 @@
-//! From a stanza to the routes and rules it stands for. Floor 1, pure: the policy is this page.
+//! From a stanza to the routes and rules it stands for. The policy is this page.
 
 use std::net::IpAddr;
 
@@ -54,9 +54,7 @@ pub struct TableIds<'a> {
 }
 
 /// The state that a stanza asks for, and what is to be said about it.
-///
-/// # Errors
-/// Options that what was found shows to be wrong.
+/// Errors: options that what was found shows to be wrong.
 pub fn of_stanza(
     stanza: &Stanza,
     tables: &TableIds<'_>,

@@ -1,4 +1,4 @@
-//! Where messages go: the back end of `log`. Floor 2.
+//! Where messages go: the back end of `log`.
 //!
 //! Syslog gets warnings, errors and the one line that sums a run up; standard error gets
 //! warnings and errors; with `VERBOSITY=1` both get everything. The socket is opened by the first

@@ -1,4 +1,4 @@
-//! Waiting for a lock that another run holds, not for ever. Floor 2.
+//! Waiting for a lock that another run holds, not for ever.
 //!
 //! Whoever can open a file can lock it with flock(2), be it only to read. So the locks are on
 //! files of their own that only root can open: on what everybody may read, any user could keep
@@ -32,10 +32,8 @@ pub struct Lock {
 
 /// Takes the lock that a file stands for, making the file if it is missing. It stays, empty: a
 /// run that removed it could take it away from under one that waits for it.
-///
-/// # Errors
-/// The file cannot be opened or made; or, as [`io::ErrorKind::TimedOut`], others hold it for longer
-/// than ten seconds; who, the error says.
+/// Errors: the file cannot be opened or made; or, as [`io::ErrorKind::TimedOut`], others hold it
+/// for longer than ten seconds; who, the error says.
 pub fn exclusive(path: &Path) -> io::Result<Lock> {
     let file = open(path).map_err(|error| {
         let text = format!("{}: {error}{}", path.display(), hint(&error));

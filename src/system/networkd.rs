@@ -1,5 +1,5 @@
-//! What else on the host bears on policy routing: sysctls, and systemd-networkd. Floor 2; reads
-//! files, nothing else.
+//! What else on the host bears on policy routing: sysctls, and systemd-networkd. Reads files,
+//! nothing else.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,7 +24,6 @@ const FOLDERS: [&str; 4] = [
 
 impl Host {
     /// The host whose files are below `root`; `/` outside of tests.
-    #[must_use]
     pub fn below(root: &Path) -> Self {
         Self {
             root: root.to_owned(),
@@ -44,19 +43,16 @@ impl Host {
     }
 
     /// Whether a device answers ARP for its own addresses alone, and asks with them.
-    #[must_use]
     pub fn arp_is_set(&self, device: &InterfaceName) -> bool {
         self.setting(device, "arp_ignore") >= 1 && self.setting(device, "arp_announce") >= 2
     }
 
     /// Whether a device drops packets whose way back, looked up without their mark, is another.
-    #[must_use]
     pub fn filters_strictly(&self, device: &InterfaceName) -> bool {
         self.setting(device, "rp_filter") == 1 && self.setting(device, "src_valid_mark") == 0
     }
 
     /// Whether a running systemd-networkd takes out the rules of others.
-    #[must_use]
     pub fn networkd_takes_rules(&self) -> bool {
         self.networkd_runs() && self.networkd_configures() && self.networkd_manages_rules()
     }

@@ -1,4 +1,4 @@
-//! The rights that a run needs, and no others. Floor 2.
+//! The rights that a run needs, and no others.
 //!
 //! Routes and rules take `CAP_NET_ADMIN`; the files take none, since root owns them. Everything
 //! else root may do is given up before a word of a stanza is read.
@@ -23,9 +23,7 @@ pub struct NotPermitted;
 /// Clearing the inheritable set clears the ambient one, too. The bounding set matters only to
 /// a program that is started by this one; there is none, and with `no_new_privs` it would get
 /// back nothing (capabilities(7): root otherwise regains the bounding set with `execve`).
-///
-/// # Errors
-/// The process does not have `CAP_NET_ADMIN`.
+/// Errors: the process does not have `CAP_NET_ADMIN`.
 pub fn keep_net_admin() -> Result<(), NotPermitted> {
     umask(Mode::S_IWGRP | Mode::S_IWOTH);
     let needed = CapabilitySet::NET_ADMIN;
@@ -52,7 +50,6 @@ fn has(needed: CapabilitySet) -> bool {
 }
 
 /// What to do about a file that even root may not open here, to stand behind the error.
-#[must_use]
 pub fn hint(error: &io::Error) -> &'static str {
     if error.raw_os_error() == Some(Errno::EACCES as i32) {
         " (it must belong to root and be writable by its owner: all other rights are given up)"

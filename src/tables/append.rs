@@ -1,4 +1,4 @@
-//! Appending a line to a file that others write, too. Floor 2.
+//! Appending a line to a file that others write, too.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -16,9 +16,7 @@ pub struct Target {
 
 impl Target {
     /// Opens a file, making it and its folder where they are missing.
-    ///
-    /// # Errors
-    /// It cannot be opened or made, or is no regular file.
+    /// Errors: it cannot be opened or made, or is no regular file.
     pub fn open(path: &Path) -> io::Result<Self> {
         Ok(Self {
             path: path.to_owned(),
@@ -27,17 +25,12 @@ impl Target {
     }
 
     /// How many bytes the file has.
-    ///
-    /// # Errors
-    /// It cannot be looked at.
     pub fn length(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
     }
 
     /// Appends a line in one write, supplying the newline that the last line may lack.
-    ///
-    /// # Errors
-    /// The line is not there whole, or may not survive a crash.
+    /// Errors: the line is not there whole, or may not survive a crash.
     pub fn append(&self, line: &str) -> io::Result<()> {
         let mut file: &File = &self.file;
         let text = if self.length()? == 0 || ends_in_newline(file)? {

@@ -1,4 +1,4 @@
-//! The files that name routing tables: `rt_tables`, and the drop-ins beside it. Floor 2.
+//! The files that name routing tables: `rt_tables`, and the drop-ins beside it.
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
@@ -39,7 +39,6 @@ pub struct NameFiles {
 
 impl NameFiles {
     /// The files below `root`; `/` outside of tests.
-    #[must_use]
     pub fn below(root: &Path) -> Self {
         Self {
             root: root.to_owned(),
@@ -64,7 +63,6 @@ impl NameFiles {
     }
 
     /// What the files say of one name at a glance.
-    #[must_use]
     pub fn glance<'a>(&self, name: &'a TableName) -> Glance<'a> {
         let mut glance = Glance::of(name);
         self.each(|path, opened| {
@@ -111,7 +109,6 @@ impl NameFiles {
 
     /// The file that new names go to. `rt_tables` where there is one; else, or where the
     /// administrator has made it, our drop-in: an `rt_tables` of ours would shadow the vendor's.
-    #[must_use]
     pub fn target(&self) -> PathBuf {
         let drop_in = self.root.join(OUR_DROP_IN);
         let names = self.root.join(NAMES);

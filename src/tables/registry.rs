@@ -1,4 +1,4 @@
-//! The IDs that names of routing tables have, and new ones for new names. Floor 2.
+//! The IDs that names of routing tables have, and new ones for new names.
 //!
 //! A file is only ever appended to, one line in one write, so that no line of anybody's can be
 //! lost, and under a lock, so that no two runs of ours register one name or ID twice. A known name costs reading; a new one a write and an fsync(2).
@@ -73,7 +73,6 @@ const LOCK: &str = "run/policy-table-names.lock";
 
 impl Registry {
     /// The files below `root`; `/` outside of tests.
-    #[must_use]
     pub fn below(root: &Path) -> Self {
         Self {
             files: NameFiles::below(root),
@@ -84,10 +83,8 @@ impl Registry {
     /// The ID of a named table: the registered one, or a new one that is registered now, `fixed`
     /// where the stanza gives it. `occupied` says whether the kernel has something of others
     /// under an ID; it is asked for new names only.
-    ///
-    /// # Errors
-    /// The files and the stanza contradict each other. Files that cannot be read or written are
-    /// warnings: the ID alone is enough to route.
+    /// Errors: the files and the stanza contradict each other. Files that cannot be read or
+    /// written are warnings: the ID alone is enough to route.
     pub fn id(
         &self,
         name: &TableName,
@@ -186,7 +183,6 @@ impl Registry {
     }
 
     /// The names as they stand now, for a run that asks for many and registers none.
-    #[must_use]
     pub fn names(&self) -> KnownNames {
         let mut warnings = Vec::new();
         KnownNames {
@@ -198,7 +194,6 @@ impl Registry {
 
     /// The ID that a name has, or would most likely have had: for taking out what a run that
     /// left no record put in.
-    #[must_use]
     pub fn likely_id(&self, name: &TableName, fixed: Option<TableId>) -> TableId {
         let registered = self.files.read(&mut Vec::new()).id(name);
         registered.or(fixed).unwrap_or_else(|| derived_id(name))
@@ -232,9 +227,7 @@ pub struct KnownNames {
 impl KnownNames {
     /// The ID of a named table: the registered one, or the one that `Registry::id` would
     /// register; nothing is written.
-    ///
-    /// # Errors
-    /// The files and the stanza contradict each other.
+    /// Errors: the files and the stanza contradict each other.
     pub fn id(
         &mut self,
         name: &TableName,
@@ -261,7 +254,6 @@ impl KnownNames {
     }
 
     /// The name that `ip` prints for an ID.
-    #[must_use]
     pub fn name(&self, id: TableId) -> Option<&str> {
         self.tables.names(id).last()
     }

@@ -1,4 +1,4 @@
-//! The lines of `rt_tables` files, read as iproute2 reads them. Floor 1, pure.
+//! The lines of `rt_tables` files, read as iproute2 reads them.
 //!
 //! The peculiarities are iproute2's, measured on 6.1 and 6.15: of several IDs that one name
 //! has, the one smallest modulo 256 counts, and among equals of those the last one read.
@@ -47,7 +47,6 @@ impl Tables {
     }
 
     /// The ID that `ip` takes a name for.
-    #[must_use]
     pub fn id(&self, name: &TableName) -> Option<TableId> {
         // Of equal keys min_by_key returns the first, which in reverse is the last one read.
         self.ids(name).rev().min_by_key(|id| id.0 % 256)
@@ -70,7 +69,6 @@ impl Tables {
     }
 
     /// The file that gives a name its ID, the last one where several do.
-    #[must_use]
     pub fn file(&self, name: &TableName, id: TableId) -> Option<&Path> {
         let mut given = self.given(name).iter().rev();
         let (_, file) = given.find(|(given, _)| *given == id)?;
@@ -95,7 +93,6 @@ pub struct Glance<'a> {
 
 impl<'a> Glance<'a> {
     /// A glance for a name, with nothing seen yet.
-    #[must_use]
     pub fn of(name: &'a TableName) -> Self {
         Self {
             name,
@@ -133,7 +130,6 @@ impl<'a> Glance<'a> {
     }
 
     /// The name's ID, if one line gives it and no other line has that ID.
-    #[must_use]
     pub fn known(&self) -> Option<TableId> {
         match self.own.as_slice() {
             [id] if !self.incomplete && !self.has(*id) => Some(*id),
@@ -142,7 +138,6 @@ impl<'a> Glance<'a> {
     }
 
     /// Whether no line has the name.
-    #[must_use]
     pub fn is_new(&self) -> bool {
         !self.incomplete && self.own.is_empty()
     }
@@ -153,13 +148,11 @@ impl<'a> Glance<'a> {
     }
 
     /// Whether a line gives another name this ID.
-    #[must_use]
     pub fn has(&self, id: TableId) -> bool {
         self.others.contains(&id)
     }
 
     /// The length that a file had, in bytes.
-    #[must_use]
     pub fn length(&self, file: &Path) -> Option<u64> {
         let seen = self.files.iter().find(|(seen, _)| seen == file)?;
         Some(seen.1)
@@ -260,14 +253,12 @@ pub const LARGEST_NAMED: TableId = TableId(i32::MAX as u32);
 const MARK: &str = "\t# ifupdown-policy-table\n";
 
 /// The line that names a table, marked as ours.
-#[must_use]
 pub fn line(id: TableId, name: &TableName) -> String {
     format!("{id}\t{name}{MARK}")
 }
 
 /// The ID that a new name gets, before it is known whether it is free: 20000 and the name's
 /// hash modulo 10000, so that a name has the same ID on every host.
-#[must_use]
 pub fn derived_id(name: &TableName) -> TableId {
     TableId(20_000 + fnv1a(name.as_str()) % 10_000)
 }

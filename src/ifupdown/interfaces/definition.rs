@@ -1,5 +1,5 @@
 //! What ifupdown makes of an `iface` stanza before it calls a hook: inherited options, repeats,
-//! the defaults and conversions of its method, and so the hook's environment. Floor 1, pure.
+//! the defaults and conversions of its method, and so the hook's environment.
 //!
 //! Measured on ifupdown 0.8.41 and 0.8.44: a stanza starts with a copy of the options that it
 //! inherits; an option that is there already gets the new value behind a newline, inherited or
@@ -33,7 +33,6 @@ const COMMANDS: [&str; 4] = ["pre-up", "up", "down", "post-down"];
 
 impl Definition {
     /// A stanza with these options of its own.
-    #[must_use]
     pub fn new<'a>(
         name: &str,
         family: &str,
@@ -83,7 +82,6 @@ impl Definition {
     }
 
     /// An option's value, repeats joined by newlines; without what the method makes of it.
-    #[must_use]
     pub fn option(&self, name: &str) -> Option<&OsStr> {
         let mut options = self.options.iter();
         let (_, value) = options.find(|(there, _)| there == name)?;
@@ -92,7 +90,6 @@ impl Definition {
 
     /// The variables that a hook in `if-up.d` gets for it, those of the caller aside (`PATH`,
     /// `VERBOSITY`, `CLASS` and the locks `IFUPDOWN_…`).
-    #[must_use]
     pub fn variables(&self, interface: &str) -> Vec<(OsString, OsString)> {
         let mut variables: Vec<(OsString, OsString)> = Vec::new();
         let mut set = |name: String, value: Vec<u8>| {
@@ -125,7 +122,6 @@ impl Definition {
     }
 
     /// The call of the hook in `if-up.d` for it.
-    #[must_use]
     pub fn call(&self, interface: &str) -> Option<HookCall> {
         HookCall::read(Direction::Up, self.variables(interface))
     }
@@ -192,7 +188,6 @@ impl Definition {
 }
 
 /// An option's name as the hooks' environment has it.
-#[must_use]
 pub fn mangled(name: &str) -> String {
     let kept = name.chars().filter_map(|c| match c {
         '-' => Some('_'),

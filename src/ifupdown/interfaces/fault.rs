@@ -1,4 +1,4 @@
-//! What ifupdown refuses in an interfaces(5) file. Floor 1, pure.
+//! What ifupdown refuses in an interfaces(5) file.
 
 use thiserror::Error;
 
@@ -72,7 +72,6 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// Whether ifupdown reads no further in the file.
-    #[must_use]
     pub fn stops(&self) -> bool {
         !matches!(self, Self::Extra { .. })
     }

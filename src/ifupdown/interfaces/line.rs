@@ -1,5 +1,5 @@
 //! The logical lines of an interfaces(5) file as ifupdown reads them, with every byte kept.
-//! Floor 1, pure.
+//!
 //!
 //! Measured on ifupdown 0.8.41 and 0.8.44: a line whose first character is `#` is a comment, and
 //! a backslash at its end continues nothing; any other line that ends in a backslash goes on with
@@ -38,14 +38,12 @@ struct Piece {
 const WORD: usize = 79;
 
 /// Whether C's `isspace` takes a byte for a blank.
-#[must_use]
 pub fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
 }
 
 impl Line {
     /// Reads all lines of a file; together they are the file.
-    #[must_use]
     pub fn all(bytes: &[u8]) -> Vec<Self> {
         let mut physical = bytes.split_inclusive(|byte| *byte == b'\n');
         let (mut lines, mut number) = (Vec::new(), 0);
@@ -96,7 +94,6 @@ impl Line {
     }
 
     /// Whether it is a comment: a `#` behind a lone, continued backslash makes none.
-    #[must_use]
     pub fn is_comment(&self) -> bool {
         self.comment
     }
@@ -104,7 +101,6 @@ impl Line {
     /// The word that begins at a place in the text, and where the next one begins; `None` at the
     /// end. As ifupdown does it, a line that begins with a continued blank begins with an empty
     /// word.
-    #[must_use]
     pub fn word(&self, at: usize) -> Option<(Range<usize>, usize)> {
         let rest = self.text.get(at..).filter(|rest| !rest.is_empty())?;
         let length = rest.iter().take_while(|byte| !is_blank(**byte)).count();
@@ -123,7 +119,6 @@ impl Line {
     }
 
     /// A word as ifupdown keeps it; bytes that are no text are replaced.
-    #[must_use]
     pub fn name(&self, word: Range<usize>) -> String {
         let word = word.start..word.end.min(word.start + WORD);
         String::from_utf8_lossy(self.text.get(word).unwrap_or_default()).into_owned()
@@ -131,7 +126,6 @@ impl Line {
 
     /// Where in the file a place in the text is: the line, and the column in characters; both
     /// count from 1.
-    #[must_use]
     pub fn place(&self, at: usize) -> (usize, usize) {
         let piece = self.pieces.iter().rev().find(|piece| piece.at <= at);
         let Some(piece) = piece else {
@@ -146,7 +140,6 @@ impl Line {
     }
 
     /// One of its lines in the file, by its number there, without the line end.
-    #[must_use]
     pub fn physical(&self, number: usize) -> &[u8] {
         let mut lines = self.raw.split(|byte| *byte == b'\n');
         let nth = number.checked_sub(self.number);

@@ -1,5 +1,5 @@
 //! The address families and methods of ifupdown, and what a method makes of a stanza's options
-//! before the hooks see them. Floor 1, pure.
+//! before the hooks see them.
 
 use std::net::Ipv4Addr;
 
@@ -23,20 +23,17 @@ pub const METHODS: &[(&str, &[&str])] = &[
 ];
 
 /// The families, as a sentence has them.
-#[must_use]
 pub fn families() -> String {
     let names: Vec<&str> = METHODS.iter().map(|(family, _)| *family).collect();
     names.join(", ")
 }
 
 /// The methods of a family, as a sentence has them.
-#[must_use]
 pub fn methods(family: &str) -> String {
     methods_of(family).unwrap_or_default().join(", ")
 }
 
 /// The methods of a family; `None` for none that ifupdown knows.
-#[must_use]
 pub fn methods_of(family: &str) -> Option<&'static [&'static str]> {
     let mut known = METHODS.iter();
     known
@@ -155,7 +152,6 @@ const EXTRAS: &[Extras] = &[
 ];
 
 /// What a method adds; `None` where it adds nothing.
-#[must_use]
 pub fn extras(family: &str, method: &str) -> Option<&'static Extras> {
     let mut extras = EXTRAS.iter();
     extras.find(|extras| extras.family == family && extras.methods.contains(&method))
@@ -171,7 +167,6 @@ fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// An IPv4 address.
-#[must_use]
 pub fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }

@@ -1,5 +1,5 @@
 //! One interfaces(5) file: its parts as ifupdown tells them apart, with every byte kept, and what
-//! ifupdown refuses in it. Floor 1, pure.
+//! ifupdown refuses in it.
 //!
 //! A reader of our own: `migrate` writes back what it did not change byte for byte, and `check`
 //! points at line and column. The crate for this file format (interface-rs) keeps one interface a
@@ -21,7 +21,7 @@ pub struct Text {
     /// Its parts, in order; each line belongs to one.
     pub parts: Vec<Block>,
     /// What is wrong with it, in order. `inherits` of an unknown name shows only with the files
-    /// read before: the room of all files finds that.
+    /// read before: `sourced.rs` finds that.
     pub faults: Vec<FileFault>,
 }
 
@@ -110,7 +110,6 @@ pub struct SourceLine {
 impl Text {
     /// Reads a file. It never fails: what is wrong is in `faults`, and the rest is read all the
     /// same.
-    #[must_use]
     pub fn read(bytes: impl AsRef<[u8]>) -> Self {
         let mut reader = Reader {
             text: Self {
@@ -128,7 +127,6 @@ impl Text {
     }
 
     /// The file, as it was read.
-    #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
         let raw = self.lines.iter().map(|line| line.raw.as_slice());
         raw.collect::<Vec<_>>().concat()

@@ -1,5 +1,5 @@
 //! What the names of stanzas stand for: interfaces, or models for other stanzas and for interfaces
-//! of other names. Floor 1, pure.
+//! of other names.
 
 use std::collections::HashSet;
 
@@ -15,7 +15,6 @@ pub struct Selection {
 
 impl Selection {
     /// As the parts of all files say.
-    #[must_use]
     pub fn of<'a>(parts: impl Iterator<Item = &'a Block>) -> Self {
         let mut usage = Self::default();
         for part in parts {
@@ -49,14 +48,12 @@ impl Selection {
     }
 
     /// Whether an `auto` or `allow-` line has the name.
-    #[must_use]
     pub fn is_selected(&self, name: &str) -> bool {
         self.selected.contains(name) || self.patterns.iter().any(|pattern| pattern.matches(name))
     }
 
     /// Whether a stanza is there for others, or for an interface of another name, of which it is
     /// not known what else is up with it.
-    #[must_use]
     pub fn is_model(&self, name: &str) -> bool {
         self.models.contains(name) && !self.is_selected(name)
     }

@@ -1,15 +1,15 @@
 //! An interfaces(5) file with all that it sources, as ifupdown reads it: the stanzas in force, in
-//! order, with their places. Floor 2; reads files, nothing else.
+//! order, with their places. Reads files, nothing else.
 //!
-//! Measured on ifupdown 0.8.41 and 0.8.44: a sourced file is read where its line stands. A fault
-//! in the main file makes all of it unreadable; one in a sourced file ends that file only. A file
-//! is read once under one name. A missing sourced file or folder is skipped in silence; one that
+//! Measured on ifupdown 0.8.41 and 0.8.44: a sourced file is read where its line stands. A fault in
+//! the main file makes all of it unreadable; one in a sourced file ends that file only. A file is
+//! read once under one name. A missing sourced file or folder is skipped in silence; one that
 //! cannot be read is told, and skipped. `inherits` finds the first stanza above of that name (and
 //! family, where it says one). `template` is no keyword. Without a `loopback` stanza there is one
 //! for `lo`, which has no options and is not in this list. Patterns (`auto /eth*`) select
 //! interfaces, they never name stanzas. `ifquery --list` prints `lo` and the names behind `auto`,
-//! and exits with 1 at one without a stanza; `ifquery NAME` prints the options of all stanzas of
-//! a name run together, after what [`crate::definition`] does to them.
+//! and exits with 1 at one without a stanza; `ifquery NAME` prints the options of all stanzas of a
+//! name run together, after what [`crate::definition`] does to them.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -81,7 +81,6 @@ pub struct Interfaces {
 impl Interfaces {
     /// Reads a file and all that it sources. It never fails; see `unread` and
     /// [`Interfaces::refused`].
-    #[must_use]
     pub fn read(path: &Path) -> Self {
         let mut interfaces = Self::default();
         interfaces.file(path, 0);
@@ -89,7 +88,6 @@ impl Interfaces {
     }
 
     /// The fault of the main file for which ifupdown reads nothing.
-    #[must_use]
     pub fn refused(&self) -> Option<(&File, &FileFault)> {
         let main = self.files.first()?;
         let mut faults = main.text.faults.iter();
@@ -111,7 +109,6 @@ impl Interfaces {
     /// The stanzas in force that ifup and ifdown run hooks for, by logical name, those of one in
     /// the order in which `ifup` brings them up. `no-scripts` takes patterns of fnmatch(3).
     /// (Measured: it compares them with the logical name, not the interface's.)
-    #[must_use]
     pub fn stanzas_with_hooks(&self) -> HashMap<&str, Vec<&StanzaInForce>> {
         let quiet: Vec<&str> = self.selected("no-scripts").collect();
         let mut found: HashMap<&str, Vec<&StanzaInForce>> = HashMap::new();
@@ -144,7 +141,6 @@ impl Interfaces {
     }
 
     /// A stanza as its file has it.
-    #[must_use]
     pub fn stanza(&self, defined: &StanzaInForce) -> Option<&IfaceStanza> {
         let part = self.files.get(defined.file)?.text.parts.get(defined.part)?;
         match &part.what {

@@ -1,4 +1,4 @@
-//! The words of a `source` line, as wordexp(3) expands them, up to the wildcards. Floor 1, pure.
+//! The words of a `source` line, as wordexp(3) expands them, up to the wildcards.
 //!
 //! Blanks, quotes, backslashes, `~` and `$NAME` are treated as there; command substitution and
 //! arithmetic are not expanded (ifupdown forbids the first; a line with it names no file).
@@ -46,7 +46,6 @@ impl Word {
 
 /// Splits a line into words; `None` where wordexp(3) refuses it, and ifupdown skips the line
 /// without a word.
-#[must_use]
 pub fn words(line: &str, variable: impl Fn(&str) -> Option<String>) -> Option<Vec<Word>> {
     let mut words = Vec::new();
     let mut word: Option<Word> = None;

@@ -1,5 +1,5 @@
 //! The options of ifupdown-multi, an older package for the same purpose, as the commands that its
-//! program runs for them. Floor 1, pure; read in its version 1.0.0, that of Debian 12 and 13.
+//! program runs for them. Read in its version 1.0.0, that of Debian 12 and 13.
 
 use std::fmt::Write as _;
 
@@ -18,7 +18,6 @@ const PREFERRED: u32 = 31047;
 /// The line that does what the options of a stanza do. `option` gives their values, `alone` says
 /// that no other stanza of the family has any: its program shares the main table's default route
 /// among all interfaces that are up, and no option can say that.
-#[must_use]
 pub fn line(
     call: &HookCall,
     number: usize,

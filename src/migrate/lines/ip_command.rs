@@ -1,5 +1,5 @@
-//! An `ip route` or `ip rule` command as people write it, abbreviations included. Floor 1, pure:
-//! the lines themselves are read by `route_line` and `rule_line`.
+//! An `ip route` or `ip rule` command as people write it, abbreviations included. The lines
+//! themselves are read by `routing/syntax`.
 //!
 //! iproute2 takes any beginning of a word for the first one of its list that begins so; the lists
 //! are those of 6.1, whose order decides: `ip r a` is `ip route add`.
@@ -78,9 +78,6 @@ pub enum IpError {
 }
 
 /// Reads the words of a command; `None` where it is not about routes or rules.
-///
-/// # Errors
-/// What in it is not understood.
 pub fn read(words: &[String], names: TableNames<'_>) -> Result<Option<IpCommand>, IpError> {
     let mut words = words.iter().map(String::as_str);
     let program = words.next().unwrap_or_default();
@@ -232,7 +229,6 @@ fn flush(family: Option<Family>, words: &str, names: TableNames<'_>) -> Result<I
 impl SaidRule {
     /// Whether `ip rule del` with these words would take a rule: the kernel compares what is said
     /// and no more.
-    #[must_use]
     pub fn takes(&self, other: &Rule) -> bool {
         let Self { rule, said, .. } = self;
         let unsaid = |absent: bool, equal: bool| absent || equal;
@@ -264,7 +260,6 @@ impl SaidRule {
 
 impl SaidRoute {
     /// Whether `ip route del` with these words would take a route.
-    #[must_use]
     pub fn takes(&self, other: &Route) -> bool {
         let route = &self.route;
         let unsaid_metric = route.metric == Route::usual_metric(route.family());

@@ -1,5 +1,5 @@
 //! What the lines behind `post-up`, `down` and their like say of routes and rules, one line at a
-//! time. Floor 1, pure.
+//! time.
 
 use thiserror::Error;
 
@@ -26,7 +26,6 @@ pub enum Phase {
 
 impl Phase {
     /// The phase that an option of interfaces(5) names.
-    #[must_use]
     pub fn of(option: &str) -> Option<Self> {
         match option {
             "pre-up" => Some(Self::PreUp),
@@ -38,7 +37,6 @@ impl Phase {
     }
 
     /// Whether it is part of `ifup`.
-    #[must_use]
     pub fn is_up(self) -> bool {
         matches!(self, Self::PreUp | Self::Up)
     }
@@ -247,7 +245,6 @@ fn guard(line: &str, value: &dyn Fn(&str) -> Option<String>) -> Option<(Guard, S
 
 impl Guard {
     /// Whether a line of `ip rule` has the text in it.
-    #[must_use]
     pub fn finds(&self, shown: &str) -> bool {
         let text: Vec<char> = self.text.chars().collect();
         if text.is_empty() {
@@ -289,7 +286,6 @@ fn unclear(line: &CommandLine, reason: WhyItStays) -> Meaning {
 }
 
 /// What a text that is no plain command is about, as far as its words tell.
-#[must_use]
 pub fn about(text: &str) -> About {
     let part = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
     let words: Vec<&str> = text
@@ -317,7 +313,6 @@ pub fn about(text: &str) -> About {
 
 impl Meaning {
     /// Whether the line may put in a rule or route.
-    #[must_use]
     pub fn about(&self) -> About {
         match self {
             Self::Other => About::default(),

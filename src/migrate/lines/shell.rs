@@ -1,4 +1,4 @@
-//! One line of shell as people write it behind `post-up`: commands of plain words. Floor 1, pure.
+//! One line of shell as people write it behind `post-up`: commands of plain words.
 //!
 //! Ours, because the crates that split words as a shell does (shlex, shell-words) know no
 //! operators, redirections or variables. It does not guess: whatever is more than plain commands
@@ -68,9 +68,7 @@ const RESERVED: [&str; 17] = [
 ];
 
 /// Reads a line; `variable` knows the values of variables.
-///
-/// # Errors
-/// Why it is more than plain commands.
+/// Errors: why it is more than plain commands.
 pub fn read(
     line: &str,
     variable: &dyn Fn(&str) -> Option<String>,

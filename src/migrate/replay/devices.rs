@@ -1,4 +1,4 @@
-//! What a file says of the devices and networks around its lines. Floor 1, pure.
+//! What a file says of the devices and networks around its lines.
 
 use crate::ifupdown::HookCall;
 use crate::migrate::lines::{ScriptedStanza, WhyItStays};
@@ -13,7 +13,6 @@ pub struct Devices<'a> {
 }
 
 /// The address that a stanza says it has.
-#[must_use]
 pub fn own_address(call: &HookCall) -> Option<InterfaceAddress> {
     let option = |name: &str, value: &str| (name.to_owned(), value.into());
     let call = HookCall {
@@ -27,7 +26,6 @@ pub fn own_address(call: &HookCall) -> Option<InterfaceAddress> {
 }
 
 /// Whether a route can be put in before its stanza's interface is up.
-#[must_use]
 pub fn is_always_possible(route: &Route) -> bool {
     let lo = |device: &InterfaceName| device.as_str() == "lo";
     let mut hops = route.hops.iter();
@@ -37,7 +35,6 @@ pub fn is_always_possible(route: &Route) -> bool {
 
 impl<'a> Devices<'a> {
     /// Those of some stanzas.
-    #[must_use]
     pub fn of(stanzas: &'a [ScriptedStanza]) -> Self {
         let addresses = stanzas.iter().map(|stanza| own_address(&stanza.call));
         Self {
@@ -47,7 +44,6 @@ impl<'a> Devices<'a> {
     }
 
     /// Whether something that is in main without these lines may stand where a route goes.
-    #[must_use]
     pub fn may_be_taken(&self, s: usize, route: &Route) -> bool {
         let configures_itself = |stanza: &ScriptedStanza| {
             let method = stanza.call.method.as_str();
@@ -60,7 +56,6 @@ impl<'a> Devices<'a> {
     }
 
     /// The device of a stanza.
-    #[must_use]
     pub fn device(&self, s: usize) -> Option<InterfaceName> {
         let name = &self.stanzas.get(s)?.call.interface;
         Some(name.parse::<InterfaceName>().ok()?.device())
@@ -68,9 +63,6 @@ impl<'a> Devices<'a> {
 
     /// Fills in the devices that the kernel finds itself, where there is no doubt: the router is on
     /// the network of this stanza and of no other.
-    ///
-    /// # Errors
-    /// There is doubt.
     pub fn name_devices(&self, s: usize, route: &mut Route) -> Result<(), WhyItStays> {
         if !route.kind.has_device() {
             return Ok(());
@@ -101,9 +93,6 @@ impl<'a> Devices<'a> {
     }
 
     /// Refuses a route by an interface other than the stanza's: it may be down.
-    ///
-    /// # Errors
-    /// It is such a one.
     pub fn is_here(&self, s: usize, route: &Route) -> Result<(), WhyItStays> {
         let own = self.device(s);
         let mut devices = route

@@ -1,5 +1,4 @@
-//! What lines have put into the kernel so far: a small model of its routes and rules. Floor 1,
-//! pure.
+//! What lines have put into the kernel so far: a small model of its routes and rules.
 
 use crate::migrate::lines::{Guard, IpCommand, IpVerb, Joint, SaidRoute, SaidRule, WhyItStays};
 use crate::migrate::search::same_but_priority;
@@ -26,7 +25,6 @@ pub struct Effect {
 }
 
 /// Whether a command that takes routes out takes this one.
-#[must_use]
 pub fn takes_route(command: &IpCommand, route: &SaidRoute) -> bool {
     match command {
         IpCommand::Route(IpVerb::Delete, said) => said.takes(&route.route),
@@ -37,7 +35,6 @@ pub fn takes_route(command: &IpCommand, route: &SaidRoute) -> bool {
 
 impl SaidRoute {
     /// Whether `ip route flush table` of a family and a table would take it.
-    #[must_use]
     pub fn is_in(&self, family: Family, table: TableId) -> bool {
         self.route.table == table && self.route.family() == family
     }
@@ -45,9 +42,7 @@ impl SaidRoute {
 
 impl Effect {
     /// Whether a guard lets the rules behind it in: it finds none, or else the very same.
-    ///
-    /// # Errors
-    /// Another rule is found, or the guard is not about the rule.
+    /// Errors: another rule is found, or the guard is not about the rule.
     pub fn passes(
         &self,
         guard: &Guard,

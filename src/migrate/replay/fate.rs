@@ -1,5 +1,5 @@
 //! Which lines can be replaced, and which have to stay because of others: all lines together, as
-//! they run when everything comes up in the order of the file. Floor 1, pure.
+//! they run when everything comes up in the order of the file.
 
 use super::effect::{takes_route, Effect};
 use crate::migrate::lines::{CommandLine, IpCommand, IpVerb, Meaning, ScriptedStanza, WhyItStays};
@@ -28,7 +28,6 @@ pub struct Fates<'a> {
 
 impl<'a> Fates<'a> {
     /// Takes all lines apart, and finds out which can be replaced at all.
-    #[must_use]
     pub fn of(stanzas: &'a [ScriptedStanza], names: TableNames<'_>) -> Self {
         let script = Script::of(stanzas, names);
         let stanzas = stanzas.iter().zip(&script.meanings);
@@ -48,13 +47,11 @@ impl<'a> Fates<'a> {
     }
 
     /// The stanzas.
-    #[must_use]
     pub fn stanzas(&self) -> &'a [ScriptedStanza] {
         self.script.stanzas
     }
 
     /// Whether a line that stays may put in a rule.
-    #[must_use]
     pub fn has_rules_that_stay(&self) -> bool {
         let meanings = self.script.meanings.iter().flatten();
         let mut lines = self.fates.iter().flatten().zip(meanings);

@@ -1,5 +1,4 @@
-//! Running the lines of a file in the model of the kernel, as the shell and `ip` would. Floor 1,
-//! pure.
+//! Running the lines of a file in the model of the kernel, as the shell and `ip` would.
 
 mod devices;
 mod effect;
@@ -34,7 +33,6 @@ pub struct Script<'a> {
 
 impl<'a> Script<'a> {
     /// Takes all lines apart.
-    #[must_use]
     pub fn of(stanzas: &'a [ScriptedStanza], names: TableNames<'_>) -> Self {
         let of_stanza = |stanza: &ScriptedStanza| {
             let lines = stanza.lines.iter();
@@ -49,7 +47,6 @@ impl<'a> Script<'a> {
     }
 
     /// The commands of a line that consists of such about routes and rules.
-    #[must_use]
     pub fn commands(&self, stanza: usize, line: usize) -> Option<Commands> {
         match self.meanings.get(stanza)?.get(line)? {
             Meaning::Routing(commands) => Some((None, commands.clone())),
@@ -59,7 +56,6 @@ impl<'a> Script<'a> {
     }
 
     /// Every line of a direction, by stanza and place; those of `pre-up` come before those of `up`.
-    #[must_use]
     pub fn lines(&self, up: bool) -> Vec<(usize, usize)> {
         let mut lines = Vec::new();
         for (s, stanza) in self.stanzas.iter().enumerate() {
@@ -74,9 +70,7 @@ impl<'a> Script<'a> {
     }
 
     /// Runs a line.
-    ///
-    /// # Errors
-    /// Why options cannot do what it does.
+    /// Errors: why options cannot do what it does.
     pub fn line(
         &self,
         effect: &mut Effect,
@@ -294,7 +288,6 @@ impl<'a> Script<'a> {
     }
 
     /// The reason that something belongs to another stanza.
-    #[must_use]
     pub fn of_other(&self, owner: usize) -> WhyItStays {
         let stanza = self.stanzas.get(owner);
         WhyItStays::OtherStanza(
@@ -303,7 +296,6 @@ impl<'a> Script<'a> {
     }
 
     /// Whether a line of the stanza puts in what a command takes out: at boot it is not there yet.
-    #[must_use]
     pub fn is_put_in(&self, s: usize, taken: &IpCommand) -> bool {
         let lines = self.meanings.get(s).into_iter().flatten();
         let commands = lines.filter_map(|meaning| match meaning {
@@ -327,7 +319,6 @@ impl<'a> Script<'a> {
     }
 
     /// Whether a line of the stanza that cannot be taken apart may put in what a command takes out.
-    #[must_use]
     pub fn may_put_in(&self, s: usize, command: &IpCommand) -> bool {
         let meanings = self.meanings.get(s).into_iter().flatten();
         let mut abouts = meanings.filter_map(|meaning| match meaning {
@@ -345,7 +336,6 @@ impl<'a> Script<'a> {
     }
 
     /// Whether a line is about rules and has a word for their priority.
-    #[must_use]
     pub fn names_priority(&self, s: usize, l: usize) -> bool {
         let line = self.stanzas.get(s).and_then(|stanza| stanza.lines.get(l));
         let meaning = self.meanings.get(s).and_then(|meanings| meanings.get(l));
@@ -358,7 +348,6 @@ impl<'a> Script<'a> {
     }
 
     /// The number of a line in its file.
-    #[must_use]
     pub fn number(&self, s: usize, l: usize) -> usize {
         let line = self.stanzas.get(s).and_then(|stanza| stanza.lines.get(l));
         line.map_or(0, |line| line.number)

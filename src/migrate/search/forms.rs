@@ -1,5 +1,5 @@
-//! The ways in which options can say what lines do, and what each says of its table. Floor 1,
-//! pure; `migration` tries them.
+//! The ways in which options can say what lines do, and what each says of its table. Pure;
+//! `migration` tries them.
 
 use super::same_walk::same_but_priority;
 use crate::ifupdown::HookCall;
@@ -37,7 +37,6 @@ pub struct Form {
 }
 
 /// The tables that the wanted speaks of and that may be a stanza's own.
-#[must_use]
 pub fn tables_of(wanted: &Wanted) -> Vec<TableId> {
     let routes = wanted.routes.iter().map(|said| said.route.table);
     let rules = wanted
@@ -57,7 +56,6 @@ pub fn tables_of(wanted: &Wanted) -> Vec<TableId> {
 }
 
 /// All ways, the shortest to write first.
-#[must_use]
 pub fn ways(tables: &[TableId]) -> Vec<Form> {
     const DERIVED: [(Option<&str>, &str); 4] = [
         (Some("address"), "strict"),
@@ -98,7 +96,6 @@ pub fn ways(tables: &[TableId]) -> Vec<Form> {
 }
 
 /// `policy-gateway`, unless the stanza's `gateway` says the same or a line says it.
-#[must_use]
 pub fn gateway(call: &HookCall, wanted: &Wanted, table: TableId, way: Form) -> Option<OptionValue> {
     let family = call.family.unwrap_or(Family::Inet);
     let is_default = |route: &&SaidRoute| {
@@ -126,7 +123,6 @@ pub fn gateway(call: &HookCall, wanted: &Wanted, table: TableId, way: Form) -> O
 
 /// `policy-priority`, where the rule that would be derived has a priority of its own. `None`
 /// where nothing is to be derived.
-#[must_use]
 pub fn priority(
     stanza: &ScriptedStanza,
     wanted: &Wanted,

@@ -1,4 +1,4 @@
-//! From lines behind `post-up` to the options that say the same. Floor 1, pure.
+//! From lines behind `post-up` to the options that say the same.
 //!
 //! Options are tried from the shortest way of saying it to the longest, and each try is judged by
 //! the program's own reckoning: what `ifup` would put in for the options has to be what the lines
@@ -31,7 +31,6 @@ pub struct Migration {
 }
 
 /// Finds the options that do what lines do. `names` knows the tables that lines name.
-#[must_use]
 pub fn migrate(stanzas: &[ScriptedStanza], names: TableNames<'_>) -> Migration {
     let mut search = Search {
         hand: Fates::of(stanzas, names),

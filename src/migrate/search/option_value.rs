@@ -1,12 +1,11 @@
 //! The words of a line as the value of an option: what the option says already is left out, the
-//! rest stays as it was written. Floor 1, pure.
+//! rest stays as it was written.
 
 use crate::migrate::lines::{SaidRoute, SaidRule, LOCAL};
 use crate::routing::syntax::{abbreviates, read_rule, TableNames};
 use crate::routing::{Action, Family, InterfaceName, Rule, TableId, TableName};
 
 /// A table as the lines write it: by name where one of them does.
-#[must_use]
 pub fn written_table(table: TableId, lines: &[&str], names: TableNames<'_>) -> String {
     let words = lines.iter().flat_map(|line| pairs(line));
     let mut values = words
@@ -19,7 +18,6 @@ pub fn written_table(table: TableId, lines: &[&str], names: TableNames<'_>) -> S
 
 /// The value of `policy-rule` for a rule; `numbered` where it gets the priority that the kernel
 /// chose.
-#[must_use]
 pub fn rule_text(said: &SaidRule, family: Family, own: Option<TableId>, numbered: bool) -> String {
     let in_own = own.is_some_and(|own| said.rule.action == Action::Lookup(own));
     let without = |keyword: &str| is_protocol(keyword) || (in_own && is_table(keyword));
@@ -42,7 +40,6 @@ pub fn rule_text(said: &SaidRule, family: Family, own: Option<TableId>, numbered
 }
 
 /// The value of `policy-route` for a route of a stanza for a device.
-#[must_use]
 pub fn route_text(
     said: &SaidRoute,
     family: Family,

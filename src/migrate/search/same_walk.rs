@@ -1,11 +1,10 @@
-//! Whether the order of two rules can matter. Floor 1, pure.
+//! Whether the order of two rules can matter.
 
 use std::net::IpAddr;
 
 use crate::routing::{Action, Prefix, Rule};
 
 /// Whether some packet is matched by both rules. In doubt it is said to be.
-#[must_use]
 pub fn may_meet(a: &Rule, b: &Rule) -> bool {
     if a.family != b.family {
         return false;
@@ -38,7 +37,6 @@ fn differ<T: PartialEq>(a: Option<T>, b: Option<T>) -> bool {
 }
 
 /// Whether it makes a difference which of two rules comes first.
-#[must_use]
 pub fn order_matters(a: &Rule, b: &Rule) -> bool {
     let does = |rule: &Rule| {
         (
@@ -53,7 +51,6 @@ pub fn order_matters(a: &Rule, b: &Rule) -> bool {
 
 /// Whether no packet gets as far as the rule: the kernel's own rule 0 finds an own address in
 /// table local, and this is only about packets to such a one.
-#[must_use]
 pub fn is_never_reached(rule: &Rule, own: &[IpAddr]) -> bool {
     let to_own = |to: Prefix| to.is_host() && own.contains(&to.address());
     rule.priority != 0
@@ -65,7 +62,6 @@ pub fn is_never_reached(rule: &Rule, own: &[IpAddr]) -> bool {
 
 /// Rules in the order of the kernel's walk, which puts equal priorities in the order in which
 /// they came; what repeats an earlier one is left out.
-#[must_use]
 pub fn walk(rules: &[Rule]) -> Vec<Rule> {
     let mut sorted = rules.to_vec();
     sorted.sort_by_key(|rule| rule.priority);
@@ -82,7 +78,6 @@ pub fn walk(rules: &[Rule]) -> Vec<Rule> {
 }
 
 /// Whether two rules are the same at any priority, whoever put them there.
-#[must_use]
 pub fn same_but_priority(a: &Rule, b: &Rule) -> bool {
     let plain = |rule: &Rule| Rule {
         priority: 0,
@@ -94,7 +89,6 @@ pub fn same_but_priority(a: &Rule, b: &Rule) -> bool {
 
 /// Whether two walks find the same: the same rules, and each pair whose order matters in the same
 /// order.
-#[must_use]
 pub fn same_walk(a: &[Rule], b: &[Rule]) -> bool {
     let place = |rule: &Rule| b.iter().position(|other| same_but_priority(rule, other));
     let places: Option<Vec<usize>> = a.iter().map(place).collect();

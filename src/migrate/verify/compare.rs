@@ -1,4 +1,4 @@
-//! What a trial has seen, and the differences between two. Floor 1, pure.
+//! What a trial has seen, and the differences between two.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -27,7 +27,6 @@ pub struct Seen {
 }
 
 /// Every difference between two trials that matters; none where they are equal.
-#[must_use]
 pub fn differences(before: &Seen, after: &Seen) -> Vec<String> {
     let mut found = Vec::new();
     let set = |seen: &Seen| seen.routes.iter().cloned().collect::<BTreeSet<Route>>();

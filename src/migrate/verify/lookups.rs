@@ -1,4 +1,4 @@
-//! What to ask the kernel in order to tell two sets of routes and rules apart. Floor 1, pure.
+//! What to ask the kernel in order to tell two sets of routes and rules apart.
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
@@ -49,7 +49,6 @@ fn inside(prefix: Prefix) -> IpAddr {
 /// The matrix of look-ups: each destination that is named, with a neighbour of it, and the world;
 /// from nowhere, each own address and each source that a rule names; with each mark, device and
 /// protocol that a rule names.
-#[must_use]
 pub fn queries(routes: &[Route], rules: &[Rule], own: &[IpAddr], devices: &[String]) -> Vec<Query> {
     let mut queries = BTreeSet::new();
     for family in Family::ALL {

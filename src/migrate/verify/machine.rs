@@ -1,5 +1,5 @@
-//! The machine that stands in for this one when a configuration is tried. Floor 3: what the file
-//! names is there, and what DHCP and its like would bring is made up from what the lines say.
+//! The machine that stands in for this one when a configuration is tried. What the file names is
+//! there, and what DHCP and its like would bring is made up from what the lines say.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -10,7 +10,6 @@ use crate::migrate::replay::own_address;
 use crate::routing::{Family, InterfaceAddress, InterfaceName, Prefix};
 
 /// The machine for some stanzas, whose hooks lead to a program.
-#[must_use]
 pub fn machine(stanzas: &[ScriptedStanza], program: PathBuf) -> Machine {
     let mut machine = Machine {
         program,

@@ -1,5 +1,5 @@
 //! Bringing interfaces up with the real `ifup` in namespaces of their own, and looking at what is
-//! there then. Floor 3. The judge is `ip`, which knows nothing of this program, and so here alone
+//! there then. The judge is `ip`, which knows nothing of this program, and so here alone
 //! it is run.
 //!
 //! Nothing outside changes: network, `/run` and `/etc` are private to a thread, what other
@@ -66,9 +66,6 @@ const INTERFACES: &str = "/run/network/trial";
 
 /// Brings a text of interfaces(5) up and down again. The kernel is asked `asked`, or, where that
 /// is none, what follows from the routes and rules that were found.
-///
-/// # Errors
-/// There can be no trial.
 pub fn bring_up(
     machine: &Machine,
     text: &[u8],

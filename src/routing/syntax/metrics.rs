@@ -1,4 +1,4 @@
-//! What a route's line says of TCP and packet sizes, both ways. Floor 0.
+//! What a route's line says of TCP and packet sizes, both ways.
 
 use std::fmt;
 
@@ -45,9 +45,7 @@ const METRICS: [Metric; 11] = [
 const RTAX_CC_ALGO: u16 = 16;
 
 /// Takes a word for TCP or packet sizes; `false` for any other.
-///
-/// # Errors
-/// A value that the word does not take.
+/// Errors: a value that the word does not take.
 pub fn read(word: &str, words: &mut Words<'_>, metrics: &mut Metrics) -> Result<bool, LineError> {
     if abbreviates(word, "congctl") && word.len() > 1 {
         if words.value_if(|word| word == "lock").is_some() {

@@ -1,4 +1,4 @@
-//! The ways of a route in its line, both ways. Floor 0.
+//! The ways of a route in its line, both ways.
 
 use std::fmt;
 use std::net::IpAddr;

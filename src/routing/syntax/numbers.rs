@@ -1,4 +1,4 @@
-//! Numbers that have names in `ip` lines, beside tables. Floor 0.
+//! Numbers that have names in `ip` lines, beside tables.
 //!
 //! The names are those that iproute2 and netbase ship; what an administrator adds to files in
 //! `/etc` is written as a number here, for a hook reads no file that it does not need.
@@ -147,20 +147,17 @@ fn name(names: &[Name], number: u8) -> Option<&'static str> {
 }
 
 /// A number of 8 bits.
-#[must_use]
 pub fn small(text: &str) -> Option<u8> {
     parse_number(text).and_then(|number| u8::try_from(number).ok())
 }
 
 /// A routing protocol, by name or number.
-#[must_use]
 pub fn protocol(text: &str) -> Option<u8> {
     small(text).or_else(|| find(&PROTOCOLS, text))
 }
 
 /// An IP protocol, by name or number. netbase gives the names in capitals as aliases, and
 /// `ip -N` prints `ipproto-6`.
-#[must_use]
 pub fn ip_protocol(text: &str) -> Option<u8> {
     let lower = text.to_ascii_lowercase();
     let number = lower.strip_prefix("ipproto-").unwrap_or(&lower);
@@ -173,13 +170,11 @@ pub fn ip_protocol(text: &str) -> Option<u8> {
 }
 
 /// The word `ip` prints for an IP protocol.
-#[must_use]
 pub fn ip_protocol_name(number: u8) -> String {
     name(&IP_PROTOCOLS, number).map_or_else(|| number.to_string(), str::to_owned)
 }
 
 /// A DS field: a name, or a number that is hexadecimal with or without 0x, as `ip` reads it.
-#[must_use]
 pub fn dsfield(text: &str) -> Option<u8> {
     let digits = text.strip_prefix("0x").unwrap_or(text);
     let number = Some(digits).filter(|digits| !digits.starts_with('+'));
@@ -188,7 +183,6 @@ pub fn dsfield(text: &str) -> Option<u8> {
 }
 
 /// A DSCP of 0 to 63: a name, or a number.
-#[must_use]
 pub fn dscp(text: &str) -> Option<u8> {
     let named = || {
         find(&DSFIELDS, text)
@@ -199,19 +193,16 @@ pub fn dscp(text: &str) -> Option<u8> {
 }
 
 /// A scope, by name or number.
-#[must_use]
 pub fn scope(text: &str) -> Option<u8> {
     small(text).or_else(|| find(&SCOPES, text))
 }
 
 /// The word for a scope.
-#[must_use]
 pub fn scope_name(number: u8) -> String {
     name(&SCOPES, number).map_or_else(|| number.to_string(), str::to_owned)
 }
 
 /// A router preference.
-#[must_use]
 pub fn preference(text: &str) -> Option<u8> {
     // The kernel takes any other number for medium.
     let known = |number: &u8| name(&PREFERENCES, *number).is_some();
@@ -219,13 +210,11 @@ pub fn preference(text: &str) -> Option<u8> {
 }
 
 /// The word for a router preference.
-#[must_use]
 pub fn preference_name(number: u8) -> String {
     name(&PREFERENCES, number).map_or_else(|| number.to_string(), str::to_owned)
 }
 
 /// Two realms in one number: `FROM/TO`, `TO`, or the number itself, as `ip` takes it.
-#[must_use]
 pub fn realms(text: &str) -> Option<u32> {
     // The one name that iproute2 ships; `ip` prints it for a realm of 0 beside another.
     let cosmos = |text: &str| (text == "cosmos").then_some(0);
@@ -237,7 +226,6 @@ pub fn realms(text: &str) -> Option<u32> {
 }
 
 /// As `ip` reads realms back.
-#[must_use]
 pub fn realms_text(realms: u32) -> String {
     match (realms >> 16, realms & 0xffff) {
         (from @ 1..=255, to @ 0..=255) => format!("{from}/{to}"),
@@ -246,7 +234,6 @@ pub fn realms_text(realms: u32) -> String {
 }
 
 /// A tunnel key, in decimal or 0x notation; a leading zero is octal to `ip` and nothing here.
-#[must_use]
 pub fn tunnel_key(text: &str) -> Option<u64> {
     let large = || match text.strip_prefix("0x") {
         Some(digits) if !digits.starts_with('+') => u64::from_str_radix(digits, 16).ok(),
@@ -257,7 +244,6 @@ pub fn tunnel_key(text: &str) -> Option<u64> {
 }
 
 /// A value and a mask, `VALUE[/MASK]`; without one all bits count.
-#[must_use]
 pub fn masked(text: &str) -> Option<(u32, u32)> {
     match text.split_once('/') {
         Some((value, mask)) => Some((parse_number(value)?, parse_number(mask)?)),
@@ -266,7 +252,6 @@ pub fn masked(text: &str) -> Option<(u32, u32)> {
 }
 
 /// A DSCP and its mask, `DSCP[/MASK]`; the kernel refuses bits beyond the mask.
-#[must_use]
 pub fn masked_dscp(text: &str) -> Option<(u8, Option<u8>)> {
     let Some((value, mask)) = text.split_once('/') else {
         return Some((dscp(text)?, None));
@@ -277,7 +262,6 @@ pub fn masked_dscp(text: &str) -> Option<(u8, Option<u8>)> {
 }
 
 /// A flow label and its mask, `LABEL[/MASK]`.
-#[must_use]
 pub fn flow_label(text: &str) -> Option<(u32, u32)> {
     let (label, mask) = masked(text)?;
     let mask = if text.contains('/') { mask } else { 0xf_ffff };
@@ -285,7 +269,6 @@ pub fn flow_label(text: &str) -> Option<(u32, u32)> {
 }
 
 /// `RTN_*` of `linux/rtnetlink.h` by the words of ip-route(8), some of which may be cut short.
-#[must_use]
 pub fn route_kind(text: &str) -> Option<u8> {
     const EXACT: [Name; 4] = [("local", 2), ("brd", 3), ("throw", 9), ("nat", 10)];
     const CUT: [Name; 7] = [

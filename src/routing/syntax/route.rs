@@ -1,4 +1,4 @@
-//! A route's line in the words of ip-route(8), both ways. Floor 0.
+//! A route's line in the words of ip-route(8), both ways.
 
 use std::fmt;
 use std::str::FromStr;
@@ -59,9 +59,7 @@ pub struct Unsaid {
 }
 
 /// Reads the words of ip-route(8).
-///
-/// # Errors
-/// The first word that ip-route(8) would not take, or words that cannot stand together.
+/// Errors: the first word that ip-route(8) would not take, or words that cannot stand together.
 pub fn read(line: &str, unsaid: &Unsaid, names: TableNames<'_>) -> Result<Route, LineError> {
     let unset = Prefix::any(unsaid.family.unwrap_or(Family::Inet));
     let mut reader = Reader {

@@ -1,4 +1,4 @@
-//! A rule's line in the words of ip-rule(8), both ways. Floor 0.
+//! A rule's line in the words of ip-rule(8), both ways.
 
 use std::fmt;
 use std::str::FromStr;
@@ -52,9 +52,7 @@ pub struct Given {
 }
 
 /// Reads a line over a rule that holds what is left unsaid.
-///
-/// # Errors
-/// The first word that ip-rule(8) would not take, or words that cannot stand together.
+/// Errors: the first word that ip-rule(8) would not take, or words that cannot stand together.
 pub fn read(line: &str, unsaid: Rule, names: TableNames<'_>) -> Result<(Rule, Given), LineError> {
     let mut reader = Reader {
         rule: unsaid,

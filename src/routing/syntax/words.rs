@@ -1,5 +1,5 @@
 //! Reading a line of `ip` syntax word by word, and the error that says what is wrong with it.
-//! Floor 0: routes and rules are read with these; nothing here knows what they are.
+//! Routes and rules are read with these; nothing here knows what they are.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -67,7 +67,6 @@ impl fmt::Display for Pair<'_> {
 
 impl LineError {
     /// The error about a word that is none of the known ones.
-    #[must_use]
     pub fn unknown(word: &str, known: &[&str]) -> Self {
         match word {
             "ip" | "add" | "append" | "prepend" | "replace" | "change" | "del" | "delete" => {
@@ -82,7 +81,6 @@ impl LineError {
 }
 
 /// Whether `word` is `full` or a beginning of it, as iproute2 abbreviates most keywords.
-#[must_use]
 pub fn abbreviates(word: &str, full: &str) -> bool {
     !word.is_empty() && full.starts_with(word)
 }
@@ -95,7 +93,6 @@ pub struct Words<'a> {
 
 impl<'a> Words<'a> {
     /// Splits a line at white space.
-    #[must_use]
     pub fn new(line: &'a str) -> Self {
         Self {
             rest: line.split_whitespace(),
@@ -118,15 +115,11 @@ impl<'a> Words<'a> {
     }
 
     /// The keyword last read.
-    #[must_use]
     pub fn last(&self) -> &'a str {
         self.keyword
     }
 
     /// The value of the keyword just read.
-    ///
-    /// # Errors
-    /// The line ends here.
     pub fn value(&mut self) -> Result<&'a str, LineError> {
         self.rest
             .next()
@@ -142,7 +135,6 @@ impl<'a> Words<'a> {
     }
 
     /// An error about a value of the keyword just read.
-    #[must_use]
     pub fn wrong(&self, value: &str, expected: &str) -> LineError {
         LineError::Value {
             keyword: self.keyword.to_owned(),
@@ -152,9 +144,6 @@ impl<'a> Words<'a> {
     }
 
     /// The value of the keyword just read, through any reader.
-    ///
-    /// # Errors
-    /// No value, or the reader does not take it.
     pub fn parsed<T>(
         &mut self,
         expected: &str,
@@ -165,35 +154,25 @@ impl<'a> Words<'a> {
     }
 
     /// The name of an interface, which need not be there.
-    ///
-    /// # Errors
-    /// No value, or no such name.
     pub fn interface(&mut self) -> Result<InterfaceName, LineError> {
         let expected = "an interface name of 1 to 15 characters";
         self.parsed(expected, |text| text.parse().ok())
     }
 
     /// A number of 32 bits.
-    ///
-    /// # Errors
-    /// No value, or no such number.
     pub fn number(&mut self) -> Result<u32, LineError> {
         self.parsed("a number of 0 to 4294967295", parse_number)
     }
 
     /// A prefix, or `None` for the word that stands for all addresses.
-    ///
-    /// # Errors
-    /// No value, no prefix, host bits, or the wrong family.
+    /// Errors: no value, no prefix, host bits, or the wrong family.
     pub fn prefix(&mut self, family: &mut Option<Family>) -> Result<Option<Prefix>, LineError> {
         let value = self.value()?;
         self.as_prefix(value, family)
     }
 
     /// As [`Words::prefix`], of a word already read.
-    ///
-    /// # Errors
-    /// No prefix, host bits, or the wrong family.
+    /// Errors: no prefix, host bits, or the wrong family.
     pub fn as_prefix(
         &self,
         value: &str,
@@ -212,9 +191,7 @@ impl<'a> Words<'a> {
     }
 
     /// Holds a line to one family: the first address decides where nothing did before.
-    ///
-    /// # Errors
-    /// The value is of the other family.
+    /// Errors: the value is of the other family.
     pub fn settle(
         &self,
         family: &mut Option<Family>,
@@ -228,9 +205,7 @@ impl<'a> Words<'a> {
     }
 
     /// A table by ID or name; `names` knows the names beside the kernel's own.
-    ///
-    /// # Errors
-    /// No value, or a name that nobody knows.
+    /// Errors: no value, or a name that nobody knows.
     pub fn table(&mut self, names: TableNames<'_>) -> Result<TableId, LineError> {
         let expected = "a table name that is known, or an ID of 1 to 4294967295";
         self.parsed(expected, |text| match text {
@@ -264,7 +239,6 @@ fn padded(prefix: &str) -> Cow<'_, str> {
 pub type TableNames<'a> = &'a dyn Fn(&str) -> Option<TableId>;
 
 /// For lines that name tables by ID alone, as records do.
-#[must_use]
 pub fn no_names(_: &str) -> Option<TableId> {
     None
 }
