@@ -5,6 +5,7 @@
 // Each target calls one of them.
 #![allow(dead_code)]
 
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStringExt;
@@ -21,9 +22,7 @@ use policy_table::record::{heading, Record};
 use policy_table::routing::{
     Hop, InterfaceAddress, InterfaceName, Object, Route, Rule, TableId, TableName, PROTOCOL,
 };
-use policy_table::stanza::{
-    on_error, wanted_state, Observed, OptionError, Stanza, Table, TableIds,
-};
+use policy_table::stanza::{on_error, wanted_state, Observed, OptionError, Stanza, TableIds};
 use policy_table::tables::{derived_id, rt_tables_line, Glance, Tables};
 use policy_table::text::Shown;
 
@@ -103,14 +102,10 @@ fn conditions(stanza: &Stanza) -> [Observed; 3] {
 
 /// All that is wanted is ours, has a line that reads back, and is a message that reads back.
 fn wanted(call: &HookCall, stanza: &Stanza, found: &Observed) {
-    let names = |name: &str| Some(derived_id(&name.parse::<TableName>().ok()?));
-    let own = stanza.table.as_ref().map(|table| match table {
-        Table::Id(id) => *id,
-        Table::Named(name, fixed) => fixed
-            .as_ref()
-            .map_or_else(|| derived_id(name), |fixed| fixed.id),
-    });
-    let ids = TableIds { own, names: &names };
+    let id = |name: &TableName, fixed: Option<TableId>| {
+        Ok::<_, Infallible>(fixed.unwrap_or_else(|| derived_id(name)))
+    };
+    let Ok(ids) = TableIds::of(stanza, id);
     let (state, notices) = match wanted_state(stanza, &ids, found) {
         Ok(wanted) => wanted,
         Err(errors) => return says_why(&errors),

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use lab::{lab, Lab, Said};
 use policy_table::check::{examine, Code, Nowhere, Severity};
 use policy_table::ifupdown::interfaces::Interfaces;
+use policy_table::tables::derived_id;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_policy-table");
 
@@ -319,6 +320,41 @@ fn each_finding_is_told_where_it_is_and_not_where_it_is_not() {
     let rest = Code::ALL.iter().filter(|code| !shown.contains(code));
     let rest: Vec<u16> = rest.map(|code| *code as u16).collect();
     assert_eq!(rest, [101, 401, 402, 403, 404, 405, 406, 407]);
+}
+
+/// Selectors of which only some bits count, too: two rules clash where one packet can match both.
+#[test]
+fn rules_of_one_priority_clash_where_a_packet_can_match_both() {
+    let folder = folder("masks");
+    for (one, two, clash) in [
+        ("dport 0x1000/0xf000", "dport 4100", true),
+        ("dport 0x1000/0xf000", "dport 8192", false),
+        ("dscp 8/0x38", "dscp 10", true),
+        ("dscp 8/0x38", "dscp 46", false),
+        ("fwmark 0x100/0xf00", "fwmark 0x1ff", true),
+        ("fwmark 0x100/0xf00", "fwmark 0x2ff", false),
+    ] {
+        let text = both(
+            &format!("{A}; policy-rule {one}"),
+            &format!("{B}; policy-rule {two}"),
+        );
+        let told = offline(&folder, &text);
+        assert_eq!(told.contains("PT304"), clash, "{one}, {two}: {told}");
+    }
+}
+
+/// Offline a name stands for the table that ifup would make of it, which is none that a stanza
+/// names by number.
+#[test]
+fn a_name_gets_no_number_that_a_stanza_uses() {
+    let folder = folder("numbers");
+    let derived = derived_id(&"a".parse().unwrap());
+    let text = both(
+        A,
+        &format!("policy-table {derived}; policy-gateway 10.2.0.1"),
+    );
+    let told = offline(&folder, &text);
+    assert!(!told.contains("PT303"), "{told}");
 }
 
 #[test]

@@ -26,7 +26,7 @@ const NAMES: [(&str, u32); 3] = [("rt2", 1002), ("isp1", 1001), ("isp2", 2001)];
 
 fn names(name: &str) -> Option<TableId> {
     let mut known = NAMES.iter().filter(|(known, _)| *known == name);
-    known.next().map(|(_, id)| TableId(*id))
+    known.next().map(|(_, id)| TableId::numbered(*id))
 }
 
 fn folder() -> PathBuf {

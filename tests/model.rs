@@ -30,9 +30,9 @@ use policy_table::ifupdown::{Direction, HookCall};
 use policy_table::netlink::Kernel;
 use policy_table::record::heading;
 use policy_table::routing::{
-    Action, Family, Hop, Object, Prefix, Route, Rule, State, TableId, PROTOCOL,
+    Action, Family, Hop, Object, Prefix, Route, Rule, State, TableId, TableName, PROTOCOL,
 };
-use policy_table::stanza::{wanted_state, Observed, Stanza as Judged, Table, TableIds};
+use policy_table::stanza::{wanted_state, Observed, Stanza as Judged, TableIds};
 use random::{number_in, Random};
 
 /// The tables that stanzas and others use; the first has a name.
@@ -132,14 +132,11 @@ fn with_phase(
 }
 
 fn wanted(stanza: &Judged) -> Option<State> {
-    let names = |name: &str| (name == NAME).then_some(TableId(TABLES[0]));
-    let ids = TableIds {
-        own: stanza.table.as_ref().map(|table| match table {
-            Table::Id(id) => *id,
-            Table::Named(name, _) => names(name.as_str()).unwrap(),
-        }),
-        names: &names,
+    let id = |name: &TableName, _| match name.as_str() {
+        NAME => Ok(TableId::numbered(TABLES[0])),
+        _ => Err(()),
     };
+    let ids = TableIds::of(stanza, id).unwrap();
     let found = Observed {
         addresses: stanza.address.into_iter().collect(),
         default: None,
@@ -305,7 +302,7 @@ fn twin_rule(random: &mut Random, rule: Rule) -> Rule {
         10 if rule.family == Family::Inet => Rule { realms: 7, ..rule },
         11 => Rule { realms: 0, ..rule },
         12 => Rule {
-            action: Action::Lookup(TableId(random.pick(&TABLES))),
+            action: Action::Lookup(TableId::numbered(random.pick(&TABLES))),
             ..rule
         },
         13 => Rule {
@@ -324,7 +321,7 @@ fn twin_route(random: &mut Random, mut route: Route) -> Route {
         0 => route.metric = route.metric.wrapping_add(1),
         1 => route.metric = route.metric.saturating_add(50),
         2 => route.tos = 0x10 * u8::from(route.family() == Family::Inet),
-        3 => route.table = TableId(random.pick(&TABLES)),
+        3 => route.table = TableId::numbered(random.pick(&TABLES)),
         4 => route.source = None,
         5 => {
             let own = route.hops.first().and_then(|hop| hop.device.clone());
@@ -407,7 +404,7 @@ fn objects(kernel: &mut Kernel) -> Vec<Object> {
     for family in Family::ALL {
         found.extend(kernel.rules(family).unwrap().into_iter().map(Object::Rule));
         for table in TABLES {
-            let routes = kernel.routes(family, TableId(table)).unwrap();
+            let routes = kernel.routes(family, TableId::numbered(table)).unwrap();
             found.extend(routes.into_iter().map(Object::Route));
         }
     }
@@ -502,7 +499,7 @@ impl Run<'_> {
         let hides = |object: &Object| match object {
             Object::Rule(rule) => match rule.action {
                 Action::Blackhole | Action::Prohibit | Action::Unreachable => true,
-                Action::Lookup(table) => rule.priority < 32766 && TABLES.contains(&table.0),
+                Action::Lookup(table) => rule.priority < 32766 && TABLES.contains(&table.number()),
                 _ => false,
             },
             Object::Route(_) => false,

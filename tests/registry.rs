@@ -38,7 +38,11 @@ impl Root {
         fixed: Option<u32>,
         occupied: impl FnMut(TableId) -> bool,
     ) -> Result<Registered, RegistryError> {
-        Registry::below(&self.0).id(&name.parse().unwrap(), fixed.map(TableId), occupied)
+        Registry::below(&self.0).id(
+            &name.parse().unwrap(),
+            fixed.map(TableId::numbered),
+            occupied,
+        )
     }
 
     fn text(&self, path: &str) -> String {
@@ -81,11 +85,19 @@ fn a_new_name_is_one_line_more_in_the_file_that_is_there() {
     ] {
         let root = Root::new(case, files);
         let first = root.id("rt2", None).unwrap();
-        assert_eq!((first.id, first.new), (TableId(20611), true), "{case}");
+        assert_eq!(
+            (first.id, first.new),
+            (TableId::numbered(20611), true),
+            "{case}"
+        );
         assert!(first.warnings.is_empty(), "{case}: {:?}", first.warnings);
         assert_eq!(root.text(target), format!("{before}{OURS}"), "{case}");
         let again = root.id("rt2", None).unwrap();
-        assert_eq!((again.id, again.new), (TableId(20611), false), "{case}");
+        assert_eq!(
+            (again.id, again.new),
+            (TableId::numbered(20611), false),
+            "{case}"
+        );
         assert_eq!(root.text(target), format!("{before}{OURS}"), "{case}");
     }
 }
@@ -131,7 +143,7 @@ fn a_name_that_is_known_is_used_as_it_stands() {
         let root = Root::new(&format!("known-{case}"), files);
         assert_eq!(
             root.id("rt2", None).unwrap().id,
-            TableId(expected),
+            TableId::numbered(expected),
             "{case}"
         );
     }
@@ -141,11 +153,11 @@ fn a_name_that_is_known_is_used_as_it_stands() {
 fn an_id_that_others_have_is_passed_over() {
     let root = Root::new("taken", &[(NAMES, "20611 other\n20612 another\n")]);
     let registered = root
-        .id_unless("rt2", None, |id| id == TableId(20613))
+        .id_unless("rt2", None, |id| id == TableId::numbered(20613))
         .unwrap();
-    assert_eq!(registered.id, TableId(20614));
+    assert_eq!(registered.id, TableId::numbered(20614));
     let fixed = root.id("rt3", Some(300)).unwrap();
-    assert_eq!(fixed.id, TableId(300));
+    assert_eq!(fixed.id, TableId::numbered(300));
     assert!(root.text(NAMES).contains("\n300\trt3\t"));
     assert!(matches!(
         root.id("rt4", Some(20611)),
@@ -155,14 +167,17 @@ fn an_id_that_others_have_is_passed_over() {
         root.id("rt3", Some(301)),
         Err(RegistryError::OtherId { .. })
     ));
-    assert_eq!(root.id("rt3", Some(300)).unwrap().id, TableId(300));
+    assert_eq!(
+        root.id("rt3", Some(300)).unwrap().id,
+        TableId::numbered(300)
+    );
 }
 
 #[test]
 fn what_is_wrong_with_the_files_is_a_warning_and_no_more() {
     let root = Root::new("wrong", &[(NAMES, "rt1 7\n8 rt2\n9 rt2\n8 rt3\n")]);
     let found = root.id("rt2", None).unwrap();
-    assert_eq!(found.id, TableId(8));
+    assert_eq!(found.id, TableId::numbered(8));
     for words in ["rt_tables:1: ", "has IDs 8 and 9", "rt2 and rt3 are one"] {
         assert!(
             found.warnings.iter().any(|line| line.contains(words)),
@@ -173,13 +188,13 @@ fn what_is_wrong_with_the_files_is_a_warning_and_no_more() {
     let root = Root::new("folder", &[(&format!("{NAMES}/x"), "")]);
     let found = root.id("rt2", None).unwrap();
     assert!(
-        found.id == TableId(20611) && !found.warnings.is_empty(),
+        found.id == TableId::numbered(20611) && !found.warnings.is_empty(),
         "{found:?}"
     );
     let root = Root::new("large", &[(NAMES, "")]);
     let found = root.id("rt2", Some(2_147_483_648)).unwrap();
     assert!(
-        found.id == TableId(2_147_483_648) && found.warnings.len() == 1,
+        found.id == TableId::numbered(2_147_483_648) && found.warnings.len() == 1,
         "{found:?}"
     );
     assert_eq!(root.text(NAMES), "", "ip ignores larger IDs");
@@ -208,7 +223,11 @@ fn in_a_long_file_each_name_is_found() {
         .map(|number| (format!("name{number}"), 30_000 + number));
     for (name, id) in names.chain([("last".to_owned(), 29_999)]) {
         let found = root.id(&name, None).unwrap();
-        assert_eq!((found.id, found.new), (TableId(id), false), "{name}");
+        assert_eq!(
+            (found.id, found.new),
+            (TableId::numbered(id), false),
+            "{name}"
+        );
         assert!(found.warnings.is_empty(), "{:?}", found.warnings);
     }
     let new = root.id("name5000", Some(29_998)).unwrap();
@@ -220,13 +239,17 @@ fn in_a_long_file_each_name_is_found() {
     let root = Root::new("endless", &[(NAMES, endless.as_str())]);
     for (name, id) in [("one", 7), ("two", 8)] {
         let found = root.id(name, None).unwrap();
-        assert_eq!((found.id, found.warnings.len()), (TableId(id), 0), "{name}");
+        assert_eq!(
+            (found.id, found.warnings.len()),
+            (TableId::numbered(id), 0),
+            "{name}"
+        );
     }
     assert!(matches!(
         root.id("rt2", Some(20_611)),
         Err(RegistryError::IdTaken { .. })
     ));
-    assert_eq!(root.id("rt2", None).unwrap().id, TableId(20_612));
+    assert_eq!(root.id("rt2", None).unwrap().id, TableId::numbered(20_612));
 }
 
 #[test]

@@ -93,7 +93,7 @@ struct Shown {
 const NAMED: (&str, u32) = ("rt2", 20611);
 
 fn names(name: &str) -> Option<TableId> {
-    (name == NAMED.0).then_some(TableId(NAMED.1))
+    (name == NAMED.0).then_some(TableId::numbered(NAMED.1))
 }
 
 /// The vendor's files of names, which a lab takes away with all of `/etc/iproute2`. To be called
@@ -175,7 +175,7 @@ fn read_line(noun: Noun, family: Family, line: &str) -> Result<Object, LineError
                 device: None,
                 family: Some(family),
             };
-            read_route(line, &unsaid, &names).map(Object::Route)
+            read_route(line, unsaid, &names).map(Object::Route)
         }
     }
 }
@@ -190,7 +190,7 @@ fn dump(kernel: &mut Kernel, noun: Noun, family: Family, tables: &BTreeSet<u32>)
         Noun::Route => {
             let mut routes = Vec::new();
             for table in tables {
-                routes.extend(kernel.routes(family, TableId(*table)).unwrap());
+                routes.extend(kernel.routes(family, TableId::numbered(*table)).unwrap());
             }
             routes.into_iter().map(Object::Route).collect()
         }
@@ -267,7 +267,7 @@ fn by_us(lab: &Lab, cases: &[Case], theirs: &Theirs, faults: &mut Faults) {
     let tables: BTreeSet<u32> = added
         .iter()
         .filter_map(|(_, object)| match object {
-            Object::Route(route) => Some(route.table.0),
+            Object::Route(route) => Some(route.table.number()),
             Object::Rule(_) => None,
         })
         .chain([254, 255])

@@ -16,13 +16,14 @@
     clippy::unnecessary_debug_formatting
 )]
 
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use policy_table::ifupdown::{Direction, HookCall};
-use policy_table::routing::{parse_length, Family, InterfaceAddress, Object, TableId};
-use policy_table::stanza::{wanted_state, Observed, Stanza, Table, TableIds};
+use policy_table::routing::{parse_length, Family, InterfaceAddress, Object, TableId, TableName};
+use policy_table::stanza::{wanted_state, Observed, Stanza, TableIds};
 use policy_table::tables::derived_id;
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
@@ -99,14 +100,10 @@ fn plan(environment: &str, observed: &str) -> Vec<String> {
         Ok(None) => return vec!["no options".to_owned()],
         Err(faults) => return errors(faults),
     };
-    let own = stanza.table.as_ref().map(|table| match table {
-        Table::Id(id) => *id,
-        Table::Named(name, fixed) => fixed
-            .as_ref()
-            .map_or_else(|| derived_id(name), |fixed| fixed.id),
-    });
-    let names = |text: &str| -> Option<TableId> { Some(derived_id(&text.parse().ok()?)) };
-    let tables = TableIds { own, names: &names };
+    let id = |name: &TableName, fixed: Option<TableId>| {
+        Ok::<_, Infallible>(fixed.unwrap_or_else(|| derived_id(name)))
+    };
+    let Ok(tables) = TableIds::of(&stanza, id);
     let (wanted, notices) = match wanted_state(&stanza, &tables, &found(&stanza, observed)) {
         Ok(wanted) => wanted,
         Err(faults) => return errors(faults),

@@ -95,7 +95,7 @@ fn list(line: &str, sequence: u32) -> Vec<u8> {
         None => (Family::Inet, line),
     };
     if let Some(table) = what.strip_prefix("routes of table ") {
-        let table = TableId(table.parse().unwrap());
+        let table = TableId::numbered(table.parse().unwrap());
         let payload = encode_route_dump(family, table, None).unwrap();
         request(Rtm::Getroute, NlmF::DUMP, sequence, payload).unwrap()
     } else {

@@ -9,8 +9,8 @@ use super::origin::{Written, WrittenOption};
 use super::stanza::{of_error, CheckedStanza, Ids, Policy};
 use crate::ifupdown::interfaces::{FaultKind, Interfaces, Selection, StanzaInForce};
 use crate::ifupdown::HookCall;
-use crate::routing::{InterfaceAddress, InterfaceName, TableId, TableName};
-use crate::stanza::{Stanza, Table, OPTIONS};
+use crate::routing::{InterfaceName, TableId, TableName};
+use crate::stanza::{own_address, Stanza, Table, OPTIONS};
 use crate::text::{did_you_mean, nearest, Shown};
 
 /// What is to be known of the host, where it is asked.
@@ -62,14 +62,14 @@ pub fn examine(
             Err(errors) => findings.extend(errors.iter().map(|error| of_error(&origin, error))),
         }
     }
-    let mut ids = Ids::default();
     let stanzas = judged.iter();
     let stanzas = stanzas.filter_map(|(_, origin, _, _, stanza)| Some((origin, stanza.as_ref()?)));
     let stanzas: Vec<(&Written<'_>, &Stanza)> = stanzas.collect();
+    let mut ids = Ids::beside(stanzas.iter().map(|(_, stanza)| *stanza));
     findings.extend(name_tables(&stanzas, &mut ids, surroundings));
     let mut subjects = Vec::new();
     for (defined, origin, interface, call, stanza) in judged {
-        let address = address(&call, stanza.as_ref());
+        let address = own_address(&call);
         let policy = match stanza.map(|stanza| Policy::of(stanza, &ids)).transpose() {
             Ok(policy) => policy,
             Err(errors) => {
@@ -218,22 +218,6 @@ fn call(usage: &Selection, defined: &StanzaInForce) -> Option<(InterfaceName, Ho
     Some((interface, defined.definition.call(name)?))
 }
 
-/// The address of a stanza, also of one without policy routing: as if it had a table.
-fn address(call: &HookCall, stanza: Option<&Stanza>) -> Option<InterfaceAddress> {
-    if let Some(stanza) = stanza {
-        return stanza.address;
-    }
-    call.address.as_ref()?;
-    let options = [("policy-table", "1"), ("policy-gateway", "none")];
-    let call = HookCall {
-        options: options
-            .map(|(name, value)| (name.to_owned(), value.into()))
-            .to_vec(),
-        ..call.clone()
-    };
-    Stanza::judge(&call).ok()??.address
-}
-
 /// Gives the tables their IDs, and tells what the files of names have against them.
 fn name_tables(
     stanzas: &[(&Written<'_>, &Stanza)],
@@ -254,7 +238,7 @@ fn name_tables(
         };
         for (name, fixed) in own
             .into_iter()
-            .chain(stanza.names.iter().map(|name| (name, None)))
+            .chain(stanza.names_in_lines().map(|name| (name, None)))
         {
             let taken = fixed.is_some_and(|id| *given.entry(id).or_insert(name) != name);
             if taken || !asked.insert(name) {

@@ -13,6 +13,7 @@ use crate::routing::{InterfaceAddress, InterfaceName, State, TableId, TableName}
 use crate::stanza::{
     wanted_state, Notice, Observed, OptionError, OptionFault, Stanza, Table, TableIds,
 };
+use crate::tables::next_free_id;
 
 /// A stanza without errors.
 #[derive(Debug)]
@@ -44,8 +45,8 @@ pub struct Policy {
     pub notices: Vec<Notice>,
 }
 
-/// The IDs of named tables. Names without one get a number that stands for it, from the end of
-/// what there is.
+/// The IDs of the tables that the stanzas of a file name: those that are known, else those that
+/// ifup would give them.
 #[derive(Debug, Default)]
 pub struct Ids {
     known: HashMap<TableName, TableId>,
@@ -53,51 +54,48 @@ pub struct Ids {
 }
 
 impl Ids {
+    /// None yet, but no name gets a number that one of the stanzas uses as it stands.
+    pub fn beside<'a>(stanzas: impl Iterator<Item = &'a Stanza>) -> Self {
+        Self {
+            known: HashMap::new(),
+            used: stanzas.flat_map(Stanza::numbers).collect(),
+        }
+    }
+
     /// Gives a name its ID, unless it has one.
     pub fn set(&mut self, name: &TableName, id: TableId) {
         self.known.entry(name.clone()).or_insert(id);
         self.used.insert(id);
     }
 
-    /// Gives all names of a stanza that have none the ID it says, or a number.
+    /// Gives all names of a stanza that have none the ID it says, or the next one that is free.
     pub fn fill(&mut self, stanza: &Stanza) {
         let own = match &stanza.table {
             Some(Table::Named(name, fixed)) => Some((name, fixed.as_ref().map(|fixed| fixed.id))),
             _ => None,
         };
-        let others = stanza.names.iter().map(|name| (name, None));
+        let others = stanza.names_in_lines().map(|name| (name, None));
         for (name, fixed) in own.into_iter().chain(others) {
             if self.known.contains_key(name) {
                 continue;
             }
             // Of two names for one ID the second is in error, and not in the first one's table.
             let fixed = fixed.filter(|id| !self.used.contains(id));
-            let next = u32::try_from(self.known.len()).unwrap_or_default();
-            self.set(name, fixed.unwrap_or(TableId(u32::MAX - 1 - next)));
+            let id = fixed.unwrap_or_else(|| next_free_id(name, |id| self.used.contains(&id)));
+            self.set(name, id);
         }
     }
 
-    fn of(&self, table: &Table) -> Option<TableId> {
-        match table {
-            Table::Id(id) => Some(*id),
-            Table::Named(name, _) => self.known.get(name).copied(),
-        }
-    }
-
-    fn named(&self, text: &str) -> Option<TableId> {
-        self.known.get(&text.parse().ok()?).copied()
+    fn of(&self, stanza: &Stanza) -> TableIds {
+        let known = |name: &TableName, _| self.known.get(name).copied().ok_or(());
+        TableIds::of(stanza, known).unwrap_or_default()
     }
 }
 
 impl Policy {
     /// What a stanza asks for, as far as the file says.
     pub fn of(stanza: Stanza, ids: &Ids) -> Result<Self, Vec<OptionError>> {
-        let table = stanza.table.as_ref().and_then(|table| ids.of(table));
-        let names = |text: &str| ids.named(text);
-        let tables = TableIds {
-            own: table,
-            names: &names,
-        };
+        let tables = ids.of(&stanza);
         let found = Observed {
             addresses: stanza.address.into_iter().collect(),
             default: None,
@@ -105,7 +103,7 @@ impl Policy {
         let (state, notices) = wanted_state(&stanza, &tables, &found)?;
         Ok(Self {
             stanza,
-            table,
+            table: tables.own(),
             state,
             notices,
         })

@@ -116,11 +116,11 @@ pub fn host(
 
 /// `ip` knows three names without any file.
 fn name(registered: Option<&str>, id: TableId) -> String {
-    match (registered, id.0) {
+    match (registered, id) {
         (Some(name), _) => name.to_owned(),
-        (None, 253) => "default".to_owned(),
-        (None, 254) => "main".to_owned(),
-        (None, 255) => "local".to_owned(),
+        (None, TableId::DEFAULT) => "default".to_owned(),
+        (None, TableId::MAIN) => "main".to_owned(),
+        (None, TableId::LOCAL) => "local".to_owned(),
         (None, id) => id.to_string(),
     }
 }

@@ -253,7 +253,7 @@ fn json_of(part: &StanzaStatus) -> Value {
     let table = part
         .tables
         .own()
-        .map(|(id, name)| json!({"id": id.0, "name": name.map(ToString::to_string)}));
+        .map(|(id, name)| json!({"id": id.number(), "name": name.map(ToString::to_string)}));
     let verdict = match verdict_on(part) {
         Verdict::Good => "in step",
         Verdict::Differs => "drift",

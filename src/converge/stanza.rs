@@ -6,7 +6,7 @@ use log::{error, warn};
 use super::error::Failure;
 use super::outcome::Outcome;
 use super::settle::settle;
-use super::table_ids::NamedTables;
+use super::table_ids::StanzaTables;
 use super::{observe, put_in, renamed_device};
 use crate::ifupdown::HookCall;
 use crate::netlink::Kernel;
@@ -25,7 +25,7 @@ pub fn up(call: &HookCall, heir: &Takeover) -> Result<Option<String>, Failure> {
     let mut kernel = Kernel::open()?;
     let found = observe::of_stanza(&mut kernel, &stanza)?;
     observe::require_address(&stanza, &found, observe::LONGEST)?;
-    let tables = NamedTables::registered(&stanza, &mut kernel)?;
+    let tables = StanzaTables::registered(&stanza, &mut kernel)?;
     let (wanted, notices) = tables.wanted(&stanza, &found).map_err(Failure::Options)?;
     for name in tables.new_and_empty(&wanted) {
         warn!(
@@ -65,10 +65,10 @@ fn withdraw(call: &HookCall, heir: &Takeover) -> Result<Option<String>, Failure>
     }
     let outcome = settle(&mut Kernel::open()?, &interface, &heir, &State::default())?;
     report(&interface, &outcome);
-    Ok(Some(sum_up(&NamedTables::default(), &outcome)))
+    Ok(Some(sum_up(&StanzaTables::default(), &outcome)))
 }
 
-fn sum_up(tables: &NamedTables, outcome: &Outcome) -> String {
+fn sum_up(tables: &StanzaTables, outcome: &Outcome) -> String {
     format!(
         "{tables}{} routes and {} rules in force, {} added, {} removed",
         outcome.in_force.routes().len(),
@@ -142,6 +142,6 @@ fn by_stanza(call: &HookCall, kernel: &mut Kernel) -> State {
         return State::default();
     };
     let found = observe::at_once(kernel, &stanza).unwrap_or_default();
-    let wanted = NamedTables::likely(&stanza).wanted(&stanza, &found);
+    let wanted = StanzaTables::likely(&stanza).wanted(&stanza, &found);
     wanted.map(|(state, _)| state).unwrap_or_default()
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::drift::{assess, steps, Condition, Item};
 use super::error::Failure;
 use super::observe;
-use super::table_ids::NamedTables;
+use super::table_ids::StanzaTables;
 use crate::explain::state_after;
 use crate::ifupdown::HookCall;
 use crate::netlink::{Kernel, KernelError};
@@ -30,7 +30,7 @@ pub struct StanzaStatus {
     /// Whether it is left alone, since nothing says what to do with it.
     pub stays: bool,
     /// Its tables.
-    pub tables: NamedTables,
+    pub tables: StanzaTables,
     /// Its routes and rules.
     pub items: Vec<Item>,
     /// What the administrator should know of how they came about.
@@ -72,22 +72,20 @@ pub struct View {
     ahead: Option<BTreeMap<Shelf, Vec<Step>>>,
 }
 
-/// Where routes of a table and rules that look it up are kept.
-type Shelf = (Family, TableId);
-
-/// Where the rules are kept that look no table up.
-const NO_TABLE: TableId = TableId(0);
+/// Where routes of a table and rules that look it up are kept; rules that look none up are
+/// together.
+type Shelf = (Family, Option<TableId>);
 
 fn shelf_of_rule(rule: &Rule) -> Shelf {
     let table = match rule.action {
-        Action::Lookup(table) => table,
-        _ => NO_TABLE,
+        Action::Lookup(table) => Some(table),
+        _ => None,
     };
     (rule.family, table)
 }
 
 fn shelf_of_route(route: &Route) -> Shelf {
-    (route.family(), route.table)
+    (route.family(), Some(route.table))
 }
 
 fn shelf_of(object: &Object) -> Shelf {
@@ -188,7 +186,7 @@ impl View {
         Ok(())
     }
 
-    fn tables(&mut self, stanza: &Stanza) -> Result<NamedTables, Failure> {
+    fn tables(&mut self, stanza: &Stanza) -> Result<StanzaTables, Failure> {
         let Self {
             kernel,
             names,
@@ -198,11 +196,11 @@ impl View {
         let looked_up = |id: TableId| {
             let shelves = Family::ALL
                 .into_iter()
-                .filter_map(|family| rules.get(&(family, id)));
+                .filter_map(|family| rules.get(&(family, Some(id))));
             shelves.flatten().any(|rule| rule.protocol != PROTOCOL)
         };
         let occupied = |id| looked_up(id) || kernel.has_routes_of_others(id);
-        NamedTables::foreseen(stanza, names, occupied)
+        StanzaTables::foreseen(stanza, names, occupied)
     }
 
     /// Judges what a stanza wants and what it had put in before.
@@ -227,8 +225,11 @@ impl View {
     fn found(&mut self, objects: &State) -> Result<State, KernelError> {
         let mut found = Vec::new();
         let tables: BTreeSet<Shelf> = objects.routes().iter().map(shelf_of_route).collect();
-        for &(family, table) in &tables {
-            let mut routes = self.kernel.routes(family, table)?;
+        for (family, table) in &tables {
+            let Some(table) = table else {
+                continue;
+            };
+            let mut routes = self.kernel.routes(*family, *table)?;
             let matters = |route: &_| objects.routes().iter().any(|own| own.is_rival(route));
             routes.retain(matters);
             found.extend(routes.into_iter().map(Object::Route));

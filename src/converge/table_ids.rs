@@ -12,22 +12,21 @@ use crate::routing::{State, TableId, TableName};
 use crate::stanza::{wanted_state, Notice, Observed, OptionError, Stanza, Table, TableIds};
 use crate::tables::{rt_tables_line, KnownNames, Registry, RegistryError};
 
-/// The tables of a stanza, by name and ID.
+/// The tables of a stanza, and which of their names are new.
 #[derive(Debug, Default)]
-pub struct NamedTables {
-    own: Option<TableId>,
-    named: Vec<(TableName, TableId)>,
+pub struct StanzaTables {
+    ids: TableIds,
     new: Vec<TableName>,
 }
 
-impl NamedTables {
+impl StanzaTables {
     /// The IDs of a stanza's tables, registered now where a name is new. What is wrong with the
     /// files is logged.
     /// Errors: a table has no ID that may be used.
     pub fn registered(stanza: &Stanza, kernel: &mut Kernel) -> Result<Self, Failure> {
         let registry = Registry::below(Path::new("/"));
         let mut new = Vec::new();
-        let tables = Self::of(stanza, |name, fixed| {
+        let ids = TableIds::of(stanza, |name, fixed| {
             let registered = registry.id(name, fixed, |id| kernel.is_occupied(id));
             let registered = registered.map_err(|source| failure(stanza, name, source))?;
             for warning in &registered.warnings {
@@ -38,7 +37,7 @@ impl NamedTables {
             }
             Ok::<_, Failure>(registered.id)
         })?;
-        Ok(Self { new, ..tables })
+        Ok(Self { ids, new })
     }
 
     /// The IDs that a stanza's tables have or would get, with nothing registered. What a run for
@@ -50,7 +49,7 @@ impl NamedTables {
         mut occupied: impl FnMut(TableId) -> bool,
     ) -> Result<Self, Failure> {
         let mut new = Vec::new();
-        let tables = Self::of(stanza, |name, fixed| {
+        let ids = TableIds::of(stanza, |name, fixed| {
             let foreseen = names.id(name, fixed, &mut occupied);
             let foreseen = foreseen.map_err(|source| failure(stanza, name, source))?;
             if foreseen.new {
@@ -58,20 +57,20 @@ impl NamedTables {
             }
             Ok::<_, Failure>(foreseen.id)
         })?;
-        Ok(Self { new, ..tables })
+        Ok(Self { ids, new })
     }
 
     /// The lines that a run would append to register the names that are new.
     pub fn new_lines(&self) -> Vec<String> {
-        let named = self.named.iter();
+        let named = self.ids.named().iter();
         let new = named.filter(|(name, _)| self.new.contains(name));
         new.map(|(name, id)| rt_tables_line(*id, name)).collect()
     }
 
     /// The stanza's own table, and its name if it has one.
     pub fn own(&self) -> Option<(TableId, Option<&TableName>)> {
-        let id = self.own?;
-        let name = self.named.iter().find(|(_, other)| *other == id);
+        let id = self.ids.own()?;
+        let name = self.ids.named().iter().find(|(_, other)| *other == id);
         Some((id, name.map(|(name, _)| name)))
     }
 
@@ -79,31 +78,9 @@ impl NamedTables {
     pub fn likely(stanza: &Stanza) -> Self {
         let registry = Registry::below(Path::new("/"));
         let likely = |name: &TableName, fixed| Ok::<_, Infallible>(registry.likely_id(name, fixed));
-        let Ok(tables) = Self::of(stanza, likely);
-        tables
-    }
-
-    fn of<E>(
-        stanza: &Stanza,
-        mut id: impl FnMut(&TableName, Option<TableId>) -> Result<TableId, E>,
-    ) -> Result<Self, E> {
-        let mut tables = Self::default();
-        match &stanza.table {
-            None => {}
-            Some(Table::Id(id)) => tables.own = Some(*id),
-            Some(Table::Named(name, fixed)) => {
-                let own = id(name, fixed.as_ref().map(|fixed| fixed.id))?;
-                tables.own = Some(own);
-                tables.named.push((name.clone(), own));
-            }
-        }
-        for name in &stanza.names {
-            if tables.id(name.as_str()).is_none() {
-                let id = id(name, None)?;
-                tables.named.push((name.clone(), id));
-            }
-        }
-        Ok(tables)
+        let Ok(ids) = TableIds::of(stanza, likely);
+        let new = Vec::new();
+        Self { ids, new }
     }
 
     /// The names beside the stanza's own that are new and that no route of it fills: slips, most
@@ -111,15 +88,10 @@ impl NamedTables {
     pub fn new_and_empty(&self, wanted: &State) -> Vec<&TableName> {
         let filled = |id| wanted.routes().iter().any(|route| route.table == id);
         let empty = |name: &&TableName| {
-            let id = self.id(name.as_str());
-            id != self.own && id.is_some_and(|id| !filled(id))
+            let id = self.ids.of_name(name);
+            id != self.ids.own() && id.is_some_and(|id| !filled(id))
         };
         self.new.iter().filter(empty).collect()
-    }
-
-    fn id(&self, text: &str) -> Option<TableId> {
-        let known = self.named.iter().find(|(name, _)| name.as_str() == text);
-        known.map(|(_, id)| *id)
     }
 
     /// What the stanza asks for.
@@ -129,15 +101,7 @@ impl NamedTables {
         stanza: &Stanza,
         found: &Observed,
     ) -> Result<(State, Vec<Notice>), Vec<OptionError>> {
-        let names = |text: &str| self.id(text);
-        wanted_state(
-            stanza,
-            &TableIds {
-                own: self.own,
-                names: &names,
-            },
-            found,
-        )
+        wanted_state(stanza, &self.ids, found)
     }
 }
 
@@ -164,16 +128,20 @@ fn failure(stanza: &Stanza, name: &TableName, source: RegistryError) -> Failure 
 }
 
 /// The tables as the summary of a run begins with them; nothing where there are none.
-impl fmt::Display for NamedTables {
+impl fmt::Display for StanzaTables {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(id) = self.own.filter(|_| self.named.is_empty()) {
+        if let Some(id) = self.ids.own().filter(|_| self.ids.named().is_empty()) {
             return write!(f, "table {id}: ");
         }
-        for (place, (name, id)) in self.named.iter().enumerate() {
+        for (place, (name, id)) in self.ids.named().iter().enumerate() {
             let lead = if place == 0 { "table " } else { ", " };
             let new = if self.new.contains(name) { ", new" } else { "" };
             write!(f, "{lead}{name} ({id}{new})")?;
         }
-        f.write_str(if self.named.is_empty() { "" } else { ": " })
+        f.write_str(if self.ids.named().is_empty() {
+            ""
+        } else {
+            ": "
+        })
     }
 }

@@ -143,9 +143,12 @@ mod tests {
                 "route default via 10.0.0.2 dev eth1 table 200",
             ),
         ];
-        let found = candidates(Vec::new(), TableId(200), to, &steps);
+        let found = candidates(Vec::new(), TableId::numbered(200), to, &steps);
         assert_eq!(found.len(), 1);
         let gone = [steps.to_vec(), vec![step(Verb::Delete, line)]].concat();
-        assert_eq!(candidates(Vec::new(), TableId(200), to, &gone).len(), 1);
+        assert_eq!(
+            candidates(Vec::new(), TableId::numbered(200), to, &gone).len(),
+            1
+        );
     }
 }

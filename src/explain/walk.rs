@@ -416,7 +416,7 @@ mod tests {
             }])
         });
         assert_eq!(walk.unwrap().steps.len(), 1);
-        assert_eq!(asked, [TableId(7)]);
+        assert_eq!(asked, [TableId::numbered(7)]);
     }
 
     #[test]

@@ -34,7 +34,7 @@ impl Kernel {
     /// Whether a rule of others looks a table up. Of the thousands there may be, those that do not
     /// have the table's number in them anywhere are not read.
     fn is_looked_up(&mut self, family: Family, table: TableId) -> Result<bool, KernelError> {
-        let number = table.0.to_ne_bytes();
+        let number = table.number().to_ne_bytes();
         let rules = self.list_rules(family, |payload| {
             // Attributes begin, and so does this one's value, at every fourth byte.
             if payload.chunks_exact(4).any(|chunk| chunk == number) {

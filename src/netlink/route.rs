@@ -75,7 +75,7 @@ pub fn encode(route: &Route, indexes: &[Option<u32>]) -> Result<Rtmsg, WireError
     if route.preference != 0 {
         add(Rta::from(PREF), vec![route.preference].into())?;
     }
-    add(Rta::Table, word(route.table.0))?;
+    add(Rta::Table, word(route.table.number()))?;
     message(route.family(), attrs.into_iter().collect())
         .rtm_dst_len(route.destination.length())
         .rtm_tos(route.tos)
@@ -137,7 +137,7 @@ fn encode_metrics(metrics: &Metrics) -> Vec<u8> {
 /// The message that asks for the routes of one table, by one device if that is given.
 pub fn encode_dump(family: Family, table: TableId, index: Option<u32>) -> Result<Rtmsg, WireError> {
     let mut attrs = RtBuffer::<Rta, Buffer>::new();
-    attrs.push(attribute(Rta::Table, table.0)?);
+    attrs.push(attribute(Rta::Table, table.number())?);
     if let Some(index) = index {
         attrs.push(attribute(Rta::Oif, index)?);
     }
@@ -180,7 +180,7 @@ pub fn decode(
     if message.rtm_flags().contains(RtmF::CLONED) {
         return Ok(None);
     }
-    let table = TableId(u8::from(*message.rtm_table()).into());
+    let table = TableId::numbered(u8::from(*message.rtm_table()).into());
     let onlink = message.rtm_flags().bits() & ONLINK != 0;
     let mut hop = Hop {
         onlink,
@@ -212,7 +212,7 @@ pub fn decode(
             Rta::Priority => route.metric = whole(number(value), kind)?,
             Rta::Flow => route.realms = whole(number(value), kind)?,
             Rta::Metrics => route.metrics = decode_metrics(value)?,
-            Rta::Table => route.table = TableId(whole(number(value), kind)?),
+            Rta::Table => route.table = TableId::numbered(whole(number(value), kind)?),
             // Age and users of the entry, nothing of what it is.
             Rta::Cacheinfo => {}
             _ if kind == VIA => hop.gateway = Some(whole(via(value), kind)?),

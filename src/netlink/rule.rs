@@ -129,8 +129,8 @@ impl Attributes {
 
     fn action(&mut self, action: Action) -> Result<FrAct, WireError> {
         Ok(match action {
-            Action::Lookup(TableId(table)) => {
-                self.add(Frattr::Table, table)?;
+            Action::Lookup(table) => {
+                self.add(Frattr::Table, table.number())?;
                 FrAct::FrActToTbl
             }
             Action::L3mdev => {
@@ -176,7 +176,7 @@ pub fn decode(payload: &[u8]) -> Result<Option<Rule>, WireError> {
     let Some(family) = family(*message.fib_family()) else {
         return Ok(None);
     };
-    let table = TableId(u8::from(*message.fib_table()).into());
+    let table = TableId::numbered(u8::from(*message.fib_table()).into());
     // Priority 0 and protocol 0 are not sent by old kernels; absent means zero.
     let mut rule = Rule {
         protocol: 0,
@@ -197,7 +197,7 @@ pub fn decode(payload: &[u8]) -> Result<Option<Rule>, WireError> {
             Frattr::Priority => rule.priority = whole(number(value), kind)?,
             Frattr::Protocol => rule.protocol = whole(small(value), kind)?,
             Frattr::Table => {
-                let table = TableId(whole(number(value), kind)?);
+                let table = TableId::numbered(whole(number(value), kind)?);
                 // An l3mdev rule has table 0 beside the attribute that tells what it is.
                 if rule.action != Action::L3mdev {
                     rule.action = Action::Lookup(table);

@@ -89,8 +89,10 @@ pub struct Metrics {
 }
 
 /// A route. Equality is identity: all of it decides.
+///
+/// `Table` is the table's number, or how a line names the table before its number is known.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Route {
+pub struct Route<Table = TableId> {
     /// What becomes of packets.
     pub kind: Kind,
     /// Where it leads; its family is the route's.
@@ -98,7 +100,7 @@ pub struct Route {
     /// The DS field it is for; 0 is any.
     pub tos: u8,
     /// The table it stands in.
-    pub table: TableId,
+    pub table: Table,
     /// The ways; none where packets do not leave, several to share them out.
     pub hops: Vec<Hop>,
     /// Who put it there: `RTPROT_*` of `linux/rtnetlink.h`, or [`PROTOCOL`].
@@ -120,15 +122,7 @@ pub struct Route {
     pub unread: Vec<(u16, Vec<u8>)>,
 }
 
-impl Route {
-    /// The metric that the kernel gives a route which names none.
-    pub fn usual_metric(family: Family) -> u32 {
-        match family {
-            Family::Inet => 0,
-            Family::Inet6 => 1024,
-        }
-    }
-
+impl<Table> Route<Table> {
     /// The scope that `ip route add` gives a route which names none.
     pub fn usual_scope(&self) -> Scope {
         let through_a_gateway =
@@ -143,7 +137,7 @@ impl Route {
     }
 
     /// A unicast route of ours by one hop.
-    pub fn to(destination: Prefix, table: TableId, hop: Hop) -> Self {
+    pub fn to(destination: Prefix, table: Table, hop: Hop) -> Self {
         let mut route = Self {
             kind: Kind::UNICAST,
             destination,
@@ -153,7 +147,7 @@ impl Route {
             protocol: PROTOCOL,
             scope: Scope::GLOBAL,
             source: None,
-            metric: Self::usual_metric(destination.family()),
+            metric: Route::usual_metric(destination.family()),
             realms: 0,
             preference: 0,
             metrics: Metrics::default(),
@@ -166,6 +160,35 @@ impl Route {
     /// The route's address family.
     pub fn family(&self) -> Family {
         self.destination.family()
+    }
+
+    /// The same route in another table, or in the table that its name turned out to mean.
+    pub fn in_table<Other>(self, table: Other) -> Route<Other> {
+        Route {
+            kind: self.kind,
+            destination: self.destination,
+            tos: self.tos,
+            table,
+            hops: self.hops,
+            protocol: self.protocol,
+            scope: self.scope,
+            source: self.source,
+            metric: self.metric,
+            realms: self.realms,
+            preference: self.preference,
+            metrics: self.metrics,
+            unread: self.unread,
+        }
+    }
+}
+
+impl Route {
+    /// The metric that the kernel gives a route which names none.
+    pub fn usual_metric(family: Family) -> u32 {
+        match family {
+            Family::Inet => 0,
+            Family::Inet6 => 1024,
+        }
     }
 
     /// Whether two routes lead alike, whoever put them there.

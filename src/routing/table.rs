@@ -9,7 +9,7 @@ use crate::text::is_hidden;
 
 /// The number of a routing table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TableId(pub u32);
+pub struct TableId(u32);
 
 impl TableId {
     /// `RT_TABLE_LOCAL`.
@@ -17,6 +17,19 @@ impl TableId {
 
     /// `RT_TABLE_MAIN`.
     pub const MAIN: Self = Self(254);
+
+    /// `RT_TABLE_DEFAULT`.
+    pub const DEFAULT: Self = Self(253);
+
+    /// Whatever the kernel, or a file of names, has under this number.
+    pub const fn numbered(number: u32) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    pub const fn number(self) -> u32 {
+        self.0
+    }
 
     /// Refuses the tables that are the kernel's own, `RT_TABLE_*` of `linux/rtnetlink.h`.
     /// Errors: the ID is 0 or 253 to 255.

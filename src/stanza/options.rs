@@ -236,6 +236,12 @@ impl<'a> Options<'a> {
         self.errors.push(OptionError::new(option, value, fault));
     }
 
+    /// All that could be read; what could not is noted.
+    pub fn all<T>(&mut self, read: impl Iterator<Item = Result<T, OptionError>>) -> Vec<T> {
+        read.filter_map(|one| one.map_err(|error| self.errors.push(error)).ok())
+            .collect()
+    }
+
     /// Whether an option is given.
     pub fn has(&self, option: &str) -> bool {
         self.call.options.iter().any(|(name, _)| name == option)

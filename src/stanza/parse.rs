@@ -3,7 +3,6 @@
 //! Every fault is collected, not the first alone, and each names the option as the
 //! administrator wrote it, the value, and what is expected.
 
-use std::cell::RefCell;
 use std::net::IpAddr;
 
 use super::gateway::{check_gateway, first_host};
@@ -84,16 +83,30 @@ impl Judge<'_> {
             mode: self.mode().unwrap_or(Mode::Strict),
             source: self.source().unwrap_or(unnamed_source),
             priority: priority.unwrap_or(PRIORITY),
-            rules,
-            routes,
-            names: Vec::new(),
+            rules: Vec::new(),
+            routes: Vec::new(),
             // A fault in the name has been noted; the rest is judged all the same.
             interface: interface.or_else(|| "lo".parse().ok())?,
         };
         self.on_error();
         stanza.gateway = self.gateway(&stanza).unwrap_or(stanza.gateway);
-        stanza.names = self.lines(&stanza);
-        Some(stanza)
+        // Where policy-table itself is at fault, its lines are not, for want of it.
+        let has_table = self.options.has("policy-table");
+        let read = rules.into_iter().enumerate().map(|(n, line)| {
+            let rule = stanza.rule(n, &line, has_table)?;
+            Ok((line, rule))
+        });
+        let rules = self.options.all(read);
+        let read = routes.into_iter().map(|line| {
+            let route = stanza.route(&line, has_table)?;
+            Ok((line, route))
+        });
+        let routes = self.options.all(read);
+        Some(Stanza {
+            rules,
+            routes,
+            ..stanza
+        })
     }
 
     fn interface(&mut self) -> Option<InterfaceName> {
@@ -167,65 +180,18 @@ impl Judge<'_> {
 
     /// The address, where the stanza says it.
     fn address(&mut self) -> Option<InterfaceAddress> {
-        let Some(written) = &self.call.address else {
+        if self.call.address.is_none() {
             let method = self.call.method.as_str();
             if method == "static" && self.options.has("policy-table") {
-                self.options
-                    .fault("address", None, OptionFault::NoAddress(method.to_owned()));
-            }
-            return None;
-        };
-        let (address, length) = match written.split_once('/') {
-            Some((address, length)) => (address, Some(length)),
-            None => (written.as_str(), self.call.netmask.as_deref()),
-        };
-        let fault = match address.parse::<IpAddr>() {
-            // `from 0.0.0.0` would be all packets that have no source yet: whatever this host sends.
-            Ok(address) if address.is_unspecified() || address.is_multicast() => {
-                Err(OptionFault::NobodysAddress)
-            }
-            parsed => parsed.map_err(|_| OptionFault::Address),
-        };
-        let address = fault
-            .map_err(|fault| self.options.fault("address", Some(written), fault))
-            .ok()?;
-        let family = Family::of(address);
-        let in_address = written.contains('/');
-        let length = length.map_or(Ok(family.bits()), |length| parse_length(length, family));
-        let paired = length.and_then(|length| InterfaceAddress::new(address, length));
-        match paired {
-            Ok(paired) => Some(self.facing(paired)),
-            Err(error) => {
-                let option = if in_address { "address" } else { "netmask" };
-                let value = if in_address {
-                    Some(written)
-                } else {
-                    self.call.netmask.as_ref()
-                };
-                self.options
-                    .fault(option, value.map(String::as_str), OptionFault::Word(error));
-                None
+                let fault = OptionFault::NoAddress(method.to_owned());
+                self.options.fault("address", None, fault);
             }
         }
-    }
-
-    /// The address with its other end, if there is one. As with `ip address add … peer`, the
-    /// length is then the other end's: all of it, unless that is written with one.
-    fn facing(&self, own: InterfaceAddress) -> InterfaceAddress {
-        let Some(written) = &self.call.peer else {
-            return own;
-        };
-        let (peer, length) = match written.split_once('/') {
-            Some((peer, length)) => (peer, parse_length(length, own.family())),
-            None => (written.as_str(), Ok(own.family().bits())),
-        };
-        let faced = length.and_then(|length| InterfaceAddress::new(own.address, length));
-        match (peer.parse::<IpAddr>(), faced) {
-            (Ok(peer), Ok(faced)) if Family::of(peer) == own.family() && peer != own.address => {
-                faced.facing(Some(peer))
-            }
-            _ => own,
-        }
+        let address = read_address(self.call);
+        address.unwrap_or_else(|error| {
+            self.options.errors.push(error);
+            None
+        })
     }
 
     /// What is said of the default route. `None` after a fault.
@@ -252,31 +218,56 @@ impl Judge<'_> {
             _ => Some(said),
         }
     }
+}
 
-    /// Judges the lines, and returns the tables they name.
-    fn lines(&mut self, stanza: &Stanza) -> Vec<TableName> {
-        let found = RefCell::new(Vec::new());
-        let names = |text: &str| {
-            let name: TableName = text.parse().ok()?;
-            if !found.borrow().contains(&name) {
-                found.borrow_mut().push(name);
-            }
-            Some(TableId(u32::MAX))
-        };
-        // Where policy-table itself is at fault, its lines are not, for want of it.
-        let table = self
-            .options
-            .has("policy-table")
-            .then_some(TableId(u32::MAX));
-        let rules = stanza.rules.iter().enumerate();
-        let of_rules = rules.filter_map(|(n, line)| stanza.rule(n, line, table, &names).err());
-        let of_routes = stanza
-            .routes
-            .iter()
-            .filter_map(|line| stanza.route(line, table, &names).err());
-        let errors: Vec<OptionError> = of_rules.chain(of_routes).collect();
-        self.options.errors.extend(errors);
-        found.into_inner()
+/// The address that a stanza says it has, where that is one.
+pub fn own_address(call: &HookCall) -> Option<InterfaceAddress> {
+    read_address(call).ok().flatten()
+}
+
+fn read_address(call: &HookCall) -> Result<Option<InterfaceAddress>, OptionError> {
+    let Some(written) = &call.address else {
+        return Ok(None);
+    };
+    let wrong = |option, value: Option<&String>, fault| {
+        Err(OptionError::new(option, value.map(String::as_str), fault))
+    };
+    let (address, length) = match written.split_once('/') {
+        Some((address, length)) => (address, Some(length)),
+        None => (written.as_str(), call.netmask.as_deref()),
+    };
+    let Ok(address) = address.parse::<IpAddr>() else {
+        return wrong("address", Some(written), OptionFault::Address);
+    };
+    // `from 0.0.0.0` would be all packets that have no source yet: whatever this host sends.
+    if address.is_unspecified() || address.is_multicast() {
+        return wrong("address", Some(written), OptionFault::NobodysAddress);
+    }
+    let family = Family::of(address);
+    let length = length.map_or(Ok(family.bits()), |length| parse_length(length, family));
+    match length.and_then(|length| InterfaceAddress::new(address, length)) {
+        Ok(own) => Ok(Some(facing(call, own))),
+        Err(error) if written.contains('/') => wrong("address", Some(written), error.into()),
+        Err(error) => wrong("netmask", call.netmask.as_ref(), error.into()),
+    }
+}
+
+/// The address with its other end, if there is one. As with `ip address add … peer`, the length
+/// is then the other end's: all of it, unless that is written with one.
+fn facing(call: &HookCall, own: InterfaceAddress) -> InterfaceAddress {
+    let Some(written) = &call.peer else {
+        return own;
+    };
+    let (peer, length) = match written.split_once('/') {
+        Some((peer, length)) => (peer, parse_length(length, own.family())),
+        None => (written.as_str(), Ok(own.family().bits())),
+    };
+    let faced = length.and_then(|length| InterfaceAddress::new(own.address, length));
+    match (peer.parse::<IpAddr>(), faced) {
+        (Ok(peer), Ok(faced)) if Family::of(peer) == own.family() && peer != own.address => {
+            faced.facing(Some(peer))
+        }
+        _ => own,
     }
 }
 

@@ -5,9 +5,9 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::options::{IpLine, OptionError, OptionFault};
-use crate::routing::syntax::{read_route, read_rule, TableNames, UnsaidInRoute};
+use crate::routing::syntax::{read_route, read_rule, UnsaidInRoute};
 use crate::routing::{
-    Family, InterfaceAddress, InterfaceName, Route, Rule, TableId, TableName, PROTOCOL,
+    Action, Family, InterfaceAddress, InterfaceName, Route, Rule, TableId, TableName, PROTOCOL,
 };
 
 /// Priority of the `from` and `to` rules where the stanza names none. Lower than main's 32766
@@ -27,6 +27,30 @@ pub enum Table {
     Id(TableId),
     /// By name, with the ID to register it under if it is new.
     Named(TableName, Option<FixedId>),
+}
+
+/// A table as a line of `policy-rule` or `policy-route` means it, before names are looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TableRef {
+    /// The line names none: the stanza's own.
+    Own,
+    /// By number, or by a name of the kernel's own.
+    Id(TableId),
+    /// By name.
+    Named(TableName),
+}
+
+impl From<TableId> for TableRef {
+    fn from(id: TableId) -> Self {
+        Self::Id(id)
+    }
+}
+
+impl TableRef {
+    /// What a name in a line stands for, if it is one.
+    fn named(text: &str) -> Option<Self> {
+        text.parse().ok().map(Self::Named)
+    }
 }
 
 /// The ID that `policy-table-id` gives.
@@ -111,12 +135,10 @@ pub struct Stanza {
     pub source: Source,
     /// Priority of the derived rules.
     pub priority: u32,
-    /// The lines of `policy-rule`.
-    pub rules: Vec<IpLine>,
-    /// The lines of `policy-route`.
-    pub routes: Vec<IpLine>,
-    /// The names of tables in these lines.
-    pub names: Vec<TableName>,
+    /// The lines of `policy-rule`, and the rules that they say.
+    pub rules: Vec<(IpLine, Rule<TableRef>)>,
+    /// The lines of `policy-route`, and the routes that they say.
+    pub routes: Vec<(IpLine, Route<TableRef>)>,
 }
 
 impl Stanza {
@@ -137,25 +159,64 @@ impl Stanza {
         self.derives() && self.gateway == Gateway::Auto(None) && self.method != "static"
     }
 
+    /// The names of tables in the lines, as often as they stand there.
+    pub fn names_in_lines(&self) -> impl Iterator<Item = &TableName> {
+        let by_rules = self
+            .rules
+            .iter()
+            .filter_map(|(_, rule)| match &rule.action {
+                Action::Lookup(TableRef::Named(name)) => Some(name),
+                _ => None,
+            });
+        let by_routes = self
+            .routes
+            .iter()
+            .filter_map(|(_, route)| match &route.table {
+                TableRef::Named(name) => Some(name),
+                _ => None,
+            });
+        by_rules.chain(by_routes)
+    }
+
+    /// The tables that it names by number.
+    pub fn numbers(&self) -> Vec<TableId> {
+        let own = match &self.table {
+            Some(Table::Id(id)) => Some(*id),
+            _ => None,
+        };
+        let by_rules = self.rules.iter().filter_map(|(_, rule)| match rule.action {
+            Action::Lookup(TableRef::Id(id)) => Some(id),
+            _ => None,
+        });
+        let by_routes = self
+            .routes
+            .iter()
+            .filter_map(|(_, route)| match route.table {
+                TableRef::Id(id) => Some(id),
+                _ => None,
+            });
+        own.into_iter().chain(by_rules).chain(by_routes).collect()
+    }
+
     /// The rule of the `n`-th `policy-rule`, counted from 0. Its place in the file decides its
-    /// priority where it names none, so that the order survives any repair.
+    /// priority where it names none, so that the order survives any repair. `has_table`: a line
+    /// may leave its table to the stanza.
     /// Errors: the line is no rule, or leaves open what it does.
-    pub fn rule(
+    pub(super) fn rule(
         &self,
         n: usize,
         line: &IpLine,
-        table: Option<TableId>,
-        names: TableNames<'_>,
-    ) -> Result<Rule, OptionError> {
+        has_table: bool,
+    ) -> Result<Rule<TableRef>, OptionError> {
         let place = u32::try_from(n).unwrap_or(u32::MAX).saturating_add(1);
         let priority = self
             .priority
             .saturating_sub(RULES_BELOW)
             .saturating_add(place);
-        let unsaid = Rule::lookup(self.family, priority, table.unwrap_or(TableId(0)));
-        match read_rule(&line.text, unsaid, names) {
+        let unsaid = Rule::lookup(self.family, priority, TableRef::Own);
+        match read_rule(&line.text, unsaid, &TableRef::named) {
             Err(error) => Err(line.error(error.into())),
-            Ok((_, said)) if !said.action && table.is_none() => {
+            Ok((_, said)) if !said.action && !has_table => {
                 Err(line.error(OptionFault::NeedsAction))
             }
             Ok((_, said)) if !said.priority && place > MOST_RULES => {
@@ -167,7 +228,7 @@ impl Stanza {
     }
 
     /// Whether a route goes to a router by the stanza's own interface.
-    fn leads_through(&self, route: &Route) -> bool {
+    fn leads_through(&self, route: &Route<TableRef>) -> bool {
         let device = Some(self.interface.device());
         route
             .hops
@@ -175,20 +236,19 @@ impl Stanza {
             .any(|hop| hop.gateway.is_some() && hop.device == device)
     }
 
-    /// The route of a `policy-route`.
-    pub fn route(
+    /// The route of a `policy-route`. `has_table`: a line may leave its table to the stanza.
+    /// Errors: the line is no route.
+    pub(super) fn route(
         &self,
         line: &IpLine,
-        table: Option<TableId>,
-        names: TableNames<'_>,
-    ) -> Result<Route, OptionError> {
-        let device = Some(self.interface.device());
+        has_table: bool,
+    ) -> Result<Route<TableRef>, OptionError> {
         let unsaid = UnsaidInRoute {
-            table,
-            device,
+            table: has_table.then_some(TableRef::Own),
+            device: Some(self.interface.device()),
             family: Some(self.family),
         };
-        match read_route(&line.text, &unsaid, names) {
+        match read_route(&line.text, unsaid, &TableRef::named) {
             Err(error) => Err(line.error(error.into())),
             Ok(route) if route.protocol != PROTOCOL => Err(line.error(OptionFault::Protocol)),
             Ok(route) if self.method == "loopback" && self.leads_through(&route) => {

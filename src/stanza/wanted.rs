@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use thiserror::Error;
 
 use super::gateway::{check_gateway, first_host};
-use super::options::{OptionError, OptionFault};
-use super::stanza::{Gateway, Mode, Source, Stanza, Table};
-use crate::routing::syntax::TableNames;
+use super::options::{IpLine, OptionError, OptionFault};
+use super::stanza::{Gateway, Mode, Source, Stanza, Table, TableRef};
+use super::table_ids::TableIds;
+use crate::routing::syntax::LineError;
 use crate::routing::{Hop, InterfaceAddress, Kind, Object, Prefix, Route, Rule, State, TableId};
 
 /// What the administrator should know of how the wanted state came about.
@@ -45,38 +46,28 @@ pub struct Observed {
     pub default: Option<Hop>,
 }
 
-/// The tables a stanza speaks of: its own, and those its lines name.
-pub struct TableIds<'a> {
-    /// The table of `policy-table`.
-    pub own: Option<TableId>,
-    /// The others.
-    pub names: TableNames<'a>,
-}
-
 /// The state that a stanza asks for, and what is to be said about it.
 /// Errors: options that what was found shows to be wrong.
-pub fn of_stanza(
+pub fn wanted(
     stanza: &Stanza,
-    tables: &TableIds<'_>,
+    tables: &TableIds,
     found: &Observed,
 ) -> Result<(State, Vec<Notice>), Vec<OptionError>> {
     let mut notices = Vec::new();
-    let lines: Vec<Route> = collect(
-        stanza
-            .routes
-            .iter()
-            .map(|line| stanza.route(line, tables.own, tables.names)),
-    )?;
+    let lines: Vec<Route> = collect(stanza.routes.iter().map(|(line, route)| {
+        let table = tables.of_ref(&route.table);
+        let table = table.ok_or_else(|| unknown(line, &route.table))?;
+        Ok(route.clone().in_table(table))
+    }))?;
     one_place_each(stanza, &lines)?;
     let mut routes = Vec::new();
-    let mut rules: Vec<Rule> = collect(
-        stanza
-            .rules
-            .iter()
-            .enumerate()
-            .map(|(n, line)| stanza.rule(n, line, tables.own, tables.names)),
-    )?;
-    match tables.own.filter(|_| stanza.derives()) {
+    let mut rules: Vec<Rule> = collect(stanza.rules.iter().map(|(line, rule)| {
+        let named = rule
+            .clone()
+            .with_table(|table| tables.of_ref(&table).ok_or(table));
+        named.map_err(|table| unknown(line, &table))
+    }))?;
+    match tables.own().filter(|_| stanza.derives()) {
         None => routes.extend(lines),
         Some(table) => {
             let derived = connected(stanza, table, found);
@@ -109,12 +100,20 @@ fn replaces_default(route: &Route, stanza: &Stanza, table: TableId) -> bool {
     default && (route.kind == Kind::UNICAST || usual)
 }
 
+/// A line whose table has no number.
+fn unknown(line: &IpLine, table: &TableRef) -> OptionError {
+    line.error(match table {
+        TableRef::Named(name) => LineError::unknown_table(name.as_str()).into(),
+        TableRef::Own | TableRef::Id(_) => OptionFault::NeedsAction,
+    })
+}
+
 /// Of two lines that lead to one destination under one metric the second would never be used.
 fn one_place_each(stanza: &Stanza, routes: &[Route]) -> Result<(), Vec<OptionError>> {
-    for (n, (route, line)) in routes.iter().zip(&stanza.routes).enumerate() {
+    for (n, (route, (line, _))) in routes.iter().zip(&stanza.routes).enumerate() {
         let same = routes.iter().zip(&stanza.routes).take(n);
         let mut same = same.filter(|(other, _)| other.same_place(route) && *other != route);
-        if let Some((_, first)) = same.next() {
+        if let Some((_, (first, _))) = same.next() {
             return Err(vec![line.error(OptionFault::SamePlace(first.text.clone()))]);
         }
     }

@@ -111,7 +111,7 @@ impl Registry {
     ) -> Result<Found<'a>, RegistryError> {
         let mut glance = self.files.glance(name);
         let plain = |id: &TableId| {
-            TableId::of_policy(id.0).is_ok() && fixed.is_none_or(|fixed| fixed == *id)
+            TableId::of_policy(id.number()).is_ok() && fixed.is_none_or(|fixed| fixed == *id)
         };
         if let Some(id) = glance.known().filter(plain) {
             return Ok(Found::Registered(id));
@@ -275,7 +275,7 @@ fn registered(
             .unwrap_or(Path::new(NAMES))
             .to_owned()
     };
-    TableId::of_policy(registered.0).map_err(|source| RegistryError::Reserved {
+    TableId::of_policy(registered.number()).map_err(|source| RegistryError::Reserved {
         file: file(),
         source,
     })?;
@@ -313,11 +313,16 @@ fn free_id(
     if let Some(id) = fixed {
         return if named(id) { Err(id) } else { Ok(id) };
     }
+    Ok(next_free_id(name, |id| named(id) || occupied(id)))
+}
+
+/// The ID that a new name gets: the one derived from it, or the next one upward that is not taken.
+pub fn next_free_id(name: &TableName, mut taken: impl FnMut(TableId) -> bool) -> TableId {
     let mut id = derived_id(name);
-    while named(id) || occupied(id) {
-        id = TableId(id.0 + 1);
+    while taken(id) {
+        id = TableId::numbered(id.number() + 1);
     }
-    Ok(id)
+    id
 }
 
 fn taken(id: TableId, tables: &Tables) -> RegistryError {

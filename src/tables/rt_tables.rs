@@ -49,7 +49,7 @@ impl Tables {
     /// The ID that `ip` takes a name for.
     pub fn id(&self, name: &TableName) -> Option<TableId> {
         // Of equal keys min_by_key returns the first, which in reverse is the last one read.
-        self.ids(name).rev().min_by_key(|id| id.0 % 256)
+        self.ids(name).rev().min_by_key(|id| id.number() % 256)
     }
 
     /// All IDs that lines give a name, in the order in which they are read.
@@ -191,7 +191,7 @@ fn read_own_line(text: &[u8]) -> Option<(Line<'_>, &[u8])> {
     let (name, marked) = named.split_at_checked(length)?;
     let (mark, next) = marked.split_first_chunk::<{ MARK.len() }>()?;
     let is_own = mark == MARK.as_bytes() && !name.is_empty();
-    is_own.then_some((Line::Entry(TableId(id), name), next))
+    is_own.then_some((Line::Entry(TableId::numbered(id), name), next))
 }
 
 /// The first line of a text, and the text behind it; `None` where no line ends.
@@ -227,10 +227,10 @@ fn read_line(text: &[u8]) -> Option<(Line<'_>, &[u8])> {
         Line::Nothing
     } else if !is_number || name.is_empty() {
         Line::Malformed
-    } else if negative || id > LARGEST_NAMED.0 {
+    } else if negative || id > LARGEST_NAMED.number() {
         Line::Nothing
     } else {
-        Line::Entry(TableId(id), name)
+        Line::Entry(TableId::numbered(id), name)
     };
     Some((said, next))
 }
@@ -247,7 +247,7 @@ fn without(mut text: &[u8], is_such: impl Fn(u8) -> bool) -> &[u8] {
 }
 
 /// The largest ID that `ip` reads a name for.
-pub const LARGEST_NAMED: TableId = TableId(i32::MAX as u32);
+pub const LARGEST_NAMED: TableId = TableId::numbered(i32::MAX as u32);
 
 /// What a line of ours ends in.
 const MARK: &str = "\t# ifupdown-policy-table\n";
@@ -260,7 +260,7 @@ pub fn line(id: TableId, name: &TableName) -> String {
 /// The ID that a new name gets, before it is known whether it is free: 20000 and the name's
 /// hash modulo 10000, so that a name has the same ID on every host.
 pub fn derived_id(name: &TableName) -> TableId {
-    TableId(20_000 + fnv1a(name.as_str()) % 10_000)
+    TableId::numbered(20_000 + fnv1a(name.as_str()) % 10_000)
 }
 
 #[cfg(test)]
@@ -274,7 +274,7 @@ mod tests {
     }
 
     fn id(text: &str, name: &str) -> Option<u32> {
-        tables(text).id(&name.parse().unwrap()).map(|id| id.0)
+        tables(text).id(&name.parse().unwrap()).map(TableId::number)
     }
 
     #[test]
@@ -340,7 +340,10 @@ mod tests {
         let mut tables = Tables::default();
         let malformed = tables.add(Path::new("a"), b"6 above\nfoo 100\n\n# c\n100\n7 below");
         assert_eq!(malformed, [2, 5]);
-        assert_eq!(tables.id(&"below".parse().unwrap()), Some(TableId(7)));
+        assert_eq!(
+            tables.id(&"below".parse().unwrap()),
+            Some(TableId::numbered(7))
+        );
         assert_eq!(
             Tables::default().add(Path::new("a"), b"1 \xff\xfe\n\xff"),
             [2]
@@ -365,7 +368,10 @@ mod tests {
     fn derived_ids_are_stable_and_our_line_reads_back() {
         let name: TableName = "rt2".parse().unwrap();
         assert_eq!(derived_id(&name), derived_id(&"rt2".parse().unwrap()));
-        assert!((20_000..30_000).contains(&derived_id(&name).0));
-        assert_eq!(tables(&line(TableId(7), &name)).id(&name), Some(TableId(7)));
+        assert!((20_000..30_000).contains(&derived_id(&name).number()));
+        assert_eq!(
+            tables(&line(TableId::numbered(7), &name)).id(&name),
+            Some(TableId::numbered(7))
+        );
     }
 }

@@ -192,25 +192,24 @@ fn route(
         _ => return Err(IpError::Verb("route", verb.to_owned())),
     };
     let line = with_family(family, &words);
-    let in_table = |table| {
-        let unsaid = UnsaidInRoute {
-            table: Some(table),
-            device: None,
-            family: Some(Family::Inet),
-        };
-        read_route(&line, &unsaid, names)
+    let unsaid = UnsaidInRoute {
+        table: Some(None),
+        device: None,
+        family: Some(Family::Inet),
     };
-    let mut route = in_table(TableId::MAIN)?;
-    let unsaid_table = in_table(TableId(0))?.table == TableId(0);
-    if unsaid_table && matches!(route.kind, Kind::LOCAL | Kind::BROADCAST | Kind::ANYCAST) {
-        route.table = LOCAL;
-    }
-    route.protocol = PROTOCOL;
+    let route = read_route(&line, unsaid, &|name| names(name).map(Some))?;
+    // Addresses of this host go into the kernel's own table for them.
+    let usual = match route.kind {
+        Kind::LOCAL | Kind::BROADCAST | Kind::ANYCAST => TableId::LOCAL,
+        _ => TableId::MAIN,
+    };
+    let table = route.table.unwrap_or(usual);
+    let route = Route {
+        protocol: PROTOCOL,
+        ..route.in_table(table)
+    };
     Ok(IpCommand::Route(doing, SaidRoute { route, words }))
 }
-
-/// `RT_TABLE_LOCAL`, where addresses of this host go that are said without a table.
-pub const LOCAL: TableId = TableId(255);
 
 fn flush(family: Option<Family>, words: &str, names: TableNames<'_>) -> Result<IpCommand, IpError> {
     let said: Vec<&str> = words.split(' ').collect();
@@ -285,7 +284,7 @@ mod tests {
     use crate::routing::Object;
 
     fn names(text: &str) -> Option<TableId> {
-        (text == "isp1").then_some(TableId(101))
+        (text == "isp1").then_some(TableId::numbered(101))
     }
 
     fn shown(line: &str) -> String {

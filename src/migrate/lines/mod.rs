@@ -6,7 +6,7 @@ mod meaning;
 mod ifupdown_multi;
 
 pub(crate) use ifupdown_multi::{line as multi_line, PREFIX as MULTI_PREFIX};
-pub(crate) use ip_command::{IpCommand, IpVerb, SaidRoute, SaidRule, LOCAL};
+pub(crate) use ip_command::{IpCommand, IpVerb, SaidRoute, SaidRule};
 pub(crate) use meaning::{
     about, meaning, About, CommandLine, Guard, Meaning, Phase, ScriptedStanza, WhyItStays,
 };

@@ -1,28 +1,14 @@
 //! What a file says of the devices and networks around its lines.
 
-use crate::ifupdown::HookCall;
 use crate::migrate::lines::{ScriptedStanza, WhyItStays};
 use crate::routing::{InterfaceAddress, InterfaceName, Kind, Route, TableId};
-use crate::stanza::Stanza;
+use crate::stanza::own_address;
 
 /// The stanzas of a file with their addresses.
 pub struct Devices<'a> {
     stanzas: &'a [ScriptedStanza],
     /// The addresses of the stanzas, where they say them.
     addresses: Vec<Option<InterfaceAddress>>,
-}
-
-/// The address that a stanza says it has.
-pub fn own_address(call: &HookCall) -> Option<InterfaceAddress> {
-    let option = |name: &str, value: &str| (name.to_owned(), value.into());
-    let call = HookCall {
-        options: vec![
-            option("policy-gateway", "none"),
-            option("policy-table", "1"),
-        ],
-        ..call.clone()
-    };
-    Stanza::judge(&call).ok()??.address
 }
 
 /// Whether a route can be put in before its stanza's interface is up.

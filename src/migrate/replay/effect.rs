@@ -1,7 +1,6 @@
 //! What lines have put into the kernel so far: a small model of its routes and rules.
 
 use crate::migrate::lines::{Guard, IpCommand, IpVerb, Joint, SaidRoute, SaidRule, WhyItStays};
-use crate::migrate::search::same_but_priority;
 use crate::routing::{Family, TableId};
 
 /// Something in the kernel, and the line that put it there.
@@ -74,7 +73,7 @@ impl Effect {
                 Err(WhyItStays::Guarded)
             }
             None => Ok(true),
-            Some(rule) if same_but_priority(&rule.rule, &wanted.rule) => Ok(false),
+            Some(rule) if rule.rule.same_but_priority(&wanted.rule) => Ok(false),
             Some(_) => Err(WhyItStays::Guarded),
         }
     }

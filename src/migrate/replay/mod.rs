@@ -4,15 +4,13 @@ mod devices;
 mod effect;
 mod fate;
 
-pub(crate) use devices::own_address;
 pub(crate) use effect::Placed;
 pub(crate) use fate::{Fate, Fates};
 
 use std::net::IpAddr;
 
 use crate::migrate::lines::{
-    meaning, Guard, IpCommand, IpVerb, Joint, Meaning, Phase, SaidRoute, ScriptedStanza,
-    WhyItStays, LOCAL,
+    meaning, Guard, IpCommand, IpVerb, Joint, Meaning, Phase, SaidRoute, ScriptedStanza, WhyItStays,
 };
 use crate::routing::syntax::{abbreviates, TableNames};
 use crate::routing::{Action, Family, InterfaceName, Rule, TableId};
@@ -167,7 +165,9 @@ impl<'a> Script<'a> {
                         Ok(true)
                     }
                     Some((_, owner)) => Err(self.of_other(owner)),
-                    None if said.route.table == TableId::MAIN || said.route.table == LOCAL => {
+                    None if said.route.table == TableId::MAIN
+                        || said.route.table == TableId::LOCAL =>
+                    {
                         Err(WhyItStays::NotOurs)
                     }
                     None if self.is_put_in(s, &IpCommand::Route(IpVerb::Delete, said)) => Ok(false),

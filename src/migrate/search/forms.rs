@@ -1,11 +1,10 @@
 //! The ways in which options can say what lines do, and what each says of its table. Pure;
 //! `migration` tries them.
 
-use super::same_walk::same_but_priority;
 use crate::ifupdown::HookCall;
 use crate::migrate::lines::{SaidRoute, SaidRule, ScriptedStanza};
-use crate::migrate::replay::own_address;
 use crate::routing::{Action, Family, Prefix, Rule, TableId};
+use crate::stanza::own_address;
 use crate::stanza::PRIORITY;
 
 /// An option and its value.
@@ -48,7 +47,7 @@ pub fn tables_of(wanted: &Wanted) -> Vec<TableId> {
         });
     let mut tables: Vec<TableId> = Vec::new();
     for table in routes.chain(rules) {
-        if TableId::of_policy(table.0).is_ok() && !tables.contains(&table) {
+        if TableId::of_policy(table.number()).is_ok() && !tables.contains(&table) {
             tables.push(table);
         }
     }
@@ -141,7 +140,7 @@ pub fn priority(
     let (_, from) = wanted
         .rules
         .iter()
-        .find(|(_, said)| same_but_priority(&said.rule, &plain))?;
+        .find(|(_, said)| said.rule.same_but_priority(&plain))?;
     let fixed = from.said.priority || way.numbers;
     let said = ("policy-priority", from.rule.priority.to_string());
     Some(Some(said).filter(|_| fixed && from.rule.priority != PRIORITY))

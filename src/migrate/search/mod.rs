@@ -9,14 +9,14 @@ mod option_value;
 mod forms;
 
 pub(crate) use forms::OptionValue;
-pub(crate) use same_walk::{is_never_reached, same_but_priority, same_walk, walk};
+pub(crate) use same_walk::{is_never_reached, same_walk, walk};
 
 use crate::ifupdown::HookCall;
 use crate::migrate::lines::{SaidRule, ScriptedStanza, WhyItStays};
-use crate::migrate::replay::{own_address, Fate, Fates, Placed};
+use crate::migrate::replay::{Fate, Fates, Placed};
 use crate::routing::syntax::TableNames;
-use crate::routing::{Family, InterfaceName, Route, Rule, State};
-use crate::stanza::{wanted_state, Notice, Observed, Stanza, Table, TableIds};
+use crate::routing::{Family, InterfaceName, Route, Rule, State, TableName};
+use crate::stanza::{own_address, wanted_state, Notice, Observed, Stanza, TableIds};
 use forms::{gateway, priority, tables_of, ways, Form, Wanted};
 use option_value::{route_text, rule_text, written_table};
 use same_walk::order_matters;
@@ -100,7 +100,7 @@ impl Search<'_> {
         for Placed { what, line, .. } in walked {
             if !rules
                 .iter()
-                .any(|(_, rule)| same_but_priority(&rule.rule, &what.rule))
+                .any(|(_, rule)| rule.rule.same_but_priority(&what.rule))
             {
                 rules.push((*line, what.clone()));
             }
@@ -209,7 +209,7 @@ impl Search<'_> {
         for (_, said) in rules {
             let fixed = said.said.priority || way.numbers;
             let covers = |rule: &Rule| {
-                same_but_priority(rule, &said.rule)
+                rule.same_but_priority(&said.rule)
                     && (!fixed || rule.priority == said.rule.priority)
             };
             if !derived.rules().iter().any(covers) {
@@ -255,15 +255,8 @@ impl Search<'_> {
         if stanza.asks_address() || stanza.asks_gateway() {
             return None;
         }
-        let own = match &stanza.table {
-            None => None,
-            Some(Table::Id(id)) => Some(*id),
-            Some(Table::Named(name, _)) => Some((self.names)(name.as_str())?),
-        };
-        let tables = TableIds {
-            own,
-            names: self.names,
-        };
+        let known = |name: &TableName, _| (self.names)(name.as_str()).ok_or(());
+        let tables = TableIds::of(&stanza, known).ok()?;
         let found = Observed {
             addresses: stanza.address.into_iter().collect(),
             default: None,
@@ -284,7 +277,7 @@ impl Search<'_> {
             let (own, priority) = (&rule.what.rule, rule.what.rule.priority);
             let mut others = rules.iter().filter(|other| other.stanza == rule.stanza);
             others.any(|other| {
-                other.what.rule.priority < priority && same_but_priority(&other.what.rule, own)
+                other.what.rule.priority < priority && other.what.rule.same_but_priority(own)
             })
         };
         let rules: Vec<_> = rules.iter().filter(|rule| !repeats(rule)).collect();
@@ -342,7 +335,7 @@ impl Search<'_> {
         let at = rules
             .iter()
             .enumerate()
-            .filter(|(_, rule)| same_but_priority(rule, &placed.what.rule));
+            .filter(|(_, rule)| rule.same_but_priority(&placed.what.rule));
         at.map(|(at, rule)| (rule.priority, placed.stanza, at))
             .min()
     }
@@ -422,8 +415,8 @@ mod tests {
 
     fn options(stanzas: &[ScriptedStanza]) -> Vec<String> {
         let names = |name: &str| match name {
-            "isp" => Some(TableId(102)),
-            "new" => Some(TableId(20000)),
+            "isp" => Some(TableId::numbered(102)),
+            "new" => Some(TableId::numbered(20000)),
             _ => None,
         };
         let migration = migrate(stanzas, &names);

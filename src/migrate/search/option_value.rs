@@ -1,7 +1,7 @@
 //! The words of a line as the value of an option: what the option says already is left out, the
 //! rest stays as it was written.
 
-use crate::migrate::lines::{SaidRoute, SaidRule, LOCAL};
+use crate::migrate::lines::{SaidRoute, SaidRule};
 use crate::routing::syntax::{abbreviates, read_rule, TableNames};
 use crate::routing::{Action, Family, InterfaceName, Rule, TableId, TableName};
 
@@ -60,7 +60,7 @@ pub fn route_text(
     };
     let mut text = kept(&said.words, without);
     if !in_own && !pairs(&said.words).any(|(keyword, _)| is_table(keyword)) {
-        text += if route.table == LOCAL {
+        text += if route.table == TableId::LOCAL {
             " table local"
         } else {
             " table main"

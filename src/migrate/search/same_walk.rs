@@ -4,38 +4,6 @@ use std::net::IpAddr;
 
 use crate::routing::{Action, Prefix, Rule};
 
-/// Whether some packet is matched by both rules. In doubt it is said to be.
-pub fn may_meet(a: &Rule, b: &Rule) -> bool {
-    if a.family != b.family {
-        return false;
-    }
-    if a.invert || b.invert {
-        return true;
-    }
-    let apart = |a: Option<Prefix>, b: Option<Prefix>| match (a, b) {
-        (Some(a), Some(b)) => !(a.contains(b.address()) || b.contains(a.address())),
-        _ => false,
-    };
-    let marks_apart = match (a.mark, b.mark) {
-        (Some((a, a_mask)), Some((b, b_mask))) => (a ^ b) & a_mask & b_mask != 0,
-        _ => false,
-    };
-    !(apart(a.from, b.from)
-        || apart(a.to, b.to)
-        || marks_apart
-        || differ(a.iif.as_ref(), b.iif.as_ref())
-        || differ(a.oif.as_ref(), b.oif.as_ref())
-        || differ(a.ip_protocol, b.ip_protocol)
-        || differ(
-            Some(a.tos).filter(|tos| *tos != 0),
-            Some(b.tos).filter(|tos| *tos != 0),
-        ))
-}
-
-fn differ<T: PartialEq>(a: Option<T>, b: Option<T>) -> bool {
-    matches!((a, b), (Some(a), Some(b)) if a != b)
-}
-
 /// Whether it makes a difference which of two rules comes first.
 pub fn order_matters(a: &Rule, b: &Rule) -> bool {
     let does = |rule: &Rule| {
@@ -46,7 +14,7 @@ pub fn order_matters(a: &Rule, b: &Rule) -> bool {
             rule.realms,
         )
     };
-    does(a) != does(b) && may_meet(a, b)
+    does(a) != does(b) && a.may_meet(b)
 }
 
 /// Whether no packet gets as far as the rule: the kernel's own rule 0 finds an own address in
@@ -69,7 +37,7 @@ pub fn walk(rules: &[Rule]) -> Vec<Rule> {
     for rule in sorted {
         if !walked
             .iter()
-            .any(|earlier| same_but_priority(earlier, &rule))
+            .any(|earlier| earlier.same_but_priority(&rule))
         {
             walked.push(rule);
         }
@@ -77,20 +45,10 @@ pub fn walk(rules: &[Rule]) -> Vec<Rule> {
     walked
 }
 
-/// Whether two rules are the same at any priority, whoever put them there.
-pub fn same_but_priority(a: &Rule, b: &Rule) -> bool {
-    let plain = |rule: &Rule| Rule {
-        priority: 0,
-        protocol: 0,
-        ..rule.clone()
-    };
-    plain(a) == plain(b)
-}
-
 /// Whether two walks find the same: the same rules, and each pair whose order matters in the same
 /// order.
 pub fn same_walk(a: &[Rule], b: &[Rule]) -> bool {
-    let place = |rule: &Rule| b.iter().position(|other| same_but_priority(rule, other));
+    let place = |rule: &Rule| b.iter().position(|other| rule.same_but_priority(other));
     let places: Option<Vec<usize>> = a.iter().map(place).collect();
     let Some(places) = places.filter(|places| places.len() == b.len()) else {
         return false;

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use super::namespaces::Machine;
 use crate::migrate::lines::ScriptedStanza;
-use crate::migrate::replay::own_address;
 use crate::routing::{Family, InterfaceAddress, InterfaceName, Prefix};
+use crate::stanza::own_address;
 
 /// The machine for some stanzas, whose hooks lead to a program.
 pub fn machine(stanzas: &[ScriptedStanza], program: PathBuf) -> Machine {

@@ -48,10 +48,10 @@ const KEYWORDS: [&str; 36] = [
 ];
 
 /// What a line leaves to the stanza it stands in.
-#[derive(Debug, Clone, Default)]
-pub struct Unsaid {
+#[derive(Debug, Clone)]
+pub struct Unsaid<Table = TableId> {
     /// The table, where the line names none.
-    pub table: Option<TableId>,
+    pub table: Option<Table>,
     /// The device, where the line names none and the route leaves by one.
     pub device: Option<InterfaceName>,
     /// The family, where no address says it.
@@ -60,12 +60,16 @@ pub struct Unsaid {
 
 /// Reads the words of ip-route(8).
 /// Errors: the first word that ip-route(8) would not take, or words that cannot stand together.
-pub fn read(line: &str, unsaid: &Unsaid, names: TableNames<'_>) -> Result<Route, LineError> {
+pub fn read<Table: From<TableId>>(
+    line: &str,
+    unsaid: Unsaid<Table>,
+    names: TableNames<'_, Table>,
+) -> Result<Route<Table>, LineError> {
     let unset = Prefix::any(unsaid.family.unwrap_or(Family::Inet));
     let mut reader = Reader {
         route: Route {
             hops: Vec::new(),
-            ..Route::to(unset, TableId(0), Hop::direct())
+            ..Route::to(unset, (), Hop::direct())
         },
         hop: Hop::direct(),
         family: None,
@@ -88,18 +92,19 @@ pub fn read(line: &str, unsaid: &Unsaid, names: TableNames<'_>) -> Result<Route,
     reader.finish(unsaid)
 }
 
-struct Reader {
-    route: Route,
+struct Reader<Table> {
+    /// All that is read so far but for the table.
+    route: Route<()>,
     hop: Hop,
     family: Option<Family>,
     destination: Option<Option<Prefix>>,
     kind: Option<Kind>,
-    table: Option<TableId>,
+    table: Option<Table>,
     metric: Option<u32>,
     scope: Option<Scope>,
 }
 
-impl Reader {
+impl<Table: From<TableId>> Reader<Table> {
     /// Takes the words that say by what way packets go.
     fn way(&mut self, word: &str, words: &mut Words<'_>) -> Result<bool, LineError> {
         match word {
@@ -120,7 +125,7 @@ impl Reader {
         &mut self,
         word: &str,
         words: &mut Words<'_>,
-        names: TableNames<'_>,
+        names: TableNames<'_, Table>,
     ) -> Result<bool, LineError> {
         let is = |full: &str| abbreviates(word, full);
         match word {
@@ -186,7 +191,7 @@ impl Reader {
         Ok(true)
     }
 
-    fn finish(mut self, unsaid: &Unsaid) -> Result<Route, LineError> {
+    fn finish(mut self, unsaid: Unsaid<Table>) -> Result<Route<Table>, LineError> {
         let wrong = |text: &str| Err(LineError::Contradiction(text.to_owned()));
         let family = self.family.or(unsaid.family).unwrap_or(Family::Inet);
         let Some(destination) = self.destination else {
@@ -224,7 +229,6 @@ impl Reader {
         let Some(table) = self.table.or(unsaid.table) else {
             return wrong("\"table\" is needed: the stanza has no policy-table to stand in for it");
         };
-        route.table = table;
         route.metric = match self.metric {
             None | Some(0) => Route::usual_metric(family),
             Some(metric) => metric,
@@ -245,12 +249,15 @@ impl Reader {
             hop.weight = 1;
             route.realms |= std::mem::take(&mut hop.realms);
         }
-        ignored(&route).map_or(Ok(route), wrong)
+        if let Some(text) = ignored(&route) {
+            return wrong(text);
+        }
+        Ok(route.in_table(table))
     }
 }
 
 /// A word that the kernel would take and ignore in a route of this family.
-fn ignored(route: &Route) -> Option<&'static str> {
+fn ignored(route: &Route<()>) -> Option<&'static str> {
     let has_realms = route.realms != 0 || route.hops.iter().any(|hop| hop.realms != 0);
     match route.family() {
         Family::Inet6 if has_realms => {
@@ -345,9 +352,10 @@ impl FromStr for Route {
     fn from_str(line: &str) -> Result<Self, LineError> {
         read(
             line,
-            &Unsaid {
-                table: Some(TableId(254)),
-                ..Unsaid::default()
+            Unsaid {
+                table: Some(TableId::MAIN),
+                device: None,
+                family: None,
             },
             &no_names,
         )

@@ -53,7 +53,11 @@ pub struct Given {
 
 /// Reads a line over a rule that holds what is left unsaid.
 /// Errors: the first word that ip-rule(8) would not take, or words that cannot stand together.
-pub fn read(line: &str, unsaid: Rule, names: TableNames<'_>) -> Result<(Rule, Given), LineError> {
+pub fn read<Table: From<TableId> + PartialEq>(
+    line: &str,
+    unsaid: Rule<Table>,
+    names: TableNames<'_, Table>,
+) -> Result<(Rule<Table>, Given), LineError> {
     let mut reader = Reader {
         rule: unsaid,
         family: None,
@@ -69,14 +73,14 @@ pub fn read(line: &str, unsaid: Rule, names: TableNames<'_>) -> Result<(Rule, Gi
     reader.finish()
 }
 
-struct Reader {
-    rule: Rule,
+struct Reader<Table> {
+    rule: Rule<Table>,
     family: Option<Family>,
     said: Given,
     vrf: bool,
 }
 
-impl Reader {
+impl<Table: From<TableId> + PartialEq> Reader<Table> {
     /// Takes a selector or one of the words that say neither what matches nor what happens.
     fn selector(&mut self, word: &str, words: &mut Words<'_>) -> Result<bool, LineError> {
         let rule = &mut self.rule;
@@ -153,7 +157,7 @@ impl Reader {
         &mut self,
         word: &str,
         words: &mut Words<'_>,
-        names: TableNames<'_>,
+        names: TableNames<'_, Table>,
     ) -> Result<bool, LineError> {
         let action = match word {
             // As `ip rule show` prints the table of an l3mdev rule.
@@ -190,7 +194,7 @@ impl Reader {
         Ok(true)
     }
 
-    fn finish(self) -> Result<(Rule, Given), LineError> {
+    fn finish(self) -> Result<(Rule<Table>, Given), LineError> {
         let mut rule = self.rule;
         rule.family = self.family.unwrap_or(rule.family);
         if rule.family == Family::Inet6 && rule.realms != 0 {
@@ -261,20 +265,20 @@ fn ports(words: &mut Words<'_>) -> Result<Ports, LineError> {
     )
 }
 
+/// What a rule selects, in the order in which `ip rule show` prints it.
+pub struct Selectors<'a>(&'a Rule);
+
+impl Rule {
+    /// What it selects, without its priority, its action and its protocol.
+    pub fn selectors(&self) -> Selectors<'_> {
+        Selectors(self)
+    }
+}
+
 /// The line that `ip rule add` takes, in the order in which `ip rule show` prints it.
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "priority {}", self.priority)?;
-        if self.invert {
-            f.write_str(" not")?;
-        }
-        match (self.from, self.to) {
-            (None, None) => f.write_str(" from all")?,
-            (Some(from), None) => write!(f, " from {from}")?,
-            (None, Some(to)) => write!(f, " to {to}")?,
-            (Some(from), Some(to)) => write!(f, " from {from} to {to}")?,
-        }
-        self.write_selectors(f)?;
+        write!(f, "priority {} {}", self.priority, self.selectors())?;
         match self.action {
             Action::Lookup(table) => write!(f, " lookup {table}")?,
             Action::L3mdev => f.write_str(" l3mdev")?,
@@ -302,39 +306,49 @@ impl fmt::Display for Rule {
     }
 }
 
-impl Rule {
-    fn write_selectors(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.tos != 0 {
-            write!(f, " tos {:#04x}", self.tos)?;
+impl fmt::Display for Selectors<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rule = self.0;
+        if rule.invert {
+            f.write_str("not ")?;
         }
-        match self.dscp {
+        match (rule.from, rule.to) {
+            (None, None) => f.write_str("from all")?,
+            (Some(from), None) => write!(f, "from {from}")?,
+            (None, Some(to)) => write!(f, "to {to}")?,
+            (Some(from), Some(to)) => write!(f, "from {from} to {to}")?,
+        }
+        if rule.tos != 0 {
+            write!(f, " tos {:#04x}", rule.tos)?;
+        }
+        match rule.dscp {
             Some((dscp, Some(mask))) => write!(f, " dscp {dscp}/{mask:#04x}")?,
             Some((dscp, None)) => write!(f, " dscp {dscp}")?,
             None => {}
         }
-        match self.flow_label {
+        match rule.flow_label {
             Some((label, 0xf_ffff)) => write!(f, " flowlabel {label:#x}")?,
             Some((label, mask)) => write!(f, " flowlabel {label:#x}/{mask:#x}")?,
             None => {}
         }
-        match self.mark {
+        match rule.mark {
             Some((value, u32::MAX)) => write!(f, " fwmark {value:#x}")?,
             Some((value, mask)) => write!(f, " fwmark {value:#x}/{mask:#x}")?,
             None => {}
         }
-        if let Some(iif) = &self.iif {
+        if let Some(iif) = &rule.iif {
             write!(f, " iif {iif}")?;
         }
-        if let Some(oif) = &self.oif {
+        if let Some(oif) = &rule.oif {
             write!(f, " oif {oif}")?;
         }
-        if let Some((first, last)) = self.users {
+        if let Some((first, last)) = rule.users {
             write!(f, " uidrange {first}-{last}")?;
         }
-        if let Some(protocol) = self.ip_protocol {
+        if let Some(protocol) = rule.ip_protocol {
             write!(f, " ipproto {}", numbers::ip_protocol_name(protocol))?;
         }
-        for (keyword, ports) in [("sport", self.sport), ("dport", self.dport)] {
+        for (keyword, ports) in [("sport", rule.sport), ("dport", rule.dport)] {
             match ports {
                 Some(Ports {
                     first,
@@ -350,8 +364,8 @@ impl Rule {
                 None => {}
             }
         }
-        if self.tunnel != 0 {
-            write!(f, " tun_id {}", self.tunnel)?;
+        if rule.tunnel != 0 {
+            write!(f, " tun_id {}", rule.tunnel)?;
         }
         Ok(())
     }
@@ -364,7 +378,7 @@ impl FromStr for Rule {
     fn from_str(line: &str) -> Result<Self, LineError> {
         let unsaid = Self {
             protocol: 0,
-            ..Self::lookup(Family::Inet, 0, TableId(254))
+            ..Self::lookup(Family::Inet, 0, TableId::MAIN)
         };
         // `ip rule show` puts the priority in front, with a colon.
         let shown = line

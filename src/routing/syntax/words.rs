@@ -66,6 +66,15 @@ impl fmt::Display for Pair<'_> {
 }
 
 impl LineError {
+    /// The error about a name that no table has.
+    pub fn unknown_table(name: &str) -> Self {
+        Self::Value {
+            keyword: "table".to_owned(),
+            value: name.to_owned(),
+            expected: TABLE.to_owned(),
+        }
+    }
+
     /// The error about a word that is none of the known ones.
     pub fn unknown(word: &str, known: &[&str]) -> Self {
         match word {
@@ -79,6 +88,9 @@ impl LineError {
         }
     }
 }
+
+/// What may stand behind `table` and `lookup`.
+const TABLE: &str = "a table name that is known, or an ID of 1 to 4294967295";
 
 /// Whether `word` is `full` or a beginning of it, as iproute2 abbreviates most keywords.
 pub fn abbreviates(word: &str, full: &str) -> bool {
@@ -206,16 +218,18 @@ impl<'a> Words<'a> {
 
     /// A table by ID or name; `names` knows the names beside the kernel's own.
     /// Errors: no value, or a name that nobody knows.
-    pub fn table(&mut self, names: TableNames<'_>) -> Result<TableId, LineError> {
-        let expected = "a table name that is known, or an ID of 1 to 4294967295";
-        self.parsed(expected, |text| match text {
-            "default" => Some(TableId(253)),
-            "main" => Some(TableId(254)),
-            "local" => Some(TableId(255)),
+    pub fn table<Table: From<TableId>>(
+        &mut self,
+        names: TableNames<'_, Table>,
+    ) -> Result<Table, LineError> {
+        self.parsed(TABLE, |text| match text {
+            "default" => Some(TableId::DEFAULT.into()),
+            "main" => Some(TableId::MAIN.into()),
+            "local" => Some(TableId::LOCAL.into()),
             // The kernel takes another table for table 0: main, or for a rule one of its choice.
             _ => match parse_number(text) {
                 Some(0) => None,
-                Some(id) => Some(TableId(id)),
+                Some(id) => Some(TableId::numbered(id).into()),
                 None => names(text),
             },
         })
@@ -235,8 +249,8 @@ fn padded(prefix: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{address}{}/{length}", ".0".repeat(3 - dots)))
 }
 
-/// Looks a table's name up.
-pub type TableNames<'a> = &'a dyn Fn(&str) -> Option<TableId>;
+/// What stands for a table of that name: its number, or the name itself where that comes later.
+pub type TableNames<'a, Table = TableId> = &'a dyn Fn(&str) -> Option<Table>;
 
 /// For lines that name tables by ID alone, as records do.
 pub fn no_names(_: &str) -> Option<TableId> {
