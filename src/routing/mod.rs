@@ -1,12 +1,27 @@
-//! routing
+//! The words of policy routing, valid from birth: what ip-address(8), ip-route(8) and ip-rule(8)
+//! speak of. Everything else is built of these.
+//!
+//! - `address.rs`: families, addresses, prefixes, interface names; the protocol number of ours.
+//! - `table.rs`: the number of a table, and a name that can stand in `rt_tables`.
+//! - `route.rs`: a route and its ways, IPv6 routes of several ways included.
+//! - `rule.rs`: a rule; whether two rules are the same, and whether one packet can match both.
+//! - `syntax/`: how `ip` spells all that, both ways.
+//! - `state.rs`: routes and rules together, each once, in the order in which they are put in.
+//! - `step.rs`: one request to the kernel, and what a state is after it.
+//!
+//! Equality is identity: two routes or rules are equal where they agree in all that the kernel
+//! knows of them, who put them in included.
+//!
+//! Pure, and without an opinion: nothing here knows of stanzas, files, the socket, or which
+//! routes anybody wants.
 
 mod address;
 mod table;
 mod route;
 mod rule;
+pub mod syntax;
 mod state;
 mod step;
-pub mod syntax;
 
 pub use address::{parse_length, Family, InterfaceAddress, InterfaceName, Prefix, PROTOCOL};
 pub(crate) use address::{parse_number, WordError};

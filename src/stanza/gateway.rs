@@ -1,8 +1,9 @@
-//! Which address can be that of a router.
+//! `policy-gateway`: which address can be that of a router, and what `first` is.
 
 use std::net::IpAddr;
 
 use super::options::OptionFault;
+use super::stanza::{Gateway, Stanza};
 use crate::routing::{Family, InterfaceAddress, Prefix};
 
 /// What is wrong with an address as the router of an interface that has another one.
@@ -42,4 +43,38 @@ pub fn first_host(own: &InterfaceAddress) -> Result<IpAddr, OptionFault> {
         Some(_) => Err(OptionFault::FirstIsOwn),
         None => Err(OptionFault::NoFirst(own.network())),
     }
+}
+
+/// The value of `policy-gateway`.
+pub fn read_gateway(text: &str, stanza: &Stanza) -> Result<Gateway, OptionFault> {
+    match text {
+        "auto" => Ok(Gateway::Auto(None)),
+        "none" => Ok(Gateway::None),
+        "first" => {
+            if let Some(own) = &stanza.address {
+                first_host(own)?;
+            }
+            Ok(Gateway::First)
+        }
+        _ => {
+            let gateway = text
+                .parse()
+                .map_err(|_| OptionFault::Gateway(stanza.family))?;
+            check_against(gateway, stanza)?;
+            Ok(Gateway::Given(gateway))
+        }
+    }
+}
+
+/// Holds a gateway against the stanza's address, or only its family where it is not known yet.
+pub fn check_against(gateway: IpAddr, stanza: &Stanza) -> Result<(), OptionFault> {
+    let Some(own) = &stanza.address else {
+        let nobody = stanza.family.unspecified();
+        return match check_gateway(gateway, nobody, Prefix::host(nobody)) {
+            // It is no address of this interface that is equal here.
+            Err(OptionFault::OwnAddress) => Err(OptionFault::unspecified()),
+            checked => checked,
+        };
+    };
+    check_gateway(gateway, own.address, own.network())
 }

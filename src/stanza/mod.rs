@@ -1,16 +1,32 @@
-//! stanza
+//! The policy-* options of one stanza: what they say, what is wrong with them, and the routes and
+//! rules that they stand for.
+//!
+//! - `options.rs`: the options there are; reading their values out of a call; each thing that can
+//!   be wrong with one, in the words of the administrator.
+//! - `address.rs`: the address that the stanza gives its interface.
+//! - `stanza.rs`: a stanza in which all is well, and how its `policy-rule` and `policy-route`
+//!   lines are read.
+//! - `gateway.rs`: `policy-gateway`, and what `first` is.
+//! - `parse.rs`: from a call to a stanza, or to all that is wrong with it.
+//! - `table_ids.rs`: the number of each table that the stanza names.
+//! - `wanted.rs`: the policy, on one page. From a stanza, the numbers of its tables and what was
+//!   observed of its interface to routes and rules.
+//!
+//! Pure: no file is read here and nothing is asked of the kernel. Names of tables get their
+//! numbers from `tables`, addresses and routers are observed by `converge`.
 
 mod options;
-mod gateway;
+mod address;
 mod stanza;
-mod table_ids;
+mod gateway;
 mod parse;
+mod table_ids;
 mod wanted;
 
+pub(crate) use address::own_address;
 pub(crate) use options::OptionFault;
 pub use options::{OptionError, OPTIONS};
 pub use parse::on_error;
-pub(crate) use parse::own_address;
 pub(crate) use stanza::{OnError, Source, PRIORITY};
 pub use stanza::{Stanza, Table};
 pub use table_ids::TableIds;

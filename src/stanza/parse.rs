@@ -3,15 +3,13 @@
 //! Every fault is collected, not the first alone, and each names the option as the
 //! administrator wrote it, the value, and what is expected.
 
-use std::net::IpAddr;
-
-use super::gateway::{check_gateway, first_host};
+use super::address::read_address;
+use super::gateway::{check_against, read_gateway};
 use super::options::{OptionError, OptionFault, Options};
 use super::stanza::{FixedId, Gateway, Mode, OnError, Source, Stanza, Table, PRIORITY};
 use crate::ifupdown::HookCall;
 use crate::routing::{
-    parse_length, parse_number, Family, InterfaceAddress, InterfaceName, Prefix, TableId,
-    TableName, WordError,
+    parse_number, Family, InterfaceAddress, InterfaceName, TableId, TableName, WordError,
 };
 
 impl Stanza {
@@ -220,57 +218,6 @@ impl Judge<'_> {
     }
 }
 
-/// The address that a stanza says it has, where that is one.
-pub fn own_address(call: &HookCall) -> Option<InterfaceAddress> {
-    read_address(call).ok().flatten()
-}
-
-fn read_address(call: &HookCall) -> Result<Option<InterfaceAddress>, OptionError> {
-    let Some(written) = &call.address else {
-        return Ok(None);
-    };
-    let wrong = |option, value: Option<&String>, fault| {
-        Err(OptionError::new(option, value.map(String::as_str), fault))
-    };
-    let (address, length) = match written.split_once('/') {
-        Some((address, length)) => (address, Some(length)),
-        None => (written.as_str(), call.netmask.as_deref()),
-    };
-    let Ok(address) = address.parse::<IpAddr>() else {
-        return wrong("address", Some(written), OptionFault::Address);
-    };
-    // `from 0.0.0.0` would be all packets that have no source yet: whatever this host sends.
-    if address.is_unspecified() || address.is_multicast() {
-        return wrong("address", Some(written), OptionFault::NobodysAddress);
-    }
-    let family = Family::of(address);
-    let length = length.map_or(Ok(family.bits()), |length| parse_length(length, family));
-    match length.and_then(|length| InterfaceAddress::new(address, length)) {
-        Ok(own) => Ok(Some(facing(call, own))),
-        Err(error) if written.contains('/') => wrong("address", Some(written), error.into()),
-        Err(error) => wrong("netmask", call.netmask.as_ref(), error.into()),
-    }
-}
-
-/// The address with its other end, if there is one. As with `ip address add … peer`, the length
-/// is then the other end's: all of it, unless that is written with one.
-fn facing(call: &HookCall, own: InterfaceAddress) -> InterfaceAddress {
-    let Some(written) = &call.peer else {
-        return own;
-    };
-    let (peer, length) = match written.split_once('/') {
-        Some((peer, length)) => (peer, parse_length(length, own.family())),
-        None => (written.as_str(), Ok(own.family().bits())),
-    };
-    let faced = length.and_then(|length| InterfaceAddress::new(own.address, length));
-    match (peer.parse::<IpAddr>(), faced) {
-        (Ok(peer), Ok(faced)) if Family::of(peer) == own.family() && peer != own.address => {
-            faced.facing(Some(peer))
-        }
-        _ => own,
-    }
-}
-
 /// `None` where the name is the interface's, which has been found wrong itself.
 fn read_table(text: &str, interface: Option<&InterfaceName>) -> Result<Option<Table>, OptionFault> {
     if text == "auto" {
@@ -287,37 +234,4 @@ fn read_table(text: &str, interface: Option<&InterfaceName>) -> Result<Option<Ta
         Err(WordError::NumericName) => Ok(Some(Table::Id(TableId::parse(text)?))),
         Err(error) => Err(error.into()),
     }
-}
-
-fn read_gateway(text: &str, stanza: &Stanza) -> Result<Gateway, OptionFault> {
-    match text {
-        "auto" => Ok(Gateway::Auto(None)),
-        "none" => Ok(Gateway::None),
-        "first" => {
-            if let Some(own) = &stanza.address {
-                first_host(own)?;
-            }
-            Ok(Gateway::First)
-        }
-        _ => {
-            let gateway = text
-                .parse()
-                .map_err(|_| OptionFault::Gateway(stanza.family))?;
-            check_against(gateway, stanza)?;
-            Ok(Gateway::Given(gateway))
-        }
-    }
-}
-
-/// Holds a gateway against the stanza's address, or only its family where it is not known yet.
-fn check_against(gateway: IpAddr, stanza: &Stanza) -> Result<(), OptionFault> {
-    let Some(own) = &stanza.address else {
-        let nobody = stanza.family.unspecified();
-        return match check_gateway(gateway, nobody, Prefix::host(nobody)) {
-            // It is no address of this interface that is equal here.
-            Err(OptionFault::OwnAddress) => Err(OptionFault::unspecified()),
-            checked => checked,
-        };
-    };
-    check_gateway(gateway, own.address, own.network())
 }

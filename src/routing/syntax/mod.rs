@@ -1,4 +1,17 @@
-//! routing/syntax
+//! How `ip` spells routes and rules, both ways. A line is the one spelling of an object: options,
+//! records, plans, the log and error texts all use it.
+//!
+//! - `words.rs`: a line word by word, and the error that names the word as it was written.
+//! - `numbers.rs`: numbers that have names: protocols, scopes, kinds of routes, DSCPs.
+//! - `metrics.rs`: `mtu`, `advmss` and the rest of `RTAX_*`.
+//! - `nexthop.rs`: one way of a route, in a line or behind `nexthop`.
+//! - `route.rs`: Display and FromStr of a route; reading one that leaves something to its stanza.
+//! - `rule.rs`: the same for a rule, and its selectors alone.
+//!
+//! What a line says of its table can stay a name until the name has a number: a reader is told
+//! what stands for a name.
+//!
+//! Nothing here reads the files of names: a hook opens no file that it does not need.
 
 mod words;
 mod numbers;
