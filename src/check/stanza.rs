@@ -5,9 +5,8 @@ use std::collections::{HashMap, HashSet};
 
 use super::finding::{Code, Finding};
 use super::origin::Written;
-use crate::ifupdown::interfaces::Definition;
+use crate::ifupdown::interfaces::{about, Definition, Phase};
 use crate::ifupdown::HookCall;
-use crate::migrate::lines::about;
 use crate::routing::syntax::LineError;
 use crate::routing::{InterfaceAddress, InterfaceName, State, TableId, TableName};
 use crate::stanza::{
@@ -174,9 +173,9 @@ impl CheckedStanza<'_> {
         if self.policy.is_none() {
             return Vec::new();
         }
-        let commands = ["up", "post-up", "pre-up"];
         let options = self.origin.options.iter();
-        let ups = options.filter(|written| commands.contains(&written.option.name.as_str()));
+        let ups =
+            options.filter(|written| Phase::of(&written.option.name).is_some_and(Phase::is_up));
         let left = ups.filter(|written| routes_by_policy(&written.option.value.to_string_lossy()));
         let finding = |written: &super::origin::WrittenOption<'_>| {
             let all = 0..written.option.value.len();

@@ -3,12 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::lines::{
-    about, multi_line, About, CommandLine, Phase, ScriptedStanza, WhyItStays, MULTI_PREFIX,
-};
+use super::lines::{multi_line, CommandLine, ScriptedStanza, WhyItStays, MULTI_PREFIX};
 use super::replay::Fate;
 use super::rewrite::{Change, Rewriting};
-use crate::ifupdown::interfaces::{IfaceStanza, Interfaces, OptionLine, StanzaInForce};
+use crate::ifupdown::interfaces::{
+    about, About, IfaceStanza, Interfaces, OptionLine, Phase, StanzaInForce,
+};
 use crate::migrate::search::{migrate, Migration};
 use crate::routing::syntax::TableNames;
 

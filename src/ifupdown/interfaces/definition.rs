@@ -10,6 +10,7 @@ use std::ffi::{OsStr, OsString};
 use std::net::Ipv4Addr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
+use super::commands::Phase;
 use super::methods;
 use super::methods::{ipv4, Conversion};
 use super::parts::OptionLine;
@@ -27,9 +28,6 @@ pub struct Definition {
     /// The options and commands: names as ifupdown has them (`up` for `post-up`), values joined.
     options: Vec<(String, Vec<u8>)>,
 }
-
-/// The names of the commands, which repeat without being joined and are in no environment.
-const COMMANDS: [&str; 4] = ["pre-up", "up", "down", "post-down"];
 
 impl Definition {
     /// A stanza with these options of its own.
@@ -53,13 +51,10 @@ impl Definition {
     }
 
     fn add(&mut self, name: &str, value: &[u8]) {
-        let name = match name {
-            "post-up" => "up",
-            "pre-down" => "down",
-            name => name,
-        };
-        if COMMANDS.contains(&name) {
-            self.options.push((name.to_owned(), value.to_vec()));
+        if let Some(phase) = Phase::of(name) {
+            // Commands repeat without being joined.
+            let name = phase.option().to_owned();
+            self.options.push((name, value.to_vec()));
         } else if let Some(there) = self.get_mut(name) {
             there.push(b'\n');
             there.extend(value);
@@ -98,7 +93,7 @@ impl Definition {
             variables.push((name.into(), OsString::from_vec(value)));
         };
         for (name, value) in self.converted(interface).options {
-            if COMMANDS.contains(&name.as_str()) {
+            if is_command(&name) {
                 continue;
             }
             // The first "=" ends the name, also where the option has one.
@@ -185,6 +180,11 @@ impl Definition {
         };
         Some(Ipv4Addr::from(broadcast).to_string().into_bytes())
     }
+}
+
+/// Whether an option is a command, which is in no environment.
+fn is_command(name: &str) -> bool {
+    Phase::of(name).is_some_and(|phase| phase.option() == name)
 }
 
 /// An option's name as the hooks' environment has it.

@@ -2,6 +2,7 @@
 
 mod line;
 mod methods;
+mod commands;
 mod fault;
 mod parts;
 mod selection;
@@ -9,6 +10,7 @@ mod definition;
 mod wordexp;
 mod sourced;
 
+pub(crate) use commands::{about, About, Phase};
 pub(crate) use definition::{mangled, Definition};
 pub(crate) use fault::FaultKind;
 pub(crate) use line::{is_blank, Line};

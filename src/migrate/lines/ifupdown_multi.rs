@@ -3,7 +3,8 @@
 
 use std::fmt::Write as _;
 
-use super::meaning::{CommandLine, Phase, WhyItStays};
+use super::meaning::{CommandLine, WhyItStays};
+use crate::ifupdown::interfaces::Phase;
 use crate::ifupdown::HookCall;
 use crate::routing::Family;
 

@@ -6,41 +6,11 @@ use thiserror::Error;
 use super::ip_command::{IpCommand, IpError};
 use super::shell::{Joint, ShellCommand, ShellError};
 use super::{ip_command, shell};
+use crate::ifupdown::interfaces::{about, About, Phase};
 use crate::ifupdown::HookCall;
-use crate::routing::syntax::{abbreviates, TableNames};
+use crate::routing::syntax::TableNames;
 use crate::routing::Family;
 use crate::text::Shown;
-
-/// When ifupdown runs a line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// Before the interface is configured.
-    PreUp,
-    /// When it is up; `up` and `post-up` are one.
-    Up,
-    /// Before it goes down; `down` and `pre-down` are one.
-    Down,
-    /// When it is down.
-    PostDown,
-}
-
-impl Phase {
-    /// The phase that an option of interfaces(5) names.
-    pub fn of(option: &str) -> Option<Self> {
-        match option {
-            "pre-up" => Some(Self::PreUp),
-            "up" | "post-up" => Some(Self::Up),
-            "down" | "pre-down" => Some(Self::Down),
-            "post-down" => Some(Self::PostDown),
-            _ => None,
-        }
-    }
-
-    /// Whether it is part of `ifup`.
-    pub fn is_up(self) -> bool {
-        matches!(self, Self::PreUp | Self::Up)
-    }
-}
 
 /// A line of a stanza that runs a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,15 +114,6 @@ pub enum Meaning {
     Guarded(Guard, Vec<(Joint, IpCommand)>),
     /// Something about routes or rules that cannot be taken apart.
     Unclear(WhyItStays, About),
-}
-
-/// What a line that cannot be taken apart is about.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct About {
-    /// It has `ip route` in it.
-    pub routes: bool,
-    /// It has `ip rule` in it.
-    pub rules: bool,
 }
 
 /// Takes a line apart.
@@ -283,32 +244,6 @@ fn unclear(line: &CommandLine, reason: WhyItStays) -> Meaning {
     } else {
         Meaning::Unclear(reason, about)
     }
-}
-
-/// What a text that is no plain command is about, as far as its words tell.
-pub fn about(text: &str) -> About {
-    let part = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
-    let words: Vec<&str> = text
-        .split(|c| !part(c))
-        .filter(|word| !word.is_empty())
-        .collect();
-    let mut about = About::default();
-    for (at, word) in words.iter().enumerate() {
-        if word.rsplit('/').next() != Some("ip") {
-            continue;
-        }
-        // Behind options, of which some have values.
-        let objects = words
-            .iter()
-            .skip(at + 1)
-            .take(4)
-            .filter(|word| word.len() > 1);
-        let has = |full| objects.clone().any(|word| abbreviates(word, full));
-        let batch = objects.clone().any(|word| word.starts_with("-b"));
-        about.routes |= has("route") || batch;
-        about.rules |= has("rule") || batch;
-    }
-    about
 }
 
 impl Meaning {

@@ -7,7 +7,5 @@ mod ifupdown_multi;
 
 pub(crate) use ifupdown_multi::{line as multi_line, PREFIX as MULTI_PREFIX};
 pub(crate) use ip_command::{IpCommand, IpVerb, SaidRoute, SaidRule};
-pub(crate) use meaning::{
-    about, meaning, About, CommandLine, Guard, Meaning, Phase, ScriptedStanza, WhyItStays,
-};
+pub(crate) use meaning::{meaning, CommandLine, Guard, Meaning, ScriptedStanza, WhyItStays};
 pub(crate) use shell::Joint;

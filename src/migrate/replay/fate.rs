@@ -282,8 +282,8 @@ fn first_fate(stanza: &ScriptedStanza, line: &CommandLine, meaning: &Meaning) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ifupdown::interfaces::Phase;
     use crate::ifupdown::HookCall;
-    use crate::migrate::lines::Phase;
     use crate::routing::Family;
 
     fn stanza(interface: &str, address: &str, lines: &[(&str, &str)]) -> ScriptedStanza {

@@ -9,8 +9,9 @@ pub(crate) use fate::{Fate, Fates};
 
 use std::net::IpAddr;
 
+use crate::ifupdown::interfaces::Phase;
 use crate::migrate::lines::{
-    meaning, Guard, IpCommand, IpVerb, Joint, Meaning, Phase, SaidRoute, ScriptedStanza, WhyItStays,
+    meaning, Guard, IpCommand, IpVerb, Joint, Meaning, SaidRoute, ScriptedStanza, WhyItStays,
 };
 use crate::routing::syntax::{abbreviates, TableNames};
 use crate::routing::{Action, Family, InterfaceName, Rule, TableId};

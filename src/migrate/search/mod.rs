@@ -380,7 +380,8 @@ fn is_same(call: &HookCall, wanted: &Wanted, state: &State) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::migrate::lines::{CommandLine, Phase};
+    use crate::ifupdown::interfaces::Phase;
+    use crate::migrate::lines::CommandLine;
     use crate::routing::TableId;
 
     fn stanza(interface: &str, address: &str, lines: &[&str]) -> ScriptedStanza {
