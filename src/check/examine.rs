@@ -130,9 +130,7 @@ fn of_files(interfaces: &Interfaces) -> Vec<Finding> {
                 Code::Ignored
             };
             let place = Span::of_word(&file.path, line, fault.place);
-            let text = fault.kind.to_string();
-            let text = text.chars().map(|c| if c.is_control() { '?' } else { c });
-            let finding = Finding::at(code, place, text.collect::<String>());
+            let finding = Finding::at(code, place, fault.kind.to_string());
             findings.push(match &fault.kind {
                 FaultKind::Misplaced { word } => match nearest(word, &KEYWORDS) {
                     Some(near) => finding.hint(did_you_mean(&near)),

@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::methods::{families, methods};
+use crate::text::Shown;
 
 /// Something wrong in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,13 +43,13 @@ pub enum FaultKind {
     #[error("'inherits' without a name")]
     NoParent,
     /// `inherits` of a name of which there is no stanza above.
-    #[error("no stanza '{name}' to inherit from above this line")]
+    #[error("no stanza '{}' to inherit from above this line", Shown(.name))]
     UnknownParent {
         /// The name.
         name: String,
     },
     /// An option without a value.
-    #[error("option '{name}' has no value")]
+    #[error("option '{}' has no value", Shown(.name))]
     NoValue {
         /// The option.
         name: String,
@@ -57,13 +58,13 @@ pub enum FaultKind {
     #[error("a second 'script' in one mapping")]
     SecondScript,
     /// A line that belongs to no stanza, or an option that a mapping does not have.
-    #[error("'{word}' belongs to no stanza here")]
+    #[error("'{}' belongs to no stanza here", Shown(.word))]
     Misplaced {
         /// Its first word.
         word: String,
     },
     /// Too much on an `iface` line: ignored.
-    #[error("'{word}' on an 'iface' line is not understood and ignored")]
+    #[error("'{}' on an 'iface' line is not understood and ignored", Shown(.word))]
     Extra {
         /// The word.
         word: String,
@@ -74,5 +75,18 @@ impl FaultKind {
     /// Whether ifupdown reads no further in the file.
     pub fn stops(&self) -> bool {
         !matches!(self, Self::Extra { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_says_is_safe_to_print() {
+        let word = "a\u{1b}[2J\u{202e}".to_owned();
+        let fault = FaultKind::Misplaced { word };
+        let text = "'a\\u{1b}[2J\\u{202e}' belongs to no stanza here";
+        assert_eq!(fault.to_string(), text);
     }
 }
