@@ -245,7 +245,9 @@ fn all_faults_are_found_with_their_places() {
     assert_eq!(fault.kind.to_string(), "option 'policy-rule' has no value");
     // Nothing is in force, and all of it can be looked at.
     assert_eq!(empty.stanzas().count(), 0);
-    let lines = empty.written().map(|stanza| stanza.place.line);
+    let lines = empty
+        .written()
+        .map(|stanza| empty.stanza(stanza).unwrap().number);
     assert_eq!(lines.collect::<Vec<_>>(), [2, 5]);
 
     let orphan = read("37-unknown-parent");
@@ -279,7 +281,7 @@ fn every_byte_is_kept_whatever_is_cut_off() {
             for end in 0..=bytes.len() {
                 let text = Text::read(&bytes[..end]);
                 assert_eq!(text.bytes(), &bytes[..end]);
-                let lines: usize = text.parts.iter().map(|part| part.lines.len()).sum();
+                let lines: usize = text.blocks.iter().map(|block| block.lines.len()).sum();
                 assert_eq!(lines, text.lines.len());
             }
         }

@@ -48,7 +48,7 @@ pub fn examine(
 ) -> Result<Vec<Finding>, String> {
     let mut findings = of_files(interfaces);
     let mut judged = Vec::new();
-    let usage = Selection::of(interfaces.parts());
+    let usage = Selection::of(interfaces.blocks());
     for defined in interfaces.written() {
         let Some(origin) = origin(interfaces, defined) else {
             continue;
@@ -165,10 +165,10 @@ fn origin<'a>(interfaces: &'a Interfaces, defined: &'a StanzaInForce) -> Option<
         }));
     }
     let file = interfaces.files.get(defined.file)?;
-    let part = file.text.parts.get(defined.part)?;
+    let block = file.text.blocks.get(defined.block)?;
     Some(Written {
         path: &file.path,
-        head: file.text.lines.get(part.lines.start)?,
+        head: file.text.lines.get(block.lines.start)?,
         options,
         inherited,
     })

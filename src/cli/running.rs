@@ -60,7 +60,7 @@ impl Running {
     /// Errors: an interface is neither up nor in the file.
     pub fn devices_of_file(&self, interfaces: &[InterfaceName]) -> Result<Vec<Device>, Trouble> {
         let mut up = self.up();
-        let usage = Selection::of(self.file.parts());
+        let usage = Selection::of(self.file.blocks());
         let is_named = |name: &str| interfaces.iter().any(|named| named.as_str() == name);
         let devices = there();
         let is_model = |name: &str| {

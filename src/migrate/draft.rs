@@ -15,7 +15,7 @@ use crate::routing::syntax::TableNames;
 /// A stanza's place in its file, and which lines of the file its lines are.
 struct InFile {
     file: usize,
-    part: usize,
+    block: usize,
     lines: Vec<Vec<usize>>,
 }
 
@@ -153,7 +153,8 @@ impl<'a> Draft<'a> {
 
 fn stanza_of<'a>(interfaces: &'a Interfaces, origin: &InFile) -> Option<&'a IfaceStanza> {
     let mut defined = interfaces.stanzas();
-    let found = defined.find(|defined| (defined.file, defined.part) == (origin.file, origin.part));
+    let found =
+        defined.find(|defined| (defined.file, defined.block) == (origin.file, origin.block));
     interfaces.stanza(found?)
 }
 
@@ -255,7 +256,7 @@ fn hand_stanza(
     }
     let origin = InFile {
         file: defined.file,
-        part: defined.part,
+        block: defined.block,
         lines,
     };
     Some((hand, origin))

@@ -4,7 +4,7 @@
 //! Measured on ifupdown 0.8.41 and 0.8.44: a stanza starts with a copy of the options that it
 //! inherits; an option that is there already gets the new value behind a newline, inherited or
 //! not; one whose name ends in `?` is dropped if it is there. The method then adds its defaults
-//! and rewrites `address`, `netmask` and a few others, by what stands in [`crate::methods`].
+//! and rewrites `address`, `netmask` and a few others, by what stands in `methods.rs`.
 
 use std::ffi::{OsStr, OsString};
 use std::net::Ipv4Addr;
@@ -205,7 +205,7 @@ mod tests {
     fn variables(text: &str, interface: &str) -> Vec<String> {
         let text = Text::read(text);
         assert!(text.faults.is_empty(), "{:?}", text.faults);
-        let (_, stanza) = text.stanzas().next().unwrap();
+        let stanza = text.stanza(0).unwrap();
         let (family, method) = (stanza.family.as_ref(), stanza.method.as_ref());
         let definition = Definition::new(
             &stanza.name,
@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn the_call_is_that_of_the_hook() {
         let text = Text::read("iface home inet6 static\n address 2001:db8::1/64\n policy-table a");
-        let (_, stanza) = text.stanzas().next().unwrap();
+        let stanza = text.stanza(0).unwrap();
         let definition = Definition::new("home", "inet6", "static", None, &stanza.options);
         let call = definition.call("eth1").unwrap();
         assert_eq!(

@@ -1,6 +1,5 @@
 //! The logical lines of an interfaces(5) file as ifupdown reads them, with every byte kept.
 //!
-//!
 //! Measured on ifupdown 0.8.41 and 0.8.44: a line whose first character is `#` is a comment, and
 //! a backslash at its end continues nothing; any other line that ends in a backslash goes on with
 //! the next, whose indentation and `#` are then part of the text. A backslash before blanks or a
@@ -21,16 +20,19 @@ pub struct Line {
     /// What ifupdown takes it for: continuations joined, blanks around it dropped; empty for a
     /// blank line.
     pub text: Vec<u8>,
-    /// Where in `text` each line of the file begins, which one it is, and how many of its bytes
-    /// are left out before.
-    pieces: Vec<Piece>,
+    /// The lines of the file that it was put together from.
+    pieces: Vec<Physical>,
     comment: bool,
 }
 
+/// What a line of the file gives to the text of a logical one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Piece {
+struct Physical {
+    /// Where in the text it begins.
     at: usize,
+    /// Which line of the file it is, from 1.
     number: usize,
+    /// How many of its bytes are left out in front.
     indent: usize,
 }
 
@@ -68,7 +70,7 @@ impl Line {
     fn begin(raw: &[u8], number: usize) -> Self {
         let seen = seen(raw);
         let indent = seen.iter().take_while(|byte| is_blank(**byte)).count();
-        let piece = Piece {
+        let piece = Physical {
             at: 0,
             number,
             indent,
@@ -84,7 +86,7 @@ impl Line {
     }
 
     fn go_on(&mut self, raw: &[u8], number: usize) {
-        self.pieces.push(Piece {
+        self.pieces.push(Physical {
             at: self.text.len(),
             number,
             indent: 0,

@@ -1,5 +1,5 @@
-//! One interfaces(5) file: its parts as ifupdown tells them apart, with every byte kept, and what
-//! ifupdown refuses in it.
+//! One interfaces(5) file: the blocks of lines that ifupdown tells apart, with every byte kept, and
+//! what ifupdown refuses in it.
 //!
 //! A reader of our own: `migrate` writes back what it did not change byte for byte, and `check`
 //! points at line and column. The crate for this file format (interface-rs) keeps one interface a
@@ -13,15 +13,15 @@ use super::fault::{FaultKind, FileFault};
 use super::line::Line;
 use super::methods::methods_of;
 
-/// A file.
+/// What one file says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Text {
     /// Its lines, in order; together they are the file.
     pub lines: Vec<Line>,
-    /// Its parts, in order; each line belongs to one.
-    pub parts: Vec<Block>,
-    /// What is wrong with it, in order. `inherits` of an unknown name shows only with the files
-    /// read before: `sourced.rs` finds that.
+    /// Its blocks, in order; each line belongs to one.
+    pub blocks: Vec<Block>,
+    /// What is wrong with it, in order. Whether the name behind `inherits` is known depends on the
+    /// files that were read before: `sourced.rs` adds that.
     pub faults: Vec<FileFault>,
 }
 
@@ -31,12 +31,12 @@ pub struct Block {
     /// Which of the text's lines.
     pub lines: Range<usize>,
     /// What they are.
-    pub what: What,
+    pub kind: BlockKind,
 }
 
-/// What a part is.
+/// What a block is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum What {
+pub enum BlockKind {
     /// An `iface` stanza: from its first line to its last option, with the comments between.
     Stanza(IfaceStanza),
     /// A `mapping` stanza.
@@ -53,7 +53,7 @@ pub enum What {
     Refused,
 }
 
-/// An `iface` stanza as written.
+/// An `iface` stanza as written: nothing is inherited yet, and no method has added its defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IfaceStanza {
     /// The logical interface's name.
@@ -83,18 +83,14 @@ pub struct OptionLine {
     pub at: usize,
     /// The number of the line in the file in which the option begins, from 1.
     pub number: usize,
-    /// The line in the file in which the value begins, and the column there, in characters from 1.
-    pub place: (usize, usize),
 }
 
 /// A `mapping` stanza: scripts choose logical names for physical ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mapping {
-    /// The patterns of physical names.
-    pub patterns: Vec<String>,
-    /// `script`.
-    pub script: Option<OsString>,
-    /// The `map` lines.
+    /// Whether it has a `script`.
+    pub script: bool,
+    /// What stands behind `map`, line by line: for most scripts a logical name comes last.
     pub map: Vec<OsString>,
 }
 
@@ -111,7 +107,7 @@ impl Text {
     /// Reads a file. It never fails: what is wrong is in `faults`, and the rest is read all the
     /// same.
     pub fn read(bytes: impl AsRef<[u8]>) -> Self {
-        let mut reader = Reader {
+        let mut reader = BlockReader {
             text: Self {
                 lines: Line::all(bytes.as_ref()),
                 ..Self::default()
@@ -132,12 +128,12 @@ impl Text {
         raw.collect::<Vec<_>>().concat()
     }
 
-    /// Its `iface` stanzas, each with its part.
-    pub fn stanzas(&self) -> impl Iterator<Item = (&Block, &IfaceStanza)> {
-        self.parts.iter().filter_map(|part| match &part.what {
-            What::Stanza(stanza) => Some((part, stanza)),
+    /// A block, if it is an `iface` stanza.
+    pub fn stanza(&self, block: usize) -> Option<&IfaceStanza> {
+        match &self.blocks.get(block)?.kind {
+            BlockKind::Stanza(stanza) => Some(stanza),
             _ => None,
-        })
+        }
     }
 }
 
@@ -145,36 +141,31 @@ impl Text {
 enum Inside {
     /// Nothing: it is misplaced.
     Nothing,
-    /// The last stanza or mapping.
-    Part(usize),
-    /// Something refused: it is not told again.
+    /// The last stanza or mapping: which of the blocks that is.
+    Block(usize),
+    /// Something refused: what follows is part of the same error.
     Refused,
 }
 
-struct Reader {
+struct BlockReader {
     text: Text,
     inside: Inside,
 }
 
-impl Reader {
+impl BlockReader {
     fn line(&mut self, index: usize, line: &Line) {
         if line.is_comment() {
-            return self.part(index, What::Comment);
+            return self.block(index, BlockKind::Comment);
         }
         let Some((first, rest)) = line.word(0) else {
-            return self.part(index, What::Blank);
+            return self.block(index, BlockKind::Blank);
         };
         let keyword = line.name(first);
         match keyword.as_str() {
             "iface" => return self.iface(index, line, rest),
             "mapping" => {
-                let patterns = line.words(rest).map(|(_, word)| word).collect();
-                let mapping = Mapping {
-                    patterns,
-                    ..Mapping::default()
-                };
-                self.part(index, What::Mapping(mapping));
-                self.inside = Inside::Part(self.text.parts.len() - 1);
+                self.block(index, BlockKind::Mapping(Mapping::default()));
+                self.inside = Inside::Block(self.text.blocks.len() - 1);
                 return;
             }
             "auto" | "no-auto-down" | "no-scripts" | "rename" => {}
@@ -183,7 +174,7 @@ impl Reader {
                     directory: word != "source",
                     pattern: value(line, rest),
                 };
-                self.part(index, What::Source(source));
+                self.block(index, BlockKind::Source(source));
                 self.inside = Inside::Nothing;
                 return;
             }
@@ -191,16 +182,16 @@ impl Reader {
             _ => return self.option(index, line, keyword, rest),
         }
         let names = line.words(rest).map(|(_, word)| word).collect();
-        self.part(index, What::Selection(keyword, names));
+        self.block(index, BlockKind::Selection(keyword, names));
         self.inside = Inside::Nothing;
     }
 
-    fn part(&mut self, index: usize, what: What) {
+    fn block(&mut self, index: usize, kind: BlockKind) {
         let lines = Range {
             start: index,
             end: index + 1,
         };
-        self.text.parts.push(Block { lines, what });
+        self.text.blocks.push(Block { lines, kind });
     }
 
     fn fault(&mut self, index: usize, line: &Line, at: usize, kind: FaultKind) {
@@ -214,7 +205,7 @@ impl Reader {
 
     fn refuse(&mut self, index: usize, line: &Line, at: usize, kind: FaultKind) {
         self.fault(index, line, at, kind);
-        self.part(index, What::Refused);
+        self.block(index, BlockKind::Refused);
         self.inside = Inside::Refused;
     }
 
@@ -226,38 +217,40 @@ impl Reader {
         if let Some((at, word)) = extra {
             self.fault(index, line, at, FaultKind::Extra { word });
         }
-        self.part(index, What::Stanza(stanza));
-        self.inside = Inside::Part(self.text.parts.len() - 1);
+        self.block(index, BlockKind::Stanza(stanza));
+        self.inside = Inside::Block(self.text.blocks.len() - 1);
     }
 
     fn option(&mut self, index: usize, line: &Line, name: String, at: usize) {
-        let part = match self.inside {
-            Inside::Part(part) => part,
+        let block = match self.inside {
+            Inside::Block(block) => block,
             Inside::Nothing => {
                 let kind = FaultKind::Misplaced { word: name };
                 return self.refuse(index, line, 0, kind);
             }
-            Inside::Refused => return self.part(index, What::Refused),
+            Inside::Refused => return self.block(index, BlockKind::Refused),
         };
-        let taken = match self.text.parts.get_mut(part).map(|part| &mut part.what) {
-            Some(What::Stanza(stanza)) => take_option(stanza, index, line, name, at),
-            Some(What::Mapping(mapping)) => take_map(mapping, line, name, at),
+        let kind = self.text.blocks.get_mut(block).map(|block| &mut block.kind);
+        let taken = match kind {
+            Some(BlockKind::Stanza(stanza)) => take_option(stanza, index, line, name, at),
+            Some(BlockKind::Mapping(mapping)) => take_map(mapping, line, name, at),
             _ => Ok(()),
         };
         if let Err((at, kind)) = taken {
             self.fault(index, line, at, kind);
         }
         // The comments and blanks since the last option turn out to stand within.
-        self.text.parts.truncate(part + 1);
-        if let Some(part) = self.text.parts.last_mut() {
-            part.lines.end = index + 1;
+        self.text.blocks.truncate(block + 1);
+        if let Some(block) = self.text.blocks.last_mut() {
+            block.lines.end = index + 1;
         }
     }
 }
 
+/// What is wrong in a line, and at which of its bytes.
 type Misfit = (usize, FaultKind);
 
-/// Reads what stands behind `iface`, with a word too many.
+/// Reads what stands behind `iface`, and the first word too many.
 fn head(line: &Line, rest: usize) -> Result<(IfaceStanza, Option<(usize, String)>), Misfit> {
     let mut words = line.words(rest).peekable();
     let end = line.text.len();
@@ -315,15 +308,14 @@ fn take_option(
         line: index,
         at,
         number: line.number,
-        place: line.place(at),
     });
     Ok(())
 }
 
 fn take_map(mapping: &mut Mapping, line: &Line, name: String, at: usize) -> Result<(), Misfit> {
     match name.as_str() {
-        "script" if mapping.script.is_some() => return Err((0, FaultKind::SecondScript)),
-        "script" => mapping.script = Some(value(line, at)),
+        "script" if mapping.script => return Err((0, FaultKind::SecondScript)),
+        "script" => mapping.script = true,
         "map" => mapping.map.push(value(line, at)),
         _ => return Err((0, FaultKind::Misplaced { word: name })),
     }
@@ -335,21 +327,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_line_belongs_to_one_part_and_every_byte_is_kept() {
+    fn every_line_belongs_to_one_block_and_every_byte_is_kept() {
         let bytes = b"# a\n\nauto lo \\\n eth0\niface eth0 inet manual\n\n# b\n\tup x\n# c\n\n\
             mapping *\n script s\n map m\nfoo\nrename\nx y\nz w\r\niface\nup\xff \0\\";
         let text = Text::read(bytes);
         assert_eq!(text.bytes(), bytes);
         let mut next = 0;
-        for part in &text.parts {
-            assert_eq!(part.lines.start, next);
-            next = part.lines.end;
+        for block in &text.blocks {
+            assert_eq!(block.lines.start, next);
+            next = block.lines.end;
         }
         assert_eq!(next, text.lines.len());
-        let (part, stanza) = text.stanzas().next().unwrap();
-        assert_eq!(part.lines, 3..7);
+        let stanza = text.stanza(3).unwrap();
+        assert_eq!(text.blocks[3].lines, 3..7);
         assert_eq!((stanza.options.len(), stanza.number), (1, 5));
-        assert_eq!(stanza.options[0].place, (8, 5));
+        let option = &stanza.options[0];
+        assert_eq!(text.lines[option.line].place(option.at), (8, 5));
         let numbers: Vec<usize> = text.faults.iter().map(|fault| fault.number).collect();
         assert_eq!(numbers, [14, 16, 18], "{:?}", text.faults);
     }
@@ -419,6 +412,6 @@ mod tests {
         // In a stanza every other word is an option.
         let text = Text::read("iface a inet manual\n template x\n inherits y\n map z");
         assert!(text.faults.is_empty());
-        assert_eq!(text.stanzas().next().unwrap().1.options.len(), 3);
+        assert_eq!(text.stanza(0).unwrap().options.len(), 3);
     }
 }

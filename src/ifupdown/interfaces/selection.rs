@@ -1,9 +1,9 @@
-//! What the names of stanzas stand for: interfaces, or models for other stanzas and for interfaces
-//! of other names.
+//! What the name of a stanza stands for: an interface, or a model that other stanzas inherit or a
+//! mapping gives to interfaces of other names.
 
 use std::collections::HashSet;
 
-use super::parts::{Block, What};
+use super::parts::{Block, BlockKind};
 
 /// What the files say of names beside the stanzas that bear them.
 #[derive(Debug, Default)]
@@ -14,31 +14,33 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// As the parts of all files say.
-    pub fn of<'a>(parts: impl Iterator<Item = &'a Block>) -> Self {
-        let mut usage = Self::default();
-        for part in parts {
-            match &part.what {
-                What::Selection(word, names) if word == "auto" || word.starts_with("allow-") => {
+    /// As the blocks of all files say.
+    pub fn of<'a>(blocks: impl Iterator<Item = &'a Block>) -> Self {
+        let mut selection = Self::default();
+        for block in blocks {
+            match &block.kind {
+                BlockKind::Selection(word, names)
+                    if word == "auto" || word.starts_with("allow-") =>
+                {
                     for name in names {
-                        usage.select(name);
+                        selection.select(name);
                     }
                 }
-                What::Mapping(mapping) => {
+                BlockKind::Mapping(mapping) => {
                     let mapped = mapping.map.iter().map(|line| line.to_string_lossy());
                     let last = mapped.filter_map(|line| line.rsplit(' ').next().map(str::to_owned));
-                    usage.models.extend(last);
+                    selection.models.extend(last);
                 }
-                What::Stanza(stanza) => usage.models.extend(stanza.inherits.clone()),
+                BlockKind::Stanza(stanza) => selection.models.extend(stanza.inherits.clone()),
                 _ => {}
             }
         }
-        usage
+        selection
     }
 
     fn select(&mut self, name: &str) {
         if let Some(pattern) = name.strip_prefix('/') {
-            // Behind a second slash is which of those that match.
+            // Behind a second slash stands which of the interfaces that match is meant.
             let pattern = pattern.split('/').next().unwrap_or_default();
             self.patterns.extend(glob::Pattern::new(pattern));
         } else {
@@ -52,8 +54,8 @@ impl Selection {
         self.selected.contains(name) || self.patterns.iter().any(|pattern| pattern.matches(name))
     }
 
-    /// Whether a stanza is there for others, or for an interface of another name, of which it is
-    /// not known what else is up with it.
+    /// Whether a stanza of that name is there for others to inherit, or for an interface of another
+    /// name: which stanzas are up beside it cannot be known.
     pub fn is_model(&self, name: &str) -> bool {
         self.models.contains(name) && !self.is_selected(name)
     }

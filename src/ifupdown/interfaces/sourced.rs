@@ -9,7 +9,7 @@
 //! for `lo`, which has no options and is not in this list. Patterns (`auto /eth*`) select
 //! interfaces, they never name stanzas. `ifquery --list` prints `lo` and the names behind `auto`,
 //! and exits with 1 at one without a stanza; `ifquery NAME` prints the options of all stanzas of a
-//! name run together, after what [`crate::definition`] does to them.
+//! name run together, after what `definition.rs` does to them.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use super::definition::Definition;
 use super::fault::{FaultKind, FileFault};
 use super::line::Line;
-use super::parts::{Block, IfaceStanza, OptionLine, SourceLine, Text, What};
+use super::parts::{Block, BlockKind, IfaceStanza, OptionLine, SourceLine, Text};
 use super::wordexp;
 
 /// The file that ifupdown reads if it is told no other.
@@ -30,18 +30,9 @@ pub const FILE: &str = "/etc/network/interfaces";
 /// sources itself as `./x` is read until no more files can be opened (measured).
 const DEPTH: usize = 100;
 
-/// A place in a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// The file, as ifupdown spells it.
-    pub path: PathBuf,
-    /// The line, from 1.
-    pub line: usize,
-}
-
-/// One file.
+/// The main file, or one that is sourced.
 #[derive(Debug, Clone)]
-pub struct File {
+pub struct InterfacesFile {
     /// Its path, as ifupdown spells it.
     pub path: PathBuf,
     /// What it says. The faults have those of `inherits` among them.
@@ -50,18 +41,16 @@ pub struct File {
     pub stop: Option<usize>,
 }
 
-/// A stanza, with what it inherits.
+/// A stanza where it stands among all files, with what it inherits.
 #[derive(Debug, Clone)]
 pub struct StanzaInForce {
-    /// Where it begins.
-    pub place: Place,
     /// Which of the files.
     pub file: usize,
-    /// Which of that file's parts.
-    pub part: usize,
-    /// Whether ifupdown reads as far, leaving aside a fault of the main file.
+    /// Which of that file's blocks.
+    pub block: usize,
+    /// Whether ifupdown reads as far; a fault of the main file does not count here.
     pub reached: bool,
-    /// The stanza that it inherits from: its place among all that are written.
+    /// Which of all stanzas it inherits from, in the order of [`Interfaces::written`].
     pub parent: Option<usize>,
     /// What it says.
     pub definition: Definition,
@@ -71,7 +60,7 @@ pub struct StanzaInForce {
 #[derive(Debug, Default)]
 pub struct Interfaces {
     /// The files, in the order in which they begin to be read; the main one is the first.
-    pub files: Vec<File>,
+    pub files: Vec<InterfacesFile>,
     /// The files that could not be read, and why; the main one may be among them.
     pub unread: Vec<(PathBuf, io::Error)>,
     stanzas: Vec<StanzaInForce>,
@@ -88,15 +77,15 @@ impl Interfaces {
     }
 
     /// The fault of the main file for which ifupdown reads nothing.
-    pub fn refused(&self) -> Option<(&File, &FileFault)> {
+    pub fn refused(&self) -> Option<(&InterfacesFile, &FileFault)> {
         let main = self.files.first()?;
         let mut faults = main.text.faults.iter();
         Some((main, faults.find(|fault| fault.kind.stops())?))
     }
 
-    /// The parts of all files, in the order in which they are read.
-    pub fn parts(&self) -> impl Iterator<Item = &Block> {
-        self.files.iter().flat_map(|file| &file.text.parts)
+    /// The blocks of all files, in the order in which they are read.
+    pub fn blocks(&self) -> impl Iterator<Item = &Block> {
+        self.files.iter().flat_map(|file| &file.text.blocks)
     }
 
     /// The stanzas in force, in order.
@@ -106,9 +95,9 @@ impl Interfaces {
         stanzas.filter(move |stanza| stanza.reached && !refused)
     }
 
-    /// The stanzas in force that ifup and ifdown run hooks for, by logical name, those of one in
-    /// the order in which `ifup` brings them up. `no-scripts` takes patterns of fnmatch(3).
-    /// (Measured: it compares them with the logical name, not the interface's.)
+    /// The stanzas in force that ifup and ifdown run hooks for, by logical name; those of one name
+    /// in the order in which `ifup` brings them up. `no-scripts` takes patterns of fnmatch(3) and
+    /// compares them with the logical name, not the interface's (measured).
     pub fn stanzas_with_hooks(&self) -> HashMap<&str, Vec<&StanzaInForce>> {
         let quiet: Vec<&str> = self.selected("no-scripts").collect();
         let mut found: HashMap<&str, Vec<&StanzaInForce>> = HashMap::new();
@@ -125,11 +114,11 @@ impl Interfaces {
     pub fn selected<'a>(&'a self, keyword: &'a str) -> impl Iterator<Item = &'a str> {
         let read = self.files.iter().flat_map(|file| {
             let stop = file.stop.unwrap_or(usize::MAX);
-            let parts = file.text.parts.iter();
-            parts.filter(move |part| part.lines.start < stop)
+            let blocks = file.text.blocks.iter();
+            blocks.filter(move |block| block.lines.start < stop)
         });
-        let names = read.filter_map(move |part| match &part.what {
-            What::Selection(word, names) if word == keyword => Some(names),
+        let names = read.filter_map(move |block| match &block.kind {
+            BlockKind::Selection(word, names) if word == keyword => Some(names),
             _ => None,
         });
         names.flatten().map(String::as_str)
@@ -141,20 +130,14 @@ impl Interfaces {
     }
 
     /// A stanza as its file has it.
-    pub fn stanza(&self, defined: &StanzaInForce) -> Option<&IfaceStanza> {
-        let part = self.files.get(defined.file)?.text.parts.get(defined.part)?;
-        match &part.what {
-            What::Stanza(stanza) => Some(stanza),
-            _ => None,
-        }
+    pub fn stanza(&self, stanza: &StanzaInForce) -> Option<&IfaceStanza> {
+        self.files.get(stanza.file)?.text.stanza(stanza.block)
     }
 
     fn file(&mut self, path: &Path, depth: usize) {
-        if self
-            .seen
-            .iter()
-            .any(|seen| seen.as_os_str() == path.as_os_str())
-        {
+        // By its spelling: two paths that differ in a `./` are equal to the standard library.
+        let spelled = path.as_os_str();
+        if self.seen.iter().any(|seen| seen.as_os_str() == spelled) {
             return;
         }
         if depth > DEPTH {
@@ -170,48 +153,45 @@ impl Interfaces {
     }
 
     fn text(&mut self, path: &Path, mut text: Text, depth: usize) {
+        // Its place comes before those of the files that it sources.
         let file = self.files.len();
-        self.files.push(File {
+        self.files.push(InterfacesFile {
             path: path.to_owned(),
             text: Text::default(),
             stop: None,
         });
         let mut orphans = Vec::new();
         let mut stop = stops(&text.faults).next();
-        for (index, part) in text.parts.iter().enumerate() {
-            let reached = stop.is_none_or(|stop| part.lines.start < stop);
-            match &part.what {
-                What::Stanza(stanza) => {
+        for (index, block) in text.blocks.iter().enumerate() {
+            let start = block.lines.start;
+            let reached = stop.is_none_or(|stop| start < stop);
+            match &block.kind {
+                BlockKind::Stanza(stanza) => {
                     let parent = match self.parent(stanza) {
                         Ok(parent) => parent,
                         Err(kind) => {
-                            let line = part.lines.start;
-                            orphans
-                                .extend(text.lines.get(line).map(|text| orphan(line, text, kind)));
-                            stop = Some(stop.map_or(line, |stop| stop.min(line)));
+                            let line = text.lines.get(start);
+                            orphans.extend(line.map(|line| orphan(start, line, kind)));
+                            stop = Some(stop.map_or(start, |stop| stop.min(start)));
                             continue;
                         }
                     };
-                    let own = stanza.options.iter();
-                    let own = own.filter(|option| {
+                    // A fault ends a sourced file in the middle of a stanza.
+                    let own = stanza.options.iter().filter(|option| {
                         !reached || file == 0 || stop.is_none_or(|stop| option.line < stop)
                     });
                     let inherited = parent.and_then(|parent| self.stanzas.get(parent));
                     let inherited = inherited.map(|parent| &parent.definition);
                     let definition = define(stanza, inherited, own);
                     self.stanzas.push(StanzaInForce {
-                        place: Place {
-                            path: path.to_owned(),
-                            line: stanza.number,
-                        },
                         file,
-                        part: index,
+                        block: index,
                         reached,
                         parent,
                         definition,
                     });
                 }
-                What::Source(source) if reached => self.source(path, source, depth),
+                BlockKind::Source(source) if reached => self.source(path, source, depth),
                 _ => {}
             }
         }
@@ -227,7 +207,7 @@ impl Interfaces {
         let Some(name) = &stanza.inherits else {
             return Ok(None);
         };
-        let mut above = self.stanzas.iter().map(|defined| &defined.definition);
+        let mut above = self.stanzas.iter().map(|stanza| &stanza.definition);
         let parent = above.position(|other| {
             let family = stanza.family.as_ref();
             other.name == *name && family.is_none_or(|family| *family == other.family)
