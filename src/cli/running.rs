@@ -4,12 +4,11 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
 
-use nix::ifaddrs::getifaddrs;
-
 use super::command::Trouble;
 use crate::ifupdown::interfaces::{Interfaces, Selection, StanzaInForce, FILE};
-use crate::ifupdown::{HookCall, Ifstate, Up};
+use crate::ifupdown::{HookCall, Ifstate, UpInterface};
 use crate::routing::InterfaceName;
+use crate::system::device_names;
 
 /// A device, with all that is up on it.
 #[derive(Debug)]
@@ -60,32 +59,28 @@ impl Running {
     /// Errors: an interface is neither up nor in the file.
     pub fn devices_of_file(&self, interfaces: &[InterfaceName]) -> Result<Vec<Device>, Trouble> {
         let mut up = self.up();
-        let usage = Selection::of(self.file.blocks());
+        let selection = Selection::of(self.file.blocks());
         let is_named = |name: &str| interfaces.iter().any(|named| named.as_str() == name);
-        let devices = there();
+        let devices = device_names();
         let is_model = |name: &str| {
             let device = name.split(':').next().unwrap_or(name);
-            usage.is_model(name) && !devices.contains(device)
+            selection.is_model(name) && !devices.contains(device)
         };
         let mut seen: HashSet<String> = up.iter().map(|up| up.logical().to_owned()).collect();
         let all = self.file.stanzas().map(|stanza| &stanza.definition.name);
         for name in all.filter(|name| is_named(name) || !is_model(name)) {
             if seen.insert(name.clone()) {
-                up.extend(name.parse().ok().map(as_named));
+                up.extend(name.parse().ok().map(UpInterface::as_named));
             }
         }
         for interface in interfaces {
-            let is_it = |up: &Up| up.interface == *interface || up.interface.device() == *interface;
-            if !up.iter().any(is_it) {
+            if !up.iter().any(|up| up.is_on(interface)) {
                 return Err(Trouble::Failed(format!(
                     "{interface} is neither up nor in the file"
                 )));
             }
         }
-        up.retain(|up| {
-            let mut devices = interfaces.iter().map(InterfaceName::device);
-            interfaces.is_empty() || devices.any(|device| device == up.interface.device())
-        });
+        up.retain(|up| is_on_one_of(up, interfaces));
         Ok(self.gathered(up))
     }
 
@@ -95,7 +90,8 @@ impl Running {
         Ok(self.gathered(self.chosen(interfaces)?))
     }
 
-    fn gathered(&self, up: Vec<Up>) -> Vec<Device> {
+    /// What is up, by device, with the stanzas that it was brought up from.
+    fn gathered(&self, up: Vec<UpInterface>) -> Vec<Device> {
         let stanzas = self.file.stanzas_with_hooks();
         let mut devices: Vec<Device> = Vec::new();
         let mut places: HashMap<InterfaceName, usize> = HashMap::new();
@@ -121,37 +117,28 @@ impl Running {
         devices
     }
 
-    fn chosen(&self, interfaces: &[InterfaceName]) -> Result<Vec<Up>, Trouble> {
+    /// What is up of some interfaces, or all that is.
+    fn chosen(&self, interfaces: &[InterfaceName]) -> Result<Vec<UpInterface>, Trouble> {
+        let mut up = self.up();
         for interface in interfaces {
-            let is_it = |up: &Up| up.interface == *interface || up.interface.device() == *interface;
-            if self.ifstate.is_complete && !self.up().iter().any(is_it) {
+            if self.ifstate.is_complete && !up.iter().any(|up| up.is_on(interface)) {
                 return Err(Trouble::Failed(format!("{interface} is not up")));
             }
         }
         // An alias has no record of its own: what is up on a device is seen as a whole.
-        let is_wanted = |up: &Up| {
-            let mut devices = interfaces.iter().map(InterfaceName::device);
-            interfaces.is_empty() || devices.any(|device| device == up.interface.device())
-        };
-        let mut up = self.up();
-        up.retain(is_wanted);
+        up.retain(|up| is_on_one_of(up, interfaces));
         // Where it is not known what is up, who names an interface knows better.
         let unknown = |interface: &&InterfaceName| {
             !self.ifstate.is_complete && !up.iter().any(|up| up.interface == **interface)
         };
-        let unknown: Vec<Up> = interfaces
-            .iter()
-            .filter(unknown)
-            .cloned()
-            .map(as_named)
-            .collect();
-        up.extend(unknown);
+        let unknown: Vec<InterfaceName> = interfaces.iter().filter(unknown).cloned().collect();
+        up.extend(unknown.into_iter().map(UpInterface::as_named));
         Ok(up)
     }
 
     /// What is up. Where ifup leaves no note that can be read, the devices of the file that are
     /// there count.
-    fn up(&self) -> Vec<Up> {
+    fn up(&self) -> Vec<UpInterface> {
         if self.ifstate.is_complete {
             return self.ifstate.up.clone();
         }
@@ -163,44 +150,34 @@ impl Running {
                 interfaces.push(name);
             }
         }
-        let devices = there();
+        let devices = device_names();
         interfaces.retain(|interface| devices.contains(interface.device().as_str()));
-        interfaces.into_iter().map(as_named).collect()
+        interfaces.into_iter().map(UpInterface::as_named).collect()
     }
 
     /// The stanzas of an interface, under its own name if it is not up, and of its aliases that
     /// are up.
     pub fn stanzas(&self, interface: &InterfaceName) -> Vec<HookCall> {
-        let is_it = |up: &Up| up.interface == *interface || up.interface.device() == *interface;
         let mut up = self.up();
-        up.retain(is_it);
+        up.retain(|up| up.is_on(interface));
         if !up.iter().any(|up| up.interface == *interface) {
-            up.push(as_named(interface.clone()));
+            up.push(UpInterface::as_named(interface.clone()));
         }
         let stanzas = self.file.stanzas_with_hooks();
         up.iter().flat_map(|up| calls(&stanzas, up)).collect()
     }
 }
 
+/// Whether something is up on the device of one of some interfaces; on any where none is named.
+fn is_on_one_of(up: &UpInterface, interfaces: &[InterfaceName]) -> bool {
+    let mut devices = interfaces.iter().map(InterfaceName::device);
+    interfaces.is_empty() || devices.any(|device| device == up.interface.device())
+}
+
 /// The hook's calls for what is up, of the stanzas that there are by logical name.
-fn calls(stanzas: &HashMap<&str, Vec<&StanzaInForce>>, up: &Up) -> Vec<HookCall> {
+fn calls(stanzas: &HashMap<&str, Vec<&StanzaInForce>>, up: &UpInterface) -> Vec<HookCall> {
     let stanzas = stanzas.get(up.logical()).into_iter().flatten();
     stanzas
         .filter_map(|stanza| stanza.definition.call(up.interface.as_str()))
         .collect()
-}
-
-/// The names of the devices. Of one that is asked for by its name and is not there, the kernel
-/// would look for a module to load.
-fn there() -> HashSet<String> {
-    let entries = getifaddrs().into_iter().flatten();
-    entries.map(|entry| entry.interface_name).collect()
-}
-
-/// An interface that is up under its own name, as far as is known.
-fn as_named(interface: InterfaceName) -> Up {
-    Up {
-        interface,
-        logical: None,
-    }
 }

@@ -289,7 +289,7 @@ fn is_known(object: &Object, known: &HashSet<Object>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ifupdown::Up;
+    use crate::ifupdown::UpInterface;
 
     const ROUTE: &str = "route default via 10.0.0.1 dev eth1 table 200 proto 157";
     const RULE: &str = "rule priority 21000 from 10.0.0.9 lookup 200 proto 157";
@@ -316,7 +316,7 @@ mod tests {
     }
 
     fn up(pairs: &[(&str, &str)]) -> Ifstate {
-        let up = pairs.iter().map(|(interface, logical)| Up {
+        let up = pairs.iter().map(|(interface, logical)| UpInterface {
             interface: interface.parse().unwrap(),
             logical: Some((*logical).to_owned()),
         });

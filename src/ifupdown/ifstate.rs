@@ -1,5 +1,5 @@
-//! Which interfaces are up, as ifup(8) notes it: no other file knows where the three
-//! ifupdowns do so.
+//! Which interfaces are up, as ifup(8) notes it: no other file knows where the three ifupdowns do
+//! so.
 //!
 //! - ifupdown (measured on 0.8.41): `/run/network/ifstate`, a line `eth1=home` for each interface
 //!   that is up with the name of its stanza, written before the hooks of `if-up.d` run; while an
@@ -25,14 +25,27 @@ const IFUPDOWN2: [&str; 2] = ["run/network/ifstatenew", "run/network/ifstatelock
 
 /// An interface that is up.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Up {
+pub struct UpInterface {
     /// The interface, or an alias on one.
     pub interface: InterfaceName,
     /// The name of its stanza; `None` where the hooks are not told it.
     pub logical: Option<String>,
 }
 
-impl Up {
+impl UpInterface {
+    /// One that is up under its own name, as far as is known.
+    pub fn as_named(interface: InterfaceName) -> Self {
+        Self {
+            interface,
+            logical: None,
+        }
+    }
+
+    /// Whether it is this interface, or an alias on it.
+    pub fn is_on(&self, interface: &InterfaceName) -> bool {
+        self.interface == *interface || self.interface.device() == *interface
+    }
+
     /// The name of its stanza, which is the interface's own where no other is told.
     pub fn logical(&self) -> &str {
         self.logical.as_deref().unwrap_or(self.interface.as_str())
@@ -43,11 +56,11 @@ impl Up {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ifstate {
     /// Those that are known to be up, in the order in which they came up.
-    pub up: Vec<Up>,
+    pub up: Vec<UpInterface>,
     /// Those that an ifup or ifdown is busy with.
     pub changing: Vec<InterfaceName>,
-    /// Whether an interface that is not listed is down: not where nothing was found that could
-    /// be read, as after ifupdown2.
+    /// Whether an interface that is not listed is down. That is not known where nothing was found
+    /// that could be read, as with ifupdown2.
     pub is_complete: bool,
 }
 
@@ -55,16 +68,16 @@ impl Ifstate {
     /// Reads what there is below `root`; `/` outside of tests.
     /// Errors: a file is there and cannot be read.
     pub fn below(root: &Path) -> io::Result<Self> {
-        // Before the lists: what is done with in between is in them.
-        let mut changing = changing(&root.join(IFUPDOWN), "");
-        changing.extend(self::changing(&root.join(IFUPDOWN_NG), ".lock"));
+        // First: an interface that is done with in between is in the lists that are read then.
+        let mut changing = locked(&root.join(IFUPDOWN), "");
+        changing.extend(locked(&root.join(IFUPDOWN_NG), ".lock"));
         let of_ifupdown = read(&root.join(IFUPDOWN))?;
         let of_ng = read(&root.join(IFUPDOWN_NG))?;
         let of_ifupdown2 = IFUPDOWN2.iter().any(|file| root.join(file).exists());
         let is_complete = (of_ifupdown.is_some() || of_ng.is_some()) && !of_ifupdown2;
         let mut up = parse(&of_ifupdown.unwrap_or_default());
         let of_ng = parse(&of_ng.unwrap_or_default());
-        up.extend(of_ng.into_iter().map(|up| Up {
+        up.extend(of_ng.into_iter().map(|up| UpInterface {
             logical: None,
             ..up
         }));
@@ -77,7 +90,7 @@ impl Ifstate {
 
     /// Whether it is certain that no stanza of this name is up on an interface.
     pub fn is_down(&self, interface: &str, logical: &str) -> bool {
-        let is_up = |up: &Up| {
+        let is_up = |up: &UpInterface| {
             up.interface.as_str() == interface
                 && up.logical.as_deref().is_none_or(|own| own == logical)
         };
@@ -104,13 +117,13 @@ fn read(file: &Path) -> io::Result<Option<String>> {
     }
 }
 
-/// The lines of a state file. What is no interface of this program's is passed over: a name that
-/// is too long for a device has no record either.
-fn parse(text: &str) -> Vec<Up> {
+/// The lines of a state file. A name that no device can have, such as one that is too long, is passed
+/// over: it has no record either.
+fn parse(text: &str) -> Vec<UpInterface> {
     let lines = text.lines().filter_map(|line| line.split(' ').next());
     let entries = lines.filter_map(|entry| {
         let (interface, logical) = entry.split_once('=').unwrap_or((entry, entry));
-        Some(Up {
+        Some(UpInterface {
             interface: interface.parse().ok()?,
             logical: Some(logical.to_owned()),
         })
@@ -119,7 +132,7 @@ fn parse(text: &str) -> Vec<Up> {
 }
 
 /// The interfaces whose own file beside a state file somebody has locked.
-fn changing(state: &Path, suffix: &str) -> Vec<InterfaceName> {
+fn locked(state: &Path, suffix: &str) -> Vec<InterfaceName> {
     let folder = state.parent().unwrap_or(state);
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let named = entries.filter_map(|entry| {

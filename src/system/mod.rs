@@ -4,7 +4,9 @@ mod lock;
 mod privileges;
 mod journal;
 mod networkd;
+mod devices;
 
+pub(crate) use devices::names as device_names;
 pub(crate) use journal::{start as start_journal, NAME};
 pub(crate) use lock::{exclusive as lock_exclusively, Lock};
 pub(crate) use networkd::Host;
