@@ -1,13 +1,13 @@
 //! The options of a stanza as they stand in the file, and what can be wrong with one.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use thiserror::Error;
 
 use crate::ifupdown::HookCall;
 use crate::routing::syntax::LineError;
 use crate::routing::{Family, InterfaceName, Prefix, WordError, PROTOCOL};
-use crate::text::{nearest, Hint, Shown};
+use crate::text::{did_you_mean, nearest, Shown};
 
 /// The options there are.
 pub const OPTIONS: [&str; 9] = [
@@ -33,10 +33,7 @@ const SHOWN: usize = 3;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum OptionFault {
     /// Not an option of ours, though its name says so.
-    #[error("no such option{}", .0.as_ref().map_or(
-        "; policy-table-interfaces(5) has them all".to_owned(),
-        |nearest| Hint(Some(nearest)).to_string(),
-    ))]
+    #[error("no such option")]
     Unknown(Option<String>),
     /// Bytes that are no text.
     #[error("the value is not UTF-8")]
@@ -178,13 +175,40 @@ impl OptionError {
     }
 }
 
+impl OptionError {
+    /// What is wrong, without the suggestion that the whole message ends with.
+    pub fn statement(&self) -> String {
+        let mut text = Shown(&self.option).to_string();
+        if let Some(value) = &self.value {
+            let _ = write!(text, " \"{}\"", Shown(value));
+        }
+        let _ = match &*self.fault {
+            OptionFault::Line(error) => write!(text, ": {}", error.statement()),
+            fault => write!(text, ": {fault}"),
+        };
+        text
+    }
+
+    /// What may have been meant, or where to look.
+    pub fn suggestion(&self) -> Option<String> {
+        match &*self.fault {
+            OptionFault::Unknown(None) => {
+                Some("policy-table-interfaces(5) has them all".to_owned())
+            }
+            OptionFault::Unknown(nearest) => nearest.as_deref().map(did_you_mean),
+            OptionFault::Line(error) => error.nearest().map(did_you_mean),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for OptionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", Shown(&self.option))?;
-        if let Some(value) = &self.value {
-            write!(f, " \"{}\"", Shown(value))?;
+        f.write_str(&self.statement())?;
+        match self.suggestion() {
+            Some(suggestion) => write!(f, "; {suggestion}"),
+            None => Ok(()),
         }
-        write!(f, ": {}", self.fault)
     }
 }
 

@@ -37,7 +37,7 @@ pub enum LineError {
         source: WordError,
     },
     /// No keyword of this object.
-    #[error("unknown word \"{}\"{}", Shown(.word), Hint(.nearest.as_deref()))]
+    #[error("{}{}", self.statement(), Hint(.nearest.as_deref()))]
     Unknown {
         /// The word as written.
         word: String,
@@ -85,6 +85,22 @@ impl LineError {
                 word: word.to_owned(),
                 nearest: nearest(word, known),
             },
+        }
+    }
+
+    /// What is wrong, without the suggestion that the whole message ends with.
+    pub fn statement(&self) -> String {
+        match self {
+            Self::Unknown { word, .. } => format!("unknown word \"{}\"", Shown(word)),
+            error => error.to_string(),
+        }
+    }
+
+    /// The keyword that may have been meant.
+    pub fn nearest(&self) -> Option<&str> {
+        match self {
+            Self::Unknown { nearest, .. } => nearest.as_deref(),
+            _ => None,
         }
     }
 }
