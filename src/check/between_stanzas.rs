@@ -14,33 +14,33 @@ use crate::routing::{Hop, InterfaceName, Kind, Prefix, Route, TableId};
 use crate::stanza::{Notice, Table};
 use crate::text::Shown;
 
-/// All that is to be said of stanzas that may be up at the same time. `arp_is_set` says of a
-/// device whether its ARP has been told to keep to its own addresses.
+/// What stanzas do to each other if they are up at the same time. `arp_is_set` says whether a device
+/// answers ARP for its own addresses alone.
 pub fn clashes(
-    subjects: &[CheckedStanza<'_>],
+    stanzas: &[CheckedStanza<'_>],
     arp_is_set: &dyn Fn(&InterfaceName) -> bool,
 ) -> Vec<Finding> {
-    let mut findings = ids(subjects);
-    findings.extend(tables(subjects));
-    findings.extend(rule_order::clashes(subjects));
-    findings.extend(networks(subjects, arp_is_set));
-    findings.extend(own_gateways(subjects));
-    findings.extend(main_defaults(subjects));
+    let mut findings = ids(stanzas);
+    findings.extend(tables(stanzas));
+    findings.extend(rule_order::clashes(stanzas));
+    findings.extend(networks(stanzas, arp_is_set));
+    findings.extend(own_gateways(stanzas));
+    findings.extend(main_defaults(stanzas));
     findings
 }
 
-/// Table names and the IDs that stanzas give them.
-fn ids(subjects: &[CheckedStanza<'_>]) -> Vec<Finding> {
+/// One table name with two IDs, and one ID with two names.
+fn ids(stanzas: &[CheckedStanza<'_>]) -> Vec<Finding> {
     let mut ids: HashMap<&str, (TableId, &CheckedStanza<'_>)> = HashMap::new();
     let mut names: HashMap<TableId, (&str, &CheckedStanza<'_>)> = HashMap::new();
     let mut findings = Vec::new();
-    for subject in subjects {
-        let table = subject.policy.as_ref().map(|policy| &policy.stanza.table);
+    for stanza in stanzas {
+        let table = stanza.policy.as_ref().map(|policy| &policy.stanza.table);
         let Some(Some(Table::Named(name, Some(fixed)))) = table else {
             continue;
         };
-        let (id, first) = *ids.entry(name.as_str()).or_insert((fixed.id, subject));
-        let place = || subject.origin.of_option("policy-table-id");
+        let (id, first) = *ids.entry(name.as_str()).or_insert((fixed.id, stanza));
+        let place = || stanza.written.of_option("policy-table-id");
         if id != fixed.id {
             let text = format!(
                 "table {name} is given ID {} here and {id} by {}",
@@ -52,7 +52,7 @@ fn ids(subjects: &[CheckedStanza<'_>]) -> Vec<Finding> {
                     .hint("write the same ID, or policy-table-id in one stanza alone"),
             );
         }
-        let (other, first) = *names.entry(fixed.id).or_insert((name.as_str(), subject));
+        let (other, first) = *names.entry(fixed.id).or_insert((name.as_str(), stanza));
         if other != name.as_str() {
             let text = format!(
                 "ID {id} is given to table {name} here and to {other} by {}",
@@ -65,7 +65,8 @@ fn ids(subjects: &[CheckedStanza<'_>]) -> Vec<Finding> {
     findings
 }
 
-/// The default route of a table that is not known before the interface is up.
+/// The default route that a stanza's table gets when the interface is up: the router is not known
+/// before, but that there will be a route is.
 fn default_to_come(policy: &Policy, device: InterfaceName) -> Option<Route> {
     let comes = policy
         .notices
@@ -79,59 +80,72 @@ fn default_to_come(policy: &Policy, device: InterfaceName) -> Option<Route> {
     Some(Route::to(Prefix::any(policy.stanza.family), table, hop))
 }
 
-/// What the kernel has room for one route under: table, destination, tos and metric.
+/// Of routes that are alike in these the kernel has one: table, destination, tos and metric.
 type Slot = (TableId, Prefix, u8, u32);
 
-/// Where the first route in a place leads, and whose it is.
+/// Where the first route in a slot leads, and whose it is.
 type Holder<'a> = (Vec<Hop>, Kind, &'a CheckedStanza<'a>);
 
 /// Routes for one destination of one table that lead different ways.
-fn tables(subjects: &[CheckedStanza<'_>]) -> Vec<Finding> {
-    let mut places: HashMap<Slot, Holder<'_>> = HashMap::new();
+fn tables(stanzas: &[CheckedStanza<'_>]) -> Vec<Finding> {
+    let mut slots: HashMap<Slot, Holder<'_>> = HashMap::new();
     let mut findings = Vec::new();
-    for subject in subjects {
-        let Some(policy) = &subject.policy else {
+    for stanza in stanzas {
+        let Some(policy) = &stanza.policy else {
             continue;
         };
-        let to_come = default_to_come(policy, subject.device());
-        // The default route says most.
+        let to_come = default_to_come(policy, stanza.device());
         let mut routes: Vec<&Route> = policy.state.routes().iter().chain(&to_come).collect();
+        // One finding a stanza is enough, and that about the default route says most.
         routes.sort_by_key(|route| route.destination.length());
-        let mut told = false;
+        let mut is_told = false;
         for route in routes {
-            let key = (route.table, route.destination, route.tos, route.metric);
-            let (hops, kind, first) = match places.entry(key) {
-                Entry::Vacant(place) => {
-                    place.insert((route.hops.clone(), route.kind, subject));
-                    continue;
+            let slot = (route.table, route.destination, route.tos, route.metric);
+            match slots.entry(slot) {
+                Entry::Vacant(slot) => {
+                    slot.insert((route.hops.clone(), route.kind, stanza));
                 }
-                Entry::Occupied(place) => place.into_mut(),
-            };
-            let same_device = !subject.is_beside(first);
-            let only_source = same_device && *hops == route.hops && *kind == route.kind;
-            let to_come = |other: &CheckedStanza<'_>| other.call.address.is_none() && same_device;
-            if told || only_source || to_come(subject) || to_come(first) {
-                continue;
+                Entry::Occupied(holder) => {
+                    if !is_told && differ(route, stanza, holder.get()) {
+                        let (_, _, first) = holder.get();
+                        findings.push(same_slot(route, stanza, policy, first));
+                        is_told = true;
+                    }
+                }
             }
-            told = true;
-            let (what, own) = (destination(route), Some(route.table) == policy.table);
-            let text = format!(
-                "{what} by {} and that of {} are in one table; the first to come up is used",
-                way(&route.hops),
-                first.named(),
-            );
-            let place = if own {
-                subject.origin.of_option("policy-table")
-            } else {
-                subject.origin.of_first(&["policy-route", "policy-table"])
-            };
-            findings.push(
-                Finding::at(Code::SamePlace, place, text)
-                    .hint("give each interface a table of its own, or one of the routes a metric"),
-            );
         }
     }
     findings
+}
+
+/// Whether a route leads another way than the one that holds its slot. Of two stanzas of one device
+/// it need not: routes that differ in their source alone stand behind each other, and what a stanza
+/// without an address will get is not known.
+fn differ(route: &Route, stanza: &CheckedStanza<'_>, (hops, kind, first): &Holder<'_>) -> bool {
+    let is_open = |stanza: &CheckedStanza<'_>| stanza.call.address.is_none();
+    let leads_the_same_way = *hops == route.hops && *kind == route.kind;
+    stanza.is_on_other_device(first) || !(leads_the_same_way || is_open(stanza) || is_open(first))
+}
+
+fn same_slot(
+    route: &Route,
+    stanza: &CheckedStanza<'_>,
+    policy: &Policy,
+    first: &CheckedStanza<'_>,
+) -> Finding {
+    let text = format!(
+        "{} by {} and that of {} are in one table; the first to come up is used",
+        destination(route),
+        way(&route.hops),
+        first.named(),
+    );
+    let place = if Some(route.table) == policy.table {
+        stanza.written.of_option("policy-table")
+    } else {
+        stanza.written.of_first(&["policy-route", "policy-table"])
+    };
+    Finding::at(Code::SamePlace, place, text)
+        .hint("give each interface a table of its own, or one of the routes a metric")
 }
 
 fn destination(route: &Route) -> String {
@@ -155,62 +169,62 @@ fn way(hops: &[Hop]) -> String {
 
 /// One address on two interfaces, and two interfaces in one IPv4 network.
 fn networks(
-    subjects: &[CheckedStanza<'_>],
+    stanzas: &[CheckedStanza<'_>],
     arp_is_set: &dyn Fn(&InterfaceName) -> bool,
 ) -> Vec<Finding> {
     let mut addresses: HashMap<IpAddr, &CheckedStanza<'_>> = HashMap::new();
     let mut networks: HashMap<Prefix, &CheckedStanza<'_>> = HashMap::new();
     let mut findings = Vec::new();
-    for subject in subjects {
-        let Some(own) = subject.address else {
+    for stanza in stanzas {
+        let Some(own) = stanza.address else {
             continue;
         };
         let counts = |first: &&mut &CheckedStanza<'_>| {
-            subject.is_beside(first) && (subject.policy.is_some() || first.policy.is_some())
+            stanza.is_on_other_device(first) && (stanza.policy.is_some() || first.policy.is_some())
         };
         let mut same = addresses.get_mut(&own.address);
         if let Some(first) = same.as_mut().filter(|first| counts(first)) {
             let text = format!("{} is also an address of {}", own.address, first.named());
-            let place = subject.origin.of_option("address");
+            let place = stanza.written.of_option("address");
             findings.push(
                 Finding::at(Code::SameAddress, place, text)
                     .hint("rules on an address cannot tell the two interfaces apart"),
             );
             continue;
         }
-        addresses.entry(own.address).or_insert(subject);
+        addresses.entry(own.address).or_insert(stanza);
         let network = own.network();
         if !own.address.is_ipv4() || network.is_host() || own.is_point_to_point() {
             continue;
         }
         let mut same = networks.get_mut(&network);
         if let Some(first) = same.as_mut().filter(|first| counts(first)) {
-            if !(arp_is_set(&subject.device()) && arp_is_set(&first.device())) {
+            if !(arp_is_set(&stanza.device()) && arp_is_set(&first.device())) {
                 let text = format!(
                     "{network} is also the network of {}; by default each answers ARP for the \
                      other",
                     first.named()
                 );
-                let place = subject.origin.of_option("address");
+                let place = stanza.written.of_option("address");
                 findings.push(Finding::at(Code::ArpFlux, place, text).hint(
                     "set the sysctls arp_ignore=1 and arp_announce=2 of net.ipv4.conf for both",
                 ));
             }
         }
-        networks.entry(network).or_insert(subject);
+        networks.entry(network).or_insert(stanza);
     }
     findings
 }
 
 /// Routers that are this host.
-fn own_gateways(subjects: &[CheckedStanza<'_>]) -> Vec<Finding> {
-    let with_address = subjects
+fn own_gateways(stanzas: &[CheckedStanza<'_>]) -> Vec<Finding> {
+    let with_address = stanzas
         .iter()
-        .filter_map(|subject| Some((subject.address?.address, subject)));
+        .filter_map(|stanza| Some((stanza.address?.address, stanza)));
     let own: HashMap<IpAddr, &CheckedStanza<'_>> = with_address.collect();
     let mut findings = Vec::new();
-    for subject in subjects {
-        let Some(policy) = &subject.policy else {
+    for stanza in stanzas {
+        let Some(policy) = &stanza.policy else {
             continue;
         };
         let mut hops = policy.state.routes().iter().flat_map(|route| &route.hops);
@@ -221,7 +235,7 @@ fn own_gateways(subjects: &[CheckedStanza<'_>]) -> Vec<Finding> {
                 by.named()
             );
             let names = ["policy-gateway", "gateway", "policy-route", "policy-table"];
-            let place = subject.origin.of_first(&names);
+            let place = stanza.written.of_first(&names);
             findings.push(
                 Finding::at(Code::OwnGateway, place, text).hint("expected the router's address"),
             );
@@ -231,29 +245,30 @@ fn own_gateways(subjects: &[CheckedStanza<'_>]) -> Vec<Finding> {
 }
 
 /// Default routes of the main table that cannot stand beside each other.
-fn main_defaults(subjects: &[CheckedStanza<'_>]) -> Vec<Finding> {
+fn main_defaults(stanzas: &[CheckedStanza<'_>]) -> Vec<Finding> {
+    // The first with each metric.
     let mut leases: HashMap<String, &CheckedStanza<'_>> = HashMap::new();
     let mut gateways: HashMap<String, &CheckedStanza<'_>> = HashMap::new();
     let mut findings = Vec::new();
-    for subject in subjects {
-        let family = subject.definition.family.as_str();
-        let (kind, code) = match subject.definition.method.as_str() {
+    for stanza in stanzas {
+        let family = stanza.definition.family.as_str();
+        let (same_kind, code) = match stanza.definition.method.as_str() {
             "dhcp" => (&mut leases, Code::SameMetric),
-            "static" if subject.call.gateway.is_some() => (&mut gateways, Code::TwoGateways),
+            "static" if stanza.call.gateway.is_some() => (&mut gateways, Code::TwoGateways),
             _ => continue,
         };
         if family != "inet" {
             continue;
         }
-        let metric = subject.definition.option("metric");
+        let metric = stanza.definition.option("metric");
         let metric = metric.map(|metric| Shown(metric.to_string_lossy().trim()).to_string());
         let metric = metric.unwrap_or_else(|| "0".to_owned());
-        let first = *kind.entry(metric.clone()).or_insert(subject);
-        let asks = |subject: &CheckedStanza<'_>| {
-            let policy = subject.policy.as_ref();
+        let first = *same_kind.entry(metric.clone()).or_insert(stanza);
+        let needs_it = |stanza: &CheckedStanza<'_>| {
+            let policy = stanza.policy.as_ref();
             policy.is_some_and(|policy| code == Code::TwoGateways || policy.stanza.asks_gateway())
         };
-        if !subject.is_beside(first) || !(asks(subject) || asks(first)) {
+        if !stanza.is_on_other_device(first) || !(needs_it(stanza) || needs_it(first)) {
             continue;
         }
         let (what, effect, option) = if code == Code::SameMetric {
@@ -266,7 +281,7 @@ fn main_defaults(subjects: &[CheckedStanza<'_>]) -> Vec<Finding> {
              route, and {effect}",
             first.named()
         );
-        let place = subject.origin.of_first(&[option]);
+        let place = stanza.written.of_first(&[option]);
         findings.push(Finding::at(code, place, text).hint("write metric, with another number"));
     }
     findings

@@ -5,96 +5,101 @@ use std::collections::{HashMap, HashSet};
 
 use super::between_stanzas::clashes;
 use super::finding::{Code, Finding, Span};
-use super::origin::{Written, WrittenOption};
-use super::stanza::{of_error, CheckedStanza, Ids, Policy};
+use super::origin::Written;
+use super::stanza::{of_errors, CheckedStanza, Ids, Policy};
+use super::this_host::ThisHost;
 use crate::ifupdown::interfaces::{FaultKind, Interfaces, Selection, StanzaInForce};
 use crate::ifupdown::HookCall;
 use crate::routing::{InterfaceName, TableId, TableName};
 use crate::stanza::{own_address, Stanza, Table, OPTIONS};
 use crate::text::{did_you_mean, nearest, Shown};
 
-/// What is to be known of the host, where it is asked.
-pub trait Surroundings {
-    /// The ID that a table's name has or would get; `None` where only the file is asked.
-    /// Errors: what the files of names have against it.
-    fn id(&mut self, name: &TableName, fixed: Option<TableId>) -> Result<Option<TableId>, String>;
-    /// Whether ARP on a device has been told to keep to its own addresses.
-    fn arp_is_set(&self, device: &InterfaceName) -> bool;
-    /// What the host makes of the stanzas.
-    fn findings(&mut self, subjects: &[CheckedStanza<'_>]) -> Result<Vec<Finding>, String>;
-}
-
-/// The file alone.
-pub struct Nowhere;
-
-impl Surroundings for Nowhere {
-    fn id(&mut self, _: &TableName, _: Option<TableId>) -> Result<Option<TableId>, String> {
-        Ok(None)
-    }
-
-    fn arp_is_set(&self, _: &InterfaceName) -> bool {
-        false
-    }
-
-    fn findings(&mut self, _: &[CheckedStanza<'_>]) -> Result<Vec<Finding>, String> {
-        Ok(Vec::new())
-    }
-}
-
-/// All that is found in a file, in its order; what is of no place comes last.
-pub fn examine(
-    interfaces: &Interfaces,
-    surroundings: &mut dyn Surroundings,
-) -> Result<Vec<Finding>, String> {
+/// All that is found in a file, in its order; what is of no place comes last. Without a host the
+/// file alone is looked at.
+pub fn examine(interfaces: &Interfaces, mut host: Option<&mut ThisHost>) -> Vec<Finding> {
     let mut findings = of_files(interfaces);
-    let mut judged = Vec::new();
-    let usage = Selection::of(interfaces.blocks());
-    for defined in interfaces.written() {
-        let Some(origin) = origin(interfaces, defined) else {
+    let selection = Selection::of(interfaces.blocks());
+    let understood = understood(interfaces, &selection, &mut findings);
+    let policies = understood.iter().filter_map(|one| one.policy.as_ref());
+    let mut ids = Ids::beside(policies);
+    findings.extend(name_tables(&understood, &mut ids, host.as_deref_mut()));
+    let mut stanzas = Vec::new();
+    for one in understood {
+        let is_used = one.stanza.reached && !selection.is_model(&one.stanza.definition.name);
+        match one.checked(&ids) {
+            Ok(stanza) => {
+                findings.extend(stanza.notices());
+                findings.extend(stanza.leftovers());
+                // Those that are never up do nothing to others.
+                stanzas.extend(Some(stanza).filter(|_| is_used));
+            }
+            Err(errors) => findings.extend(errors),
+        }
+    }
+    let arp_is_set =
+        |device: &InterfaceName| host.as_ref().is_some_and(|host| host.arp_is_set(device));
+    findings.extend(clashes(&stanzas, &arp_is_set));
+    if let Some(host) = host {
+        findings.extend(host.findings(&stanzas));
+    }
+    sorted(findings, interfaces)
+}
+
+/// A stanza whose options are understood, before its tables have IDs.
+struct Understood<'a> {
+    stanza: &'a StanzaInForce,
+    written: Written<'a>,
+    interface: InterfaceName,
+    call: HookCall,
+    policy: Option<Stanza>,
+}
+
+impl<'a> Understood<'a> {
+    /// The stanza with the routes and rules that it asks for.
+    /// Errors: what is wrong with these.
+    fn checked(self, ids: &Ids) -> Result<CheckedStanza<'a>, Vec<Finding>> {
+        let address = own_address(&self.call);
+        let policy = self.policy.map(|stanza| Policy::of(stanza, ids));
+        let policy = policy.transpose();
+        let policy = policy.map_err(|errors| of_errors(&self.written, &errors))?;
+        Ok(CheckedStanza {
+            written: self.written,
+            definition: &self.stanza.definition,
+            interface: self.interface,
+            call: self.call,
+            address,
+            policy,
+        })
+    }
+}
+
+/// The stanzas whose options are understood; what is wrong with the others is added to the findings.
+fn understood<'a>(
+    interfaces: &'a Interfaces,
+    selection: &Selection,
+    findings: &mut Vec<Finding>,
+) -> Vec<Understood<'a>> {
+    let mut understood = Vec::new();
+    for stanza in interfaces.written() {
+        let Some(written) = Written::of(interfaces, stanza) else {
             continue;
         };
-        findings.extend(misspelt(&origin));
-        let Some((interface, call)) = call(&usage, defined) else {
+        findings.extend(misspelt(&written));
+        let Some((interface, call)) = call(selection, stanza) else {
             continue;
         };
         match Stanza::judge(&call) {
-            Ok(stanza) => judged.push((defined, origin, interface, call, stanza)),
-            Err(errors) => findings.extend(errors.iter().map(|error| of_error(&origin, error))),
+            Ok(policy) => understood.push(Understood {
+                stanza,
+                written,
+                interface,
+                call,
+                policy,
+            }),
+            Err(errors) => findings.extend(of_errors(&written, &errors)),
         }
     }
-    let stanzas = judged.iter();
-    let stanzas = stanzas.filter_map(|(_, origin, _, _, stanza)| Some((origin, stanza.as_ref()?)));
-    let stanzas: Vec<(&Written<'_>, &Stanza)> = stanzas.collect();
-    let mut ids = Ids::beside(stanzas.iter().map(|(_, stanza)| *stanza));
-    findings.extend(name_tables(&stanzas, &mut ids, surroundings));
-    let mut subjects = Vec::new();
-    for (defined, origin, interface, call, stanza) in judged {
-        let address = own_address(&call);
-        let policy = match stanza.map(|stanza| Policy::of(stanza, &ids)).transpose() {
-            Ok(policy) => policy,
-            Err(errors) => {
-                findings.extend(errors.iter().map(|error| of_error(&origin, error)));
-                continue;
-            }
-        };
-        let subject = CheckedStanza {
-            origin,
-            definition: &defined.definition,
-            interface,
-            call,
-            address,
-            policy,
-        };
-        findings.extend(subject.notices());
-        findings.extend(subject.leftovers());
-        if defined.reached && !usage.is_model(&defined.definition.name) {
-            subjects.push(subject);
-        }
-    }
-    let arp_is_set = |device: &InterfaceName| surroundings.arp_is_set(device);
-    findings.extend(clashes(&subjects, &arp_is_set));
-    findings.extend(surroundings.findings(&subjects)?);
-    Ok(sorted(findings, interfaces))
+    understood
 }
 
 /// By place; each once, though several stanzas may inherit it.
@@ -145,45 +150,16 @@ fn of_files(interfaces: &Interfaces) -> Vec<Finding> {
 
 const KEYWORDS: [&str; 5] = ["iface", "auto", "source", "mapping", "allow-hotplug"];
 
-/// Where a stanza and what it inherits is written.
-fn origin<'a>(interfaces: &'a Interfaces, defined: &'a StanzaInForce) -> Option<Written<'a>> {
-    let mut chain = vec![defined];
-    let mut above = defined.parent;
-    while let Some(parent) = above.and_then(|parent| interfaces.written().nth(parent)) {
-        chain.push(parent);
-        above = parent.parent;
-    }
-    let (mut options, mut inherited) = (Vec::new(), 0);
-    for one in chain.into_iter().rev() {
-        inherited = options.len();
-        let file = interfaces.files.get(one.file)?;
-        let stanza = interfaces.stanza(one)?;
-        options.extend(stanza.options.iter().map(|option| WrittenOption {
-            path: &file.path,
-            text: &file.text,
-            option,
-        }));
-    }
-    let file = interfaces.files.get(defined.file)?;
-    let block = file.text.blocks.get(defined.block)?;
-    Some(Written {
-        path: &file.path,
-        head: file.text.lines.get(block.lines.start)?,
-        options,
-        inherited,
-    })
-}
-
-/// Options that are ours but for a slip before the hyphen, and slips of `iface`: nobody else would
-/// tell.
-fn misspelt(origin: &Written<'_>) -> Vec<Finding> {
+/// Names that ifupdown takes for any other option, and this program for nobody's: slips of ours before
+/// the hyphen, and slips of `iface`.
+fn misspelt(written: &Written<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for written in &origin.options {
-        let name = written.option.name.as_str();
+    for option in written.options.iter().map(|written| written.option) {
+        let name = option.name.as_str();
         let is_ours = name.to_lowercase().replace('_', "-").starts_with("policy-");
-        let value = written.option.value.to_string_lossy();
+        let value = option.value.to_string_lossy();
         let near = if value.contains(" inet") {
-            // Below a stanza it is taken for an option.
+            // A misspelt `iface` line below another stanza is an option of that.
             nearest(name, &["iface"])
         } else if name.starts_with(['p', 'P']) && !is_ours {
             nearest(name, &OPTIONS)
@@ -193,7 +169,7 @@ fn misspelt(origin: &Written<'_>) -> Vec<Finding> {
         if let Some(near) = near {
             let text = format!("{}: no option that anybody knows", Shown(name));
             findings.push(
-                Finding::at(Code::UnknownOption, origin.of_name(name), text)
+                Finding::at(Code::UnknownOption, written.of_name(name), text)
                     .hint(did_you_mean(&near)),
             );
         }
@@ -202,34 +178,35 @@ fn misspelt(origin: &Written<'_>) -> Vec<Finding> {
 }
 
 /// The call of the hook for a stanza. A logical name may be longer than a device's.
-fn call(usage: &Selection, defined: &StanzaInForce) -> Option<(InterfaceName, HookCall)> {
-    let name = defined.definition.name.as_str();
+fn call(selection: &Selection, stanza: &StanzaInForce) -> Option<(InterfaceName, HookCall)> {
+    let name = stanza.definition.name.as_str();
     let stand_in = "logical0";
-    let interface = match name.parse() {
-        Ok(interface) => interface,
-        Err(_) if usage.is_selected(name) => {
-            // The name is the first error of all.
-            return Some((stand_in.parse().ok()?, defined.definition.call(name)?));
+    match name.parse() {
+        Ok(interface) => Some((interface, stanza.definition.call(name)?)),
+        // It is meant for an interface: that none can have this name is the first error of all.
+        Err(_) if selection.is_selected(name) => {
+            Some((stand_in.parse().ok()?, stanza.definition.call(name)?))
         }
-        Err(_) => return Some((stand_in.parse().ok()?, defined.definition.call(stand_in)?)),
-    };
-    Some((interface, defined.definition.call(name)?))
+        Err(_) => Some((stand_in.parse().ok()?, stanza.definition.call(stand_in)?)),
+    }
 }
 
 /// Gives the tables their IDs, and tells what the files of names have against them.
 fn name_tables(
-    stanzas: &[(&Written<'_>, &Stanza)],
+    understood: &[Understood<'_>],
     ids: &mut Ids,
-    surroundings: &mut dyn Surroundings,
+    mut host: Option<&mut ThisHost>,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut given: HashMap<TableId, &TableName> = HashMap::new();
     let mut asked: HashSet<&TableName> = HashSet::new();
-    // What stanzas say comes first: the others go by it.
+    // Stanzas that fix an ID come first: the others with that name go by it.
     let is_fixed = |stanza: &Stanza| matches!(&stanza.table, Some(Table::Named(_, Some(_))));
-    let all = stanzas.iter();
+    let all = understood
+        .iter()
+        .filter_map(|one| Some((&one.written, one.policy.as_ref()?)));
     let (fixed, free): (Vec<_>, Vec<_>) = all.partition(|(_, stanza)| is_fixed(stanza));
-    for (origin, stanza) in fixed.into_iter().chain(free) {
+    for (written, stanza) in fixed.into_iter().chain(free) {
         let own = match &stanza.table {
             Some(Table::Named(name, fixed)) => Some((name, fixed.as_ref().map(|fixed| fixed.id))),
             _ => None,
@@ -242,9 +219,11 @@ fn name_tables(
             if taken || !asked.insert(name) {
                 continue;
             }
-            match surroundings.id(name, fixed) {
-                Ok(Some(id)) => ids.set(name, id),
-                Ok(None) => {}
+            let Some(host) = host.as_deref_mut() else {
+                continue;
+            };
+            match host.id(name, fixed) {
+                Ok(id) => ids.set(name, id),
                 Err(text) => {
                     let options = ["policy-table-id", "policy-table"];
                     let options = if fixed.is_some() {
@@ -252,7 +231,7 @@ fn name_tables(
                     } else {
                         &options[1..]
                     };
-                    findings.push(Finding::at(Code::TableId, origin.of_first(options), text));
+                    findings.push(Finding::at(Code::TableId, written.of_first(options), text));
                 }
             }
         }

@@ -1,12 +1,12 @@
-//! Where what a stanza says is written: from an error in the joined value of an option back to
-//! the word in a file.
+//! Where what a stanza says is written: from an error in an option's value, which ifupdown may have
+//! joined from several lines of several files, back to the word in one of them.
 
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::finding::Span;
-use crate::ifupdown::interfaces::{mangled, Line, OptionLine, Text};
+use crate::ifupdown::interfaces::{mangled, Interfaces, Line, OptionLine, StanzaInForce, Text};
 use crate::routing::syntax::LineError;
 use crate::stanza::{OptionError, OptionFault};
 
@@ -44,6 +44,37 @@ pub struct Written<'a> {
     pub options: Vec<WrittenOption<'a>>,
     /// How many of them are inherited.
     pub inherited: usize,
+}
+
+impl<'a> Written<'a> {
+    /// Where a stanza and all that it inherits is written.
+    pub fn of(interfaces: &'a Interfaces, stanza: &'a StanzaInForce) -> Option<Self> {
+        let mut chain = vec![stanza];
+        let mut above = stanza.parent;
+        while let Some(parent) = above.and_then(|parent| interfaces.written().nth(parent)) {
+            chain.push(parent);
+            above = parent.parent;
+        }
+        let (mut options, mut inherited) = (Vec::new(), 0);
+        for one in chain.into_iter().rev() {
+            inherited = options.len();
+            let file = interfaces.files.get(one.file)?;
+            let stanza = interfaces.stanza(one)?;
+            options.extend(stanza.options.iter().map(|option| WrittenOption {
+                path: &file.path,
+                text: &file.text,
+                option,
+            }));
+        }
+        let file = interfaces.files.get(stanza.file)?;
+        let block = file.text.blocks.get(stanza.block)?;
+        Some(Self {
+            path: &file.path,
+            head: file.text.lines.get(block.lines.start)?,
+            options,
+            inherited,
+        })
+    }
 }
 
 impl Written<'_> {
@@ -103,8 +134,8 @@ impl Written<'_> {
         place.unwrap_or_else(|| self.head())
     }
 
-    /// The option as often as it is written. The hooks' environment has one name for several
-    /// spellings, and the last of these counts.
+    /// The option as often as it is written. In the hooks' environment several spellings become one
+    /// name, and the last of them counts.
     fn repeats(&self, name: &str) -> Vec<WrittenOption<'_>> {
         let meant = mangled(name);
         let plain = |written: &WrittenOption<'_>| {
@@ -124,7 +155,9 @@ impl Written<'_> {
         fitting
     }
 
+    /// The place of the word in an option's value that an error is about.
     fn value_at(&self, error: &OptionError) -> Option<Span> {
+        // Repeats are joined by one newline each.
         let mut at = error.at;
         for written in self.repeats(&error.option) {
             let value = written.option.value.as_bytes();
@@ -147,8 +180,8 @@ impl Written<'_> {
     }
 }
 
-/// The words of a value, by their places. What the program fills in (`$IFACE`) has no blanks, so
-/// the n-th word of a line is the n-th as written.
+/// The words of a value, by their places. What the program fills in (`$IFACE`) has no blanks, so that
+/// the n-th word of a line is the n-th one as it was written.
 fn words(value: &[u8]) -> Vec<Range<usize>> {
     let mut words: Vec<Range<usize>> = Vec::new();
     let mut inside = false;
@@ -168,7 +201,7 @@ fn words(value: &[u8]) -> Vec<Range<usize>> {
     words
 }
 
-/// The word of a value at which an error shows, if it is not all of it.
+/// The word of a value that an error is about, unless it is about the whole.
 fn word_at_fault(error: &OptionError, piece: &[u8]) -> Option<Range<usize>> {
     let said: Vec<&str> = error.value.as_deref()?.split_whitespace().collect();
     let position = |word: &str| said.iter().position(|other| *other == word);

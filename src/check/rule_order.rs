@@ -1,4 +1,5 @@
-//! Rules of two stanzas of which the order of `ifup` decides which counts.
+//! Rules of two stanzas that can match one packet and are of one priority: which of the two comes
+//! first depends on the order in which the interfaces come up.
 
 use std::collections::BTreeMap;
 
@@ -6,88 +7,94 @@ use super::finding::{Code, Finding};
 use super::stanza::{CheckedStanza, Policy};
 use crate::routing::{Action, Family, Prefix, Rule};
 
-/// A rule with the sources that it may match at most, and whose it is.
-type Placed<'a> = (Prefix, &'a Rule, &'a CheckedStanza<'a>);
+/// A rule, and whose it is.
+#[derive(Clone, Copy)]
+struct StanzaRule<'a> {
+    /// The sources that it matches at most.
+    from: Prefix,
+    rule: &'a Rule,
+    stanza: &'a CheckedStanza<'a>,
+}
 
 /// Rules of one priority that can match one packet and do different things to it.
-pub fn clashes(subjects: &[CheckedStanza<'_>]) -> Vec<Finding> {
-    let mut levels: BTreeMap<(Family, u32), Vec<Placed<'_>>> = BTreeMap::new();
-    for subject in subjects {
-        let Some(policy) = &subject.policy else {
+pub fn clashes(stanzas: &[CheckedStanza<'_>]) -> Vec<Finding> {
+    let mut levels: BTreeMap<(Family, u32), Vec<StanzaRule<'_>>> = BTreeMap::new();
+    for stanza in stanzas {
+        let Some(policy) = &stanza.policy else {
             continue;
         };
         for rule in policy.state.rules() {
-            if !is_to_itself(rule, subject, policy) {
+            if !is_to_itself(rule, stanza, policy) {
                 let whole = Prefix::any(rule.family);
                 let from = rule.from.filter(|_| !rule.invert).unwrap_or(whole);
                 let level = levels.entry((rule.family, rule.priority)).or_default();
-                level.push((from, rule, subject));
+                level.push(StanzaRule { from, rule, stanza });
             }
         }
     }
+    levels.into_values().flat_map(of_level).collect()
+}
+
+/// The clashes among the rules of one priority.
+fn of_level(mut level: Vec<StanzaRule<'_>>) -> Vec<Finding> {
+    // Once they are sorted, the prefixes around one are those on a stack when it comes.
+    level.sort_by_key(|own| own.from);
+    let mut around: Vec<StanzaRule<'_>> = Vec::new();
     let mut findings = Vec::new();
-    for mut level in levels.into_values() {
-        // Of sorted prefixes those around one are on a stack when it comes.
-        level.sort_by_key(|(from, _, _)| *from);
-        let mut around: Vec<Placed<'_>> = Vec::new();
-        for (from, rule, subject) in level {
-            while around
-                .last()
-                .is_some_and(|(outer, _, _)| !outer.contains(from.address()))
-            {
-                around.pop();
-            }
-            let mut rivals = around.iter();
-            // One address on two interfaces is reported as that.
-            let one_address = |by: &CheckedStanza<'_>| {
-                let address = |of: &CheckedStanza<'_>| of.address.map(|own| own.address);
-                subject.is_beside(by)
-                    && address(subject).is_some()
-                    && address(subject) == address(by)
-            };
-            let rival = rivals.find(|(_, other, by)| {
-                !std::ptr::eq(*by, subject)
-                    && !one_address(by)
-                    && differ(rule, other)
-                    && rule.may_meet(other)
-            });
-            if let Some((_, other, by)) = rival {
-                findings.push(order(rule, subject, other, by));
-            }
-            around.push((from, rule, subject));
+    for own in level {
+        while around
+            .last()
+            .is_some_and(|outer| !outer.from.contains(own.from.address()))
+        {
+            around.pop();
         }
+        if let Some(other) = around.iter().find(|other| clash(own, **other)) {
+            findings.push(order(own, *other));
+        }
+        around.push(own);
     }
     findings
 }
 
-fn order(
-    rule: &Rule,
-    subject: &CheckedStanza<'_>,
-    other: &Rule,
-    by: &CheckedStanza<'_>,
-) -> Finding {
+fn clash(own: StanzaRule<'_>, other: StanzaRule<'_>) -> bool {
+    !std::ptr::eq(own.stanza, other.stanza)
+        && !have_one_address(own.stanza, other.stanza)
+        && differ(own.rule, other.rule)
+        && own.rule.may_meet(other.rule)
+}
+
+/// Whether two interfaces have one address, which is reported as that.
+fn have_one_address(a: &CheckedStanza<'_>, b: &CheckedStanza<'_>) -> bool {
+    let address = |of: &CheckedStanza<'_>| of.address.map(|own| own.address);
+    a.is_on_other_device(b) && address(a).is_some() && address(a) == address(b)
+}
+
+fn order(own: StanzaRule<'_>, other: StanzaRule<'_>) -> Finding {
     let text = format!(
         "the rule \"{}\" and \"{}\" of {} have priority {} and can match the same packet; \
          the first to come up is used",
-        rule.selectors(),
-        other.selectors(),
-        by.named(),
-        rule.priority
+        own.rule.selectors(),
+        other.rule.selectors(),
+        other.stanza.named(),
+        own.rule.priority
     );
-    let place = subject.origin.of_first(&["policy-rule", "policy-table"]);
+    let options = ["policy-rule", "policy-table"];
+    let place = own.stanza.written.of_first(&options);
     Finding::at(Code::RuleOrder, place, text).hint("write priority in both rules")
 }
 
-/// The kernel finds an own address before it gets to the rule `to` it.
-fn is_to_itself(rule: &Rule, subject: &CheckedStanza<'_>, policy: &Policy) -> bool {
+/// Whether a rule is the derived one `to` the stanza's own address. It decides little: the kernel has
+/// looked that address up in table local before.
+fn is_to_itself(rule: &Rule, stanza: &CheckedStanza<'_>, policy: &Policy) -> bool {
     let own = |to: Prefix| {
-        subject
+        stanza
             .address
             .is_some_and(|own| to == Prefix::host(own.address) || to == own.network())
     };
     rule.from.is_none() && rule.priority == policy.stanza.priority && rule.to.is_some_and(own)
 }
 
+/// Whether two rules do different things to a packet.
 fn differ(a: &Rule, b: &Rule) -> bool {
     let does = |rule: &Rule| (rule.action, rule.suppress_length, rule.suppress_group);
     does(a) != does(b) && a.action != Action::Nop && b.action != Action::Nop

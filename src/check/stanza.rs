@@ -1,24 +1,23 @@
-//! A stanza that is checked: what it asks for as far as the file says, and where that is written.
-//!
+//! A stanza that is checked: what it asks for, as far as the file says, beside where that is
+//! written; and what there is to say of it alone.
 
 use std::collections::{HashMap, HashSet};
 
 use super::finding::{Code, Finding};
-use super::origin::Written;
+use super::origin::{Written, WrittenOption};
 use crate::ifupdown::interfaces::{about, Definition, Phase};
 use crate::ifupdown::HookCall;
-use crate::routing::syntax::LineError;
 use crate::routing::{InterfaceAddress, InterfaceName, State, TableId, TableName};
 use crate::stanza::{
     wanted_state, Notice, Observed, OptionError, OptionFault, Stanza, Table, TableIds,
 };
 use crate::tables::next_free_id;
 
-/// A stanza without errors.
+/// A stanza without errors. It need have no policy routing: what it does to others counts, too.
 #[derive(Debug)]
 pub struct CheckedStanza<'a> {
     /// Where it is written.
-    pub origin: Written<'a>,
+    pub written: Written<'a>,
     /// What ifupdown makes of it.
     pub definition: &'a Definition,
     /// The interface that it is for.
@@ -40,7 +39,7 @@ pub struct Policy {
     pub table: Option<TableId>,
     /// Routes and rules, of those that follow from the file alone.
     pub state: State,
-    /// What is to be said of how they came about.
+    /// What the administrator should know of how they came about.
     pub notices: Vec<Notice>,
 }
 
@@ -67,7 +66,8 @@ impl Ids {
         self.used.insert(id);
     }
 
-    /// Gives all names of a stanza that have none the ID it says, or the next one that is free.
+    /// Gives each name of a stanza that has no ID yet the one that the stanza says, or the next one
+    /// that is free.
     pub fn fill(&mut self, stanza: &Stanza) {
         let own = match &stanza.table {
             Some(Table::Named(name, fixed)) => Some((name, fixed.as_ref().map(|fixed| fixed.id))),
@@ -78,7 +78,8 @@ impl Ids {
             if self.known.contains_key(name) {
                 continue;
             }
-            // Of two names for one ID the second is in error, and not in the first one's table.
+            // Two names with one ID are a finding about the second, which must not look as if its
+            // routes were in the first one's table.
             let fixed = fixed.filter(|id| !self.used.contains(id));
             let id = fixed.unwrap_or_else(|| next_free_id(name, |id| self.used.contains(&id)));
             self.set(name, id);
@@ -115,29 +116,31 @@ impl CheckedStanza<'_> {
         self.interface.device()
     }
 
-    /// Whether the two are of different devices.
-    pub fn is_beside(&self, other: &Self) -> bool {
+    /// Whether the two stanzas are of different devices.
+    pub fn is_on_other_device(&self, other: &Self) -> bool {
         self.device() != other.device()
     }
 
     /// The stanza as another one's finding names it.
     pub fn named(&self) -> String {
-        format!("{} ({})", self.interface, self.origin.head())
+        format!("{} ({})", self.interface, self.written.head())
     }
 
-    /// What is to be said of the stanza alone.
+    /// What `ifup` would warn of.
     pub fn notices(&self) -> Vec<Finding> {
         let Some(policy) = &self.policy else {
             return Vec::new();
         };
-        // What another program gives the interface is not in the file.
-        let told = policy.stanza.asks_gateway();
-        let notices = policy.notices.iter().filter(|_| !told);
+        if policy.stanza.asks_gateway() {
+            // Another program gives the interface its router: the file cannot say which.
+            return Vec::new();
+        }
+        let notices = policy.notices.iter();
         notices.filter_map(|notice| self.notice(notice)).collect()
     }
 
     fn notice(&self, notice: &Notice) -> Option<Finding> {
-        let place = || self.origin.of_option("policy-table");
+        let place = || self.written.of_option("policy-table");
         Some(match notice {
             Notice::Guessed(first) => Finding::at(
                 Code::Guessed,
@@ -154,7 +157,7 @@ impl CheckedStanza<'_> {
             Notice::Onlink(_, network) if network.is_host() => return None,
             Notice::Onlink(gateway, network) => Finding::at(
                 Code::Onlink,
-                self.origin.of_first(&["policy-gateway", "gateway"]),
+                self.written.of_first(&["policy-gateway", "gateway"]),
                 format!("gateway {gateway} is outside {network}; its route will be marked onlink"),
             )
             .hint("the router has to answer ARP for it on this link"),
@@ -168,16 +171,16 @@ impl CheckedStanza<'_> {
         })
     }
 
-    /// Commands that stand where options of the stanza do the same.
+    /// Commands about policy routing in a stanza that has options for it.
     pub fn leftovers(&self) -> Vec<Finding> {
         if self.policy.is_none() {
             return Vec::new();
         }
-        let options = self.origin.options.iter();
+        let options = self.written.options.iter();
         let ups =
             options.filter(|written| Phase::of(&written.option.name).is_some_and(Phase::is_up));
         let left = ups.filter(|written| routes_by_policy(&written.option.value.to_string_lossy()));
-        let finding = |written: &super::origin::WrittenOption<'_>| {
+        let finding = |written: &WrittenOption<'_>| {
             let all = 0..written.option.value.len();
             let text = format!(
                 "'{}' with a rule, or a route of another table, beside policy-* options",
@@ -204,9 +207,30 @@ fn routes_by_policy(command: &str) -> bool {
     about.rules || about.routes && other
 }
 
-/// An error of a stanza as a finding.
-pub fn of_error(origin: &Written<'_>, error: &OptionError) -> Finding {
-    let code = match &*error.fault {
+/// The errors of a stanza as findings.
+pub fn of_errors(written: &Written<'_>, errors: &[OptionError]) -> Vec<Finding> {
+    let findings = errors.iter().map(|error| of_error(written, error));
+    findings.collect()
+}
+
+fn of_error(written: &Written<'_>, error: &OptionError) -> Finding {
+    let finding = Finding::at(code(error), written.of_error(error), error.statement());
+    let inherited = match &*error.fault {
+        OptionFault::Repeated(_) => written.of_inherited(&error.option),
+        _ => None,
+    };
+    match (inherited, error.suggestion()) {
+        (Some(place), _) => finding.hint(format!(
+            "the value at {place} is inherited, and ifupdown joins the two"
+        )),
+        (None, Some(suggestion)) => finding.hint(suggestion),
+        (None, None) => finding,
+    }
+}
+
+/// The number under which an error is explained.
+fn code(error: &OptionError) -> Code {
+    match &*error.fault {
         OptionFault::Unknown(_) => Code::UnknownOption,
         OptionFault::Line(_)
         | OptionFault::NeedsAction
@@ -220,22 +244,6 @@ pub fn of_error(origin: &Written<'_>, error: &OptionError) -> Finding {
         | OptionFault::TooMany(_)
         | OptionFault::NoAddress(_) => Code::Together,
         _ => Code::Value,
-    };
-    let text = error.to_string();
-    let has_near = matches!(
-        &*error.fault,
-        OptionFault::Unknown(_) | OptionFault::Line(LineError::Unknown { .. })
-    );
-    let finding = |text: &str| Finding::at(code, origin.of_error(error), text);
-    if let OptionFault::Repeated(_) = &*error.fault {
-        if let Some(place) = origin.of_inherited(&error.option) {
-            let hint = format!("the value at {place} is inherited, and ifupdown joins the two");
-            return finding(&text).hint(hint);
-        }
-    }
-    match text.rsplit_once("; ").filter(|_| has_near) {
-        Some((text, hint)) => finding(text).hint(hint),
-        None => finding(&text),
     }
 }
 

@@ -1,12 +1,11 @@
-//! What this host makes of the stanzas of a file: its names of tables, its routes, its sysctls, and
-//! systemd-networkd. Reads only.
+//! What this host makes of the stanzas of a file: its names of tables, its rules and routes, its
+//! sysctls, and systemd-networkd. Reads only; `check --offline` does without.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use nix::errno::Errno;
 
-use super::examine::Surroundings;
 use super::finding::{Code, Finding};
 use super::stanza::{CheckedStanza, Policy};
 use crate::netlink::{Kernel, KernelError};
@@ -16,16 +15,16 @@ use crate::system::Host;
 use crate::tables::{KnownNames, Registry};
 use crate::text::chain;
 
-/// This host.
+/// This host, as far as a look at it tells.
 pub struct ThisHost {
     host: Host,
     kernel: Kernel,
     names: KnownNames,
-    /// Families whose rules the kernel does not know.
+    /// Families that the kernel was built without policy routing for.
     without_rules: Vec<Family>,
     /// Tables that rules of others look up.
     looked_up: HashSet<TableId>,
-    /// Tables whose names are in the files already.
+    /// Tables that stanzas name and whose names are in the files already.
     registered: BTreeMap<TableId, TableName>,
 }
 
@@ -63,81 +62,55 @@ impl ThisHost {
         })
     }
 
-    /// Tables that are known by name, and hold what somebody else has put in.
-    fn foreign_routes(&mut self, subject: &CheckedStanza<'_>, policy: &Policy) -> Option<Finding> {
-        let table = policy.table?;
-        let name = self.registered.remove(&table)?;
-        let mut found = Vec::new();
-        for family in Family::ALL {
-            let routes = self.kernel.routes(family, table).unwrap_or_default();
-            found.extend(routes.into_iter().filter(|route| {
-                route.kind == Kind::UNICAST && ![PROTOCOL, BY_KERNEL].contains(&route.protocol)
-            }));
+    /// The ID that a table's name has or would get.
+    /// Errors: what the files of names have against it.
+    pub fn id(&mut self, name: &TableName, fixed: Option<TableId>) -> Result<TableId, String> {
+        let Self {
+            kernel,
+            names,
+            looked_up,
+            ..
+        } = self;
+        let occupied = |id| looked_up.contains(&id) || kernel.has_routes_of_others(id);
+        let registered = names.id(name, fixed, occupied);
+        let registered = registered.map_err(|error| chain(&error))?;
+        if !registered.new {
+            self.registered.insert(registered.id, name.clone());
         }
-        let first = found.first()?;
-        let text = format!(
-            "table {name} (ID {table}) has routes that are not policy-table's: {first}{}",
-            if found.len() > 1 { " and others" } else { "" }
-        );
-        Some(
-            Finding::at(
-                Code::ForeignRoutes,
-                subject.origin.of_option("policy-table"),
-                text,
-            )
-            .hint("choose another name, unless the table is meant to be shared"),
-        )
+        Ok(registered.id)
     }
 
-    /// Packets that come in are dropped where the way back, looked up without their mark, is by
-    /// another interface. With rules on the address replies to it are safe; what is forwarded for
-    /// others is not (measured on 6.18). With `src_valid_mark` it depends on the mark that a firewall
-    /// gives the replies, which is not seen here.
-    fn reverse_path(&mut self, subject: &CheckedStanza<'_>, policy: &Policy) -> Option<Finding> {
-        let device = subject.interface.device();
-        let stanza = &policy.stanza;
-        let leads_here = |table| Some(table) == policy.table;
-        let mut rules = policy.state.rules().iter();
-        let by_mark = rules.any(|rule| {
-            rule.mark.is_some()
-                && rule.family == Family::Inet
-                && matches!(rule.action, Action::Lookup(table) if leads_here(table))
-        });
-        if !by_mark || !stanza.derives() || !self.host.filters_strictly(&device) {
-            return None;
-        }
-        let unsafe_for_own = stanza.source == Source::None;
-        if !unsafe_for_own && !self.kernel.forwards(&device) {
-            return None;
-        }
-        let main = self.kernel.routes_by(Family::Inet, TableId::MAIN, &device);
-        let main = main.unwrap_or_default();
-        if main.iter().any(|route| route.destination.is_any()) {
-            return None;
-        }
-        let what = if unsafe_for_own {
-            "replies to marked packets"
-        } else {
-            "replies to marked packets that this host forwards"
-        };
-        let text = format!(
-            "rp_filter is 1 on {device}: {what} are dropped, because the way back is looked up \
-             without the mark"
-        );
-        let place = subject.origin.of_first(&["policy-rule", "policy-table"]);
-        Some(
-            Finding::at(Code::ReversePath, place, text)
-                .hint(format!("set the sysctl net.ipv4.conf.{device}.rp_filter=2")),
-        )
+    /// Whether a device answers ARP for its own addresses alone.
+    pub fn arp_is_set(&self, device: &InterfaceName) -> bool {
+        self.host.arp_is_set(device)
     }
 
-    fn of_host(&self, subjects: &[CheckedStanza<'_>]) -> Vec<Finding> {
+    /// What this host does to the stanzas of a file.
+    pub fn findings(&mut self, stanzas: &[CheckedStanza<'_>]) -> Vec<Finding> {
+        let mut findings = self.of_all(stanzas);
+        for stanza in stanzas {
+            let Some(policy) = &stanza.policy else {
+                continue;
+            };
+            if matches!(policy.stanza.table, Some(Table::Named(_, _))) {
+                findings.extend(self.foreign_routes(stanza, policy));
+            }
+            let device = stanza.device();
+            if self.kernel.has_device(&device) {
+                findings.extend(self.reverse_path(stanza, policy));
+            } else {
+                let text = format!("there is no device {device} now");
+                let place = stanza.written.head();
+                findings.push(Finding::at(Code::NoDevice, place, text));
+            }
+        }
+        findings
+    }
+
+    /// What concerns all stanzas with policy routing alike.
+    fn of_all(&self, stanzas: &[CheckedStanza<'_>]) -> Vec<Finding> {
         let mut findings = Vec::new();
-        let policies = || {
-            subjects
-                .iter()
-                .filter_map(|subject| subject.policy.as_ref())
-        };
+        let policies = || stanzas.iter().filter_map(|stanza| stanza.policy.as_ref());
         if policies().next().is_none() {
             return findings;
         }
@@ -161,52 +134,78 @@ impl ThisHost {
         findings.extend(files.map(|warning| Finding::new(Code::TableFile, warning)));
         findings
     }
+
+    /// A stanza's table that had its name before and holds what somebody else has put in. It is told
+    /// once, for the first of its stanzas.
+    fn foreign_routes(&mut self, stanza: &CheckedStanza<'_>, policy: &Policy) -> Option<Finding> {
+        let table = policy.table?;
+        let name = self.registered.remove(&table)?;
+        let mut found = Vec::new();
+        for family in Family::ALL {
+            let routes = self.kernel.routes(family, table).unwrap_or_default();
+            found.extend(routes.into_iter().filter(|route| {
+                route.kind == Kind::UNICAST && ![PROTOCOL, BY_KERNEL].contains(&route.protocol)
+            }));
+        }
+        let first = found.first()?;
+        let text = format!(
+            "table {name} (ID {table}) has routes that are not policy-table's: {first}{}",
+            if found.len() > 1 { " and others" } else { "" }
+        );
+        Some(
+            Finding::at(
+                Code::ForeignRoutes,
+                stanza.written.of_option("policy-table"),
+                text,
+            )
+            .hint("choose another name, unless the table is meant to be shared"),
+        )
+    }
+
+    /// Rules that choose the table by mark, on an interface with a strict reverse path filter: it
+    /// drops what comes in where the way back, looked up without the mark, is by another interface.
+    /// With rules on the address replies to it are safe; what is forwarded for others is not
+    /// (measured on 6.18). With `src_valid_mark` it depends on the mark that a firewall gives the
+    /// replies, which is not seen here.
+    fn reverse_path(&mut self, stanza: &CheckedStanza<'_>, policy: &Policy) -> Option<Finding> {
+        let device = stanza.device();
+        let leads_here = |table| Some(table) == policy.table;
+        let mut rules = policy.state.rules().iter();
+        let by_mark = rules.any(|rule| {
+            rule.mark.is_some()
+                && rule.family == Family::Inet
+                && matches!(rule.action, Action::Lookup(table) if leads_here(table))
+        });
+        if !by_mark || !policy.stanza.derives() || !self.host.filters_strictly(&device) {
+            return None;
+        }
+        let unsafe_for_own = policy.stanza.source == Source::None;
+        if !unsafe_for_own && !self.kernel.forwards(&device) {
+            return None;
+        }
+        let main = self.kernel.routes_by(Family::Inet, TableId::MAIN, &device);
+        let main = main.unwrap_or_default();
+        if main.iter().any(|route| route.destination.is_any()) {
+            return None;
+        }
+        let what = if unsafe_for_own {
+            "replies to marked packets"
+        } else {
+            "replies to marked packets that this host forwards"
+        };
+        let text = format!(
+            "rp_filter is 1 on {device}: {what} are dropped, because the way back is looked up \
+             without the mark"
+        );
+        let place = stanza.written.of_first(&["policy-rule", "policy-table"]);
+        Some(
+            Finding::at(Code::ReversePath, place, text)
+                .hint(format!("set the sysctl net.ipv4.conf.{device}.rp_filter=2")),
+        )
+    }
 }
 
-impl Surroundings for ThisHost {
-    fn id(&mut self, name: &TableName, fixed: Option<TableId>) -> Result<Option<TableId>, String> {
-        let Self {
-            kernel,
-            names,
-            looked_up,
-            ..
-        } = self;
-        let occupied = |id| looked_up.contains(&id) || kernel.has_routes_of_others(id);
-        let registered = names.id(name, fixed, occupied);
-        let registered = registered.map_err(|error| chain(&error))?;
-        if !registered.new {
-            self.registered.insert(registered.id, name.clone());
-        }
-        Ok(Some(registered.id))
-    }
-
-    fn arp_is_set(&self, device: &InterfaceName) -> bool {
-        self.host.arp_is_set(device)
-    }
-
-    fn findings(&mut self, subjects: &[CheckedStanza<'_>]) -> Result<Vec<Finding>, String> {
-        let mut findings = self.of_host(subjects);
-        for subject in subjects {
-            let Some(policy) = &subject.policy else {
-                continue;
-            };
-            if matches!(policy.stanza.table, Some(Table::Named(_, _))) {
-                findings.extend(self.foreign_routes(subject, policy));
-            }
-            let device = subject.interface.device();
-            if self.kernel.has_device(&device) {
-                findings.extend(self.reverse_path(subject, policy));
-            } else {
-                let text = format!("there is no device {device} now");
-                let place = subject.origin.head();
-                findings.push(Finding::at(Code::NoDevice, place, text));
-            }
-        }
-        Ok(findings)
-    }
-}
-
-/// What a kernel says that was built without.
+/// What a kernel says of rules that it was built without.
 fn is_unknown(errno: Errno) -> bool {
     matches!(errno, Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT)
 }

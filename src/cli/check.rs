@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{json, Value};
 
 use super::command::{coloured, Arguments, Command, Opt, Trouble, Verdict, JSON};
-use crate::check::{examine, summary, Code, Finding, Nowhere, Severity, ThisHost};
+use crate::check::{examine, summary, Code, Finding, Severity, ThisHost};
 use crate::ifupdown::interfaces::{Interfaces, FILE};
 
 const OFFLINE: Opt = Opt::flag("offline", "look at the file alone, not at this host");
@@ -34,15 +34,14 @@ const SCHEMA: u32 = 1;
 fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let file = Path::new(arguments.only()?.unwrap_or(FILE));
     let interfaces = Interfaces::read(file);
-    let examined = if arguments.has(OFFLINE.long) {
-        examine(&interfaces, &mut Nowhere)
-    } else {
-        let trouble = |error| format!("{error}; --offline looks at the file alone");
-        ThisHost::open()
-            .and_then(|mut here| examine(&interfaces, &mut here))
-            .map_err(trouble)
-    };
-    let findings = examined.map_err(Trouble::Failed)?;
+    let mut host = None;
+    if !arguments.has(OFFLINE.long) {
+        let opened = ThisHost::open();
+        host = Some(opened.map_err(|error| {
+            Trouble::Failed(format!("{error}; --offline looks at the file alone"))
+        })?);
+    }
+    let findings = examine(&interfaces, host.as_mut());
     if arguments.has(JSON.long) {
         print_json(&findings, out)?;
     } else {
