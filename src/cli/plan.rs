@@ -1,6 +1,5 @@
 //! `policy-table plan`: what `ifup`, or `apply`, would do, as `ip` commands.
 
-use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -9,8 +8,8 @@ use super::running::{Device, Running};
 use super::status::title;
 use crate::converge::{find_orphans, Condition, Failure, StanzaStatus, View};
 use crate::routing::{Object, Step};
+use crate::tables::{lacks_newline, missing_folder};
 
-/// The command.
 pub const COMMAND: Command = Command {
     name: "plan",
     operands: "[INTERFACE...]",
@@ -36,12 +35,12 @@ pub fn print(devices: &[Device], orphaned: bool, out: &mut dyn Write) -> Result<
     let mut view = View::open_for_plan()?;
     let mut verdict = Verdict::Good;
     for device in devices {
-        for part in view.device(&device.name, &device.calls) {
-            if part.failure.is_some() {
+        for stanza in view.device(&device.name, &device.calls) {
+            if stanza.failure.is_some() {
                 verdict = Verdict::Bad;
             }
-            if !part.is_empty() {
-                print_part(&part, &view.names.target, out)?;
+            if !stanza.is_empty() {
+                print_stanza(&stanza, &view.names.target, out)?;
             }
         }
     }
@@ -51,8 +50,8 @@ pub fn print(devices: &[Device], orphaned: bool, out: &mut dyn Write) -> Result<
         if !found.is_empty() {
             writeln!(out, "# orphaned")?;
         }
-        let left = found.of_stanzas();
-        let left: Vec<Object> = left.objects().chain(found.unclaimed).collect();
+        let of_stanzas = found.of_stanzas();
+        let left: Vec<Object> = of_stanzas.objects().chain(found.unclaimed).collect();
         for object in left.into_iter().rev() {
             writeln!(out, "{}", command(&Step::delete(object)))?;
         }
@@ -60,36 +59,31 @@ pub fn print(devices: &[Device], orphaned: bool, out: &mut dyn Write) -> Result<
     Ok(verdict)
 }
 
-fn print_part(part: &StanzaStatus, target: &Path, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "# {}", title(part))?;
-    for line in part.failure.iter().flat_map(Failure::lines) {
+/// The plan for one stanza; new names of tables go to the file `names`.
+fn print_stanza(stanza: &StanzaStatus, names: &Path, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "# {}", title(stanza))?;
+    for line in stanza.failure.iter().flat_map(Failure::lines) {
         writeln!(out, "# error: {line}")?;
     }
-    for notice in &part.notices {
+    for notice in &stanza.notices {
         writeln!(out, "# note: {notice}")?;
     }
-    for line in part.tables.new_lines() {
-        let (line, lead) = (quoted(line.trim_end()), lead(target));
-        let folder = target.parent().unwrap_or(target);
-        if !folder.exists() {
-            writeln!(out, "mkdir -p {}", folder.display())?;
-        }
-        // Not by echo, which in some shells reads backslashes.
-        writeln!(out, "printf '{lead}%s\\n' {line} >>{}", target.display())?;
+    for line in stanza.tables.new_lines() {
+        print_registration(line.trim_end(), names, out)?;
     }
-    for item in &part.items {
+    for item in &stanza.items {
         match &item.condition {
             Condition::Served(by) => writeln!(out, "# there already, and not ours: {by}")?,
             Condition::Blocked(by) => writeln!(out, "# {}: in the way is {by}", item.object)?,
             Condition::InPlace | Condition::Missing(_) | Condition::Stale => {}
         }
     }
-    if part.stays {
+    if stanza.stays {
         writeln!(out, "# it stays, until policy-table flush")?;
         return Ok(());
     }
-    let steps = part.steps();
-    if steps.is_empty() && part.failure.is_none() {
+    let steps = stanza.steps();
+    if steps.is_empty() && stanza.failure.is_none() {
         writeln!(out, "# nothing to do")?;
     }
     for step in steps {
@@ -98,7 +92,19 @@ fn print_part(part: &StanzaStatus, target: &Path, out: &mut dyn Write) -> io::Re
     Ok(())
 }
 
-/// A step for a shell: the kernel lets the name of a device be full of what means something there.
+/// The commands that append a line to the file of names.
+fn print_registration(line: &str, names: &Path, out: &mut dyn Write) -> io::Result<()> {
+    if let Some(folder) = missing_folder(names) {
+        writeln!(out, "mkdir -p {}", folder.display())?;
+    }
+    let lead = if lacks_newline(names) { r"\n" } else { "" };
+    let (line, names) = (quoted(line), names.display());
+    // Not by echo, which in some shells reads backslashes.
+    writeln!(out, "printf '{lead}%s\\n' {line} >>{names}")
+}
+
+/// A step for a shell, word by word: the kernel lets the name of a device be full of characters that
+/// mean something there.
 fn command(step: &Step) -> String {
     let words = step.to_string();
     let words: Vec<String> = words.split(' ').map(quoted).collect();
@@ -111,12 +117,4 @@ fn quoted(word: &str) -> String {
         return word.to_owned();
     }
     format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-/// What has to stand before a line that is appended: the newline that the last one may lack.
-fn lead(file: &Path) -> &'static str {
-    match fs::read(file) {
-        Ok(text) if text.last().is_some_and(|last| *last != b'\n') => r"\n",
-        _ => "",
-    }
 }

@@ -61,13 +61,26 @@ fn open_to_append(path: &Path) -> io::Result<File> {
         .custom_flags(OFlag::O_NONBLOCK.bits());
     match how.open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
+            if let Some(folder) = missing_folder(path) {
                 fs::create_dir_all(folder)?;
             }
             how.create(true).mode(0o644).open(path)
         }
         opened => only_files(opened?),
     }
+}
+
+/// The folder of a file, where it has to be made before the file is.
+pub fn missing_folder(path: &Path) -> Option<&Path> {
+    path.parent().filter(|folder| !folder.exists())
+}
+
+/// Whether a line that is appended to a file has to begin with the newline that the last line there
+/// lacks.
+pub fn lacks_newline(path: &Path) -> bool {
+    let opened = File::open(path);
+    let ends = opened.and_then(|file| ends_in_newline(&file));
+    ends.is_ok_and(|ends| !ends)
 }
 
 fn ends_in_newline(mut file: &File) -> io::Result<bool> {
