@@ -1,4 +1,5 @@
-//! The program `policy-table`: a hook where the folder it was called from is one of ifupdown's, else a command.
+//! The program `policy-table`: the commands. Where it is called through a hook folder of ifupdown's it
+//! is a hook, too: `migrate --verify` tries a file with itself as the hook.
 
 use std::env;
 use std::process::ExitCode;

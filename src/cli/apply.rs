@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use log::warn;
 
-use super::command::{say, Arguments, Command, Opt, Trouble, Verdict, Which, ALL, INTERFACES};
+use super::command::{
+    say, Arguments, Command, Opt, Trouble, Verdict, WhichInterfaces, ALL, INTERFACES,
+};
 use super::confirm::{Confirm, Confirmed};
 use super::plan;
 use super::running::{Device, Running};
@@ -18,7 +20,6 @@ use crate::record::{stays, succession, Store, Takeover};
 use crate::routing::State;
 use crate::system::{keep_net_admin, start_journal};
 
-/// The command.
 pub const COMMAND: Command = Command {
     name: "apply",
     operands: "INTERFACE... | --all",
@@ -53,15 +54,15 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let patience = arguments.value(CONFIRM.long).map(seconds).transpose()?;
     let running = Running::read(arguments.value(INTERFACES.long))?;
     let devices = match &which {
-        Which::All => running.devices(&[])?,
-        Which::Named(interfaces) => running.devices(interfaces)?,
+        WhichInterfaces::All => running.devices(&[])?,
+        WhichInterfaces::Named(interfaces) => running.devices(interfaces)?,
     };
-    let all = which == Which::All;
+    let all = which == WhichInterfaces::All;
     if arguments.has(DRY_RUN.long) {
         return plan::print(&devices, all, out);
     }
     start_journal(false);
-    // While the processes above can still be asked.
+    // The processes above this one can be asked only while it has all its rights.
     let answers = answers_to_ssh();
     keep_net_admin()?;
     let moved = match answers {
@@ -71,22 +72,32 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     if let Some(sentence) = &moved {
         warn!("{sentence}");
     }
-    let Some(patience) = patience else {
-        if moved.is_some() && !go_on(out)? {
-            return Err(Trouble::Failed("nothing was done".to_owned()));
-        }
-        return apply(&devices, all, out);
-    };
+    if let Some(patience) = patience {
+        return apply_on_trial(&devices, all, patience, out);
+    }
+    if moved.is_some() && !go_on(out)? {
+        return Err(Trouble::Failed("nothing was done".to_owned()));
+    }
+    apply(&devices, all, out)
+}
+
+/// Applies the change, and goes back unless somebody confirms it in time.
+fn apply_on_trial(
+    devices: &[Device],
+    all: bool,
+    patience: Duration,
+    out: &mut dyn Write,
+) -> Result<Verdict, Trouble> {
     let confirm = Confirm::prepare()?;
     let before = Snapshot::take(&mut Kernel::open()?)?;
-    let applied = apply(&devices, all, out);
+    let applied = apply(devices, all, out);
     let asked = applied.and_then(|verdict| {
-        let answer = if before.is_still_so(&mut Kernel::open()?)? {
+        let confirmed = if before.is_still_so(&mut Kernel::open()?)? {
             Confirmed::Keep
         } else {
             ask(&confirm, patience, out)?
         };
-        Ok((verdict, answer))
+        Ok((verdict, confirmed))
     });
     // Who could not be asked has not agreed.
     let why = match asked {
@@ -112,13 +123,13 @@ fn ask(confirm: &Confirm, patience: Duration, out: &mut dyn Write) -> io::Result
     confirm.wait(patience)
 }
 
-/// What the change would make of the connection that this was typed through.
+/// What the change would make of the way back to who typed this: a sentence, if it moves.
 fn moved_connection(devices: &[Device], answers: &Packet) -> Result<Option<String>, Trouble> {
     let mut view = View::open_for_plan()?;
     let mut changes = Vec::new();
     for device in devices {
-        for part in view.device(&device.name, &device.calls) {
-            changes.extend(part.steps());
+        for stanza in view.device(&device.name, &device.calls) {
+            changes.extend(stanza.steps());
         }
     }
     if changes.is_empty() {
@@ -127,7 +138,7 @@ fn moved_connection(devices: &[Device], answers: &Packet) -> Result<Option<Strin
     Ok(moved_way_back(&mut view.kernel, answers, &changes)?)
 }
 
-/// Asks, where there is somebody to answer; a script is left to its own.
+/// Asks whether to go on. Where nobody is there to answer, a script has decided already.
 fn go_on(out: &mut dyn Write) -> io::Result<bool> {
     let stdin = io::stdin();
     if !stdin.is_terminal() {
@@ -149,6 +160,7 @@ fn seconds(text: &str) -> Result<Duration, Trouble> {
     }
 }
 
+/// Applies the change, and says what became of it only then: see [`say`].
 fn apply(devices: &[Device], all: bool, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let mut said = Vec::new();
     let changed = change(devices, all, &mut said);

@@ -11,7 +11,6 @@ use crate::ifupdown::interfaces::{Interfaces, FILE};
 
 const OFFLINE: Opt = Opt::flag("offline", "look at the file alone, not at this host");
 
-/// The command.
 pub const COMMAND: Command = Command {
     name: "check",
     operands: "[FILE]",

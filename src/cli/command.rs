@@ -1,5 +1,5 @@
-//! What all commands of the command line have in common: how they are declared, how their
-//! arguments are read, and how they end.
+//! What all commands have in common: how they are declared, how their arguments are read, and how
+//! they end.
 //!
 //! A command is a value; its help, the reading of its arguments, the did-you-mean and the tests of
 //! the manual page and the completion go by that value.
@@ -17,20 +17,19 @@ use crate::routing::InterfaceName;
 use crate::system::NotPermitted;
 use crate::text::{nearest, Hint};
 
-/// A command of the command line.
+/// A command, as its help tells of it.
 #[derive(Debug)]
 pub struct Command {
-    /// Its name.
     pub name: &'static str,
     /// What it takes besides options, as in a synopsis.
     pub operands: &'static str,
-    /// What it does, in a line.
+    /// What it does, in a line of the program's help.
     pub summary: &'static str,
-    /// What it does, for its own help.
+    /// What it does, in paragraphs of its own help.
     pub about: &'static str,
-    /// Its options, `--help` aside.
+    /// `--help` aside, which all have.
     pub options: &'static [Opt],
-    /// A command line that shows it.
+    /// A whole command line.
     pub example: &'static str,
     /// Runs it; what it has to say goes to the writer.
     pub run: fn(&Arguments, &mut dyn Write) -> Result<Verdict, Trouble>,
@@ -39,18 +38,15 @@ pub struct Command {
 /// An option of a command.
 #[derive(Debug)]
 pub struct Opt {
-    /// The long name, without dashes.
+    /// Without dashes, as all its names.
     pub long: &'static str,
-    /// The short name.
     pub short: Option<char>,
     /// What its value is called; `None` if it takes none.
     pub value: Option<&'static str>,
-    /// What it does.
     pub help: &'static str,
 }
 
 impl Opt {
-    /// An option without a value.
     pub const fn flag(long: &'static str, help: &'static str) -> Self {
         Self {
             long,
@@ -60,7 +56,6 @@ impl Opt {
         }
     }
 
-    /// An option with a value.
     pub const fn value(long: &'static str, value: &'static str, help: &'static str) -> Self {
         Self {
             long,
@@ -70,7 +65,6 @@ impl Opt {
         }
     }
 
-    /// The same with a short name.
     pub const fn short(self, short: char) -> Self {
         Self {
             short: Some(short),
@@ -78,7 +72,7 @@ impl Opt {
         }
     }
 
-    /// As a synopsis has it: `-i, --interfaces FILE`.
+    /// As a help has it: `-i, --interfaces FILE`.
     fn spelled(&self) -> String {
         let mut text = self
             .short
@@ -100,15 +94,13 @@ pub const INTERFACES: Opt = Opt::value(
 )
 .short('i');
 
-/// `--all`.
 pub const ALL: Opt = Opt::flag("all", "all interfaces, and what is left of others");
 
-/// `--json`.
 pub const JSON: Opt = Opt::flag("json", "print JSON, for other programs");
 
 const HELP: Opt = Opt::flag("help", "print this text").short('h');
 
-/// What a command found, where the question has two answers; `diff`'s exit codes.
+/// What a command found; the exit codes are those of diff(1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
     /// Done, or all is as it should be: exit code 0.
@@ -122,10 +114,9 @@ pub enum Verdict {
 /// Why a command could not do what it was asked for: exit code 2.
 #[derive(Debug, Error)]
 pub enum Trouble {
-    /// The command line is wrong.
+    /// The command line is wrong: `--help` may help.
     #[error("{0}")]
     Usage(String),
-    /// Something else is.
     #[error("{0}")]
     Failed(String),
     /// The answer could not be written.
@@ -151,11 +142,18 @@ impl From<Failure> for Trouble {
     }
 }
 
+/// Which interfaces a command that changes something is to change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WhichInterfaces {
+    Named(Vec<InterfaceName>),
+    All,
+}
+
 /// What a command line says besides the command.
 #[derive(Debug, Default)]
 pub struct Arguments {
     options: Vec<(&'static str, Option<String>)>,
-    /// What stands there without dashes.
+    /// The words that are neither options nor their values.
     pub operands: Vec<String>,
     /// Whether the help is asked for.
     pub help: bool,
@@ -195,7 +193,6 @@ impl Arguments {
         Ok(read)
     }
 
-    /// Whether an option is there.
     pub fn has(&self, long: &str) -> bool {
         self.options.iter().any(|(name, _)| *name == long)
     }
@@ -215,30 +212,19 @@ impl Arguments {
             [_, more, ..] => Err(Trouble::Usage(format!("unexpected argument {more:?}"))),
         }
     }
-}
 
-/// What a command that changes something is to change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Which {
-    /// These interfaces.
-    Named(Vec<InterfaceName>),
-    /// All of them.
-    All,
-}
-
-impl Arguments {
     /// The interfaces named, or `--all`; nothing is changed because nothing was said.
     /// Errors: neither is there, or both, or a name that no interface can have.
-    pub fn named_or_all(&self) -> Result<Which, Trouble> {
+    pub fn named_or_all(&self) -> Result<WhichInterfaces, Trouble> {
         match (self.has(ALL.long), self.operands.as_slice()) {
-            (true, []) => Ok(Which::All),
+            (true, []) => Ok(WhichInterfaces::All),
             (false, []) => Err(Trouble::Usage(
                 "no interface is named; expected interfaces, or --all".to_owned(),
             )),
             (true, [name, ..]) => Err(Trouble::Usage(format!(
                 "unexpected argument {name:?} beside --all"
             ))),
-            (false, _) => Ok(Which::Named(self.interfaces()?)),
+            (false, _) => Ok(WhichInterfaces::Named(self.interfaces()?)),
         }
     }
 
@@ -307,8 +293,8 @@ impl Command {
     }
 }
 
-/// Prints what a command has to say that has changed something. It is gathered up to here, so
-/// that whoever reads it, or stops reading, does not decide how far the change goes.
+/// Prints what a command has to say that has changed something. All of it is printed at the end: who
+/// reads it slowly, or stops reading, must not decide how far the change goes.
 pub fn say(out: &mut dyn Write, said: &[u8]) -> io::Result<()> {
     match out.write_all(said) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

@@ -1,4 +1,4 @@
-//! Waiting for an administrator who may just have lost the connection.
+//! Waiting for an administrator to confirm a change that may just have cost the connection.
 
 use std::io::{self, Read};
 use std::os::fd::AsFd;
@@ -8,7 +8,7 @@ use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-/// What became of the wait.
+/// What came of the wait.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Confirmed {
     /// ENTER was pressed.
@@ -17,7 +17,8 @@ pub enum Confirmed {
     GoBack(&'static str),
 }
 
-/// A process that no broken connection ends before it has gone back.
+/// The signals of a connection that breaks, held back: they must not end the process before it has
+/// gone back.
 #[derive(Debug)]
 pub struct Confirm {
     signals: SignalFd,

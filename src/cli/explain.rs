@@ -15,7 +15,6 @@ use crate::routing::syntax::{dsfield, ip_protocol};
 use crate::routing::{parse_number, Family, InterfaceName, Rule, TableId};
 use crate::tables::Registry;
 
-/// The command.
 pub const COMMAND: Command = Command {
     name: "explain",
     operands: "DESTINATION",

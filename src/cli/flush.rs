@@ -1,10 +1,10 @@
-//! `policy-table flush`: takes out everything of ours.
+//! `policy-table flush`: takes out what was put in, by record, or by the protocol that it bears.
 
 use std::io::Write;
 
 use log::warn;
 
-use super::command::{say, Arguments, Command, Trouble, Verdict, Which, ALL, INTERFACES};
+use super::command::{say, Arguments, Command, Trouble, Verdict, WhichInterfaces, ALL, INTERFACES};
 use super::running::Running;
 use crate::converge;
 use crate::converge::{take_out_state, Failure, Outcome};
@@ -14,7 +14,6 @@ use crate::record::{Store, FOLDER};
 use crate::routing::{InterfaceName, State};
 use crate::system::{keep_net_admin, start_journal};
 
-/// The command.
 pub const COMMAND: Command = Command {
     name: "flush",
     operands: "INTERFACE... | --all",
@@ -34,12 +33,12 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     start_journal(false);
     keep_net_admin()?;
     match which {
-        Which::All => {
+        WhichInterfaces::All => {
             let outcome = flush_all()?;
             writeln!(out, "{} routes and rules removed", outcome.removed)?;
             Ok(verdict(&outcome))
         }
-        Which::Named(interfaces) => {
+        WhichInterfaces::Named(interfaces) => {
             let running = match arguments.value(INTERFACES.long) {
                 None => Running::read(None).ok(),
                 named => Some(Running::read(named)?),
@@ -65,7 +64,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     }
 }
 
-/// Takes out what an interface has: of a lost record each of its stanzas says a part.
+/// Takes out what an interface has. Where its record is lost, each of its stanzas tells a part of it.
 fn flush(interface: &InterfaceName, running: Option<&Running>) -> Result<Outcome, Failure> {
     let mut all = Outcome::default();
     for call in calls(interface, running) {
@@ -76,7 +75,7 @@ fn flush(interface: &InterfaceName, running: Option<&Running>) -> Result<Outcome
     Ok(all)
 }
 
-/// What could not be removed has been told.
+/// How it went. What could not be removed has been told already.
 fn verdict(outcome: &Outcome) -> Verdict {
     if outcome.stuck.is_empty() {
         Verdict::Good
@@ -85,7 +84,8 @@ fn verdict(outcome: &Outcome) -> Verdict {
     }
 }
 
-/// The stanzas to go by if the record is lost; the record alone will do where there is none.
+/// The stanzas to go by if the record is lost. Where there are none, the interface's name alone finds
+/// the record.
 fn calls(interface: &InterfaceName, running: Option<&Running>) -> Vec<HookCall> {
     let mut calls = running.map_or_else(Vec::new, |running| running.stanzas(interface));
     if calls.is_empty() {

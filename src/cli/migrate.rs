@@ -1,4 +1,5 @@
-//! `policy-table migrate`: lines behind `post-up` and its like become options.
+//! `policy-table migrate`: prints or writes the file in which lines behind `post-up` and its like have
+//! become options.
 
 use std::cell::RefCell;
 use std::fs::{self, File, OpenOptions};
@@ -13,7 +14,6 @@ use crate::migrate::{Draft, Rewriting};
 use crate::system::NAME;
 use crate::tables::Registry;
 
-/// The command.
 pub const COMMAND: Command = Command {
     name: "migrate",
     operands: "[FILE]",
@@ -63,26 +63,33 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     if changed.is_empty() {
         tell("no line becomes an option");
     }
-    if arguments.has("diff") {
+    let (diff, write) = (arguments.has("diff"), arguments.has("write"));
+    if diff {
         for (path, file) in &changed {
             out.write_all(&file.diff(&path.display().to_string()))?;
         }
-    } else if !arguments.has("write") {
-        for (path, file) in &files {
-            if files.len() > 1 {
-                writeln!(out, "==> {} <==", path.display())?;
-            }
-            out.write_all(&file.after())?;
-        }
     }
-    if arguments.has("write") {
-        write(&changed)?;
+    if write {
+        replace(&changed)?;
+    }
+    if !diff && !write {
+        print(&files, out)?;
     }
     Ok(if remarks.is_empty() {
         Verdict::Good
     } else {
         Verdict::Differs
     })
+}
+
+fn print(files: &[(&Path, Rewriting)], out: &mut dyn Write) -> io::Result<()> {
+    for (path, file) in files {
+        if files.len() > 1 {
+            writeln!(out, "==> {} <==", path.display())?;
+        }
+        out.write_all(&file.after())?;
+    }
+    Ok(())
 }
 
 fn tell(text: &str) {
@@ -97,7 +104,7 @@ fn read(path: &Path) -> Result<Interfaces, Trouble> {
             path.display()
         )));
     }
-    // What ifupdown does not read as far would be rewritten on a guess.
+    // ifupdown reads no further than this: the rest would be rewritten on a guess.
     for file in &interfaces.files {
         if let Some(fault) = file.text.faults.iter().find(|fault| fault.kind.stops()) {
             let place = format!("{}:{}", file.path.display(), fault.place.0);
@@ -145,8 +152,8 @@ fn verify(draft: &Draft<'_>) -> Result<bool, Trouble> {
     Ok(equal)
 }
 
-/// Writes all files or none: each is complete beside the old one before the first is replaced.
-fn write(files: &[&(&Path, Rewriting)]) -> Result<(), Trouble> {
+/// Replaces all files or none: each is complete beside the old one before the first is replaced.
+fn replace(files: &[&(&Path, Rewriting)]) -> Result<(), Trouble> {
     let mut ready: Vec<PathBuf> = Vec::new();
     let prepared = files.iter().try_for_each(|(path, file)| {
         ready.push(prepare(path, file).map_err(|error| unwritten(path, &error))?);

@@ -1,15 +1,33 @@
-//! The command line: which command is meant, and its exit code.
+//! The program `policy-table`: its commands, one file each.
+//!
+//! - `command.rs`: what a command is; how its arguments are read, what its help says, how it ends
+//!   (`Verdict`, `Trouble`);
+//! - `running.rs`: which interfaces are up, beside the stanzas that the file has for them now;
+//! - `confirm.rs`: waiting for ENTER, for `apply --confirm`;
+//! - `status.rs`: how the stanzas stand, for people and as JSON;
+//! - `plan.rs`: what would be done, as `ip` commands; `apply --dry-run` is the same;
+//! - `apply.rs`: brings what is up in step with the file; asks before it cuts off who types;
+//! - `flush.rs`: takes out what was put in;
+//! - `check.rs`, `explain.rs`: print what the folders `check` and `explain` find;
+//! - `migrate.rs`: prints the file that `migrate` makes, or writes it beside the old one.
+//!
+//! This file says which command is meant and turns its end into an exit code. A new command is a
+//! file with its `COMMAND`, a line in `COMMANDS` below, its part of policy-table(8) and of the
+//! completion.
+//!
+//! Commands read arguments, call what the other folders do, and print: what is right or to be done is
+//! decided there. Of files only `migrate.rs` opens some itself. Hooks never come here.
 
-mod apply;
-mod check;
 mod command;
-mod confirm;
-mod explain;
-mod flush;
-mod migrate;
-mod plan;
 mod running;
+mod confirm;
 mod status;
+mod plan;
+mod apply;
+mod flush;
+mod check;
+mod explain;
+mod migrate;
 
 pub use explain::ask;
 pub(crate) use explain::host;
@@ -66,7 +84,7 @@ pub fn help() -> String {
     text + OPTIONS
 }
 
-/// Runs as a command; `arguments` are those behind the program's name.
+/// Runs the program; `arguments` are those behind its name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut out = BufWriter::new(io::stdout().lock());
     let mut arguments = arguments.into_iter();
@@ -75,8 +93,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         .iter()
         .find(|command| first.as_deref() == Some(command.name.as_ref()));
     let mut done = match command {
-        Some(command) => obey(command, arguments, &mut out),
-        None => answer(first, arguments, &mut out),
+        Some(command) => run_command(command, arguments, &mut out),
+        None => run_without_command(first, arguments, &mut out),
     };
     match out.flush() {
         // What was found or done is known by now, whether it is read or not.
@@ -85,22 +103,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         _ => {}
     }
-    let (trouble, verdict) = match done {
+    let verdict = match done {
+        Ok(verdict) => verdict,
         // Who closes the pipe early has read enough.
-        Err(Trouble::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-            return ExitCode::SUCCESS
+        Err(Trouble::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Verdict::Good,
+        Err(trouble) => {
+            tell(&trouble, command);
+            Verdict::Bad
         }
-        Ok(verdict) => (None, verdict),
-        Err(trouble) => (Some(trouble), Verdict::Bad),
     };
-    if let Some(trouble) = trouble {
-        let _ = writeln!(io::stderr(), "{NAME}: {trouble}");
-        if matches!(trouble, Trouble::Usage(_)) {
-            let command = command.map(|command| format!(" {}", command.name));
-            let command = command.unwrap_or_default();
-            let _ = writeln!(io::stderr(), "Try '{NAME}{command} --help'.");
-        }
-    }
     match verdict {
         Verdict::Good => ExitCode::SUCCESS,
         Verdict::Differs => ExitCode::from(1),
@@ -108,7 +119,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn obey(
+fn tell(trouble: &Trouble, command: Option<&Command>) {
+    let _ = writeln!(io::stderr(), "{NAME}: {trouble}");
+    if matches!(trouble, Trouble::Usage(_)) {
+        let command = command.map(|command| format!(" {}", command.name));
+        let command = command.unwrap_or_default();
+        let _ = writeln!(io::stderr(), "Try '{NAME}{command} --help'.");
+    }
+}
+
+fn run_command(
     command: &Command,
     arguments: impl IntoIterator<Item = OsString>,
     out: &mut dyn Write,
@@ -121,8 +141,8 @@ fn obey(
     (command.run)(&arguments, out)
 }
 
-/// Answers what is not asked of a command.
-fn answer(
+/// Prints the help or the version of the program.
+fn run_without_command(
     first: Option<OsString>,
     rest: impl IntoIterator<Item = OsString>,
     out: &mut dyn Write,

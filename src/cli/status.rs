@@ -10,7 +10,6 @@ use super::running::Running;
 use crate::converge::{find_orphans, Condition, Failure, Item, Orphans, StanzaStatus, View};
 use crate::routing::State;
 
-/// The command.
 pub const COMMAND: Command = Command {
     name: "status",
     operands: "[INTERFACE...]",
@@ -38,56 +37,56 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
         let found = find_orphans(&mut view.kernel, Path::new("/"));
         orphans = found.map_err(|error| Trouble::Failed(error.to_string()))?;
     }
-    let mut report: Box<dyn Report + '_> = if arguments.has(JSON.long) {
-        Box::new(Json { out, any: false })
+    let mut printer: Box<dyn Printer + '_> = if arguments.has(JSON.long) {
+        Box::new(ForPrograms { out, any: false })
     } else {
-        Box::new(Text {
+        Box::new(ForPeople {
             out,
             coloured: coloured(),
             any: false,
         })
     };
     let mut verdict = Verdict::Good;
-    report.begin()?;
+    printer.begin()?;
     for device in devices {
-        for part in view.device(&device.name, &device.calls) {
-            if part.is_empty() {
+        for stanza in view.device(&device.name, &device.calls) {
+            if stanza.is_empty() {
                 continue;
             }
-            // Of an interface that lost its record the stanza says what is whose.
-            for item in part.items.iter().filter(|_| !part.recorded) {
+            // Where the record is lost the stanza says what is whose.
+            for item in stanza.items.iter().filter(|_| !stanza.recorded) {
                 orphans.unclaimed.retain(|object| *object != item.object);
             }
-            verdict = verdict.max(verdict_on(&part));
-            report.part(&part)?;
+            verdict = verdict.max(verdict_on(&stanza));
+            printer.stanza(&stanza)?;
         }
     }
     if !orphans.is_empty() || !orphans.damaged.is_empty() {
         verdict = verdict.max(Verdict::Differs);
     }
-    report.end(&orphans)?;
+    printer.end(&orphans)?;
     Ok(verdict)
 }
 
-fn verdict_on(part: &StanzaStatus) -> Verdict {
-    if part.failure.is_some() {
+fn verdict_on(stanza: &StanzaStatus) -> Verdict {
+    if stanza.failure.is_some() {
         Verdict::Bad
-    } else if part.is_in_step() {
+    } else if stanza.is_in_step() {
         Verdict::Good
     } else {
         Verdict::Differs
     }
 }
 
-/// One of the two forms in which the answer is printed, part by part: a host may have thousands.
-trait Report {
+/// Prints the answer in one of two forms, a stanza at a time: a host may have
+/// thousands.
+trait Printer {
     fn begin(&mut self) -> io::Result<()>;
-    fn part(&mut self, part: &StanzaStatus) -> io::Result<()>;
+    fn stanza(&mut self, stanza: &StanzaStatus) -> io::Result<()>;
     fn end(&mut self, orphans: &Orphans) -> io::Result<()>;
 }
 
-/// For people.
-struct Text<'a> {
+struct ForPeople<'a> {
     out: &'a mut dyn Write,
     coloured: bool,
     any: bool,
@@ -97,7 +96,7 @@ const GREEN: &str = "32";
 const YELLOW: &str = "33";
 const RED: &str = "31";
 
-impl Text<'_> {
+impl ForPeople<'_> {
     fn line(&mut self, colour: &str, mark: char, word: &str, rest: &str) -> io::Result<()> {
         if self.coloured {
             writeln!(self.out, "  \x1b[{colour}m{mark} {word:<8}\x1b[0m  {rest}")
@@ -116,19 +115,19 @@ impl Text<'_> {
     }
 }
 
-impl Report for Text<'_> {
+impl Printer for ForPeople<'_> {
     fn begin(&mut self) -> io::Result<()> {
         Ok(())
     }
 
-    fn part(&mut self, part: &StanzaStatus) -> io::Result<()> {
-        let verdict = match verdict_on(part) {
+    fn stanza(&mut self, stanza: &StanzaStatus) -> io::Result<()> {
+        let verdict = match verdict_on(stanza) {
             Verdict::Good => "in step",
             Verdict::Differs => "not in step",
             Verdict::Bad => "in trouble",
         };
-        self.heading(&format!("{}: {verdict}", title(part)))?;
-        for item in &part.items {
+        self.heading(&format!("{}: {verdict}", title(stanza)))?;
+        for item in &stanza.items {
             let object = item.object.to_string();
             match &item.condition {
                 Condition::InPlace => self.line(GREEN, '✓', "in place", &object)?,
@@ -143,10 +142,10 @@ impl Report for Text<'_> {
                 }
             }
         }
-        for notice in &part.notices {
+        for notice in &stanza.notices {
             self.line(YELLOW, '!', "note", &notice.to_string())?;
         }
-        for line in part.failure.iter().flat_map(Failure::lines) {
+        for line in stanza.failure.iter().flat_map(Failure::lines) {
             self.line(RED, '!', "error", &line)?;
         }
         Ok(())
@@ -199,21 +198,20 @@ fn said(heading: &str) -> &str {
     heading.strip_prefix("iface ").unwrap_or(heading)
 }
 
-/// For programs.
-struct Json<'a> {
+struct ForPrograms<'a> {
     out: &'a mut dyn Write,
     any: bool,
 }
 
-impl Report for Json<'_> {
+impl Printer for ForPrograms<'_> {
     fn begin(&mut self) -> io::Result<()> {
         write!(self.out, "{{\"version\":{SCHEMA},\"stanzas\":[")
     }
 
-    fn part(&mut self, part: &StanzaStatus) -> io::Result<()> {
+    fn stanza(&mut self, stanza: &StanzaStatus) -> io::Result<()> {
         let lead = if self.any { ",\n" } else { "\n" };
         self.any = true;
-        write!(self.out, "{lead}{}", json_of(part))
+        write!(self.out, "{lead}{}", json_of(stanza))
     }
 
     fn end(&mut self, found: &Orphans) -> io::Result<()> {
@@ -248,26 +246,26 @@ impl Report for Json<'_> {
     }
 }
 
-fn json_of(part: &StanzaStatus) -> Value {
-    let call = part.call.as_ref();
-    let table = part
+fn json_of(stanza: &StanzaStatus) -> Value {
+    let call = stanza.call.as_ref();
+    let table = stanza
         .tables
         .own()
         .map(|(id, name)| json!({"id": id.number(), "name": name.map(ToString::to_string)}));
-    let verdict = match verdict_on(part) {
+    let verdict = match verdict_on(stanza) {
         Verdict::Good => "in step",
         Verdict::Differs => "drift",
         Verdict::Bad => "trouble",
     };
-    let notices: Vec<String> = part.notices.iter().map(ToString::to_string).collect();
+    let notices: Vec<String> = stanza.notices.iter().map(ToString::to_string).collect();
     json!({
-        "stanza": said(&part.heading),
+        "stanza": said(&stanza.heading),
         "interface": call.map(|call| call.interface.clone()),
         "table": table,
         "verdict": verdict,
-        "objects": part.items.iter().map(json_of_item).collect::<Vec<_>>(),
+        "objects": stanza.items.iter().map(json_of_item).collect::<Vec<_>>(),
         "notices": notices,
-        "errors": part.failure.as_ref().map(Failure::lines).unwrap_or_default(),
+        "errors": stanza.failure.as_ref().map(Failure::lines).unwrap_or_default(),
     })
 }
 
