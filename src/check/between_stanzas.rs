@@ -81,14 +81,14 @@ fn default_to_come(policy: &Policy, device: InterfaceName) -> Option<Route> {
 }
 
 /// Of routes that are alike in these the kernel has one: table, destination, tos and metric.
-type Slot = (TableId, Prefix, u8, u32);
+type RouteKey = (TableId, Prefix, u8, u32);
 
-/// Where the first route in a slot leads, and whose it is.
+/// Where the first route of a key leads, and whose it is.
 type Holder<'a> = (Vec<Hop>, Kind, &'a CheckedStanza<'a>);
 
 /// Routes for one destination of one table that lead different ways.
 fn tables(stanzas: &[CheckedStanza<'_>]) -> Vec<Finding> {
-    let mut slots: HashMap<Slot, Holder<'_>> = HashMap::new();
+    let mut holders: HashMap<RouteKey, Holder<'_>> = HashMap::new();
     let mut findings = Vec::new();
     for stanza in stanzas {
         let Some(policy) = &stanza.policy else {
@@ -100,15 +100,15 @@ fn tables(stanzas: &[CheckedStanza<'_>]) -> Vec<Finding> {
         routes.sort_by_key(|route| route.destination.length());
         let mut is_told = false;
         for route in routes {
-            let slot = (route.table, route.destination, route.tos, route.metric);
-            match slots.entry(slot) {
-                Entry::Vacant(slot) => {
-                    slot.insert((route.hops.clone(), route.kind, stanza));
+            let key = (route.table, route.destination, route.tos, route.metric);
+            match holders.entry(key) {
+                Entry::Vacant(free) => {
+                    free.insert((route.hops.clone(), route.kind, stanza));
                 }
                 Entry::Occupied(holder) => {
                     if !is_told && differ(route, stanza, holder.get()) {
                         let (_, _, first) = holder.get();
-                        findings.push(same_slot(route, stanza, policy, first));
+                        findings.push(route_clash(route, stanza, policy, first));
                         is_told = true;
                     }
                 }
@@ -118,7 +118,7 @@ fn tables(stanzas: &[CheckedStanza<'_>]) -> Vec<Finding> {
     findings
 }
 
-/// Whether a route leads another way than the one that holds its slot. Of two stanzas of one device
+/// Whether a route leads another way than the one that has its key. Of two stanzas of one device
 /// it need not: routes that differ in their source alone stand behind each other, and what a stanza
 /// without an address will get is not known.
 fn differ(route: &Route, stanza: &CheckedStanza<'_>, (hops, kind, first): &Holder<'_>) -> bool {
@@ -127,7 +127,7 @@ fn differ(route: &Route, stanza: &CheckedStanza<'_>, (hops, kind, first): &Holde
     stanza.is_on_other_device(first) || !(leads_the_same_way || is_open(stanza) || is_open(first))
 }
 
-fn same_slot(
+fn route_clash(
     route: &Route,
     stanza: &CheckedStanza<'_>,
     policy: &Policy,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::ifupdown::interfaces::{is_blank, Line};
+use crate::ifupdown::interfaces::{is_blank, LogicalLine};
 use crate::text::{is_hidden, Shown};
 
 /// How grave a finding is.
@@ -161,21 +161,21 @@ pub struct Span {
 
 impl Span {
     /// The place of some bytes in the text of a line.
-    pub fn of(path: &Path, line: &Line, at: usize, length: usize) -> Self {
+    pub fn of(path: &Path, line: &LogicalLine, at: usize, length: usize) -> Self {
         let bytes = line.text.get(at..).unwrap_or_default();
         let bytes = bytes.get(..length).unwrap_or(bytes);
         Self::at(path, line, line.place(at), text(bytes).chars().count())
     }
 
     /// The place of the word at a line and column of the file.
-    pub fn of_word(path: &Path, line: &Line, place: (usize, usize)) -> Self {
+    pub fn of_word(path: &Path, line: &LogicalLine, place: (usize, usize)) -> Self {
         let source = text(line.physical(place.0));
         let word = source.chars().skip(place.1.saturating_sub(1));
         let word = word.take_while(|c| !u8::try_from(*c).is_ok_and(is_blank));
         Self::at(path, line, place, word.count())
     }
 
-    fn at(path: &Path, line: &Line, (number, column): (usize, usize), width: usize) -> Self {
+    fn at(path: &Path, line: &LogicalLine, (number, column): (usize, usize), width: usize) -> Self {
         let source = text(line.physical(number));
         let source = source.trim_end_matches('\r').to_owned();
         // What is meant may go on in the next line.
@@ -320,7 +320,7 @@ mod tests {
 
     #[test]
     fn the_caret_counts_characters_and_keeps_tabs() {
-        let line = Line::all("\t\u{fc}\u{4e2d}\tb\x1bad  \r\n".as_bytes());
+        let line = LogicalLine::all("\t\u{fc}\u{4e2d}\tb\x1bad  \r\n".as_bytes());
         let at = "\u{fc}\u{4e2d}\t".len();
         let place = Span::of(Path::new("f"), &line[0], at, 4);
         assert_eq!((place.line, place.column), (1, 5));
@@ -334,7 +334,7 @@ mod tests {
 
     #[test]
     fn the_caret_stays_in_the_line_that_a_continuation_ends() {
-        let line = Line::all(b"a one\\\ntwo");
+        let line = LogicalLine::all(b"a one\\\ntwo");
         let place = Span::of(Path::new("f"), &line[0], 2, 100);
         assert_eq!((place.line, place.column, place.width), (1, 3, 4));
         let place = Span::of(Path::new("f"), &line[0], 5, 3);

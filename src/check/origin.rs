@@ -6,7 +6,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::finding::Span;
-use crate::ifupdown::interfaces::{mangled, Interfaces, Line, OptionLine, StanzaInForce, Text};
+use crate::ifupdown::interfaces::{
+    mangled, Interfaces, LogicalLine, OptionLine, StanzaInForce, Text,
+};
 use crate::routing::syntax::LineError;
 use crate::stanza::{OptionError, OptionFault};
 
@@ -22,7 +24,7 @@ pub struct WrittenOption<'a> {
 }
 
 impl WrittenOption<'_> {
-    fn line(&self) -> Option<&Line> {
+    fn line(&self) -> Option<&LogicalLine> {
         self.text.lines.get(self.option.line)
     }
 
@@ -39,7 +41,7 @@ pub struct Written<'a> {
     /// The file in which it begins.
     pub path: &'a Path,
     /// Its first line.
-    pub head: &'a Line,
+    pub head: &'a LogicalLine,
     /// Its options, inherited ones first, in the order in which ifupdown joins them.
     pub options: Vec<WrittenOption<'a>>,
     /// How many of them are inherited.

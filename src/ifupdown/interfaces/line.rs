@@ -10,7 +10,7 @@ use std::ops::Range;
 
 /// A line with its continuations.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
+pub struct LogicalLine {
     /// The number of its first line in the file, from 1.
     pub number: usize,
     /// The number that ifupdown names in its errors: that of its last line.
@@ -44,7 +44,7 @@ pub fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
 }
 
-impl Line {
+impl LogicalLine {
     /// Reads all lines of a file; together they are the file.
     pub fn all(bytes: &[u8]) -> Vec<Self> {
         let mut physical = bytes.split_inclusive(|byte| *byte == b'\n');
@@ -160,10 +160,10 @@ mod tests {
     use super::*;
 
     fn texts(bytes: &[u8]) -> Vec<(usize, usize, String)> {
-        let lines = Line::all(bytes);
+        let lines = LogicalLine::all(bytes);
         let raw: Vec<u8> = lines.iter().flat_map(|line| line.raw.clone()).collect();
         assert_eq!(raw, bytes, "every byte");
-        let text = |line: &Line| String::from_utf8(line.text.clone()).unwrap();
+        let text = |line: &LogicalLine| String::from_utf8(line.text.clone()).unwrap();
         let told = lines
             .iter()
             .map(|line| (line.number, line.last, text(line)));
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_continued_indentation_is_an_empty_word() {
-        let lines = Line::all(b"\\\n  foo bar");
+        let lines = LogicalLine::all(b"\\\n  foo bar");
         let words: Vec<(usize, String)> = lines[0].words(0).collect();
         assert_eq!(
             words,
@@ -208,15 +208,15 @@ mod tests {
 
     #[test]
     fn a_continued_line_is_no_comment() {
-        let lines = Line::all(b"\\\n# a \\\nb\n# c \\\n");
-        let comments: Vec<bool> = lines.iter().map(Line::is_comment).collect();
+        let lines = LogicalLine::all(b"\\\n# a \\\nb\n# c \\\n");
+        let comments: Vec<bool> = lines.iter().map(LogicalLine::is_comment).collect();
         assert_eq!(comments, [false, true]);
         assert_eq!(lines[0].text, b"# a b");
     }
 
     #[test]
     fn places_are_those_of_the_file() {
-        let line = &Line::all("  \u{e9}a b\\\n  c d\\\ne\n".as_bytes())[0];
+        let line = &LogicalLine::all("  \u{e9}a b\\\n  c d\\\ne\n".as_bytes())[0];
         let place = |word: &str| {
             let text = String::from_utf8(line.text.clone()).unwrap();
             line.place(text.find(word).unwrap())
@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn long_words_lose_their_end() {
         let long = "x".repeat(100);
-        let line = &Line::all(format!("{long} y").as_bytes())[0];
+        let line = &LogicalLine::all(format!("{long} y").as_bytes())[0];
         let (_, word) = line.words(0).next().unwrap();
         assert_eq!(word.len(), WORD);
     }

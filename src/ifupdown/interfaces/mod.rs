@@ -39,7 +39,7 @@ mod sourced;
 pub(crate) use commands::{about, About, Phase};
 pub(crate) use definition::{mangled, Definition};
 pub(crate) use fault::FaultKind;
-pub(crate) use line::{is_blank, Line};
+pub(crate) use line::{is_blank, LogicalLine};
 pub use parts::Text;
 pub(crate) use parts::{IfaceStanza, OptionLine};
 pub(crate) use selection::Selection;

@@ -10,14 +10,14 @@ use std::ops::Range;
 use std::os::unix::ffi::OsStringExt;
 
 use super::fault::{FaultKind, FileFault};
-use super::line::Line;
+use super::line::LogicalLine;
 use super::methods::methods_of;
 
 /// What one file says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Text {
     /// Its lines, in order; together they are the file.
-    pub lines: Vec<Line>,
+    pub lines: Vec<LogicalLine>,
     /// Its blocks, in order; each line belongs to one.
     pub blocks: Vec<Block>,
     /// What is wrong with it, in order. Whether the name behind `inherits` is known depends on the
@@ -79,7 +79,7 @@ pub struct OptionLine {
     pub value: OsString,
     /// Which of the text's lines it is.
     pub line: usize,
-    /// Where in that line's text the value begins: for [`Line::place`].
+    /// Where in that line's text the value begins: for [`LogicalLine::place`].
     pub at: usize,
     /// The number of the line in the file in which the option begins, from 1.
     pub number: usize,
@@ -109,7 +109,7 @@ impl Text {
     pub fn read(bytes: impl AsRef<[u8]>) -> Self {
         let mut reader = BlockReader {
             text: Self {
-                lines: Line::all(bytes.as_ref()),
+                lines: LogicalLine::all(bytes.as_ref()),
                 ..Self::default()
             },
             inside: Inside::Nothing,
@@ -153,7 +153,7 @@ struct BlockReader {
 }
 
 impl BlockReader {
-    fn line(&mut self, index: usize, line: &Line) {
+    fn line(&mut self, index: usize, line: &LogicalLine) {
         if line.is_comment() {
             return self.block(index, BlockKind::Comment);
         }
@@ -194,7 +194,7 @@ impl BlockReader {
         self.text.blocks.push(Block { lines, kind });
     }
 
-    fn fault(&mut self, index: usize, line: &Line, at: usize, kind: FaultKind) {
+    fn fault(&mut self, index: usize, line: &LogicalLine, at: usize, kind: FaultKind) {
         self.text.faults.push(FileFault {
             line: index,
             number: line.last,
@@ -203,13 +203,13 @@ impl BlockReader {
         });
     }
 
-    fn refuse(&mut self, index: usize, line: &Line, at: usize, kind: FaultKind) {
+    fn refuse(&mut self, index: usize, line: &LogicalLine, at: usize, kind: FaultKind) {
         self.fault(index, line, at, kind);
         self.block(index, BlockKind::Refused);
         self.inside = Inside::Refused;
     }
 
-    fn iface(&mut self, index: usize, line: &Line, rest: usize) {
+    fn iface(&mut self, index: usize, line: &LogicalLine, rest: usize) {
         let (stanza, extra) = match head(line, rest) {
             Ok(read) => read,
             Err((at, kind)) => return self.refuse(index, line, at, kind),
@@ -221,7 +221,7 @@ impl BlockReader {
         self.inside = Inside::Block(self.text.blocks.len() - 1);
     }
 
-    fn option(&mut self, index: usize, line: &Line, name: String, at: usize) {
+    fn option(&mut self, index: usize, line: &LogicalLine, name: String, at: usize) {
         let block = match self.inside {
             Inside::Block(block) => block,
             Inside::Nothing => {
@@ -251,7 +251,7 @@ impl BlockReader {
 type Misfit = (usize, FaultKind);
 
 /// Reads what stands behind `iface`, and the first word too many.
-fn head(line: &Line, rest: usize) -> Result<(IfaceStanza, Option<(usize, String)>), Misfit> {
+fn head(line: &LogicalLine, rest: usize) -> Result<(IfaceStanza, Option<(usize, String)>), Misfit> {
     let mut words = line.words(rest).peekable();
     let end = line.text.len();
     let (_, name) = words.next().ok_or((end, FaultKind::NoName))?;
@@ -288,14 +288,14 @@ fn head(line: &Line, rest: usize) -> Result<(IfaceStanza, Option<(usize, String)
     Ok((stanza, None))
 }
 
-fn value(line: &Line, at: usize) -> OsString {
+fn value(line: &LogicalLine, at: usize) -> OsString {
     OsString::from_vec(line.text.get(at..).unwrap_or_default().to_vec())
 }
 
 fn take_option(
     stanza: &mut IfaceStanza,
     index: usize,
-    line: &Line,
+    line: &LogicalLine,
     name: String,
     at: usize,
 ) -> Result<(), Misfit> {
@@ -312,7 +312,12 @@ fn take_option(
     Ok(())
 }
 
-fn take_map(mapping: &mut Mapping, line: &Line, name: String, at: usize) -> Result<(), Misfit> {
+fn take_map(
+    mapping: &mut Mapping,
+    line: &LogicalLine,
+    name: String,
+    at: usize,
+) -> Result<(), Misfit> {
     match name.as_str() {
         "script" if mapping.script => return Err((0, FaultKind::SecondScript)),
         "script" => mapping.script = true,

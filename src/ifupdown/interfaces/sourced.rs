@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use super::definition::Definition;
 use super::fault::{FaultKind, FileFault};
-use super::line::Line;
+use super::line::LogicalLine;
 use super::parts::{Block, BlockKind, IfaceStanza, OptionLine, SourceLine, Text};
 use super::wordexp;
 
@@ -244,7 +244,7 @@ fn stops(faults: &[FileFault]) -> impl Iterator<Item = usize> + '_ {
 }
 
 /// The fault of a stanza without its parent, at the parent's name.
-fn orphan(index: usize, line: &Line, kind: FaultKind) -> FileFault {
+fn orphan(index: usize, line: &LogicalLine, kind: FaultKind) -> FileFault {
     let words = line.words(0).skip_while(|(_, word)| word != "inherits");
     let at = words.skip(1).map(|(at, _)| at).next().unwrap_or_default();
     FileFault {
