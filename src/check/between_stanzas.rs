@@ -1,4 +1,5 @@
-//! What stanzas do to each other.
+//! What stanzas do to each other in tables, addresses, networks and gateways, and by their rules
+//! (`rule_order.rs`).
 //!
 //! Each question is put to an index (by table, network, address, priority), never to all pairs:
 //! a file may have thousands of stanzas.
@@ -216,7 +217,7 @@ fn networks(
     findings
 }
 
-/// Routers that are this host.
+/// Gateways that are an address of this host.
 fn own_gateways(stanzas: &[CheckedStanza<'_>]) -> Vec<Finding> {
     let with_address = stanzas
         .iter()

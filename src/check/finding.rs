@@ -1,4 +1,4 @@
-//! What `check` finds: its number, how grave it is, where it stands, and how it is told.
+//! What `check` finds: its number, how grave it is, where it stands, and how it is printed.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use crate::ifupdown::interfaces::{is_blank, LogicalLine};
 use crate::text::{is_hidden, Shown};
 
-/// How grave a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// Worth knowing; it does not count.
@@ -87,7 +86,6 @@ pub enum Code {
 }
 
 impl Code {
-    /// All of them, in order.
     pub const ALL: [Self; 27] = [
         Self::Unread,
         Self::Refused,
@@ -118,7 +116,6 @@ impl Code {
         Self::NoRules,
     ];
 
-    /// How grave it is.
     pub fn severity(self) -> Severity {
         match self {
             Self::Unread
@@ -147,7 +144,6 @@ impl fmt::Display for Code {
 /// Where a text stands in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {
-    /// The file.
     pub path: PathBuf,
     /// The line, from 1.
     pub line: usize,
@@ -218,16 +214,13 @@ impl fmt::Display for Span {
     }
 }
 
-/// Something found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What it is.
     pub code: Code,
     /// Where it shows, if in a file of interfaces(5).
     pub place: Option<Span>,
-    /// What is wrong.
     pub text: String,
-    /// What to do.
+    /// What to do about it.
     pub hint: Option<String>,
 }
 
@@ -250,7 +243,7 @@ impl Finding {
         }
     }
 
-    /// The same with what to do.
+    /// Adds what to do about it.
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Self {
             hint: Some(hint.into()),

@@ -15,11 +15,8 @@ use crate::stanza::{OptionError, OptionFault};
 /// An option where it is written.
 #[derive(Debug, Clone, Copy)]
 pub struct WrittenOption<'a> {
-    /// The file.
     pub path: &'a Path,
-    /// What the file says.
     pub text: &'a Text,
-    /// The option.
     pub option: &'a OptionLine,
 }
 

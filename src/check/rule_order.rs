@@ -37,7 +37,8 @@ pub fn clashes(stanzas: &[CheckedStanza<'_>]) -> Vec<Finding> {
 
 /// The clashes among the rules of one priority.
 fn of_level(mut level: Vec<StanzaRule<'_>>) -> Vec<Finding> {
-    // Once they are sorted, the prefixes around one are those on a stack when it comes.
+    // In this order a prefix comes after all that contain it, and a stack has those around the last
+    // one: no rule is held against all others.
     level.sort_by_key(|own| own.from);
     let mut around: Vec<StanzaRule<'_>> = Vec::new();
     let mut findings = Vec::new();

@@ -16,7 +16,6 @@ use crate::tables::next_free_id;
 /// A stanza without errors. It need have no policy routing: what it does to others counts, too.
 #[derive(Debug)]
 pub struct CheckedStanza<'a> {
-    /// Where it is written.
     pub written: Written<'a>,
     /// What ifupdown makes of it.
     pub definition: &'a Definition,
@@ -33,7 +32,6 @@ pub struct CheckedStanza<'a> {
 /// What a stanza asks for.
 #[derive(Debug)]
 pub struct Policy {
-    /// The stanza.
     pub stanza: Stanza,
     /// Its own table.
     pub table: Option<TableId>,

@@ -30,7 +30,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     print(&devices, false, out)
 }
 
-/// Prints the plan for some devices, and for what is orphaned if that is asked for.
+/// Prints the plan for some devices, with `orphaned` also for what belongs to none.
 pub fn print(devices: &[Device], orphaned: bool, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let mut view = View::open_for_plan()?;
     let mut verdict = Verdict::Good;

@@ -13,7 +13,6 @@ use crate::system::device_names;
 /// A device, with all that is up on it.
 #[derive(Debug)]
 pub struct Device {
-    /// Its name.
     pub name: InterfaceName,
     /// The stanzas of it and its aliases, in the order in which they came up.
     pub calls: Vec<HookCall>,
@@ -21,7 +20,7 @@ pub struct Device {
     pub without_stanza: Vec<InterfaceName>,
 }
 
-/// What is up, and the file.
+/// Which interfaces are up, and the file that says what they should have.
 #[derive(Debug)]
 pub struct Running {
     file: Interfaces,

@@ -78,8 +78,7 @@ fn verdict_on(stanza: &StanzaStatus) -> Verdict {
     }
 }
 
-/// Prints the answer in one of two forms, a stanza at a time: a host may have
-/// thousands.
+/// Prints the answer in one of two forms, a stanza at a time: a host may have thousands.
 trait Printer {
     fn begin(&mut self) -> io::Result<()>;
     fn stanza(&mut self, stanza: &StanzaStatus) -> io::Result<()>;

@@ -44,7 +44,6 @@ impl Phase {
     }
 }
 
-/// What a command is about.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct About {
     /// It has `ip route` in it.

@@ -21,9 +21,7 @@ use crate::ifupdown::{Direction, HookCall};
 pub struct Definition {
     /// The logical name.
     pub name: String,
-    /// The address family.
     pub family: String,
-    /// The method.
     pub method: String,
     /// The options and commands: names as ifupdown has them (`up` for `post-up`), values joined.
     options: Vec<(String, Vec<u8>)>,

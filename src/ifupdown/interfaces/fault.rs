@@ -8,17 +8,16 @@ use crate::text::Shown;
 /// Something wrong in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileFault {
-    /// Which of the text's lines.
+    /// Which of the lines of its `Text`.
     pub line: usize,
     /// The number that ifupdown names: that of the last line in the file.
     pub number: usize,
     /// The line in the file and the column at which it shows, in characters from 1.
     pub place: (usize, usize),
-    /// What is wrong.
     pub kind: FaultKind,
 }
 
-/// What ifupdown 0.8.41 and 0.8.44 do not take.
+/// What ifupdown 0.8.41 and 0.8.44 refuse, and last what they ignore.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FaultKind {
     /// `iface` alone.
@@ -35,40 +34,25 @@ pub enum FaultKind {
         "no method that ifupdown knows for {family} ({}), and no 'inherits'",
         methods(family)
     )]
-    NoMethod {
-        /// The family.
-        family: String,
-    },
+    NoMethod { family: String },
     /// `inherits` alone.
     #[error("'inherits' without a name")]
     NoParent,
     /// `inherits` of a name of which there is no stanza above.
     #[error("no stanza '{}' to inherit from above this line", Shown(.name))]
-    UnknownParent {
-        /// The name.
-        name: String,
-    },
+    UnknownParent { name: String },
     /// An option without a value.
     #[error("option '{}' has no value", Shown(.name))]
-    NoValue {
-        /// The option.
-        name: String,
-    },
+    NoValue { name: String },
     /// A second `script`.
     #[error("a second 'script' in one mapping")]
     SecondScript,
     /// A line that belongs to no stanza, or an option that a mapping does not have.
     #[error("'{}' belongs to no stanza here", Shown(.word))]
-    Misplaced {
-        /// Its first word.
-        word: String,
-    },
+    Misplaced { word: String },
     /// Too much on an `iface` line: ignored.
     #[error("'{}' on an 'iface' line is not understood and ignored", Shown(.word))]
-    Extra {
-        /// The word.
-        word: String,
-    },
+    Extra { word: String },
 }
 
 impl FaultKind {

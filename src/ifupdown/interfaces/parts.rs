@@ -30,20 +30,16 @@ pub struct Text {
 pub struct Block {
     /// Which of the text's lines.
     pub lines: Range<usize>,
-    /// What they are.
     pub kind: BlockKind,
 }
 
-/// What a block is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BlockKind {
     /// An `iface` stanza: from its first line to its last option, with the comments between.
     Stanza(IfaceStanza),
-    /// A `mapping` stanza.
     Mapping(Mapping),
     /// `auto`, `allow-…`, `no-auto-down`, `no-scripts` or `rename`, and the names behind it.
     Selection(String, Vec<String>),
-    /// `source` or `source-directory`.
     Source(SourceLine),
     /// A comment outside a stanza, or behind its last option.
     Comment,
@@ -64,7 +60,6 @@ pub struct IfaceStanza {
     pub method: Option<String>,
     /// The stanza that it inherits from.
     pub inherits: Option<String>,
-    /// Its own options, in order.
     pub options: Vec<OptionLine>,
     /// The number of its first line in the file, from 1.
     pub number: usize,
@@ -73,7 +68,6 @@ pub struct IfaceStanza {
 /// An option of a stanza.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OptionLine {
-    /// The name as written.
     pub name: String,
     /// The value as ifupdown takes it.
     pub value: OsString,

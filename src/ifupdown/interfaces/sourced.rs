@@ -52,7 +52,6 @@ pub struct StanzaInForce {
     pub reached: bool,
     /// Which of all stanzas it inherits from, in the order of [`Interfaces::written`].
     pub parent: Option<usize>,
-    /// What it says.
     pub definition: Definition,
 }
 
@@ -176,7 +175,7 @@ impl Interfaces {
                             continue;
                         }
                     };
-                    // A fault ends a sourced file in the middle of a stanza.
+                    // A fault in the middle of a stanza ends a sourced file there.
                     let own = stanza.options.iter().filter(|option| {
                         !reached || file == 0 || stop.is_none_or(|stop| option.line < stop)
                     });
