@@ -1,5 +1,6 @@
 //! migrate
 
+mod same_walk;
 pub(crate) mod lines;
 mod replay;
 mod search;

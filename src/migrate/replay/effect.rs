@@ -1,7 +1,7 @@
 //! What lines have put into the kernel so far: a small model of its routes and rules.
 
 use crate::migrate::lines::{Guard, IpCommand, IpVerb, Joint, SaidRoute, SaidRule, WhyItStays};
-use crate::migrate::search::same_but_priority;
+use crate::migrate::same_walk::same_but_priority;
 use crate::routing::{Family, TableId};
 
 /// Something in the kernel, and the line that put it there.

@@ -1,10 +1,10 @@
 //! The ways in which options can say what lines do, and what each says of its table. Pure;
 //! `migration` tries them.
 
-use super::same_walk::same_but_priority;
 use crate::ifupdown::HookCall;
 use crate::migrate::lines::{SaidRoute, SaidRule, ScriptedStanza};
 use crate::migrate::replay::own_address;
+use crate::migrate::same_walk::same_but_priority;
 use crate::routing::{Action, Family, Prefix, Rule, TableId};
 use crate::stanza::PRIORITY;
 

@@ -4,22 +4,22 @@
 //! the program's own reckoning: what `ifup` would put in for the options has to be what the lines
 //! leave, routes and rules alike. So nothing here has to know what an option means.
 
-mod same_walk;
 mod option_value;
 mod forms;
 
 pub(crate) use forms::OptionValue;
-pub(crate) use same_walk::{is_never_reached, same_but_priority, same_walk, walk};
 
 use crate::ifupdown::HookCall;
 use crate::migrate::lines::{SaidRule, ScriptedStanza, WhyItStays};
 use crate::migrate::replay::{own_address, Fate, Fates, Placed};
+use crate::migrate::same_walk::{
+    is_never_reached, order_matters, reached_in_order, same_but_priority, same_walk,
+};
 use crate::routing::syntax::TableNames;
 use crate::routing::{Family, InterfaceName, Route, Rule, State};
 use crate::stanza::{wanted_state, Notice, Observed, Stanza, Table, TableIds};
 use forms::{gateway, priority, tables_of, ways, Form, Wanted};
 use option_value::{route_text, rule_text, written_table};
-use same_walk::order_matters;
 
 /// What becomes of the lines of a file, and what comes in their place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -327,7 +327,7 @@ impl Search<'_> {
         stayed
     }
 
-    /// Where a rule stands in the walk with the options found; `None` for one that no packet
+    /// Where the kernel tries a rule with the options found; `None` for one that no packet
     /// reaches.
     fn place(&self, placed: &Placed<SaidRule>) -> Option<(u32, usize, usize)> {
         let stanza = self.hand.stanzas().get(placed.stanza)?;
@@ -348,8 +348,8 @@ impl Search<'_> {
     }
 }
 
-/// Whether options leave what lines left: the same routes, and the same walk along the rules, with
-/// the priorities that were said.
+/// Whether options leave what lines left: the same routes, and rules that lead every packet the same
+/// way, with the priorities that were said.
 fn is_same(call: &HookCall, wanted: &Wanted, state: &State) -> bool {
     let sorted = |mut routes: Vec<Route>| {
         routes.sort();
@@ -364,20 +364,9 @@ fn is_same(call: &HookCall, wanted: &Wanted, state: &State) -> bool {
         return false;
     }
     let own: Vec<_> = own_address(call).iter().map(|own| own.address).collect();
-    let reached = |rules: Vec<Rule>| {
-        let reached = rules
-            .into_iter()
-            .filter(|rule| !is_never_reached(rule, &own));
-        walk(&reached.collect::<Vec<Rule>>())
-    };
-    let before = reached(
-        wanted
-            .rules
-            .iter()
-            .map(|(_, said)| said.rule.clone())
-            .collect(),
-    );
-    let after = reached(state.rules().to_vec());
+    let before = wanted.rules.iter().map(|(_, said)| said.rule.clone());
+    let before = reached_in_order(before, &own);
+    let after = reached_in_order(state.rules().to_vec(), &own);
     let rules = wanted.rules.iter().map(|(_, said)| said);
     let mut fixed = rules.filter(|said| said.said.priority);
     same_walk(&before, &after)

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::lookups::Query;
-use crate::migrate::search::{is_never_reached, same_walk, walk};
+use crate::migrate::same_walk::{reached_in_order, same_walk};
 use crate::routing::{Route, Rule};
 
 /// What was there when all had come up, and what was left when all had gone.
@@ -39,13 +39,7 @@ pub fn differences(before: &Seen, after: &Seen) -> Vec<String> {
         new.difference(&old)
             .map(|route| format!("too much: route {route}")),
     );
-    let reached = |seen: &Seen| {
-        let rules = seen
-            .rules
-            .iter()
-            .filter(|rule| !is_never_reached(rule, &seen.addresses));
-        walk(&rules.cloned().collect::<Vec<Rule>>())
-    };
+    let reached = |seen: &Seen| reached_in_order(seen.rules.clone(), &seen.addresses);
     let (old, new) = (reached(before), reached(after));
     if !same_walk(&old, &new) {
         let lines = |rules: &[Rule]| {

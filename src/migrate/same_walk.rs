@@ -1,11 +1,14 @@
-//! Whether the order of two rules can matter.
+//! Whether two sets of rules lead every packet the same way, whatever their priorities.
+//!
+//! The kernel goes along the rules from the lowest priority to the highest. Only rules that one
+//! packet can match both of, and that do different things, have an order that matters.
 
 use std::net::IpAddr;
 
 use crate::routing::{Action, Prefix, Rule};
 
 /// Whether some packet is matched by both rules. In doubt it is said to be.
-pub fn may_meet(a: &Rule, b: &Rule) -> bool {
+fn may_meet(a: &Rule, b: &Rule) -> bool {
     if a.family != b.family {
         return false;
     }
@@ -36,6 +39,16 @@ fn differ<T: PartialEq>(a: Option<T>, b: Option<T>) -> bool {
     matches!((a, b), (Some(a), Some(b)) if a != b)
 }
 
+/// Whether two rules are the same at any priority, whoever put them there.
+pub fn same_but_priority(a: &Rule, b: &Rule) -> bool {
+    let plain = |rule: &Rule| Rule {
+        priority: 0,
+        protocol: 0,
+        ..rule.clone()
+    };
+    plain(a) == plain(b)
+}
+
 /// Whether it makes a difference which of two rules comes first.
 pub fn order_matters(a: &Rule, b: &Rule) -> bool {
     let does = |rule: &Rule| {
@@ -49,46 +62,41 @@ pub fn order_matters(a: &Rule, b: &Rule) -> bool {
     does(a) != does(b) && may_meet(a, b)
 }
 
-/// Whether no packet gets as far as the rule: the kernel's own rule 0 finds an own address in
-/// table local, and this is only about packets to such a one.
+/// Whether no packet gets as far as a rule on a host with these addresses: those to an address of
+/// its own are found in table local by the kernel's rule of priority 0, and the rule is for no
+/// others.
 pub fn is_never_reached(rule: &Rule, own: &[IpAddr]) -> bool {
     let to_own = |to: Prefix| to.is_host() && own.contains(&to.address());
     rule.priority != 0
         && !rule.invert
         && rule.to.is_some_and(to_own)
-        // What it jumps over is skipped for packets that never come, too.
+        // `goto`, too, would act on packets that never come; of an unknown action nobody can tell.
         && !matches!(rule.action, Action::Other(_))
 }
 
-/// Rules in the order of the kernel's walk, which puts equal priorities in the order in which
-/// they came; what repeats an earlier one is left out.
-pub fn walk(rules: &[Rule]) -> Vec<Rule> {
-    let mut sorted = rules.to_vec();
+/// The rules that packets reach on a host with these addresses, in the order in which the kernel
+/// tries them.
+pub fn reached_in_order(rules: impl IntoIterator<Item = Rule>, own: &[IpAddr]) -> Vec<Rule> {
+    let rules = rules.into_iter();
+    in_order(rules.filter(|rule| !is_never_reached(rule, own)))
+}
+
+/// Rules in the order in which the kernel tries them: of equal priorities the older goes first,
+/// that is, the earlier here. A rule that repeats an earlier one decides nothing and is left out.
+fn in_order(rules: impl Iterator<Item = Rule>) -> Vec<Rule> {
+    let mut sorted: Vec<Rule> = rules.collect();
     sorted.sort_by_key(|rule| rule.priority);
-    let mut walked: Vec<Rule> = Vec::new();
+    let mut kept: Vec<Rule> = Vec::new();
     for rule in sorted {
-        if !walked
-            .iter()
-            .any(|earlier| same_but_priority(earlier, &rule))
-        {
-            walked.push(rule);
+        if !kept.iter().any(|earlier| same_but_priority(earlier, &rule)) {
+            kept.push(rule);
         }
     }
-    walked
+    kept
 }
 
-/// Whether two rules are the same at any priority, whoever put them there.
-pub fn same_but_priority(a: &Rule, b: &Rule) -> bool {
-    let plain = |rule: &Rule| Rule {
-        priority: 0,
-        protocol: 0,
-        ..rule.clone()
-    };
-    plain(a) == plain(b)
-}
-
-/// Whether two walks find the same: the same rules, and each pair whose order matters in the same
-/// order.
+/// Whether every packet fares alike along both: the same rules, and each two whose order matters
+/// in the same order. Both are as `reached_in_order` has them.
 pub fn same_walk(a: &[Rule], b: &[Rule]) -> bool {
     let place = |rule: &Rule| b.iter().position(|other| same_but_priority(rule, other));
     let places: Option<Vec<usize>> = a.iter().map(place).collect();
@@ -135,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_walk_is_the_same_whatever_the_priorities_if_the_order_is() {
-        let rules = |lines: &[&str]| walk(&lines.iter().map(|line| rule(line)).collect::<Vec<_>>());
+        let rules = |lines: &[&str]| in_order(lines.iter().map(|line| rule(line)));
         let a = rules(&[
             "pref 9 from 10.0.0.5 lookup 1",
             "pref 8 to 10.9.0.0/16 lookup 254",
