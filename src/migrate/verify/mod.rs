@@ -3,8 +3,9 @@
 mod lookups;
 mod compare;
 mod machine;
+mod ip_output;
 mod namespaces;
 
 pub use compare::{differences, Seen};
-pub use machine::machine;
-pub use namespaces::{bring_up, TrialError, MULTI};
+pub use machine::Machine;
+pub use namespaces::{run_trial, TrialError, MULTI};
