@@ -100,15 +100,15 @@ fn push_new<T: PartialEq>(all: &mut Vec<T>, new: T) {
 fn adds_addresses(stanza: &ScriptedStanza) -> bool {
     let mut lines = stanza.lines.iter();
     lines.any(|line| {
-        let mut words = line.text.split_whitespace().skip(1);
-        words.any(|word| word.starts_with("addr"))
+        let words = line.command.words();
+        words.iter().skip(1).any(|word| word.starts_with("addr"))
     })
 }
 
 /// The words in a stanza's lines that stand behind one of some keywords.
 fn values<'a>(stanza: &'a ScriptedStanza, keywords: &'a [&str]) -> impl Iterator<Item = &'a str> {
     stanza.lines.iter().flat_map(|line| {
-        let words: Vec<&str> = line.text.split_whitespace().collect();
+        let words = line.command.words();
         let behind = words.clone().into_iter().skip(1);
         let pairs = words.into_iter().zip(behind);
         let pairs = pairs.filter(|(keyword, _)| keywords.contains(keyword));
