@@ -16,7 +16,7 @@ use std::sync::Mutex;
 
 use lab::{lab, Said};
 use policy_table::ifupdown::interfaces::Interfaces;
-use policy_table::migrate::verify::{bring_up, differences, machine, Seen, TrialError, MULTI};
+use policy_table::migrate::verify::{differences, run_trial, Machine, Seen, TrialError, MULTI};
 use policy_table::migrate::Draft;
 use policy_table::routing::TableId;
 use random::{number_in, Random};
@@ -105,20 +105,15 @@ fn what_is_migrated_stays_as_it_is() {
 /// A file before and after, in trials of their own.
 fn before_and_after(interfaces: &Interfaces) -> Result<(Seen, Seen), TrialError> {
     let draft = Draft::of(interfaces, &names);
-    let mut machine = machine(draft.stanzas(), lab::programs().join("policy-table"));
+    let mut machine = Machine::for_stanzas(draft.stanzas(), lab::programs().join("policy-table"));
     let tables = NAMES.iter().map(|(name, id)| format!("{id}\t{name}\n"));
     let kernels = "255\tlocal\n254\tmain\n253\tdefault\n0\tunspec\n".to_owned();
     let tables = [kernels].into_iter().chain(tables).collect();
     machine
         .files
         .push((PathBuf::from("/etc/iproute2/rt_tables"), tables));
-    let before = bring_up(&machine, &draft.for_trial(false), None)?;
-    let asked: Vec<_> = before
-        .lookups
-        .iter()
-        .map(|(query, _)| query.clone())
-        .collect();
-    let after = bring_up(&machine, &draft.for_trial(true), Some(&asked))?;
+    let before = run_trial(&machine, &draft.for_trial(false), None)?;
+    let after = run_trial(&machine, &draft.for_trial(true), Some(&before))?;
     Ok((before, after))
 }
 
@@ -307,14 +302,9 @@ fn a_wrong_migration_is_found_out() {
     lab(|_| {
         let interfaces = interfaces("exception-to-main");
         let draft = Draft::of(&interfaces, &names);
-        let machine = machine(draft.stanzas(), lab::programs().join("policy-table"));
+        let machine = Machine::for_stanzas(draft.stanzas(), lab::programs().join("policy-table"));
         let right = String::from_utf8(draft.for_trial(true)).unwrap();
-        let before = bring_up(&machine, &draft.for_trial(false), None).unwrap();
-        let asked: Vec<_> = before
-            .lookups
-            .iter()
-            .map(|(query, _)| query.clone())
-            .collect();
+        let before = run_trial(&machine, &draft.for_trial(false), None).unwrap();
         let exception = "    policy-rule to 10.96.0.0/12 lookup main\n";
         for (part, wrong) in [
             (
@@ -329,7 +319,7 @@ fn a_wrong_migration_is_found_out() {
         ] {
             assert!(right.contains(part), "{right}");
             let wrong = right.replace(part, &wrong);
-            let after = bring_up(&machine, wrong.as_bytes(), Some(&asked)).unwrap();
+            let after = run_trial(&machine, wrong.as_bytes(), Some(&before)).unwrap();
             assert!(!differences(&before, &after).is_empty(), "{wrong}");
         }
     });

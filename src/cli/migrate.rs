@@ -1,5 +1,5 @@
-//! `policy-table migrate`: prints or writes the file in which lines behind `post-up` and its like have
-//! become options.
+//! `policy-table migrate`: lines behind `post-up` and its like become options. What becomes of
+//! which line is found out in `migrate/`; here files are read, printed and written.
 
 use std::cell::RefCell;
 use std::fs::{self, File, OpenOptions};
@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 
 use super::command::{Arguments, Command, Opt, Trouble, Verdict};
 use crate::ifupdown::interfaces::{Interfaces, FILE};
-use crate::migrate::verify::{bring_up, differences, machine};
+use crate::migrate::verify::{differences, run_trial, Machine, Seen};
 use crate::migrate::{Draft, Rewriting};
 use crate::system::NAME;
 use crate::tables::Registry;
 
+/// The command.
 pub const COMMAND: Command = Command {
     name: "migrate",
     operands: "[FILE]",
@@ -43,6 +44,7 @@ Prints the new file. The exit code is 0 if no such line stays, 1 if some do,
 fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let path = arguments.only()?.unwrap_or(FILE);
     let interfaces = read(Path::new(path))?;
+    // A name in no file has the ID that it would be registered under; nothing is registered here.
     let names = RefCell::new(Registry::below(Path::new("/")).names());
     let lookup = |name: &str| {
         let id = names.borrow_mut().id(&name.parse().ok()?, None, |_| false);
@@ -63,17 +65,15 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     if changed.is_empty() {
         tell("no line becomes an option");
     }
-    let (diff, write) = (arguments.has("diff"), arguments.has("write"));
-    if diff {
+    if arguments.has("diff") {
         for (path, file) in &changed {
             out.write_all(&file.diff(&path.display().to_string()))?;
         }
-    }
-    if write {
-        replace(&changed)?;
-    }
-    if !diff && !write {
+    } else if !arguments.has("write") {
         print(&files, out)?;
+    }
+    if arguments.has("write") {
+        write(&changed)?;
     }
     Ok(if remarks.is_empty() {
         Verdict::Good
@@ -82,6 +82,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     })
 }
 
+/// Prints the new files, each under its name if there are several.
 fn print(files: &[(&Path, Rewriting)], out: &mut dyn Write) -> io::Result<()> {
     for (path, file) in files {
         if files.len() > 1 {
@@ -96,6 +97,7 @@ fn tell(text: &str) {
     let _ = writeln!(io::stderr(), "{NAME}: {text}");
 }
 
+/// The configuration, if ifupdown reads all of it.
 fn read(path: &Path) -> Result<Interfaces, Trouble> {
     let interfaces = Interfaces::read(path);
     if let Some((path, error)) = interfaces.unread.first() {
@@ -104,7 +106,7 @@ fn read(path: &Path) -> Result<Interfaces, Trouble> {
             path.display()
         )));
     }
-    // ifupdown reads no further than this: the rest would be rewritten on a guess.
+    // What ifupdown does not read as far would be rewritten on a guess.
     for file in &interfaces.files {
         if let Some(fault) = file.text.faults.iter().find(|fault| fault.kind.stops()) {
             let place = format!("{}:{}", file.path.display(), fault.place.0);
@@ -114,20 +116,16 @@ fn read(path: &Path) -> Result<Interfaces, Trouble> {
     Ok(interfaces)
 }
 
-/// Brings both versions up, and says whether they are equal.
+/// Tries both versions, as `migrate/verify` does it, and says whether they are equal.
 fn verify(draft: &Draft<'_>) -> Result<bool, Trouble> {
     let failed = |error: &dyn std::fmt::Display| Trouble::Failed(format!("--verify: {error}"));
     let program = std::env::current_exe().map_err(|error| failed(&error))?;
-    let machine = machine(draft.stanzas(), program);
-    let before =
-        bring_up(&machine, &draft.for_trial(false), None).map_err(|error| failed(&error))?;
-    let asked: Vec<_> = before
-        .lookups
-        .iter()
-        .map(|(query, _)| query.clone())
-        .collect();
-    let after =
-        bring_up(&machine, &draft.for_trial(true), Some(&asked)).map_err(|error| failed(&error))?;
+    let machine = Machine::for_stanzas(draft.stanzas(), program);
+    let trial = |after, earlier: Option<&Seen>| {
+        run_trial(&machine, &draft.for_trial(after), earlier).map_err(|error| failed(&error))
+    };
+    let before = trial(false, None)?;
+    let after = trial(true, Some(&before))?;
     for (version, seen) in [("before", &before), ("after", &after)] {
         for said in &seen.said {
             tell(&format!("--verify: {version}: {said}"));
@@ -152,8 +150,8 @@ fn verify(draft: &Draft<'_>) -> Result<bool, Trouble> {
     Ok(equal)
 }
 
-/// Replaces all files or none: each is complete beside the old one before the first is replaced.
-fn replace(files: &[&(&Path, Rewriting)]) -> Result<(), Trouble> {
+/// Writes all files or none: each is complete beside the old one before the first is replaced.
+fn write(files: &[&(&Path, Rewriting)]) -> Result<(), Trouble> {
     let mut ready: Vec<PathBuf> = Vec::new();
     let prepared = files.iter().try_for_each(|(path, file)| {
         ready.push(prepare(path, file).map_err(|error| unwritten(path, &error))?);

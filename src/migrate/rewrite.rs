@@ -3,12 +3,12 @@
 //!
 //! What goes and what comes is known here line by line, so that no crate has to find it out.
 
-use super::search::OptionValue;
+use super::search::NewOption;
 use crate::ifupdown::interfaces::Text;
 
 /// A line of the file, or of what comes into it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Piece {
+enum FileLine {
     Kept(Vec<u8>),
     Removed(Vec<u8>),
     Added(Vec<u8>),
@@ -17,7 +17,7 @@ enum Piece {
 /// The old file and the new one in one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rewriting {
-    pieces: Vec<Piece>,
+    lines: Vec<FileLine>,
 }
 
 /// Lines that give way, by their places among the text's, and what comes where the first was.
@@ -26,7 +26,21 @@ pub struct Change {
     /// The lines.
     pub lines: Vec<usize>,
     /// The options.
-    pub options: Vec<OptionValue>,
+    pub options: Vec<NewOption>,
+}
+
+impl Change {
+    /// Whether the options come at this line.
+    pub fn is_first(&self, line: usize) -> bool {
+        self.lines.iter().min() == Some(&line)
+    }
+}
+
+/// The blanks that a line begins with.
+fn indent(line: &[u8]) -> &[u8] {
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let end = line.iter().take_while(|byte| is_blank(byte)).count();
+    line.get(..end).unwrap_or_default()
 }
 
 /// Lines around a change that a diff shows.
@@ -35,26 +49,22 @@ const CONTEXT: usize = 3;
 impl Rewriting {
     /// Applies changes to a text.
     pub fn of(text: &Text, changes: &[Change]) -> Self {
-        let mut pieces = Vec::new();
+        let mut lines = Vec::new();
         for (at, line) in text.lines.iter().enumerate() {
             let Some(change) = changes.iter().find(|change| change.lines.contains(&at)) else {
-                pieces.push(Piece::Kept(line.raw.clone()));
+                lines.push(FileLine::Kept(line.raw.clone()));
                 continue;
             };
-            pieces.push(Piece::Removed(line.raw.clone()));
-            if change.lines.iter().min() == Some(&at) {
-                let blanks = line
-                    .raw
-                    .iter()
-                    .take_while(|byte| matches!(byte, b' ' | b'\t'));
-                let indent: Vec<u8> = blanks.copied().collect();
-                for (option, value) in &change.options {
-                    let text = format!("{option} {value}\n");
-                    pieces.push(Piece::Added([indent.as_slice(), text.as_bytes()].concat()));
-                }
+            lines.push(FileLine::Removed(line.raw.clone()));
+            if change.is_first(at) {
+                let indent = indent(&line.raw);
+                lines.extend(change.options.iter().map(|option| {
+                    let option = format!("{option}\n");
+                    FileLine::Added([indent, option.as_bytes()].concat())
+                }));
             }
         }
-        let mut rewriting = Self { pieces };
+        let mut rewriting = Self { lines };
         rewriting.keep_missing_newline();
         rewriting
     }
@@ -64,73 +74,58 @@ impl Rewriting {
         if self.before().last().is_none_or(|byte| *byte == b'\n') {
             return;
         }
-        let last = self
-            .pieces
-            .iter_mut()
-            .rev()
-            .find(|piece| !matches!(piece, Piece::Removed(_)));
-        if let Some(Piece::Added(line)) = last {
+        let mut left = self.lines.iter_mut().rev();
+        let last = left.find(|line| !matches!(line, FileLine::Removed(_)));
+        if let Some(FileLine::Added(line)) = last {
             line.pop();
         }
     }
 
     /// The file as it was.
     pub fn before(&self) -> Vec<u8> {
-        self.bytes(|piece| match piece {
-            Piece::Kept(line) | Piece::Removed(line) => Some(line),
-            Piece::Added(_) => None,
+        self.bytes(|line| match line {
+            FileLine::Kept(line) | FileLine::Removed(line) => Some(line),
+            FileLine::Added(_) => None,
         })
     }
 
     /// The file as it is to be.
     pub fn after(&self) -> Vec<u8> {
-        self.bytes(|piece| match piece {
-            Piece::Kept(line) | Piece::Added(line) => Some(line),
-            Piece::Removed(_) => None,
+        self.bytes(|line| match line {
+            FileLine::Kept(line) | FileLine::Added(line) => Some(line),
+            FileLine::Removed(_) => None,
         })
     }
 
-    fn bytes(&self, of: impl Fn(&Piece) -> Option<&Vec<u8>>) -> Vec<u8> {
-        let lines: Vec<&[u8]> = self
-            .pieces
-            .iter()
-            .filter_map(of)
-            .map(Vec::as_slice)
-            .collect();
-        lines.concat()
+    fn bytes(&self, of: impl Fn(&FileLine) -> Option<&Vec<u8>>) -> Vec<u8> {
+        let lines = self.lines.iter().filter_map(of);
+        lines.map(Vec::as_slice).collect::<Vec<_>>().concat()
     }
 
     /// Whether anything changes.
     pub fn is_changed(&self) -> bool {
-        !self
-            .pieces
-            .iter()
-            .all(|piece| matches!(piece, Piece::Kept(_)))
+        self.counts() != (0, 0)
     }
 
     /// How many lines give way, and how many options come.
     pub fn counts(&self) -> (usize, usize) {
-        let removed = self
-            .pieces
-            .iter()
-            .filter(|piece| matches!(piece, Piece::Removed(_)));
-        let added = self
-            .pieces
-            .iter()
-            .filter(|piece| matches!(piece, Piece::Added(_)));
-        (removed.count(), added.count())
+        let count = |is: fn(&FileLine) -> bool| self.lines.iter().filter(|line| is(line)).count();
+        (
+            count(|line| matches!(line, FileLine::Removed(_))),
+            count(|line| matches!(line, FileLine::Added(_))),
+        )
     }
 
     /// The lines of the file, marked as a unified diff has them: what comes stands behind what
-    /// goes.
+    /// goes. A line that is continued is several here.
     fn marked(&self) -> Vec<(u8, &[u8])> {
         let mut marked: Vec<(u8, &[u8])> = Vec::new();
         let mut added: Vec<(u8, &[u8])> = Vec::new();
-        for piece in &self.pieces {
-            let (mark, bytes) = match piece {
-                Piece::Kept(line) => (b' ', line),
-                Piece::Removed(line) => (b'-', line),
-                Piece::Added(line) => (b'+', line),
+        for line in &self.lines {
+            let (mark, bytes) = match line {
+                FileLine::Kept(line) => (b' ', line),
+                FileLine::Removed(line) => (b'-', line),
+                FileLine::Added(line) => (b'+', line),
             };
             let lines = bytes
                 .split_inclusive(|byte| *byte == b'\n')
@@ -151,46 +146,54 @@ impl Rewriting {
     /// A unified diff, as `diff -u` writes it and `patch` takes it; empty where nothing changes.
     pub fn diff(&self, name: &str) -> Vec<u8> {
         let marked = self.marked();
-        let changed: Vec<usize> = (0..marked.len())
-            .filter(|at| marked.get(*at).is_some_and(|(mark, _)| *mark != b' '))
-            .collect();
+        let hunks = hunks(&marked);
         let mut diff = Vec::new();
-        let mut hunks: Vec<(usize, usize)> = Vec::new();
-        for at in changed {
-            let (from, to) = (
-                at.saturating_sub(CONTEXT),
-                (at + CONTEXT + 1).min(marked.len()),
-            );
-            match hunks.last_mut() {
-                Some((_, end)) if from <= *end => *end = to,
-                _ => hunks.push((from, to)),
-            }
-        }
         if !hunks.is_empty() {
             diff.extend(format!("--- {name}\n+++ {name}\n").into_bytes());
         }
         for (from, to) in hunks {
-            let lines = |range: &[(u8, &[u8])], without: u8| {
-                range.iter().filter(|(mark, _)| *mark != without).count()
-            };
             let before = marked.get(..from).unwrap_or_default();
             let hunk = marked.get(from..to).unwrap_or_default();
-            let side = |without| {
-                let count = lines(hunk, without);
-                // Of an empty side the number is that of the line before.
-                let first = lines(before, without) + usize::from(count > 0);
-                format!("{first},{count}")
-            };
-            diff.extend(format!("@@ -{} +{} @@\n", side(b'+'), side(b'-')).into_bytes());
-            for (mark, line) in hunk {
-                diff.push(*mark);
-                diff.extend(*line);
-                if line.last() != Some(&b'\n') {
-                    diff.extend(b"\n\\ No newline at end of file\n");
-                }
-            }
+            write_hunk(before, hunk, &mut diff);
         }
         diff
+    }
+}
+
+/// Where the parts that a diff shows begin and end: what changes, with some lines around it.
+fn hunks(marked: &[(u8, &[u8])]) -> Vec<(usize, usize)> {
+    let mut hunks: Vec<(usize, usize)> = Vec::new();
+    let lines = marked.iter().enumerate();
+    for (at, _) in lines.filter(|(_, (mark, _))| *mark != b' ') {
+        let (from, to) = (
+            at.saturating_sub(CONTEXT),
+            (at + CONTEXT + 1).min(marked.len()),
+        );
+        match hunks.last_mut() {
+            Some((_, end)) if from <= *end => *end = to,
+            _ => hunks.push((from, to)),
+        }
+    }
+    hunks
+}
+
+fn write_hunk(before: &[(u8, &[u8])], hunk: &[(u8, &[u8])], diff: &mut Vec<u8>) {
+    let count = |lines: &[(u8, &[u8])], without: u8| {
+        lines.iter().filter(|(mark, _)| *mark != without).count()
+    };
+    let side = |without| {
+        let lines = count(hunk, without);
+        // Of an empty side the number is that of the line before.
+        let first = count(before, without) + usize::from(lines > 0);
+        format!("{first},{lines}")
+    };
+    diff.extend(format!("@@ -{} +{} @@\n", side(b'+'), side(b'-')).into_bytes());
+    for (mark, line) in hunk {
+        diff.push(*mark);
+        diff.extend(*line);
+        if line.last() != Some(&b'\n') {
+            diff.extend(b"\n\\ No newline at end of file\n");
+        }
     }
 }
 
@@ -198,7 +201,7 @@ impl Rewriting {
 mod tests {
     use super::*;
 
-    fn rewrite(text: &str, lines: &[usize], options: &[OptionValue]) -> Rewriting {
+    fn rewrite(text: &str, lines: &[usize], options: &[NewOption]) -> Rewriting {
         let change = Change {
             lines: lines.to_vec(),
             options: options.to_vec(),
@@ -211,8 +214,8 @@ mod tests {
         let text = "# top\t\n\niface eth1 inet static\n\taddress 10.0.0.5/24\n\
                     \tup ip route add \\\n\t\tdefault\n# between\n\tup x\t\r\n\tup ip rule add";
         let options = [
-            ("policy-table", "5".to_owned()),
-            ("policy-gateway", "none".to_owned()),
+            NewOption::new("policy-table", "5"),
+            NewOption::new("policy-gateway", "none"),
         ];
         let rewriting = rewrite(text, &[4, 7], &options);
         assert_eq!(rewriting.before(), text.as_bytes());
@@ -234,12 +237,15 @@ mod tests {
         let text = "1\n2\n3\n4\n  up a\n6\n  up b\n8\n9\n10\n11\n12\n13\n14\n  up c";
         let text = text.replace("  up", "x up");
         let rewriting = Rewriting {
-            pieces: text
+            lines: text
                 .split_inclusive('\n')
                 .flat_map(|line| match line.trim_end() {
-                    "x up a" => vec![Piece::Removed(line.into()), Piece::Added(b"new\n".to_vec())],
-                    "x up b" | "x up c" => vec![Piece::Removed(line.into())],
-                    _ => vec![Piece::Kept(line.into())],
+                    "x up a" => vec![
+                        FileLine::Removed(line.into()),
+                        FileLine::Added(b"new\n".to_vec()),
+                    ],
+                    "x up b" | "x up c" => vec![FileLine::Removed(line.into())],
+                    _ => vec![FileLine::Kept(line.into())],
                 })
                 .collect(),
         };

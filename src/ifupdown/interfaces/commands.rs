@@ -44,6 +44,7 @@ impl Phase {
     }
 }
 
+/// What a command is about.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct About {
     /// It has `ip route` in it.

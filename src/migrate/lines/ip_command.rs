@@ -1,5 +1,5 @@
-//! An `ip route` or `ip rule` command as people write it, abbreviations included. The lines
-//! themselves are read by `routing/syntax`.
+//! An `ip route` or `ip rule` command as people write it, abbreviations included. What stands
+//! behind the verb is read by `routing/syntax`.
 //!
 //! iproute2 takes any beginning of a word for the first one of its list that begins so; the lists
 //! are those of 6.1, whose order decides: `ip r a` is `ip route add`.
@@ -7,12 +7,12 @@
 use thiserror::Error;
 
 use crate::routing::syntax::{
-    abbreviates, read_route, read_rule, LineError, SaidInRule, TableNames, UnsaidInRoute,
+    abbreviates, read_route, read_rule, LineError, SaidInRule, TableNames, UnsaidInRoute, Words,
 };
 use crate::routing::{Action, Family, Kind, Route, Rule, TableId, PROTOCOL};
 use crate::text::Shown;
 
-/// What is done to a route or rule.
+/// What a command does to a route or rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IpVerb {
     /// Put it in; it must not be there.
@@ -21,39 +21,39 @@ pub enum IpVerb {
     Beside,
     /// Put it in the place of what stands there, if anything does.
     Replace,
-    /// Put it in the place of what stands there.
+    /// Put it in the place of what stands there; something must.
     Change,
     /// Take it out.
     Delete,
 }
 
-/// A rule as a command says it.
+/// A rule as a command spells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SaidRule {
-    /// The rule, tagged as ours; its priority is 0 where none is said.
+pub struct SpelledRule {
+    /// The rule, tagged as ours; its priority is 0 where none is given.
     pub rule: Rule,
-    /// What of it was said.
-    pub said: SaidInRule,
+    /// What of it was given.
+    pub given: SaidInRule,
     /// The words behind the verb.
-    pub words: String,
+    pub words: Vec<String>,
 }
 
-/// A route as a command says it.
+/// A route as a command spells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SaidRoute {
+pub struct SpelledRoute {
     /// The route, tagged as ours, its table filled in.
     pub route: Route,
     /// The words behind the verb.
-    pub words: String,
+    pub words: Vec<String>,
 }
 
 /// A command about routes or rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IpCommand {
-    /// Of a rule: added or taken out.
-    Rule(IpVerb, SaidRule),
-    /// Of a route.
-    Route(IpVerb, SaidRoute),
+    /// `ip rule`, which can add and delete.
+    Rule(IpVerb, SpelledRule),
+    /// `ip route`.
+    Route(IpVerb, SpelledRoute),
     /// `ip route flush table TABLE`; without a family that of IPv4.
     Flush(Family, TableId),
     /// What changes nothing: `ip route flush cache`, `show` and their like.
@@ -72,13 +72,39 @@ pub enum IpError {
     /// Unlike `ip route`, `ip rule` does not take the family from an address.
     #[error("\"ip rule\" with an IPv6 address fails without -6")]
     Family,
-    /// A line that cannot be read.
+    /// What stands behind the verb is no rule or route.
     #[error(transparent)]
     Line(#[from] LineError),
 }
 
+/// A command before what stands behind its verb is read.
+struct Parts<'a> {
+    family: Option<Family>,
+    is_rule: bool,
+    verb: &'a str,
+    words: Vec<String>,
+}
+
 /// Reads the words of a command; `None` where it is not about routes or rules.
 pub fn read(words: &[String], names: TableNames<'_>) -> Result<Option<IpCommand>, IpError> {
+    let Some(parts) = parts(words)? else {
+        return Ok(None);
+    };
+    let command = if parts.is_rule {
+        rule(parts, names)
+    } else {
+        route(parts, names)
+    };
+    command.map(Some)
+}
+
+/// Whether a command prints rules, as that in front of `grep` does.
+pub fn lists_rules(words: &[String]) -> bool {
+    let lists = |parts: Parts<'_>| parts.is_rule && rule_verb(parts.verb).is_some_and(only_prints);
+    parts(words).is_ok_and(|parts| parts.is_some_and(lists))
+}
+
+fn parts(words: &[String]) -> Result<Option<Parts<'_>>, IpError> {
     let mut words = words.iter().map(String::as_str);
     let program = words.next().unwrap_or_default();
     if !matches!(
@@ -87,13 +113,32 @@ pub fn read(words: &[String], names: TableNames<'_>) -> Result<Option<IpCommand>
     ) {
         return Ok(None);
     }
+    let (family, object) = options(&mut words)?;
+    let Some(object) = object else {
+        return Ok(None);
+    };
+    // The order of iproute2's own list: "r" is a route.
+    let is_rule = match object {
+        _ if abbreviates(object, "route") => false,
+        _ if abbreviates(object, "rule") => true,
+        _ => return Ok(None),
+    };
+    Ok(Some(Parts {
+        family,
+        is_rule,
+        verb: words.next().unwrap_or("show"),
+        words: words.map(str::to_owned).collect(),
+    }))
+}
+
+/// Reads the options behind `ip`, and the word behind them, which says what the command is about.
+fn options<'a>(
+    words: &mut impl Iterator<Item = &'a str>,
+) -> Result<(Option<Family>, Option<&'a str>), IpError> {
     let mut family = None;
-    let object = loop {
-        let Some(word) = words.next() else {
-            return Ok(None);
-        };
+    while let Some(word) = words.next() {
         let Some(option) = word.strip_prefix('-') else {
-            break word;
+            return Ok((family, Some(word)));
         };
         let option = option.strip_prefix('-').unwrap_or(option);
         match option {
@@ -109,22 +154,8 @@ pub fn read(words: &[String], names: TableNames<'_>) -> Result<Option<IpCommand>
             // Commands from a file, another namespace and the like.
             _ => return Err(IpError::Option(word.to_owned())),
         }
-    };
-    // The order of iproute2's own list: "r" is a route.
-    let about_rules = match object {
-        _ if abbreviates(object, "route") => false,
-        _ if abbreviates(object, "rule") => true,
-        _ => return Ok(None),
-    };
-    let verb = words.next().unwrap_or("show");
-    let rest: Vec<&str> = words.collect();
-    let rest = rest.join(" ");
-    if about_rules {
-        rule(verb, family, rest, names)
-    } else {
-        route(verb, family, rest, names)
     }
-    .map(Some)
+    Ok((family, None))
 }
 
 /// The full word of an abbreviated one.
@@ -132,35 +163,48 @@ fn first_of(word: &str, all: &[&'static str]) -> Option<&'static str> {
     all.iter().copied().find(|full| abbreviates(word, full))
 }
 
-/// The line with the family in front, as the readers take it.
-fn with_family(family: Option<Family>, words: &str) -> String {
-    let flag = match family {
-        Some(Family::Inet) => "-4 ",
-        Some(Family::Inet6) => "-6 ",
-        None => "",
-    };
-    format!("{flag}{words}")
-}
-
-fn rule(
-    verb: &str,
-    family: Option<Family>,
-    words: String,
-    names: TableNames<'_>,
-) -> Result<IpCommand, IpError> {
+fn rule_verb(verb: &str) -> Option<&'static str> {
     const VERBS: [&str; 8] = [
         "list", "lst", "show", "save", "restore", "add", "delete", "flush",
     ];
-    let verb = match first_of(verb, &VERBS) {
-        Some("list" | "lst" | "show" | "save") => return Ok(IpCommand::Nothing),
+    first_of(verb, &VERBS)
+}
+
+fn route_verb(verb: &str) -> Option<&'static str> {
+    const VERBS: [&str; 14] = [
+        "list", "show", "lst", "get", "add", "change", "chg", "replace", "prepend", "append",
+        "test", "delete", "flush", "save",
+    ];
+    first_of(verb, &VERBS)
+}
+
+fn only_prints(verb: &str) -> bool {
+    matches!(verb, "list" | "lst" | "show" | "get" | "save")
+}
+
+impl Parts<'_> {
+    /// The line with the family in front, as the readers take it.
+    fn line(&self) -> String {
+        let flag = match self.family {
+            Some(Family::Inet) => "-4 ",
+            Some(Family::Inet6) => "-6 ",
+            None => "",
+        };
+        format!("{flag}{}", self.words.join(" "))
+    }
+}
+
+fn rule(parts: Parts<'_>, names: TableNames<'_>) -> Result<IpCommand, IpError> {
+    let verb = match rule_verb(parts.verb) {
+        Some(verb) if only_prints(verb) => return Ok(IpCommand::Nothing),
         Some("add") => IpVerb::Add,
         Some("delete") => IpVerb::Delete,
-        _ => return Err(IpError::Verb("rule", verb.to_owned())),
+        _ => return Err(IpError::Verb("rule", parts.verb.to_owned())),
     };
     // A rule that names no table looks up main.
     let unsaid = Rule::lookup(Family::Inet, 0, TableId::MAIN);
-    let (rule, said) = read_rule(&with_family(family, &words), unsaid, names)?;
-    if family.is_none() && rule.family == Family::Inet6 {
+    let (rule, given) = read_rule(&parts.line(), unsaid, names)?;
+    if parts.family.is_none() && rule.family == Family::Inet6 {
         // The kernel refuses it ("Invalid source address", measured on 6.18).
         return Err(IpError::Family);
     }
@@ -168,37 +212,28 @@ fn rule(
         protocol: PROTOCOL,
         ..rule
     };
-    Ok(IpCommand::Rule(verb, SaidRule { rule, said, words }))
+    let words = parts.words;
+    Ok(IpCommand::Rule(verb, SpelledRule { rule, given, words }))
 }
 
-fn route(
-    verb: &str,
-    family: Option<Family>,
-    words: String,
-    names: TableNames<'_>,
-) -> Result<IpCommand, IpError> {
-    const VERBS: [&str; 14] = [
-        "list", "show", "lst", "get", "add", "change", "chg", "replace", "prepend", "append",
-        "test", "delete", "flush", "save",
-    ];
-    let doing = match first_of(verb, &VERBS) {
-        Some("list" | "lst" | "show" | "get" | "save") => return Ok(IpCommand::Nothing),
+fn route(parts: Parts<'_>, names: TableNames<'_>) -> Result<IpCommand, IpError> {
+    let verb = match route_verb(parts.verb) {
+        Some(verb) if only_prints(verb) => return Ok(IpCommand::Nothing),
         Some("add") => IpVerb::Add,
         Some("append" | "prepend") => IpVerb::Beside,
         Some("replace") => IpVerb::Replace,
         Some("change" | "chg") => IpVerb::Change,
         Some("delete") => IpVerb::Delete,
-        Some("flush") => return flush(family, &words, names),
-        _ => return Err(IpError::Verb("route", verb.to_owned())),
+        Some("flush") => return flush(&parts, names),
+        _ => return Err(IpError::Verb("route", parts.verb.to_owned())),
     };
-    let line = with_family(family, &words);
     let unsaid = UnsaidInRoute {
         table: Some(None),
         device: None,
         family: Some(Family::Inet),
     };
-    let route = read_route(&line, unsaid, &|name| names(name).map(Some))?;
-    // Addresses of this host go into the kernel's own table for them.
+    let route = read_route(&parts.line(), unsaid, &|name| names(name).map(Some))?;
+    // Addresses of this host go to table local where the command names no table.
     let usual = match route.kind {
         Kind::LOCAL | Kind::BROADCAST | Kind::ANYCAST => TableId::LOCAL,
         _ => TableId::MAIN,
@@ -208,35 +243,61 @@ fn route(
         protocol: PROTOCOL,
         ..route.in_table(table)
     };
-    Ok(IpCommand::Route(doing, SaidRoute { route, words }))
+    let words = parts.words;
+    Ok(IpCommand::Route(verb, SpelledRoute { route, words }))
 }
 
-fn flush(family: Option<Family>, words: &str, names: TableNames<'_>) -> Result<IpCommand, IpError> {
-    let said: Vec<&str> = words.split(' ').collect();
-    match said.as_slice() {
-        ["cache"] => Ok(IpCommand::Nothing),
+fn flush(parts: &Parts<'_>, names: TableNames<'_>) -> Result<IpCommand, IpError> {
+    let line = parts.words.join(" ");
+    match parts.words.as_slice() {
+        [word] if word == "cache" => Ok(IpCommand::Nothing),
         [word, _] if abbreviates(word, "table") && word.len() > 1 => {
-            let mut words = crate::routing::syntax::Words::new(words);
+            let mut words = Words::new(&line);
             words.keyword();
             let table = words.table(names)?;
-            Ok(IpCommand::Flush(family.unwrap_or(Family::Inet), table))
+            Ok(IpCommand::Flush(
+                parts.family.unwrap_or(Family::Inet),
+                table,
+            ))
         }
-        _ => Err(IpError::Verb("route", format!("flush {words}"))),
+        _ => Err(IpError::Verb("route", format!("flush {line}"))),
     }
 }
 
-impl SaidRule {
-    /// Whether `ip rule del` with these words would take a rule: the kernel compares what is said
-    /// and no more.
-    pub fn takes(&self, other: &Rule) -> bool {
-        let Self { rule, said, .. } = self;
+impl IpCommand {
+    /// Whether the command takes something out.
+    pub fn takes_out(&self) -> bool {
+        matches!(
+            self,
+            Self::Rule(IpVerb::Delete, _) | Self::Route(IpVerb::Delete, _) | Self::Flush(..)
+        )
+    }
+
+    /// Whether the command takes a rule out.
+    pub fn takes_rule(&self, rule: &Rule) -> bool {
+        matches!(self, Self::Rule(IpVerb::Delete, spelled) if spelled.takes(rule))
+    }
+
+    /// Whether the command takes a route out.
+    pub fn takes_route(&self, route: &Route) -> bool {
+        match self {
+            Self::Route(IpVerb::Delete, spelled) => spelled.takes(route),
+            Self::Flush(family, table) => route.table == *table && route.family() == *family,
+            _ => false,
+        }
+    }
+}
+
+impl SpelledRule {
+    /// Whether `ip rule del` with these words takes a rule: the kernel compares what is given and
+    /// no more.
+    fn takes(&self, other: &Rule) -> bool {
+        let Self { rule, given, .. } = self;
         let unsaid = |absent: bool, equal: bool| absent || equal;
+        let names_no_action = !given.action && rule.action == Action::Lookup(TableId::MAIN);
         rule.family == other.family
-            && unsaid(!said.priority, rule.priority == other.priority)
-            && unsaid(
-                !said.action && self.names_no_action(),
-                rule.action == other.action,
-            )
+            && unsaid(!given.priority, rule.priority == other.priority)
+            && unsaid(names_no_action, rule.action == other.action)
             && unsaid(rule.from.is_none(), rule.from == other.from)
             && unsaid(rule.to.is_none(), rule.to == other.to)
             && unsaid(rule.mark.is_none(), rule.mark == other.mark)
@@ -251,15 +312,11 @@ impl SaidRule {
             && unsaid(rule.sport.is_none(), rule.sport == other.sport)
             && unsaid(rule.dport.is_none(), rule.dport == other.dport)
     }
-
-    fn names_no_action(&self) -> bool {
-        self.rule.action == Action::Lookup(TableId::MAIN)
-    }
 }
 
-impl SaidRoute {
-    /// Whether `ip route del` with these words would take a route.
-    pub fn takes(&self, other: &Route) -> bool {
+impl SpelledRoute {
+    /// Whether `ip route del` with these words takes a route.
+    fn takes(&self, other: &Route) -> bool {
         let route = &self.route;
         let unsaid_metric = route.metric == Route::usual_metric(route.family());
         let hops = route.hops.iter().all(|hop| {
@@ -293,11 +350,11 @@ mod tests {
             Ok(None) => "not ours".to_owned(),
             Ok(Some(IpCommand::Nothing)) => "nothing".to_owned(),
             Ok(Some(IpCommand::Flush(family, table))) => format!("flush {} {table}", family.name()),
-            Ok(Some(IpCommand::Rule(verb, said))) => {
-                format!("{verb:?} {}", Object::Rule(said.rule))
+            Ok(Some(IpCommand::Rule(verb, spelled))) => {
+                format!("{verb:?} {}", Object::Rule(spelled.rule))
             }
-            Ok(Some(IpCommand::Route(verb, said))) => {
-                format!("{verb:?} {}", Object::Route(said.route))
+            Ok(Some(IpCommand::Route(verb, spelled))) => {
+                format!("{verb:?} {}", Object::Route(spelled.route))
             }
             Err(error) => error.to_string(),
         }
@@ -377,11 +434,8 @@ mod tests {
             .unwrap();
         let takes = |line: &str| {
             let words: Vec<String> = format!("ip {line}").split(' ').map(str::to_owned).collect();
-            match read(&words, &names).unwrap().unwrap() {
-                IpCommand::Rule(IpVerb::Delete, said) => said.takes(&rule),
-                IpCommand::Route(IpVerb::Delete, said) => said.takes(&route),
-                other => panic!("{line}: {other:?}"),
-            }
+            let command = read(&words, &names).unwrap().unwrap();
+            command.takes_rule(&rule) || command.takes_route(&route)
         };
         for line in [
             "rule del from 10.0.0.5",

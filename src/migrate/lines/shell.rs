@@ -1,8 +1,8 @@
 //! One line of shell as people write it behind `post-up`: commands of plain words.
 //!
-//! Ours, because the crates that split words as a shell does (shlex, shell-words) know no
+//! A reader of our own: the crates that split words as a shell does (shlex, shell-words) know no
 //! operators, redirections or variables. It does not guess: whatever is more than plain commands
-//! in a row is refused, with the reason.
+//! joined by `;`, `&&` and `||` is refused, with the reason.
 
 use thiserror::Error;
 
@@ -17,7 +17,7 @@ pub enum Joint {
     Or,
 }
 
-/// A command of plain words; what it prints is thrown away or not, which makes no difference.
+/// A command of plain words. Whether what it prints is thrown away makes no difference here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShellCommand {
     /// How it is joined to the one before it.
@@ -68,40 +68,40 @@ const RESERVED: [&str; 17] = [
 ];
 
 /// Reads a line; `variable` knows the values of variables.
-/// Errors: why it is more than plain commands.
 pub fn read(
     line: &str,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Vec<ShellCommand>, ShellError> {
-    let mut reader = Reader {
+    let mut reader = ShellReader {
         rest: line.chars().peekable(),
         variable,
         word: None,
         is_number: true,
         words: Vec::new(),
         joint: Joint::Then,
-        open: false,
+        wants_command: false,
         commands: Vec::new(),
     };
     reader.line()?;
     Ok(reader.commands)
 }
 
-struct Reader<'a> {
+struct ShellReader<'a> {
     rest: std::iter::Peekable<std::str::Chars<'a>>,
     variable: &'a dyn Fn(&str) -> Option<String>,
     /// The word that is being read.
     word: Option<String>,
-    /// Whether it is all digits so far: in front of `>` the number of a descriptor.
+    /// Whether it is all digits so far: in front of `>` they are the number of a descriptor.
     is_number: bool,
+    /// The words of the command that is being read, and how it is joined to the one before it.
     words: Vec<String>,
     joint: Joint,
-    /// Whether `&&` or `||` wants a command.
-    open: bool,
+    /// Whether `&&` or `||` wants a command behind it.
+    wants_command: bool,
     commands: Vec<ShellCommand>,
 }
 
-impl Reader<'_> {
+impl ShellReader<'_> {
     fn line(&mut self) -> Result<(), ShellError> {
         while let Some(c) = self.rest.next() {
             match c {
@@ -134,7 +134,7 @@ impl Reader<'_> {
             }
         }
         self.end_word();
-        if self.words.is_empty() && self.open {
+        if self.words.is_empty() && self.wants_command {
             return Err(ShellError::Syntax("it ends in an operator"));
         }
         if !self.words.is_empty() {
@@ -179,7 +179,7 @@ impl Reader<'_> {
             words,
         });
         self.joint = next;
-        self.open = next != Joint::Then;
+        self.wants_command = next != Joint::Then;
         Ok(())
     }
 
@@ -252,7 +252,8 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// `2>/dev/null`, `>&2` and their like throw text away or move it; others touch a file.
+    /// `2>/dev/null`, `>&2` and their like throw text away or move it, which changes nothing;
+    /// whatever else stands behind `<` or `>` is a file.
     fn redirection(&mut self, kind: char) -> Result<(), ShellError> {
         if self.word.is_some() && self.is_number {
             self.word = None;

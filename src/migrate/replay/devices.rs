@@ -1,18 +1,21 @@
-//! What a file says of the devices and networks around its lines.
+//! The devices of a file's stanzas, with the networks that they are on: by which device a route
+//! leaves, and whether that is the stanza's own.
+
+use std::net::IpAddr;
 
 use crate::migrate::lines::{ScriptedStanza, WhyItStays};
 use crate::routing::{InterfaceAddress, InterfaceName, Kind, Route, TableId};
 use crate::stanza::own_address;
 
-/// The stanzas of a file with their addresses.
+/// The stanzas of a file with their devices and addresses.
 pub struct Devices<'a> {
     stanzas: &'a [ScriptedStanza],
-    /// The addresses of the stanzas, where they say them.
+    /// The address of each, where it says one.
     addresses: Vec<Option<InterfaceAddress>>,
 }
 
-/// Whether a route can be put in before its stanza's interface is up.
-pub fn is_always_possible(route: &Route) -> bool {
+/// Whether a route can be put in before its stanza's interface is up: it leaves by none, or by lo.
+pub fn needs_no_interface(route: &Route) -> bool {
     let lo = |device: &InterfaceName| device.as_str() == "lo";
     let mut hops = route.hops.iter();
     !route.kind.has_device() && route.kind != Kind::UNICAST
@@ -20,7 +23,7 @@ pub fn is_always_possible(route: &Route) -> bool {
 }
 
 impl<'a> Devices<'a> {
-    /// Those of some stanzas.
+    /// Those of the stanzas of a file.
     pub fn of(stanzas: &'a [ScriptedStanza]) -> Self {
         let addresses = stanzas.iter().map(|stanza| own_address(&stanza.call));
         Self {
@@ -29,15 +32,16 @@ impl<'a> Devices<'a> {
         }
     }
 
-    /// Whether something that is in main without these lines may stand where a route goes.
+    /// Whether something may stand in a route's place without any line: main's connected route, or
+    /// a default route of ifupdown's or DHCP's.
     pub fn may_be_taken(&self, s: usize, route: &Route) -> bool {
-        let configures_itself = |stanza: &ScriptedStanza| {
+        let brings_default = |stanza: &ScriptedStanza| {
             let method = stanza.call.method.as_str();
             stanza.call.gateway.is_some() || !matches!(method, "static" | "manual" | "loopback")
         };
         let own = self.addresses.get(s).copied().flatten();
         let connected = own.is_some_and(|own| own.network() == route.destination);
-        let default = route.destination.is_any() && self.stanzas.iter().any(configures_itself);
+        let default = route.destination.is_any() && self.stanzas.iter().any(brings_default);
         route.table == TableId::MAIN && (connected || default)
     }
 
@@ -54,32 +58,28 @@ impl<'a> Devices<'a> {
             return Ok(());
         }
         for hop in &mut route.hops {
-            if let Some(device) = &hop.device {
+            hop.device = match (&hop.device, hop.gateway) {
                 // The kernel takes the label of an alias for the device (measured on 6.18).
-                hop.device = Some(device.device());
-                continue;
-            }
-            let gateway = hop.gateway.ok_or(WhyItStays::NoDevice)?;
-            let on_link = |own: &Option<InterfaceAddress>| {
-                own.is_some_and(|own| own.network().contains(gateway))
+                (Some(device), _) => Some(device.device()),
+                (None, Some(gateway)) if self.is_near_alone(s, gateway) => self.device(s),
+                (None, _) => return Err(WhyItStays::NoDevice),
             };
-            let on = self
-                .addresses
-                .iter()
-                .enumerate()
-                .filter(|(_, own)| on_link(own));
-            let devices: Vec<Option<InterfaceName>> = on.map(|(at, _)| self.device(at)).collect();
-            let own = self.device(s);
-            if own.is_none() || devices.is_empty() || devices.iter().any(|device| *device != own) {
-                return Err(WhyItStays::NoDevice);
-            }
-            hop.device = own;
         }
         Ok(())
     }
 
+    /// Whether a router is on the network of a stanza, and on that of no other device.
+    fn is_near_alone(&self, s: usize, gateway: IpAddr) -> bool {
+        let own = self.device(s);
+        let near = self.addresses.iter().enumerate().filter(|(_, address)| {
+            address.is_some_and(|address| address.network().contains(gateway))
+        });
+        let mut devices = near.map(|(at, _)| self.device(at)).peekable();
+        own.is_some() && devices.peek().is_some() && devices.all(|device| device == own)
+    }
+
     /// Refuses a route by an interface other than the stanza's: it may be down.
-    pub fn is_here(&self, s: usize, route: &Route) -> Result<(), WhyItStays> {
+    pub fn check_own(&self, s: usize, route: &Route) -> Result<(), WhyItStays> {
         let own = self.device(s);
         let mut devices = route
             .hops

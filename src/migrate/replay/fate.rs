@@ -1,9 +1,12 @@
 //! Which lines can be replaced, and which have to stay because of others: all lines together, as
 //! they run when everything comes up in the order of the file.
 
-use super::effect::{takes_route, Effect};
-use crate::migrate::lines::{CommandLine, IpCommand, IpVerb, Meaning, ScriptedStanza, WhyItStays};
-use crate::migrate::replay::{Commands, Script};
+use super::effect::{Effect, LineRef};
+use super::run::Replay;
+use super::script::Script;
+use crate::migrate::lines::{
+    CommandLine, IpCommand, Meaning, RoutingCommands, ScriptedStanza, WhyItStays,
+};
 use crate::routing::syntax::TableNames;
 
 /// What becomes of a line.
@@ -21,7 +24,7 @@ pub enum Fate {
 pub struct Fates<'a> {
     script: Script<'a>,
     /// What becomes of the lines of each stanza.
-    pub fates: Vec<Vec<Fate>>,
+    pub by_stanza: Vec<Vec<Fate>>,
     /// What is left by those that are replaced.
     pub effect: Effect,
 }
@@ -30,20 +33,19 @@ impl<'a> Fates<'a> {
     /// Takes all lines apart, and finds out which can be replaced at all.
     pub fn of(stanzas: &'a [ScriptedStanza], names: TableNames<'_>) -> Self {
         let script = Script::of(stanzas, names);
-        let stanzas = stanzas.iter().zip(&script.meanings);
-        let fates = stanzas.map(|(stanza, meanings)| {
-            let lines = stanza.lines.iter().zip(meanings);
+        let by_stanza = stanzas.iter().enumerate().map(|(s, stanza)| {
+            let lines = stanza.lines.iter().zip(script.meanings(s));
             lines
                 .map(|(line, meaning)| first_fate(stanza, line, meaning))
                 .collect()
         });
-        let mut hand = Self {
-            fates: fates.collect(),
+        let mut fates = Self {
+            by_stanza: by_stanza.collect(),
             script,
             effect: Effect::default(),
         };
-        hand.settle();
-        hand
+        fates.follow();
+        fates
     }
 
     /// The stanzas.
@@ -53,100 +55,114 @@ impl<'a> Fates<'a> {
 
     /// Whether a line that stays may put in a rule.
     pub fn has_rules_that_stay(&self) -> bool {
-        let meanings = self.script.meanings.iter().flatten();
-        let mut lines = self.fates.iter().flatten().zip(meanings);
-        lines.any(|(fate, meaning)| matches!(fate, Fate::Stays(_)) && meaning.about().rules)
+        let mut lines = [true, false]
+            .into_iter()
+            .flat_map(|up| self.script.lines(up));
+        lines.any(|line| self.stays(line) && self.script.is_about_rules(line))
     }
 
-    /// Has a line stay; `true` if it did not before.
-    pub fn stay(&mut self, stanza: usize, line: usize, reason: &WhyItStays) -> bool {
-        let fate = self
-            .fates
-            .get_mut(stanza)
-            .and_then(|lines| lines.get_mut(line));
-        match fate {
+    /// Has all lines of a stanza stay; `true` if one of them did not before.
+    pub fn stay_all(&mut self, s: usize, reason: &WhyItStays) -> bool {
+        let lines = self.by_stanza.get(s).map_or(0, Vec::len);
+        let lines = (0..lines).map(|line| (LineRef { stanza: s, line }, reason.clone()));
+        self.stay_each(lines.collect())
+    }
+
+    /// Follows what the lines that stay mean for the others, to the end.
+    pub fn follow(&mut self) {
+        while self.come_up() || self.stay_beside() || self.stay_behind() || self.go_down() {}
+        self.leave_alone();
+    }
+
+    fn stays(&self, line: LineRef) -> bool {
+        matches!(self.fate(line), Some(Fate::Stays(_)))
+    }
+
+    fn fate(&self, line: LineRef) -> Option<&Fate> {
+        self.by_stanza.get(line.stanza)?.get(line.line)
+    }
+
+    /// Has a line stay; `true` if it was to be replaced.
+    fn stay(&mut self, line: LineRef, reason: WhyItStays) -> bool {
+        let fates = self.by_stanza.get_mut(line.stanza);
+        match fates.and_then(|fates| fates.get_mut(line.line)) {
             Some(fate @ Fate::Replaced) => {
-                *fate = Fate::Stays(reason.clone());
+                *fate = Fate::Stays(reason);
                 true
             }
             _ => false,
         }
     }
 
-    /// Has all lines of a stanza stay.
-    pub fn stay_all(&mut self, stanza: usize, reason: &WhyItStays) -> bool {
-        let lines = self
-            .stanzas()
-            .get(stanza)
-            .map_or(0, |stanza| stanza.lines.len());
-        let stayed = (0..lines).filter(|line| self.stay(stanza, *line, reason));
+    /// Has lines stay; `true` if one of them was to be replaced.
+    fn stay_each(&mut self, lines: Vec<(LineRef, WhyItStays)>) -> bool {
+        let stayed = lines
+            .into_iter()
+            .filter(|(line, reason)| self.stay(*line, reason.clone()));
         stayed.count() > 0
     }
 
-    /// Follows what the lines that stay mean for the others, to the end.
-    pub fn settle(&mut self) {
-        while self.come_up() || self.stay_beside() || self.stay_behind() || self.go_down() {}
-        self.leave_alone();
-    }
-
     /// The commands of a line that is to be replaced.
-    fn commands(&self, stanza: usize, line: usize) -> Option<Commands> {
-        let fate = self.fates.get(stanza)?.get(line)?;
-        self.script
-            .commands(stanza, line)
-            .filter(|_| *fate == Fate::Replaced)
+    fn commands(&self, line: LineRef) -> Option<&RoutingCommands> {
+        let is_replaced = self.fate(line) == Some(&Fate::Replaced);
+        self.script.commands(line).filter(|_| is_replaced)
     }
 
     /// Runs the lines of `ifup` that are to be replaced; `true` if one has to stay.
     fn come_up(&mut self) -> bool {
-        let mut effect = Effect::default();
-        for (s, l) in self.script.lines(true) {
-            let Some(commands) = self.commands(s, l) else {
-                continue;
-            };
-            let mut after = effect.clone();
-            match self.script.line(&mut after, s, l, commands) {
-                Ok(()) => effect = after,
-                Err(reason) => {
-                    let stayed = self.stay(s, l, &reason);
-                    if reason == WhyItStays::Fails {
-                        // Where ifup stops, options are not in force.
-                        let stops = WhyItStays::Bound("ifup fails at another line of the stanza");
-                        self.stay_all(s, &stops);
-                    }
-                    return stayed;
+        match self.run_all() {
+            Ok(effect) => {
+                self.effect = effect;
+                false
+            }
+            Err((line, reason)) => {
+                let stops = reason == WhyItStays::Fails;
+                let stayed = self.stay(line, reason);
+                if stops {
+                    self.stay_all(line.stanza, &WhyItStays::IfupStops);
                 }
+                stayed
             }
         }
-        self.effect = effect;
-        false
+    }
+
+    /// What the lines of `ifup` that are to be replaced leave.
+    /// Errors: the first that has to stay, and why.
+    fn run_all(&self) -> Result<Effect, (LineRef, WhyItStays)> {
+        let mut replay = Replay::of(&self.script);
+        for line in self.script.lines(true) {
+            if let Some(commands) = self.commands(line) {
+                replay
+                    .line(line, commands)
+                    .map_err(|reason| (line, reason))?;
+            }
+        }
+        Ok(replay.effect)
     }
 
     /// What stays puts rules among those that are replaced, or needs their routes: it runs before
     /// the options act. `true` if more has to stay.
     fn stay_beside(&mut self) -> bool {
         let mut stay = Vec::new();
-        for (s, at) in self.script.lines(true) {
-            let (Some(lines), Some(fates)) = (self.script.meanings.get(s), self.fates.get(s))
-            else {
+        for line in self.script.lines(true) {
+            let Some(about) = self.script.meaning(line).map(Meaning::about) else {
                 continue;
             };
-            let Some((Fate::Stays(_), meaning)) = fates.get(at).zip(lines.get(at)) else {
+            if !self.stays(line) {
                 continue;
-            };
-            let number = self.script.number(s, at);
-            for (l, other) in lines.iter().enumerate() {
-                if meaning.about().rules && other.about().rules {
-                    stay.push((s, l, WhyItStays::Beside(number)));
-                } else if meaning.about().routes && other.about().routes && l < at {
-                    stay.push((s, l, WhyItStays::NeededBy(number)));
+            }
+            let number = self.script.number(line);
+            for (l, other) in self.script.meanings(line.stanza).iter().enumerate() {
+                let other = other.about();
+                let held = LineRef { line: l, ..line };
+                if about.rules && other.rules {
+                    stay.push((held, WhyItStays::Beside(number)));
+                } else if about.routes && other.routes && l < line.line {
+                    stay.push((held, WhyItStays::NeededBy(number)));
                 }
             }
         }
-        let stayed = stay
-            .iter()
-            .filter(|(s, l, reason)| self.stay(*s, *l, reason));
-        stayed.count() > 0
+        self.stay_each(stay)
     }
 
     /// A rule without a priority goes before all that are there, also before one of an earlier
@@ -154,82 +170,52 @@ impl<'a> Fates<'a> {
     /// has to stay.
     fn stay_behind(&mut self) -> bool {
         let mut stay = Vec::new();
-        for (s, at) in self.script.lines(true) {
-            let fate = self.fates.get(s).and_then(|fates| fates.get(at));
-            if !matches!(fate, Some(Fate::Stays(_))) || !self.script.names_priority(s, at) {
+        let lines = self.script.lines(true);
+        for line in &lines {
+            if !self.stays(*line) || !self.script.names_priority(*line) {
                 continue;
             }
-            let later = self.script.lines(true).into_iter().filter(|(t, _)| *t > s);
-            let unnamed = later.filter(|(t, l)| !self.script.names_priority(*t, *l));
-            let stanza = self.script.stanzas.get(s);
-            let name = stanza.map_or_else(String::new, |stanza| stanza.call.interface.clone());
-            let reason = WhyItStays::Order(name);
-            stay.extend(unnamed.map(|(t, l)| (t, l, reason.clone())));
+            let later = lines.iter().filter(|later| later.stanza > line.stanza);
+            let unnamed = later.filter(|later| {
+                self.script.is_about_rules(**later) && !self.script.names_priority(**later)
+            });
+            let reason = WhyItStays::Order(self.script.interface(line.stanza));
+            stay.extend(unnamed.map(|later| (*later, reason.clone())));
         }
-        let about_rules = |s: usize, l: usize| {
-            let meaning = self
-                .script
-                .meanings
-                .get(s)
-                .and_then(|meanings| meanings.get(l));
-            meaning.is_some_and(|meaning| meaning.about().rules)
-        };
-        stay.retain(|(s, l, _)| about_rules(*s, *l));
-        let stayed = stay
-            .iter()
-            .filter(|(s, l, reason)| self.stay(*s, *l, reason));
-        stayed.count() > 0
+        self.stay_each(stay)
     }
 
     /// Looks at the lines of `ifdown`, which are needless if they take out what options will have
     /// taken out; `true` if one has to stay.
     fn go_down(&mut self) -> bool {
-        for (s, l) in self.script.lines(false) {
-            let Some((_, commands)) = self.commands(s, l) else {
+        for line in self.script.lines(false) {
+            let Some(commands) = self.commands(line) else {
                 continue;
             };
-            let wrong = commands
-                .iter()
-                .find_map(|(_, command)| self.needed(s, command));
-            let Some(reason) = wrong else {
+            let commands = commands.list.iter().map(|(_, command)| command);
+            let needed = |command| self.why_needed(line.stanza, command);
+            let Some(reason) = commands.clone().find_map(needed) else {
                 continue;
             };
-            let taken = commands
-                .iter()
-                .flat_map(|(_, command)| self.taken(s, command));
-            let taken: Vec<usize> = taken.collect();
-            let undone = WhyItStays::Undone(self.script.number(s, l));
-            for line in taken {
-                self.stay(s, line, &undone);
-            }
-            return self.stay(s, l, &reason);
+            let undone = WhyItStays::Undone(self.script.number(line));
+            let taken = commands.flat_map(|command| self.lines_undone_by(line.stanza, command));
+            let taken = taken.map(|line| (line, undone.clone())).collect();
+            self.stay_each(taken);
+            return self.stay(line, reason);
         }
         false
     }
 
     /// Why a command of `ifdown` is still needed, if it is.
-    fn needed(&self, s: usize, command: &IpCommand) -> Option<WhyItStays> {
-        let owners: Vec<usize> = match command {
+    fn why_needed(&self, s: usize, command: &IpCommand) -> Option<WhyItStays> {
+        match command {
             IpCommand::Nothing => return None,
-            IpCommand::Rule(IpVerb::Delete, said) => {
-                let taken = self
-                    .effect
-                    .rules
-                    .iter()
-                    .filter(|rule| said.takes(&rule.what.rule));
-                taken.map(|rule| rule.stanza).collect()
-            }
-            IpCommand::Route(IpVerb::Delete, _) | IpCommand::Flush(..) => {
-                let taken = self.effect.routes.iter();
-                taken
-                    .filter(|route| takes_route(command, &route.what))
-                    .map(|route| route.stanza)
-                    .collect()
-            }
-            _ => return Some(WhyItStays::AddsAtDown),
-        };
+            _ if !command.takes_out() => return Some(WhyItStays::AddsAtDown),
+            _ => {}
+        }
+        let owners: Vec<usize> = self.taken(command).map(|line| line.stanza).collect();
         match owners.first() {
-            None if self.script.is_put_in(s, command) || self.script.may_put_in(s, command) => {
+            None if self.script.puts_in(s, command) || self.script.may_put_in(s, command) => {
                 Some(WhyItStays::Pair)
             }
             None => Some(WhyItStays::NotOurs),
@@ -238,29 +224,31 @@ impl<'a> Fates<'a> {
         }
     }
 
-    /// The lines of the stanza whose objects a command of `ifdown` takes out.
-    fn taken(&self, s: usize, command: &IpCommand) -> Vec<usize> {
-        let rules = self.effect.rules.iter().filter(|rule| {
-            matches!(command, IpCommand::Rule(IpVerb::Delete, said) if said.takes(&rule.what.rule))
-        });
-        let routes = self
-            .effect
-            .routes
-            .iter()
-            .filter(|route| takes_route(command, &route.what));
-        let rules = rules.map(|rule| (rule.stanza, rule.line));
-        let owned = rules.chain(routes.map(|route| (route.stanza, route.line)));
-        owned
-            .filter(|(stanza, _)| *stanza == s)
-            .map(|(_, line)| line)
-            .collect()
+    /// The lines of the stanza that a command of `ifdown` undoes.
+    fn lines_undone_by(&self, s: usize, command: &IpCommand) -> Vec<LineRef> {
+        let taken = self.taken(command);
+        taken.filter(|line| line.stanza == s).collect()
+    }
+
+    /// The lines that put in what a command takes out.
+    fn taken<'b>(&'b self, command: &'b IpCommand) -> impl Iterator<Item = LineRef> + 'b {
+        let rules = self.effect.rules.iter();
+        let rules = rules.filter(|rule| command.takes_rule(&rule.what.rule));
+        let routes = self.effect.routes.iter();
+        let routes = routes.filter(|route| command.takes_route(&route.what.route));
+        let rules = rules.map(|rule| rule.line);
+        rules.chain(routes.map(|route| route.line))
     }
 
     /// Where nothing becomes an option nothing becomes needless either.
     fn leave_alone(&mut self) {
-        for (s, fates) in self.fates.iter_mut().enumerate() {
-            let has = self.effect.rules.iter().any(|rule| rule.stanza == s)
-                || self.effect.routes.iter().any(|route| route.stanza == s);
+        for (s, fates) in self.by_stanza.iter_mut().enumerate() {
+            let has = self.effect.rules.iter().any(|rule| rule.line.stanza == s)
+                || self
+                    .effect
+                    .routes
+                    .iter()
+                    .any(|route| route.line.stanza == s);
             if !has {
                 let replaced = fates.iter_mut().filter(|fate| **fate == Fate::Replaced);
                 replaced.for_each(|fate| *fate = Fate::Other);
@@ -271,76 +259,49 @@ impl<'a> Fates<'a> {
 
 /// What becomes of a line by itself.
 fn first_fate(stanza: &ScriptedStanza, line: &CommandLine, meaning: &Meaning) -> Fate {
-    let bound = line.stays.as_ref().or(stanza.bound.as_ref());
-    match (meaning, bound) {
+    let stays = line.stays.as_ref().or(stanza.stays.as_ref());
+    match (meaning, stays) {
         (Meaning::Other, _) => Fate::Other,
         (_, Some(reason)) | (Meaning::Unclear(reason, _), None) => Fate::Stays(reason.clone()),
-        (Meaning::Routing(_) | Meaning::Guarded(..), None) => Fate::Replaced,
+        (Meaning::Routing(_), None) => Fate::Replaced,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ifupdown::interfaces::Phase;
-    use crate::ifupdown::HookCall;
-    use crate::routing::Family;
-
-    fn stanza(interface: &str, address: &str, lines: &[(&str, &str)]) -> ScriptedStanza {
-        let lines = lines
-            .iter()
-            .enumerate()
-            .map(|(at, (option, text))| CommandLine {
-                number: at + 1,
-                phase: Phase::of(option).unwrap(),
-                text: (*text).to_owned(),
-                stays: None,
-            });
-        ScriptedStanza {
-            call: HookCall {
-                interface: interface.to_owned(),
-                family: Some(Family::Inet),
-                method: "static".to_owned(),
-                address: Some(address.to_owned()),
-                ..HookCall::default()
-            },
-            variables: vec![("IFACE".to_owned(), interface.to_owned())],
-            lines: lines.collect(),
-            bound: None,
-        }
-    }
 
     /// What becomes of each line, and what is left.
     fn shown(stanzas: &[ScriptedStanza]) -> Vec<String> {
-        let hand = Fates::of(stanzas, &|_| None);
-        let fates = hand.fates.iter().flatten().map(|fate| match fate {
+        let fates = Fates::of(stanzas, &|_| None);
+        let each = fates.by_stanza.iter().flatten().map(|fate| match fate {
             Fate::Replaced => "-".to_owned(),
             Fate::Other => "other".to_owned(),
             Fate::Stays(reason) => reason.to_string(),
         });
-        let rules = hand
+        let rules = fates
             .effect
             .rules
             .iter()
             .map(|rule| rule.what.rule.to_string());
-        let routes = hand
+        let routes = fates
             .effect
             .routes
             .iter()
             .map(|route| route.what.route.to_string());
-        fates.chain(rules).chain(routes).collect()
+        each.chain(rules).chain(routes).collect()
     }
 
     #[test]
     fn rules_without_a_priority_go_before_all_others() {
-        let eth1 = stanza(
+        let eth1 = ScriptedStanza::of_lines(
             "eth1",
             "10.0.0.5/24",
             &[
-                ("up", "ip rule add from 10.0.0.5 lookup 1"),
-                ("up", "ip rule add to 10.9.0.0/16 lookup main"),
-                ("up", "ip rule add pref 100 fwmark 1 lookup 1"),
-                ("up", "ip rule add fwmark 2 lookup 1"),
+                "up ip rule add from 10.0.0.5 lookup 1",
+                "up ip rule add to 10.9.0.0/16 lookup main",
+                "up ip rule add pref 100 fwmark 1 lookup 1",
+                "up ip rule add fwmark 2 lookup 1",
             ],
         );
         assert_eq!(
@@ -356,22 +317,16 @@ mod tests {
 
     #[test]
     fn taking_out_first_and_at_ifdown_becomes_needless() {
-        let eth1 = stanza(
+        let eth1 = ScriptedStanza::of_lines(
             "eth1",
             "10.0.0.5/24",
             &[
-                ("pre-up", "ip route flush table 1 || true"),
-                (
-                    "up",
-                    "ip rule del from 10.0.0.5 2>/dev/null; ip rule add from 10.0.0.5 lookup 1",
-                ),
-                ("up", "ip route add default via 10.0.0.1 table 1"),
-                ("up", "ip route flush cache"),
-                (
-                    "down",
-                    "ip rule del from 10.0.0.5 lookup 1 && ip route flush table 1",
-                ),
-                ("down", "ip rule del pref 5"),
+                "pre-up ip route flush table 1 || true",
+                "up ip rule del from 10.0.0.5 2>/dev/null; ip rule add from 10.0.0.5 lookup 1",
+                "up ip route add default via 10.0.0.1 table 1",
+                "up ip route flush cache",
+                "down ip rule del from 10.0.0.5 lookup 1 && ip route flush table 1",
+                "down ip rule del pref 5",
             ],
         );
         assert_eq!(
@@ -391,19 +346,16 @@ mod tests {
 
     #[test]
     fn what_stays_holds_what_it_needs() {
-        let eth1 = stanza(
+        let eth1 = ScriptedStanza::of_lines(
             "eth1",
             "10.0.0.5/24",
             &[
-                ("up", "ip route add 10.9.0.1 dev eth1"),
-                ("up", "ip rule add from 10.0.0.5 lookup 1"),
-                ("up", "ip route add default via $(cat /gw)"),
-                ("up", "ip route add 10.8.0.0/16 via 10.0.0.1 dev eth1"),
-                (
-                    "up",
-                    "ip rule show | grep -q [5] || ip rule add from 5.0.0.0/8 lookup 1",
-                ),
-                ("down", "ip rule del pref 7; ip route del 10.8.0.0/16"),
+                "up ip route add 10.9.0.1 dev eth1",
+                "up ip rule add from 10.0.0.5 lookup 1",
+                "up ip route add default via $(cat /gw)",
+                "up ip route add 10.8.0.0/16 via 10.0.0.1 dev eth1",
+                "up ip rule show | grep -q [5] || ip rule add from 5.0.0.0/8 lookup 1",
+                "down ip rule del pref 7; ip route del 10.8.0.0/16",
             ],
         );
         assert_eq!(
@@ -421,20 +373,17 @@ mod tests {
 
     #[test]
     fn what_is_not_certain_stays() {
-        let eth1 = stanza(
+        let eth1 = ScriptedStanza::of_lines(
             "eth1",
             "10.0.0.5/24",
             &[
-                ("up", "ip route add default via 10.7.0.1 table 1"),
-                (
-                    "pre-up",
-                    "ip route add default via 10.0.0.1 dev eth1 table 1",
-                ),
-                ("up", "ip route replace 10.0.0.0/24 dev eth1"),
-                ("up", "ip route del default"),
-                ("up", "ip route add 10.8.0.0/16 dev eth1 table 2"),
-                ("up", "ip route add 10.8.0.0/16 dev eth1 table 2"),
-                ("down", "ip route add blackhole 10.8.0.0/16"),
+                "up ip route add default via 10.7.0.1 table 1",
+                "pre-up ip route add default via 10.0.0.1 dev eth1 table 1",
+                "up ip route replace 10.0.0.0/24 dev eth1",
+                "up ip route del default",
+                "up ip route add 10.8.0.0/16 dev eth1 table 2",
+                "up ip route add 10.8.0.0/16 dev eth1 table 2",
+                "down ip route add blackhole 10.8.0.0/16",
             ],
         );
         assert_eq!(
@@ -453,15 +402,15 @@ mod tests {
 
     #[test]
     fn a_router_on_two_networks_may_be_behind_either() {
-        let line = [("up", "ip route add default via 10.0.0.1 table 1")];
+        let line = ["up ip route add default via 10.0.0.1 table 1"];
         let stanzas = [
-            stanza("eth1", "10.0.0.5/24", &line),
-            stanza("eth2", "10.0.0.6/24", &[]),
+            ScriptedStanza::of_lines("eth1", "10.0.0.5/24", &line),
+            ScriptedStanza::of_lines("eth2", "10.0.0.6/24", &[]),
         ];
         assert!(shown(&stanzas)[0].starts_with("it names no device"));
         let stanzas = [
-            stanza("eth1", "10.0.0.5/24", &line),
-            stanza("eth1:1", "10.0.0.6/24", &[]),
+            ScriptedStanza::of_lines("eth1", "10.0.0.5/24", &line),
+            ScriptedStanza::of_lines("eth1:1", "10.0.0.6/24", &[]),
         ];
         assert_eq!(shown(&stanzas)[0], "-");
     }

@@ -1,85 +1,111 @@
-//! The words of a line as the value of an option: what the option says already is left out, the
-//! rest stays as it was written.
+//! An option that comes in the place of lines. The words of a line become its value: what other
+//! options say already is left out, the rest stays as it was written.
 
-use crate::migrate::lines::{SaidRoute, SaidRule};
-use crate::routing::syntax::{abbreviates, read_rule, TableNames};
-use crate::routing::{Action, Family, InterfaceName, Rule, TableId, TableName};
+use std::fmt;
 
-/// A table as the lines write it: by name where one of them does.
-pub fn written_table(table: TableId, lines: &[&str], names: TableNames<'_>) -> String {
-    let words = lines.iter().flat_map(|line| pairs(line));
-    let mut values = words
-        .filter(|(keyword, _)| is_table(keyword))
-        .filter_map(|(_, value)| value);
+use crate::migrate::lines::{SpelledRoute, SpelledRule};
+use crate::routing::syntax::{abbreviates, TableNames};
+use crate::routing::{Action, Family, InterfaceName, TableId, TableName};
+
+/// An option that comes in the place of lines; it is displayed as it stands in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewOption {
+    /// The name.
+    pub name: &'static str,
+    /// The value.
+    pub value: String,
+}
+
+impl NewOption {
+    /// An option of a name and a value.
+    pub fn new(name: &'static str, value: impl Into<String>) -> Self {
+        Self {
+            name,
+            value: value.into(),
+        }
+    }
+}
+
+impl fmt::Display for NewOption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.value)
+    }
+}
+
+/// A table as lines write it: by name where one of them does.
+pub fn written_table<'a>(
+    table: TableId,
+    lines: impl Iterator<Item = &'a [String]>,
+    names: TableNames<'_>,
+) -> String {
+    let mut values = lines.flat_map(values).filter(|(word, _)| is_table(word));
     let by_name =
-        values.find(|value| value.parse::<TableName>().is_ok() && names(value) == Some(table));
-    by_name.map_or_else(|| table.to_string(), str::to_owned)
+        values.find(|(_, value)| value.parse::<TableName>().is_ok() && names(value) == Some(table));
+    by_name.map_or_else(|| table.to_string(), |(_, value)| value.to_owned())
 }
 
-/// The value of `policy-rule` for a rule; `numbered` where it gets the priority that the kernel
-/// chose.
-pub fn rule_text(said: &SaidRule, family: Family, own: Option<TableId>, numbered: bool) -> String {
-    let in_own = own.is_some_and(|own| said.rule.action == Action::Lookup(own));
-    let without = |keyword: &str| is_protocol(keyword) || (in_own && is_table(keyword));
-    let mut text = kept(&said.words, without);
-    if !said.said.action && !in_own {
-        // `ip rule add` without a table looks up main; the option would look up the stanza's.
-        text += " lookup main";
-    }
-    if numbered && !said.said.priority {
-        text = format!("priority {} {text}", said.rule.priority);
-    }
-    if text.trim().is_empty() {
-        "from all".clone_into(&mut text);
-    }
-    let read = read_rule(&text, Rule::lookup(family, 0, TableId::MAIN), &|_| {
-        Some(TableId::MAIN)
+/// The value of `policy-rule` for a rule, in a stanza of a family with a table of its own;
+/// `numbered` where the rule gets the priority that the kernel chose.
+pub fn rule_value(
+    spelled: &SpelledRule,
+    family: Family,
+    own: Option<TableId>,
+    numbered: bool,
+) -> String {
+    let rule = &spelled.rule;
+    let in_own = own.is_some_and(|own| rule.action == Action::Lookup(own));
+    let mut words = without(&spelled.words, |keyword| {
+        is_protocol(keyword) || (in_own && is_table(keyword))
     });
-    let agrees = read.is_ok_and(|(rule, _)| rule.family == said.rule.family);
-    flagged(agrees, said.rule.family, text.trim())
+    if !spelled.given.action && !in_own {
+        // `ip rule add` without a table looks up main; the option would look up the stanza's.
+        words.extend(["lookup", "main"]);
+    }
+    let priority = rule.priority.to_string();
+    if numbered && !spelled.given.priority {
+        words.splice(..0, ["priority", &priority]);
+    }
+    if words.is_empty() {
+        words.extend(["from", "all"]);
+    }
+    let tells_family = values(&spelled.words).any(|(keyword, value)| {
+        matches!(keyword, "from" | "to") && !matches!(value, "all" | "any" | "default")
+    });
+    flagged(&words, tells_family, rule.family, family)
 }
 
-/// The value of `policy-route` for a route of a stanza for a device.
-pub fn route_text(
-    said: &SaidRoute,
+/// The value of `policy-route` for a route, in a stanza for a device.
+pub fn route_value(
+    spelled: &SpelledRoute,
     family: Family,
     own: Option<TableId>,
     device: &InterfaceName,
 ) -> String {
-    let route = &said.route;
+    let route = &spelled.route;
+    let has = |is: fn(&str) -> bool| spelled.words.iter().any(|word| is(word));
     let in_own = own == Some(route.table);
-    let by_own = route
-        .hops
-        .iter()
-        .all(|hop| hop.device.as_ref() == Some(device));
-    let by_one = !pairs(&said.words).any(|(word, _)| word == "nexthop");
-    let without = |keyword: &str| {
+    let mut hops = route.hops.iter();
+    let says_own_device = route.kind.has_device()
+        && hops.all(|hop| hop.device.as_ref() == Some(device))
+        && !has(|word| word == "nexthop");
+    let mut words = without(&spelled.words, |keyword| {
         is_protocol(keyword)
             || (in_own && is_table(keyword))
-            || (by_own && by_one && route.kind.has_device() && matches!(keyword, "dev" | "oif"))
-    };
-    let mut text = kept(&said.words, without);
-    if !in_own && !pairs(&said.words).any(|(keyword, _)| is_table(keyword)) {
-        text += if route.table == TableId::LOCAL {
-            " table local"
-        } else {
-            " table main"
-        };
-    }
-    let says_family = pairs(&text).any(|(word, value)| {
-        word.contains([':', '.']) || value.is_some_and(|value| value.contains([':', '.']))
+            || (says_own_device && matches!(keyword, "dev" | "oif"))
     });
-    flagged(
-        says_family || route.family() == family,
-        route.family(),
-        &text,
-    )
+    if !in_own && !has(is_table) {
+        let is_local = route.table == TableId::LOCAL;
+        words.extend(["table", if is_local { "local" } else { "main" }]);
+    }
+    let tells_family = words.iter().any(|word| word.contains([':', '.']));
+    flagged(&words, tells_family, route.family(), family)
 }
 
-/// With the family in front where the line does not tell it.
-fn flagged(agrees: bool, family: Family, text: &str) -> String {
+/// The words of a value, with the family in front where neither they nor the stanza tell it.
+fn flagged(words: &[&str], tells_family: bool, family: Family, of_stanza: Family) -> String {
+    let text = words.join(" ");
     match family {
-        _ if agrees => text.to_owned(),
+        _ if tells_family || family == of_stanza => text,
         Family::Inet => format!("-4 {text}"),
         Family::Inet6 => format!("-6 {text}"),
     }
@@ -95,21 +121,24 @@ fn is_protocol(keyword: &str) -> bool {
 }
 
 /// Each word of a line with the one behind it, which is its value if it takes one.
-fn pairs(line: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
-    let behind = line.split_whitespace().skip(1).map(Some);
-    line.split_whitespace().zip(behind.chain([None]))
+fn values(words: &[String]) -> impl Iterator<Item = (&str, &str)> {
+    let behind = words.iter().skip(1);
+    words
+        .iter()
+        .zip(behind)
+        .map(|(word, value)| (word.as_str(), value.as_str()))
 }
 
-/// A line without some keywords and their values.
-fn kept(line: &str, without: impl Fn(&str) -> bool) -> String {
-    let mut words = line.split_whitespace();
+/// The words of a line without some keywords and their values.
+fn without(words: &[String], is_left_out: impl Fn(&str) -> bool) -> Vec<&str> {
+    let mut words = words.iter().map(String::as_str);
     let mut kept: Vec<&str> = Vec::new();
     while let Some(word) = words.next() {
-        if without(word) {
+        if is_left_out(word) {
             words.next();
         } else {
             kept.push(word);
         }
     }
-    kept.join(" ")
+    kept
 }

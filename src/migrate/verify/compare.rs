@@ -1,10 +1,10 @@
-//! What a trial has seen, and the differences between two.
+//! What was seen in a trial, and the differences between two.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::lookups::Query;
-use crate::migrate::search::{is_never_reached, same_walk, walk};
+use crate::migrate::same_walk::{reached_in_order, same_walk};
 use crate::routing::{Route, Rule};
 
 /// What was there when all had come up, and what was left when all had gone.
@@ -26,51 +26,60 @@ pub struct Seen {
     pub left: Vec<String>,
 }
 
+impl Seen {
+    /// What the kernel was asked.
+    pub fn queries(&self) -> impl Iterator<Item = &Query> {
+        self.lookups.iter().map(|(query, _)| query)
+    }
+}
+
 /// Every difference between two trials that matters; none where they are equal.
 pub fn differences(before: &Seen, after: &Seen) -> Vec<String> {
-    let mut found = Vec::new();
-    let set = |seen: &Seen| seen.routes.iter().cloned().collect::<BTreeSet<Route>>();
-    let (old, new) = (set(before), set(after));
-    found.extend(
-        old.difference(&new)
-            .map(|route| format!("missing: route {route}")),
-    );
-    found.extend(
-        new.difference(&old)
-            .map(|route| format!("too much: route {route}")),
-    );
-    let reached = |seen: &Seen| {
-        let rules = seen
-            .rules
-            .iter()
-            .filter(|rule| !is_never_reached(rule, &seen.addresses));
-        walk(&rules.cloned().collect::<Vec<Rule>>())
-    };
-    let (old, new) = (reached(before), reached(after));
-    if !same_walk(&old, &new) {
-        let lines = |rules: &[Rule]| {
-            let lines = rules
-                .iter()
-                .map(|rule| format!("\n  {} {rule}", rule.family.name()));
-            lines.collect::<String>()
-        };
-        found.push(format!(
-            "rules before:{}\nrules after:{}",
-            lines(&old),
-            lines(&new)
-        ));
-    }
+    let mut found = of_routes(before, after);
+    found.extend(of_rules(before, after));
     if before.strange != after.strange {
         found.push(format!(
             "rules before: {:?}, after: {:?}",
             before.strange, after.strange
         ));
     }
-    for ((query, old), (_, new)) in before.lookups.iter().zip(&after.lookups) {
-        if old != new {
-            found.push(format!("ip {query}\n  before: {old}\n  after:  {new}"));
-        }
-    }
+    found.extend(of_lookups(before, after));
+    found
+}
+
+fn of_routes(before: &Seen, after: &Seen) -> Vec<String> {
+    let before: BTreeSet<&Route> = before.routes.iter().collect();
+    let after: BTreeSet<&Route> = after.routes.iter().collect();
+    let missing = before.difference(&after);
+    let missing = missing.map(|route| format!("missing: route {route}"));
+    let more = after.difference(&before);
+    let more = more.map(|route| format!("too much: route {route}"));
+    missing.chain(more).collect()
+}
+
+fn of_rules(before: &Seen, after: &Seen) -> Option<String> {
+    let reached = |seen: &Seen| reached_in_order(seen.rules.clone(), &seen.addresses);
+    let (before, after) = (reached(before), reached(after));
+    let lines = |rules: &[Rule]| {
+        let lines = rules.iter();
+        let lines = lines.map(|rule| format!("\n  {} {rule}", rule.family.name()));
+        lines.collect::<String>()
+    };
+    (!same_walk(&before, &after)).then(|| {
+        format!(
+            "rules before:{}\nrules after:{}",
+            lines(&before),
+            lines(&after)
+        )
+    })
+}
+
+fn of_lookups(before: &Seen, after: &Seen) -> Vec<String> {
+    let pairs = before.lookups.iter().zip(&after.lookups);
+    let differ = pairs.filter(|((_, old), (_, new))| old != new);
+    let differ = differ
+        .map(|((query, old), (_, new))| format!("ip {query}\n  before: {old}\n  after:  {new}"));
+    let mut found: Vec<String> = differ.collect();
     if before.lookups.len() != after.lookups.len() {
         found.push("the kernel was not asked the same".to_owned());
     }

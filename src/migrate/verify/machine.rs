@@ -1,94 +1,119 @@
-//! The machine that stands in for this one when a configuration is tried. What the file names is
-//! there, and what DHCP and its like would bring is made up from what the lines say.
+//! The machine that stands in for this one in a trial. What the file names is there, and what DHCP
+//! and its like would bring is made up from what the lines take for granted.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::namespaces::Machine;
 use crate::migrate::lines::ScriptedStanza;
 use crate::routing::{Family, InterfaceAddress, InterfaceName, Prefix};
 use crate::stanza::own_address;
 
-/// The machine for some stanzas, whose hooks lead to a program.
-pub fn machine(stanzas: &[ScriptedStanza], program: PathBuf) -> Machine {
-    let mut machine = Machine {
-        program,
-        ..Machine::default()
-    };
-    for stanza in stanzas {
-        let name = &stanza.call.interface;
-        if !machine.names.contains(name) {
-            machine.names.push(name.clone());
+/// What stands in for the machine.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Machine {
+    /// The devices.
+    pub devices: Vec<String>,
+    /// Addresses, with their lengths, that devices have from elsewhere than the file.
+    pub addresses: Vec<(String, String)>,
+    /// Routers that are reached directly by a device.
+    pub routers: Vec<(String, IpAddr)>,
+    /// Files in `/etc` that are others than this machine's.
+    pub files: Vec<(PathBuf, String)>,
+    /// The interfaces to bring up, in order.
+    pub interfaces: Vec<String>,
+    /// The program that the hooks lead to.
+    pub program: PathBuf,
+}
+
+impl Machine {
+    /// The machine for some stanzas, whose hooks lead to a program.
+    pub fn for_stanzas(stanzas: &[ScriptedStanza], program: PathBuf) -> Self {
+        let mut machine = Self {
+            program,
+            ..Self::default()
+        };
+        for stanza in stanzas {
+            push_new(&mut machine.interfaces, stanza.call.interface.clone());
+            machine.add_devices(stanza);
+            machine.add_from_elsewhere(stanza);
         }
-        let device = name.parse::<InterfaceName>().ok().map(|name| name.device());
-        let named = stanza
-            .lines
-            .iter()
-            .flat_map(|line| values(&line.text, &["dev", "iif", "oif"]));
-        let named = named.filter_map(|name| Some(name.parse::<InterfaceName>().ok()?.device()));
-        for device in device.into_iter().chain(named) {
-            let device = device.as_str().to_owned();
+        machine
+    }
+
+    /// The device of a stanza, and those that its lines name.
+    fn add_devices(&mut self, stanza: &ScriptedStanza) {
+        let own = stanza.call.interface.as_str();
+        let named = values(stanza, &["dev", "iif", "oif"]);
+        for name in [own].into_iter().chain(named) {
+            let Ok(name) = name.parse::<InterfaceName>() else {
+                continue;
+            };
+            let device = name.device().as_str().to_owned();
             // Not what the shell would have filled in.
             let is_name = !device.contains(['$', '"', '\'', '`', ';', '&', '|', '(']);
-            if is_name && device != "lo" && !machine.devices.contains(&device) {
-                machine.devices.push(device);
+            if is_name && device != "lo" {
+                push_new(&mut self.devices, device);
             }
         }
-        from_elsewhere(stanza, &mut machine);
     }
-    machine
-}
 
-/// The words of a line that stand behind one of some keywords.
-fn values<'a>(text: &'a str, keywords: &'a [&str]) -> impl Iterator<Item = &'a str> {
-    let behind = text.split_whitespace().skip(1);
-    let pairs = text.split_whitespace().zip(behind);
-    let pairs = pairs.filter(|(keyword, _)| keywords.contains(keyword));
-    pairs.map(|(_, value)| value.trim_end_matches([';', '&', '|', ')', '"', '\'']))
-}
-
-/// Addresses and routers of an interface that something else than its stanza configures: those
-/// that its lines take for granted.
-fn from_elsewhere(stanza: &ScriptedStanza, machine: &mut Machine) {
-    let Ok(name) = stanza.call.interface.parse::<InterfaceName>() else {
-        return;
-    };
-    let device = name.device().as_str().to_owned();
-    if stanza.call.method == "loopback" {
-        return;
-    }
-    let own = own_address(&stanza.call).filter(|_| stanza.call.method == "static");
-    let mut networks: Vec<Prefix> = own.iter().map(InterfaceAddress::network).collect();
-    let adds_its_own = stanza.lines.iter().any(|line| line.text.contains(" addr"));
-    if own.is_none() && !adds_its_own {
-        let addresses = stanza
-            .lines
-            .iter()
-            .flat_map(|line| values(&line.text, &["from", "src"]));
-        for address in addresses.filter_map(host) {
-            let length = match Family::of(address) {
-                Family::Inet => 24,
-                Family::Inet6 => 64,
-            };
-            networks.push(Prefix::around(address, length));
-            let address = (device.clone(), format!("{address}/{length}"));
-            if !machine.addresses.contains(&address) {
-                machine.addresses.push(address);
+    /// Addresses and routers of an interface that something else than its stanza configures.
+    fn add_from_elsewhere(&mut self, stanza: &ScriptedStanza) {
+        let call = &stanza.call;
+        let Ok(name) = call.interface.parse::<InterfaceName>() else {
+            return;
+        };
+        if call.method == "loopback" {
+            return;
+        }
+        let device = name.device().as_str().to_owned();
+        let own = own_address(call).filter(|_| call.method == "static");
+        let mut networks: Vec<Prefix> = own.iter().map(InterfaceAddress::network).collect();
+        if own.is_none() && !adds_addresses(stanza) {
+            for address in values(stanza, &["from", "src"]).filter_map(host) {
+                let length = match Family::of(address) {
+                    Family::Inet => 24,
+                    Family::Inet6 => 64,
+                };
+                networks.push(Prefix::around(address, length));
+                let address = format!("{address}/{length}");
+                push_new(&mut self.addresses, (device.clone(), address));
             }
         }
-        let routers = stanza
-            .lines
-            .iter()
-            .flat_map(|line| values(&line.text, &["via"]));
-        for router in routers.filter_map(host) {
+        for router in values(stanza, &["via"]).filter_map(host) {
             let link_local = matches!(router, IpAddr::V6(router) if router.is_unicast_link_local());
             let near = networks.iter().any(|network| network.contains(router));
-            let router = (device.clone(), router);
-            if !near && !link_local && !machine.routers.contains(&router) {
-                machine.routers.push(router);
+            if !near && !link_local {
+                push_new(&mut self.routers, (device.clone(), router));
             }
         }
     }
+}
+
+fn push_new<T: PartialEq>(all: &mut Vec<T>, new: T) {
+    if !all.contains(&new) {
+        all.push(new);
+    }
+}
+
+/// Whether a line gives the interface an address itself: `ip addr add`.
+fn adds_addresses(stanza: &ScriptedStanza) -> bool {
+    let mut lines = stanza.lines.iter();
+    lines.any(|line| {
+        let words = line.command.words();
+        words.iter().skip(1).any(|word| word.starts_with("addr"))
+    })
+}
+
+/// The words in a stanza's lines that stand behind one of some keywords.
+fn values<'a>(stanza: &'a ScriptedStanza, keywords: &'a [&str]) -> impl Iterator<Item = &'a str> {
+    stanza.lines.iter().flat_map(|line| {
+        let words = line.command.words();
+        let behind = words.clone().into_iter().skip(1);
+        let pairs = words.into_iter().zip(behind);
+        let pairs = pairs.filter(|(keyword, _)| keywords.contains(keyword));
+        pairs.map(|(_, value)| value.trim_end_matches([';', '&', '|', ')', '"', '\'']))
+    })
 }
 
 /// An address, or a prefix that is one.

@@ -1,6 +1,6 @@
-//! Bringing interfaces up with the real `ifup` in namespaces of their own, and looking at what is
-//! there then. The judge is `ip`, which knows nothing of this program, and so here alone
-//! it is run.
+//! Running a trial: interfaces are brought up with the real `ifup` in namespaces of their own, and
+//! what is there then is looked at. The judge is `ip`, which knows nothing of this program, and so
+//! here alone it is run.
 //!
 //! Nothing outside changes: network, `/run` and `/etc` are private to a thread, what other
 //! packages have for ifupdown to run is left out, and veth devices stand in for the interfaces.
@@ -8,9 +8,8 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
-use std::net::IpAddr;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use nix::mount::{mount, MsFlags};
@@ -18,25 +17,10 @@ use nix::sched::{unshare, CloneFlags};
 use thiserror::Error;
 
 use super::compare::Seen;
+use super::ip_output::{self, flag, NotUnderstood};
 use super::lookups::{queries, Query};
-use crate::routing::{Family, Route, Rule, PROTOCOL};
-
-/// What stands in for the machine.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Machine {
-    /// The devices.
-    pub devices: Vec<String>,
-    /// Addresses, with their lengths, that devices have from elsewhere than the file.
-    pub addresses: Vec<(String, String)>,
-    /// Routers that are reached directly by a device.
-    pub routers: Vec<(String, IpAddr)>,
-    /// Files in `/etc` that are others than the machine's.
-    pub files: Vec<(PathBuf, String)>,
-    /// The stanzas to bring up, in order.
-    pub names: Vec<String>,
-    /// The program that the hooks lead to.
-    pub program: PathBuf,
-}
+use super::machine::Machine;
+use crate::routing::{Family, PROTOCOL};
 
 /// Why there is no trial.
 #[derive(Debug, Error)]
@@ -51,8 +35,8 @@ pub enum TrialError {
     #[error("{0}")]
     Command(String),
     /// What `ip` prints was not understood.
-    #[error("cannot read what ip printed: {0}")]
-    Output(String),
+    #[error(transparent)]
+    Output(#[from] NotUnderstood),
     /// The thread ended by itself.
     #[error("the trial broke off")]
     Broken,
@@ -64,19 +48,19 @@ pub const MULTI: &str = "/usr/lib/ifupdown-multi.py";
 /// Where a trial's interfaces file is.
 const INTERFACES: &str = "/run/network/trial";
 
-/// Brings a text of interfaces(5) up and down again. The kernel is asked `asked`, or, where that
-/// is none, what follows from the routes and rules that were found.
-pub fn bring_up(
+/// Brings a text of interfaces(5) up and down again. The kernel is asked the same as in an earlier
+/// trial, or, without one, what follows from the routes and rules that are found.
+pub fn run_trial(
     machine: &Machine,
     text: &[u8],
-    asked: Option<&[Query]>,
+    earlier: Option<&Seen>,
 ) -> Result<Seen, TrialError> {
     // The namespaces are those of a thread, and gone with it.
     let ran = std::thread::scope(|scope| {
         let ran = scope.spawn(|| {
             enter(machine)?;
             fs::write(INTERFACES, text).map_err(|error| set_up(INTERFACES, error))?;
-            run(machine, asked)
+            run(machine, earlier)
         });
         ran.join()
     });
@@ -87,6 +71,7 @@ fn set_up(what: &str, error: io::Error) -> TrialError {
     TrialError::SetUp(what.to_owned(), error)
 }
 
+/// Goes into namespaces where the machine is set up.
 fn enter(machine: &Machine) -> Result<(), TrialError> {
     unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).map_err(TrialError::Namespaces)?;
     let bind = |kind: Option<&str>, target: &str, flags, data: Option<&str>| {
@@ -116,7 +101,8 @@ fn enter(machine: &Machine) -> Result<(), TrialError> {
     devices(machine)
 }
 
-/// Leaves this program's hooks alone, and ifupdown-multi's, which it may be compared with.
+/// Has ifupdown run this program's hooks and no others but ifupdown-multi's, whose options lines
+/// may have to be compared with.
 fn hooks(program: &Path) -> io::Result<()> {
     for phase in ["if-pre-up.d", "if-up.d", "if-down.d", "if-post-down.d"] {
         let folder = Path::new("/etc/network").join(phase);
@@ -132,6 +118,7 @@ fn hooks(program: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Makes the devices, and what comes from elsewhere than the file.
 fn devices(machine: &Machine) -> Result<(), TrialError> {
     let (mut batch, mut quiet) = (String::from("link set lo up\n"), String::new());
     for (n, device) in machine.devices.iter().enumerate() {
@@ -167,7 +154,8 @@ fn devices(machine: &Machine) -> Result<(), TrialError> {
     Ok(())
 }
 
-/// Runs `ip` on some commands, and returns both outputs.
+/// Runs `ip` on some commands, of which all `must` succeed or any may fail, and returns both
+/// outputs.
 fn ip(options: &[&str], commands: &str, must: bool) -> Result<(String, String), TrialError> {
     const BATCH: &str = "/run/trial/batch";
     fs::write(BATCH, commands).map_err(|error| set_up(BATCH, error))?;
@@ -194,22 +182,22 @@ fn output(command: &mut Command) -> Result<std::process::Output, TrialError> {
         .map_err(|error| TrialError::Command(format!("cannot run {program}: {error}")))
 }
 
-fn run(machine: &Machine, asked: Option<&[Query]>) -> Result<Seen, TrialError> {
+fn run(machine: &Machine, earlier: Option<&Seen>) -> Result<Seen, TrialError> {
     let mut seen = Seen::default();
-    for name in &machine.names {
+    for name in &machine.interfaces {
         seen.said.extend(configure("ifup", name)?);
     }
     look(&mut seen)?;
-    let queries = asked.map_or_else(
-        || queries(&seen.routes, &seen.rules, &seen.addresses, &machine.devices),
-        <[Query]>::to_vec,
-    );
+    let queries: Vec<Query> = match earlier {
+        Some(earlier) => earlier.queries().cloned().collect(),
+        None => queries(&seen.routes, &seen.rules, &seen.addresses, &machine.devices),
+    };
     for family in Family::ALL {
         let of_family = queries.iter().filter(|query| query.family == family);
         let of_family: Vec<&Query> = of_family.collect();
         seen.lookups.extend(ask(family, &of_family)?);
     }
-    for name in machine.names.iter().rev() {
+    for name in machine.interfaces.iter().rev() {
         seen.said.extend(configure("ifdown", name)?);
     }
     seen.left = left()?;
@@ -232,121 +220,34 @@ fn configure(program: &str, name: &str) -> Result<Option<String>, TrialError> {
 
 fn look(seen: &mut Seen) -> Result<(), TrialError> {
     for family in Family::ALL {
-        let flag = if family == Family::Inet { "-4" } else { "-6" };
-        let bad = |line: &str| TrialError::Output(line.to_owned());
-        let (routes, _) = ip(&["-N", "-o", flag], "route show table all\n", false)?;
-        for line in routes.lines() {
-            let spelled = format!("{flag} {}", with_kind(line));
-            let route: Route = spelled.parse().map_err(|_| bad(line))?;
-            seen.routes.push(Route {
-                protocol: 0,
-                ..route
-            });
-        }
-        let (rules, _) = ip(&["-N", flag], "rule show\n", false)?;
-        for line in rules.lines() {
-            // Prefixes with host bits are the kernel's, and no others' here.
-            match line.parse::<Rule>() {
-                Ok(rule) => seen.rules.push(Rule { family, ..rule }),
-                Err(_) => seen.strange.push(format!("{flag} {line}")),
-            }
-        }
+        let flag = flag(family);
+        let (printed, _) = ip(&["-N", "-o", flag], "route show table all\n", false)?;
+        seen.routes.extend(ip_output::routes(family, &printed)?);
+        let (printed, _) = ip(&["-N", flag], "rule show\n", false)?;
+        ip_output::add_rules(family, &printed, seen);
     }
-    let (addresses, _) = ip(&["-o"], "address show scope global\n", false)?;
-    for line in addresses.lines() {
-        let words = line.split_whitespace();
-        let mut words = words.skip_while(|word| !word.starts_with("inet"));
-        let word = words.nth(1).unwrap_or_default();
-        let address = word.split('/').next().unwrap_or_default();
-        seen.addresses.extend(address.parse::<IpAddr>().ok());
-    }
+    let (printed, _) = ip(&["-o"], "address show scope global\n", false)?;
+    seen.addresses.extend(ip_output::addresses(&printed));
     Ok(())
-}
-
-/// A line of `ip -N route show`, which has the kind of a route as a number, with the word.
-fn with_kind(line: &str) -> String {
-    const KINDS: [&str; 8] = [
-        "local",
-        "broadcast",
-        "anycast",
-        "multicast",
-        "blackhole",
-        "unreachable",
-        "prohibit",
-        "throw",
-    ];
-    let (first, rest) = line.split_once(' ').unwrap_or((line, ""));
-    let number = first
-        .parse::<usize>()
-        .ok()
-        .and_then(|number| number.checked_sub(2));
-    let kind = number.and_then(|number| KINDS.get(number));
-    kind.map_or_else(|| line.to_owned(), |kind| format!("{kind} {rest}"))
 }
 
 /// Asks the kernel, and puts each answer beside its question.
 fn ask(family: Family, queries: &[&Query]) -> Result<Vec<(Query, String)>, TrialError> {
-    let flag = if family == Family::Inet { "-4" } else { "-6" };
     let commands: Vec<String> = queries.iter().map(ToString::to_string).collect();
-    let (out, err) = ip(&["-N", "-o", flag], &commands.join("\n"), false)?;
-    let mut failed: Vec<(usize, String)> = Vec::new();
-    let mut why = "";
-    for line in err.lines() {
-        match line
-            .strip_prefix("Command failed ")
-            .and_then(|place| place.rsplit(':').next())
-        {
-            Some(number) => {
-                failed.extend(number.parse().ok().map(|number| (number, why.to_owned())));
-            }
-            None => why = line,
-        }
-    }
-    let mut answers = out.lines();
-    let mut lookups = Vec::new();
-    for (n, query) in queries.iter().enumerate() {
-        let error = failed.iter().find(|(number, _)| *number == n + 1);
-        let answer = match error {
-            Some((_, error)) => error.clone(),
-            None => plain(
-                answers
-                    .next()
-                    .ok_or_else(|| TrialError::Output(query.to_string()))?,
-            ),
-        };
-        lookups.push(((*query).clone(), answer));
-    }
-    Ok(lookups)
-}
-
-/// An answer without who put the route there, and without what is only remembered.
-fn plain(answer: &str) -> String {
-    let mut words: Vec<&str> = answer.split_whitespace().collect();
-    words.retain(|word| !matches!(*word, "\\" | "cache"));
-    // The table of an own address is told only once there have been rules of anybody's.
-    let told = |words: &[&str]| {
-        let mut pairs = words.windows(2);
-        pairs.position(|pair| pair.first() == Some(&"proto") || pair == ["table", "255"])
-    };
-    while let Some(at) = told(&words) {
-        words.drain(at..at + 2);
-    }
-    words.join(" ")
+    let (printed, errors) = ip(&["-N", "-o", flag(family)], &commands.join("\n"), false)?;
+    Ok(ip_output::answers(queries, &printed, &errors)?)
 }
 
 /// Rules and tagged routes that are there still.
 fn left() -> Result<Vec<String>, TrialError> {
     let mut left = Vec::new();
-    for flag in ["-4", "-6"] {
-        let (rules, _) = ip(&["-N", flag], "rule show\n", false)?;
-        let own = ["0:", "32766:", "32767:"];
-        let others = rules
-            .lines()
-            .filter(|line| !own.iter().any(|own| line.starts_with(own)));
-        left.extend(others.map(str::to_owned));
+    for family in Family::ALL {
+        let flag = flag(family);
+        let (printed, _) = ip(&["-N", flag], "rule show\n", false)?;
+        left.extend(ip_output::rules_left(&printed).map(str::to_owned));
         let tagged = format!("route show table all proto {PROTOCOL}\n");
-        let (routes, _) = ip(&["-N", flag], &tagged, false)?;
-        left.extend(routes.lines().map(str::to_owned));
+        let (printed, _) = ip(&["-N", flag], &tagged, false)?;
+        left.extend(printed.lines().map(str::to_owned));
     }
     Ok(left)
 }

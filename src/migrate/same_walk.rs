@@ -1,4 +1,7 @@
-//! Whether the order of two rules can matter.
+//! Whether two sets of rules lead every packet the same way, whatever their priorities.
+//!
+//! The kernel goes along the rules from the lowest priority to the highest. Only rules that one
+//! packet can match both of, and that do different things, have an order that matters.
 
 use std::net::IpAddr;
 
@@ -17,36 +20,41 @@ pub fn order_matters(a: &Rule, b: &Rule) -> bool {
     does(a) != does(b) && a.may_meet(b)
 }
 
-/// Whether no packet gets as far as the rule: the kernel's own rule 0 finds an own address in
-/// table local, and this is only about packets to such a one.
+/// Whether no packet gets as far as a rule on a host with these addresses: those to an address of
+/// its own are found in table local by the kernel's rule of priority 0, and the rule is for no
+/// others.
 pub fn is_never_reached(rule: &Rule, own: &[IpAddr]) -> bool {
     let to_own = |to: Prefix| to.is_host() && own.contains(&to.address());
     rule.priority != 0
         && !rule.invert
         && rule.to.is_some_and(to_own)
-        // What it jumps over is skipped for packets that never come, too.
+        // `goto`, too, would act on packets that never come; of an unknown action nobody can tell.
         && !matches!(rule.action, Action::Other(_))
 }
 
-/// Rules in the order of the kernel's walk, which puts equal priorities in the order in which
-/// they came; what repeats an earlier one is left out.
-pub fn walk(rules: &[Rule]) -> Vec<Rule> {
-    let mut sorted = rules.to_vec();
-    sorted.sort_by_key(|rule| rule.priority);
-    let mut walked: Vec<Rule> = Vec::new();
-    for rule in sorted {
-        if !walked
-            .iter()
-            .any(|earlier| earlier.same_but_priority(&rule))
-        {
-            walked.push(rule);
-        }
-    }
-    walked
+/// The rules that packets reach on a host with these addresses, in the order in which the kernel
+/// tries them.
+pub fn reached_in_order(rules: impl IntoIterator<Item = Rule>, own: &[IpAddr]) -> Vec<Rule> {
+    let rules = rules.into_iter();
+    in_order(rules.filter(|rule| !is_never_reached(rule, own)))
 }
 
-/// Whether two walks find the same: the same rules, and each pair whose order matters in the same
-/// order.
+/// Rules in the order in which the kernel tries them: of equal priorities the older goes first,
+/// that is, the earlier here. A rule that repeats an earlier one decides nothing and is left out.
+fn in_order(rules: impl Iterator<Item = Rule>) -> Vec<Rule> {
+    let mut sorted: Vec<Rule> = rules.collect();
+    sorted.sort_by_key(|rule| rule.priority);
+    let mut kept: Vec<Rule> = Vec::new();
+    for rule in sorted {
+        if !kept.iter().any(|earlier| earlier.same_but_priority(&rule)) {
+            kept.push(rule);
+        }
+    }
+    kept
+}
+
+/// Whether every packet fares alike along both: the same rules, and each two whose order matters
+/// in the same order. Both are as `reached_in_order` has them.
 pub fn same_walk(a: &[Rule], b: &[Rule]) -> bool {
     let place = |rule: &Rule| b.iter().position(|other| rule.same_but_priority(other));
     let places: Option<Vec<usize>> = a.iter().map(place).collect();
@@ -93,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_walk_is_the_same_whatever_the_priorities_if_the_order_is() {
-        let rules = |lines: &[&str]| walk(&lines.iter().map(|line| rule(line)).collect::<Vec<_>>());
+        let rules = |lines: &[&str]| in_order(lines.iter().map(|line| rule(line)));
         let a = rules(&[
             "pref 9 from 10.0.0.5 lookup 1",
             "pref 8 to 10.9.0.0/16 lookup 254",

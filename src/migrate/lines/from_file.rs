@@ -1,0 +1,87 @@
+//! The lines of a stanza, as the file has them.
+
+use std::ffi::OsStr;
+
+use super::ifupdown_multi::{multi_commands, MULTI_PREFIX};
+use super::meaning::{CommandLine, LineCommand, ScriptedStanza};
+use super::why_it_stays::WhyItStays;
+use crate::ifupdown::interfaces::{IfaceStanza, Interfaces, OptionLine, Phase, StanzaInForce};
+use crate::ifupdown::HookCall;
+
+/// A stanza and its lines; `None` where it is no IP.
+pub fn scripted_stanza(interfaces: &Interfaces, defined: &StanzaInForce) -> Option<ScriptedStanza> {
+    let stanza = interfaces.stanza(defined)?;
+    let definition = &defined.definition;
+    let call = definition.call(&definition.name)?;
+    call.family?;
+    let variables = definition.variables(&definition.name).into_iter();
+    // These two differ from line to line.
+    let variables = variables.filter(|(name, _)| name != "MODE" && name != "PHASE");
+    let stays = if stanza.inherits.is_some() || is_inherited(interfaces, &definition.name) {
+        Some(WhyItStays::Inherits)
+    } else if call.options.is_empty() {
+        None
+    } else {
+        Some(WhyItStays::HasOptions)
+    };
+    let lines = stanza.options.iter().filter_map(command_line);
+    let multi = multi_line(interfaces, defined, stanza, &call);
+    Some(ScriptedStanza {
+        file: defined.file,
+        block: defined.block,
+        variables: variables
+            .map(|(name, value)| (text(&name), text(&value)))
+            .collect(),
+        lines: lines.chain(multi).collect(),
+        stays,
+        call,
+    })
+}
+
+fn text(value: &OsStr) -> String {
+    value.to_string_lossy().into_owned()
+}
+
+fn is_inherited(interfaces: &Interfaces, name: &str) -> bool {
+    let mut stanzas = interfaces
+        .written()
+        .filter_map(|other| interfaces.stanza(other));
+    stanzas.any(|other| other.inherits.as_deref() == Some(name))
+}
+
+fn command_line(option: &OptionLine) -> Option<CommandLine> {
+    Some(CommandLine {
+        number: option.number,
+        text_lines: vec![option.line],
+        phase: Phase::of(&option.name)?,
+        command: LineCommand::Shell(text(&option.value)),
+        stays: None,
+    })
+}
+
+/// What the options of ifupdown-multi do, as a line in the place of the first.
+fn multi_line(
+    interfaces: &Interfaces,
+    defined: &StanzaInForce,
+    stanza: &IfaceStanza,
+    call: &HookCall,
+) -> Option<CommandLine> {
+    let definition = &defined.definition;
+    let options = stanza.options.iter();
+    let options = options.filter(|option| option.name.starts_with(MULTI_PREFIX));
+    let first = options.clone().next()?;
+    definition.option("multi_table")?;
+    let same = interfaces.stanzas().filter(|other| {
+        other.definition.family == definition.family
+            && other.definition.option("multi_table").is_some()
+    });
+    let value = |name: &str| definition.option(name).map(text);
+    let (command, stays) = multi_commands(call, same.count() == 1, value);
+    Some(CommandLine {
+        number: first.number,
+        text_lines: options.map(|option| option.line).collect(),
+        phase: Phase::Up,
+        command,
+        stays,
+    })
+}

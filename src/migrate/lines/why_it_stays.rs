@@ -1,0 +1,81 @@
+//! Why a line stays as it is: the text that `migrate` prints behind the line's number.
+
+use thiserror::Error;
+
+use super::ip_command::IpError;
+use super::shell::ShellError;
+use crate::text::Shown;
+
+/// Why a line stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum WhyItStays {
+    /// It is more than plain commands.
+    #[error(transparent)]
+    Shell(#[from] ShellError),
+    /// Its command is not understood.
+    #[error(transparent)]
+    Ip(#[from] IpError),
+    /// Something else is done in the same line.
+    #[error("it also runs \"{}\"", Shown(.0))]
+    Also(String),
+    /// It is a line of several stanzas, and may differ in effect from one to the other.
+    #[error("stanzas inherit from one another here, and a line may stand for several")]
+    Inherits,
+    /// New options would have to fit to those that are there.
+    #[error("the stanza has policy-* options already")]
+    HasOptions,
+    /// What ifupdown-multi does without them is not known.
+    #[error("ifupdown-multi needs an address, multi_table and multi_gateway")]
+    MultiIncomplete,
+    /// ifupdown-multi's way of sharing.
+    #[error("with several interfaces ifupdown-multi shares a default route among them, which no option says")]
+    SharedDefault,
+    /// The options act later.
+    #[error("at pre-up the interface is not up, and the options act when it is")]
+    TooEarly,
+    /// Nobody can tell which interface it is about.
+    #[error("it names no device, and which one it uses is not certain; add dev NAME")]
+    NoDevice,
+    /// Which of two routes is used depends on more than these lines.
+    #[error("what else stands in its place is not certain")]
+    Place,
+    /// It takes out what it has not put in.
+    #[error("nothing in this file puts in what it takes out")]
+    NotOurs,
+    /// The line that goes with it stays, too.
+    #[error("a line that stays may put in what it takes out")]
+    Pair,
+    /// Another interface may be down, and the line does not mind.
+    #[error("it is about {0}, which may not be up, and options mind")]
+    Elsewhere(String),
+    /// The guard would keep it out.
+    #[error("another rule matches the pattern in front of it")]
+    Guarded,
+    /// It takes out what another stanza has put in.
+    #[error("it is about what the stanza of {0} puts in")]
+    OtherStanza(String),
+    /// `ifup` would stop there.
+    #[error("it fails when the interface comes up for the first time")]
+    Fails,
+    /// Where `ifup` stops, options are not in force.
+    #[error("ifup fails at another line of the stanza")]
+    IfupStops,
+    /// Options are in force while the interface is up.
+    #[error("it puts something in when the interface goes down")]
+    AddsAtDown,
+    /// Its rule has no priority of its own.
+    #[error("line {0}, which stays, puts in a rule too, and the order of the two would change")]
+    Beside(usize),
+    /// What stays runs before the options act.
+    #[error("line {0}, which stays, may need it")]
+    NeededBy(usize),
+    /// What stays would find nothing to take out.
+    #[error("line {0}, which stays, takes it out")]
+    Undone(usize),
+    /// The options cannot say it.
+    #[error("no options have exactly its effect")]
+    Inexpressible,
+    /// Rules of several stanzas.
+    #[error("its order among the rules of {0} cannot be kept")]
+    Order(String),
+}
