@@ -13,6 +13,7 @@ use crate::explain::{walk, End, KernelAnswer, Packet, Report, Settings, Walk};
 use crate::netlink::{explain, Kernel, KernelError};
 use crate::routing::syntax::{dsfield, ip_protocol};
 use crate::routing::{parse_number, Family, InterfaceName, Rule, TableId};
+use crate::system::ipv4_forwards;
 use crate::tables::Registry;
 
 pub const COMMAND: Command = Command {
@@ -102,7 +103,7 @@ pub fn host(
         ..Settings::default()
     };
     if let Some(iif) = &question.iif {
-        host.forwards = kernel.forwards(iif);
+        host.forwards = ipv4_forwards(iif);
     }
     if let Some(oif) = &question.oif {
         host.bound_is_up = kernel.is_up(oif)?;

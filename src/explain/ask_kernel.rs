@@ -11,6 +11,7 @@ use super::message::{decode, decode_gone, decode_group, encode, encode_neighbour
 use super::packet::Packet;
 use crate::netlink::{Kernel, KernelError, WireError};
 use crate::routing::{Family, InterfaceName, TableId};
+use crate::system::ipv6_forwards;
 
 impl Kernel {
     /// The routes of a table that lead to an address, in the kernel's order.
@@ -25,7 +26,7 @@ impl Kernel {
         found.retain(|candidate| candidate.route.table == table);
         let mut hops = found.iter().flat_map(|candidate| &candidate.route.hops);
         let has_router = hops.any(|hop| hop.gateway.is_some());
-        if has_router && to.is_ipv6() && !setting("ipv6/conf/all/forwarding") {
+        if has_router && to.is_ipv6() && !ipv6_forwards() {
             self.note_gone(&mut found)?;
         }
         Ok(found)
@@ -90,11 +91,6 @@ impl Kernel {
         })
     }
 
-    /// Whether IPv4 packets that come in by a device are forwarded.
-    pub fn forwards(&self, device: &InterfaceName) -> bool {
-        setting(&format!("ipv4/conf/{device}/forwarding"))
-    }
-
     /// The groups of all devices, `group` of ip-link(8).
     pub fn groups(&mut self) -> Result<BTreeMap<InterfaceName, u32>, KernelError> {
         let found = self.dump("devices", Rtm::Getlink, all_devices, |_, payload| {
@@ -102,11 +98,6 @@ impl Kernel {
         })?;
         Ok(found.into_iter().collect())
     }
-}
-
-/// Whether a setting below `/proc/sys/net` is on, in the namespace of who reads, as the socket's.
-fn setting(path: &str) -> bool {
-    std::fs::read_to_string(format!("/proc/sys/net/{path}")).is_ok_and(|value| value.trim() != "0")
 }
 
 fn all_devices() -> Result<Ifinfomsg, WireError> {

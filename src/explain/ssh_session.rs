@@ -1,7 +1,6 @@
 //! The way back to who is logged in over ssh, and what a change would make of it.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::net::IpAddr;
 
 use super::after_steps;
@@ -11,6 +10,10 @@ use super::walk::{walk, End, Walk};
 use crate::cli::host;
 use crate::netlink::{Kernel, KernelError};
 use crate::routing::Step;
+use crate::system::variable_above;
+
+/// Where sshd notes the addresses and ports of a connection.
+const CONNECTION: &str = "SSH_CONNECTION";
 
 /// `IPPROTO_TCP`.
 const TCP: u8 = 6;
@@ -20,9 +23,9 @@ const TCP: u8 = 6;
 /// sshd notes the connection in `SSH_CONNECTION` (ssh(1)). sudo(8) drops it, so the processes
 /// above this one are asked as well.
 pub fn answers() -> Option<Packet> {
-    let own = std::env::var("SSH_CONNECTION").ok();
-    own.or_else(noted_above)
-        .and_then(|connection| parse(&connection))
+    let own = std::env::var(CONNECTION).ok();
+    let noted = own.or_else(|| variable_above(CONNECTION));
+    noted.and_then(|connection| parse(&connection))
 }
 
 fn parse(connection: &str) -> Option<Packet> {
@@ -40,24 +43,6 @@ fn parse(connection: &str) -> Option<Packet> {
     question.sport = own_port.parse().ok()?;
     question.dport = port.parse().ok()?;
     Some(question)
-}
-
-/// `SSH_CONNECTION` of the nearest process above that has one.
-fn noted_above() -> Option<String> {
-    let mut process = std::os::unix::process::parent_id();
-    // A chain of processes is finite; this one is not to hang on a strange /proc.
-    for _ in 0..64 {
-        let environment = fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
-        let mut lines = environment.split(|byte| *byte == 0);
-        let noted = lines.find_map(|line| line.strip_prefix(b"SSH_CONNECTION="));
-        if let Some(noted) = noted {
-            return Some(String::from_utf8_lossy(noted).into_owned());
-        }
-        let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
-        process = parent.trim().parse().ok().filter(|parent| *parent > 1)?;
-    }
-    None
 }
 
 /// What the steps would make of the way of some packets: a sentence, if it is another one after.

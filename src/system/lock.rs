@@ -17,6 +17,7 @@ use nix::fcntl::{FlockArg, OFlag};
 use nix::sys::stat::{major, minor};
 
 use super::privileges::hint;
+use super::processes::describe;
 
 /// Longest wait. A run holds a lock for less than a millisecond, or for an fsync(2) when it
 /// registers a name; hundreds of them in a queue still fit.
@@ -73,7 +74,7 @@ fn try_lock(file: &File) -> nix::Result<()> {
     nix::fcntl::flock(file.as_raw_fd(), FlockArg::LockExclusiveNonblock)
 }
 
-/// Who holds a file's lock, by ID and command name, as far as it can be told.
+/// Who holds a file's lock.
 fn holder(file: &File) -> String {
     let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
     let pid = file.metadata().ok().and_then(|metadata| {
@@ -84,25 +85,7 @@ fn holder(file: &File) -> String {
         );
         holding(&locks, &device, metadata.ino())
     });
-    let Some(pid) = pid else {
-        return "another process".to_owned();
-    };
-    match fs::read_to_string(format!("/proc/{pid}/comm")) {
-        Ok(name) => {
-            let name: String = name.trim_end().chars().map(printable).collect();
-            format!("process {pid} ({name})")
-        }
-        Err(_) => format!("process {pid}"),
-    }
-}
-
-/// A process may call itself anything.
-fn printable(c: char) -> char {
-    if c.is_control() {
-        '?'
-    } else {
-        c
-    }
+    pid.map_or_else(|| "another process".to_owned(), describe)
 }
 
 /// The process that holds the flock(2) of an inode, by the lines of proc(5)'s `locks`. The device
