@@ -18,7 +18,7 @@ use crate::explain::{answers_to_ssh, moved_way_back, Packet};
 use crate::netlink::Kernel;
 use crate::record::{stays, succession, Store, Takeover};
 use crate::routing::State;
-use crate::system::{keep_net_admin, start_journal};
+use crate::system::{keep_net_admin, start_logging};
 
 pub const COMMAND: Command = Command {
     name: "apply",
@@ -61,7 +61,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     if arguments.has(DRY_RUN.long) {
         return plan::print(&devices, all, out);
     }
-    start_journal(false);
+    start_logging(false);
     // The processes above this one can be asked only while it has all its rights.
     let answers = answers_to_ssh();
     keep_net_admin()?;

@@ -20,7 +20,7 @@ pub const NAME: &str = "policy-table";
 const SOCKET: &str = "/dev/log";
 
 /// Starts logging. Does nothing if it has been started before.
-pub fn start(verbose: bool) {
+pub fn start_logging(verbose: bool) {
     let journal = Journal {
         verbose,
         syslog: Mutex::new(Syslog::Untried),

@@ -23,10 +23,10 @@ mod lock;
 mod journal;
 mod networkd;
 
-pub(crate) use devices::names as device_names;
-pub(crate) use journal::{start as start_journal, NAME};
-pub(crate) use lock::{exclusive as lock_exclusively, Lock};
+pub(crate) use devices::device_names;
+pub(crate) use journal::{start_logging, NAME};
+pub(crate) use lock::Lock;
 pub(crate) use networkd::networkd_removes_rules;
-pub(crate) use privileges::{hint as permission_hint, keep_net_admin, NotPermitted};
+pub(crate) use privileges::{keep_net_admin, permission_hint, NotPermitted};
 pub(crate) use processes::variable_above;
 pub(crate) use sysctl::{arp_is_strict, ipv4_forwards, ipv6_forwards, rp_filter_ignores_marks};

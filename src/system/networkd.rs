@@ -60,8 +60,8 @@ fn manages_foreign_rules() -> bool {
     }
     let drop_ins = drop_ins.values().filter_map(|path| fs::read(path).ok());
     let texts = main.into_iter().chain(drop_ins);
-    let set = texts.filter_map(|text| setting(&String::from_utf8_lossy(&text)));
-    set.last().unwrap_or(true)
+    let mut set = texts.filter_map(|text| setting(&String::from_utf8_lossy(&text)));
+    set.next_back().unwrap_or(true)
 }
 
 /// What the text of a `networkd.conf` sets it to, if it does.
