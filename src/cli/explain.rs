@@ -10,7 +10,7 @@ use nix::unistd::getuid;
 use super::command::{Arguments, Command, Opt, Trouble, Verdict};
 use crate::converge::Failure;
 use crate::explain::{walk, End, KernelAnswer, Packet, Report, Settings, Walk};
-use crate::netlink::{explain, Kernel, KernelError};
+use crate::netlink::{Kernel, KernelError};
 use crate::routing::syntax::{dsfield, ip_protocol};
 use crate::routing::{parse_number, Family, InterfaceName, Rule, TableId};
 use crate::system::ipv4_forwards;
@@ -64,7 +64,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     // Writing to a text does not fail.
     let _ = telling.walk(&mut text, &walk);
     let said = match &told {
-        KernelAnswer::Refused(refusal) => explain(refusal),
+        KernelAnswer::Refused(refusal) => refusal.to_string(),
         KernelAnswer::Taken { way, route } => telling.way(way, route.as_ref()),
     };
     let agree = walk.agrees(&told);

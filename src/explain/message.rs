@@ -5,13 +5,13 @@ use std::net::IpAddr;
 
 use neli::consts::rtnl::{Nud, RtScope, RtTable, Rta, RtmF, Rtn, Rtprot};
 use neli::rtnl::{Ndmsg, NdmsgBuilder, Rtmsg, RtmsgBuilder};
-use neli::types::{Buffer, RtBuffer};
+use neli::types::Buffer;
 
 use super::best_route::Candidate;
 use super::packet::Packet;
 use crate::netlink::{
-    address, attribute, decode_route, family_number, named, nested, number, octets, short, Refusal,
-    WireError,
+    address, address_bytes, c_string, decode_route, family_number, nested, number, short,
+    Attributes, Refusal, WireError,
 };
 use crate::routing::{Family, InterfaceName, Prefix, Route};
 
@@ -55,29 +55,20 @@ pub fn encode(
     oif: Option<u32>,
     whole: bool,
 ) -> Result<Rtmsg, WireError> {
-    let mut attrs = RtBuffer::<Rta, Buffer>::new();
-    let mut add = |kind: Rta, payload: Buffer| {
-        attribute(kind, payload).map(|attribute| attrs.push(attribute))
-    };
-    let word = |number: u32| Buffer::from(number.to_ne_bytes().to_vec());
-    add(Rta::Dst, octets(question.to))?;
-    if let Some(from) = question.from {
-        add(Rta::Src, octets(from))?;
-    }
-    if let Some(iif) = iif {
-        add(Rta::Iif, word(iif))?;
-    }
-    if let Some(oif) = oif {
-        add(Rta::Oif, word(oif))?;
-    }
+    let mut attrs = Attributes::new();
+    attrs.add(Rta::Dst, address_bytes(question.to))?;
+    attrs.add_some(Rta::Src, question.from.map(address_bytes))?;
+    attrs.add_some(Rta::Iif, iif)?;
+    attrs.add_some(Rta::Oif, oif)?;
     if question.mark != 0 {
-        add(Rta::Mark, word(question.mark))?;
+        attrs.add(Rta::Mark, question.mark)?;
     }
-    add(Rta::from(UID), word(question.user))?;
-    add(Rta::from(IP_PROTO), vec![question.ip_protocol].into())?;
+    attrs.add(Rta::from(UID), question.user)?;
+    attrs.add(Rta::from(IP_PROTO), question.ip_protocol)?;
     for (kind, port) in [(SPORT, question.sport), (DPORT, question.dport)] {
         if port != 0 {
-            add(Rta::from(kind), port.to_be_bytes().to_vec().into())?;
+            let network_order = Buffer::from(port.to_be_bytes().to_vec());
+            attrs.add(Rta::from(kind), network_order)?;
         }
     }
     let bits = question.family().bits();
@@ -99,7 +90,7 @@ pub fn encode(
         .rtm_scope(RtScope::Universe)
         .rtm_type(Rtn::Unspec)
         .rtm_flags(flags)
-        .rtattrs(attrs)
+        .rtattrs(attrs.finish())
         .build()
         .map_err(WireError::new)
 }
@@ -171,7 +162,7 @@ const LINK_GROUP: u16 = 27;
 pub fn decode_group(payload: &[u8]) -> Option<(InterfaceName, u32)> {
     let attributes = || nested(payload.get(LINK_HEADER..).unwrap_or_default());
     let find = |wanted| attributes().find(|(kind, _)| *kind == wanted);
-    let name = named(find(LINK_NAME)?.1)?.parse().ok()?;
+    let name = c_string(find(LINK_NAME)?.1)?.parse().ok()?;
     Some((name, number(find(LINK_GROUP)?.1)?))
 }
 

@@ -8,7 +8,7 @@ use neli::rtnl::{Ifaddrmsg, IfaddrmsgBuilder};
 use neli::types::RtBuffer;
 use neli::FromBytesWithInput;
 
-use super::message::{address, attributes, family_number, named, number, WireError};
+use super::message::{address, attributes, c_string, family_number, number, WireError};
 use crate::routing::{Family, InterfaceAddress};
 
 /// `IFA_F_*`; the first is `IFA_F_SECONDARY` of IPv4.
@@ -67,7 +67,7 @@ pub fn decode(payload: &[u8], index: u32) -> Result<Option<Assigned>, WireError>
             Ifa::Local => local = address(value),
             // The other end's where there is one, else the same again.
             Ifa::Address => other = address(value),
-            Ifa::Label => label = named(value).map(str::to_owned),
+            Ifa::Label => label = c_string(value).map(str::to_owned),
             _ if kind == FLAGS => flags = number(value).unwrap_or(flags),
             _ => {}
         }

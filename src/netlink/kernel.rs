@@ -1,5 +1,5 @@
-//! The kernel's end: one rtnetlink socket, requests out, verdicts in. Does what a plan says and
-//! reads what is there; decides nothing.
+//! The socket to the kernel: steps are carried out over it, dumps read and questions asked. What
+//! a request or an answer looks like the files of the objects know; nothing is decided here.
 
 use std::io;
 
@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use super::message::{replies, request, Refusal, Reply, WireError};
 use super::{route, rule};
-use crate::routing::{InterfaceName, Object, Step, Verb};
+use crate::routing::{Hop, InterfaceName, Object, Step, Verb};
 
 /// Why the kernel could not be asked, or gave no answer that can be used.
 #[derive(Debug, Error)]
@@ -25,7 +25,7 @@ pub enum KernelError {
     #[error(transparent)]
     Wire(#[from] WireError),
     /// A dump refused.
-    #[error("the kernel does not list {what}: {}", explain(.refusal))]
+    #[error("the kernel does not list {what}: {refusal}")]
     Dump {
         /// What was asked for.
         what: String,
@@ -35,15 +35,6 @@ pub enum KernelError {
     /// Each of several dumps was overtaken by a change.
     #[error("the kernel's {0} keep changing while they are read")]
     Unsteady(String),
-}
-
-/// What the kernel said, with its own text in front where it gave one.
-pub fn explain(refusal: &Refusal) -> String {
-    let errno = refusal.errno;
-    match &refusal.text {
-        Some(text) => format!("{text} ({})", errno.desc()),
-        None => errno.desc().to_owned(),
-    }
 }
 
 /// What became of a step.
@@ -56,11 +47,58 @@ pub enum Answer {
     Refused(Refusal),
 }
 
+/// A step that was sent.
+#[derive(Default)]
+struct Awaited {
+    answer: Option<Answer>,
+    /// What the kernel told of before it ended its answer.
+    told: Option<Object>,
+}
+
+/// Steps in flight. The kernel takes requests in their order and tells of every refusal, so that
+/// its word on the last one is the word on all before it that it was silent about.
+struct Batch {
+    /// The sequence number of the first step; the others' follow.
+    first: u32,
+    /// The place of the last step that is sent.
+    last: Option<usize>,
+    steps: Vec<Awaited>,
+}
+
+impl Batch {
+    fn of(length: usize, first: u32) -> Self {
+        Self {
+            first,
+            last: None,
+            steps: (0..length).map(|_| Awaited::default()).collect(),
+        }
+    }
+
+    /// The step whose request has a sequence number.
+    fn find(&mut self, sequence: u32) -> Option<&mut Awaited> {
+        let place = usize::try_from(sequence.wrapping_sub(self.first)).ok()?;
+        self.steps.get_mut(place)
+    }
+
+    fn is_answered(&self) -> bool {
+        let last = self.last.and_then(|last| self.steps.get(last));
+        last.is_none_or(|last| last.answer.is_some())
+    }
+
+    fn answers(self) -> Vec<Answer> {
+        let each = self.steps.into_iter();
+        each.map(|step| step.answer.unwrap_or(Answer::Done(step.told)))
+            .collect()
+    }
+}
+
 /// An open rtnetlink socket.
 pub struct Kernel {
     socket: NlSocket,
+    /// The number of the last request; an answer repeats that of its request.
     sequence: u32,
     buffer: Vec<u8>,
+    /// The devices that have been asked for, with their numbers.
     devices: Vec<(InterfaceName, u32)>,
 }
 
@@ -92,76 +130,72 @@ impl Kernel {
         })
     }
 
-    /// Does steps one after another, many in flight at once, and gives an answer for each.
+    /// Carries out steps in their order, and gives an answer for each.
     /// Errors: the socket failed; which of the steps took place is then not known.
     pub fn execute(&mut self, steps: &[Step]) -> Result<Vec<Answer>, KernelError> {
         for step in steps {
             log::debug!("{step}");
         }
-        self.repeat(steps)
+        self.execute_unlogged(steps)
     }
 
     /// As [`Kernel::execute`], of steps that the log has already.
     /// Errors: the socket failed; which of the steps took place is then not known.
-    pub fn repeat(&mut self, steps: &[Step]) -> Result<Vec<Answer>, KernelError> {
+    pub fn execute_unlogged(&mut self, steps: &[Step]) -> Result<Vec<Answer>, KernelError> {
         let mut answers = Vec::with_capacity(steps.len());
         for steps in steps.chunks(IN_FLIGHT) {
-            answers.extend(self.execute_at_once(steps)?);
+            answers.extend(self.execute_batch(steps)?);
         }
         Ok(answers)
     }
 
-    /// The kernel takes requests in their order and tells of every refusal, so that its word on
-    /// the last one is the word on all before it that it was silent about.
-    fn execute_at_once(&mut self, steps: &[Step]) -> Result<Vec<Answer>, KernelError> {
-        let mut answers: Vec<Option<Answer>> = vec![None; steps.len()];
-        let first = self.sequence + 1;
-        let mut messages = Vec::with_capacity(steps.len());
-        let mut last = None;
-        for (step, (place, answer)) in steps.iter().zip(answers.iter_mut().enumerate()).rev() {
-            let sequence = first + u32::try_from(place).unwrap_or_default();
-            let wish = match last {
-                None => NlmF::ACK,
-                Some(_) => NlmF::empty(),
-            };
-            if let Some(message) = self.encode(step, sequence, wish)? {
-                messages.push(message);
-                last = last.or(Some(place));
-            } else {
-                let (errno, text) = (Errno::ENODEV, None);
-                *answer = Some(Answer::Refused(Refusal { errno, text }));
-            }
-        }
+    /// Carries out as many steps as may be in flight at once.
+    fn execute_batch(&mut self, steps: &[Step]) -> Result<Vec<Answer>, KernelError> {
+        let mut batch = Batch::of(steps.len(), self.sequence + 1);
+        let request = self.encode_batch(steps, &mut batch)?;
         self.sequence += u32::try_from(steps.len()).unwrap_or_default();
-        let Some(last) = last else {
-            return Ok(answers.into_iter().flatten().collect());
-        };
-        messages.reverse();
-        let bytes = messages.concat();
-        self.make_room(ANSWER.max(4 * bytes.len()));
-        self.socket.send(&bytes, Msg::empty())?;
-        let mut removed: Vec<Option<Object>> = vec![None; steps.len()];
-        while answers.get(last).is_some_and(Option::is_none) {
+        if request.is_empty() {
+            return Ok(batch.answers());
+        }
+        self.make_room(ANSWER.max(4 * request.len()));
+        self.socket.send(&request, Msg::empty())?;
+        while !batch.is_answered() {
             let received = self.receive()?;
             for reply in replies(&received) {
                 let reply = reply?;
-                let place =
-                    usize::try_from(reply.sequence.wrapping_sub(first)).unwrap_or(usize::MAX);
-                let (Some(answer), Some(removed)) =
-                    (answers.get_mut(place), removed.get_mut(place))
-                else {
+                let Some(awaited) = batch.find(reply.sequence) else {
                     continue; // of another request
                 };
                 match reply.verdict() {
-                    Some(Ok(())) => *answer = Some(Answer::Done(removed.take())),
-                    Some(Err(refusal)) => *answer = Some(Answer::Refused(refusal)),
-                    None => *removed = self.decode(&reply)?,
+                    Some(Ok(())) => awaited.answer = Some(Answer::Done(awaited.told.take())),
+                    Some(Err(refusal)) => awaited.answer = Some(Answer::Refused(refusal)),
+                    None => awaited.told = self.decode(&reply)?,
                 }
             }
         }
-        let answers = answers.into_iter().zip(removed);
-        let told = answers.map(|(answer, removed)| answer.unwrap_or(Answer::Done(removed)));
-        Ok(told.collect())
+        Ok(batch.answers())
+    }
+
+    /// The requests for the steps of a batch, as one. A step whose device is not there gets its
+    /// answer now. Backwards, since only the last one that is sent asks to be acknowledged.
+    fn encode_batch(&mut self, steps: &[Step], batch: &mut Batch) -> Result<Vec<u8>, KernelError> {
+        let mut messages = Vec::with_capacity(steps.len());
+        for (place, step) in steps.iter().enumerate().rev() {
+            let sequence = batch.first + u32::try_from(place).unwrap_or_default();
+            let acknowledge = match batch.last {
+                None => NlmF::ACK,
+                Some(_) => NlmF::empty(),
+            };
+            if let Some(message) = self.encode(step, sequence, acknowledge)? {
+                messages.push(message);
+                batch.last = batch.last.or(Some(place));
+            } else if let Some(awaited) = batch.find(sequence) {
+                let (errno, text) = (Errno::ENODEV, None);
+                awaited.answer = Some(Answer::Refused(Refusal { errno, text }));
+            }
+        }
+        messages.reverse();
+        Ok(messages.concat())
     }
 
     /// Has the kernel take what a request for a dump says as a filter, and refuse what it does
@@ -261,9 +295,9 @@ impl Kernel {
         &mut self,
         step: &Step,
         sequence: u32,
-        wish: NlmF,
+        acknowledge: NlmF,
     ) -> Result<Option<Vec<u8>>, KernelError> {
-        let flags = wish
+        let mut flags = acknowledge
             | match step.verb {
                 Verb::Add => NlmF::CREATE | NlmF::EXCL,
                 Verb::Append => NlmF::CREATE | NlmF::APPEND,
@@ -272,35 +306,40 @@ impl Kernel {
                 Verb::Delete => NlmF::ECHO,
             };
         let adding = step.verb != Verb::Delete;
-        match &step.object {
+        let message = match &step.object {
             Object::Rule(rule) => {
                 // Of a rule that it may not know whole the kernel is to tell what it made.
-                let flags = if rule.may_be_thinned() {
-                    flags | NlmF::ECHO
-                } else {
-                    flags
-                };
+                if rule.may_be_thinned() {
+                    flags |= NlmF::ECHO;
+                }
                 let kind = if adding { Rtm::Newrule } else { Rtm::Delrule };
-                let message = request(kind, flags, sequence, rule::encode(rule)?)?;
-                Ok(Some(message))
+                request(kind, flags, sequence, rule::encode(rule)?)?
             }
             Object::Route(route) => {
-                let mut indexes = Vec::with_capacity(route.hops.len());
-                for hop in &route.hops {
-                    let index = match &hop.device {
-                        Some(device) => match self.index(device)? {
-                            None => return Ok(None),
-                            index => index,
-                        },
-                        None => None,
-                    };
-                    indexes.push(index);
-                }
+                let Some(indexes) = self.indexes(&route.hops)? else {
+                    return Ok(None);
+                };
                 let kind = if adding { Rtm::Newroute } else { Rtm::Delroute };
-                let payload = route::encode(route, &indexes)?;
-                Ok(Some(request(kind, flags, sequence, payload)?))
+                request(kind, flags, sequence, route::encode(route, &indexes)?)?
             }
+        };
+        Ok(Some(message))
+    }
+
+    /// The numbers of the devices that hops name; `None` where one of those is not there.
+    fn indexes(&mut self, hops: &[Hop]) -> Result<Option<Vec<Option<u32>>>, KernelError> {
+        let mut indexes = Vec::with_capacity(hops.len());
+        for hop in hops {
+            let index = match &hop.device {
+                Some(device) => match self.index(device)? {
+                    None => return Ok(None),
+                    index => index,
+                },
+                None => None,
+            };
+            indexes.push(index);
         }
+        Ok(Some(indexes))
     }
 
     /// The object that a notification tells of.
