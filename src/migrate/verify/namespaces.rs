@@ -19,6 +19,7 @@ use thiserror::Error;
 
 use super::compare::Seen;
 use super::lookups::{queries, Query};
+use crate::routing::syntax::route_kind_name;
 use crate::routing::{Family, Route, Rule, PROTOCOL};
 
 /// What stands in for the machine.
@@ -265,23 +266,11 @@ fn look(seen: &mut Seen) -> Result<(), TrialError> {
 
 /// A line of `ip -N route show`, which has the kind of a route as a number, with the word.
 fn with_kind(line: &str) -> String {
-    const KINDS: [&str; 8] = [
-        "local",
-        "broadcast",
-        "anycast",
-        "multicast",
-        "blackhole",
-        "unreachable",
-        "prohibit",
-        "throw",
-    ];
     let (first, rest) = line.split_once(' ').unwrap_or((line, ""));
-    let number = first
-        .parse::<usize>()
-        .ok()
-        .and_then(|number| number.checked_sub(2));
-    let kind = number.and_then(|number| KINDS.get(number));
-    kind.map_or_else(|| line.to_owned(), |kind| format!("{kind} {rest}"))
+    match first.parse() {
+        Ok(number) => format!("{} {rest}", route_kind_name(number)),
+        Err(_) => line.to_owned(),
+    }
 }
 
 /// Asks the kernel, and puts each answer beside its question.

@@ -21,7 +21,7 @@ mod route;
 mod rule;
 
 pub(crate) use metrics::{RTAX_CC_ALGO, RTAX_LOCK};
-pub(crate) use numbers::{dsfield, ip_protocol, ip_protocol_name};
+pub(crate) use numbers::{dsfield, ip_protocol, ip_protocol_name, route_kind_name};
 pub use route::{read as read_route, Unsaid as UnsaidInRoute};
 pub use rule::read as read_rule;
 pub(crate) use rule::Given as SaidInRule;

@@ -277,7 +277,7 @@ fn ignored(route: &Route<()>) -> Option<&'static str> {
 impl fmt::Display for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.kind != Kind::UNICAST {
-            write!(f, "{} ", kind_name(self.kind))?;
+            write!(f, "{} ", numbers::route_kind_name(self.kind.0))?;
         }
         let other_family = |hop: &Hop| {
             let gateway = hop.gateway.map(Family::of);
@@ -328,20 +328,6 @@ impl fmt::Display for Route {
             write!(f, " attribute {number}")?;
         }
         Ok(())
-    }
-}
-
-fn kind_name(kind: Kind) -> String {
-    match kind {
-        Kind::LOCAL => "local".to_owned(),
-        Kind::BROADCAST => "broadcast".to_owned(),
-        Kind::ANYCAST => "anycast".to_owned(),
-        Kind::MULTICAST => "multicast".to_owned(),
-        Kind::BLACKHOLE => "blackhole".to_owned(),
-        Kind::UNREACHABLE => "unreachable".to_owned(),
-        Kind::PROHIBIT => "prohibit".to_owned(),
-        Kind::THROW => "throw".to_owned(),
-        Kind(number) => number.to_string(),
     }
 }
 
