@@ -10,7 +10,6 @@ mod after_steps;
 mod ask_kernel;
 mod ssh_session;
 
-pub(crate) use after_steps::state as state_after;
 pub use message::KernelAnswer;
 pub use packet::{Match, Packet};
 pub use report::Report;
