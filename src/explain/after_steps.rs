@@ -1,9 +1,10 @@
-//! Rules and routes as they would be after some steps.
+//! Rules, and the routes that lead to an address, as they would be after some steps: what a walk
+//! then would come to can be told before anything is done.
 
 use std::net::IpAddr;
 
 use super::best_route::Candidate;
-use crate::routing::{Object, Route, Rule, Step, TableId, Verb};
+use crate::routing::{Object, Rule, Step, TableId, Verb};
 
 /// The rules, in the kernel's order, after the steps.
 pub fn rules(mut rules: Vec<Rule>, steps: &[Step]) -> Vec<Rule> {
@@ -48,20 +49,10 @@ pub fn candidates(
             Verb::Add | Verb::Append => {}
         }
         if step.verb != Verb::Delete {
-            candidates.push(fresh(route));
+            candidates.push(Candidate::new(route.clone()));
         }
     }
     candidates
-}
-
-/// A route that is put in now; its ways are taken to work.
-fn fresh(route: &Route) -> Candidate {
-    Candidate {
-        route: route.clone(),
-        sources: None,
-        dead: vec![false; route.hops.len()],
-        gone: vec![false; route.hops.len()],
-    }
 }
 
 #[cfg(test)]
