@@ -1,6 +1,6 @@
 //! A walk as an indented list, for people, and the kernel's answer beneath it.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use nix::errno::Errno;
 
@@ -8,8 +8,8 @@ use super::best_route::Candidate;
 use super::message::KernelAnswer;
 use super::packet::{Match, Packet, UDP};
 use super::walk::{End, TableAnswer, Then, Tried, Walk};
-use crate::routing::syntax::ip_protocol_name;
-use crate::routing::{Action, Family, Route, Rule, TableId};
+use crate::routing::syntax::{ip_protocol_name, ListedRoute};
+use crate::routing::{Family, Route, Rule, TableId};
 
 /// How a walk is told.
 pub struct Report<'a> {
@@ -123,21 +123,14 @@ impl Report<'_> {
         writeln!(f, "{}\n{words}", line(first))
     }
 
-    /// A rule as `ip rule show` has it.
+    /// A rule as `ip rule show` has it, without who put it in.
     fn rule(&self, rule: &Rule) -> String {
-        let text = rule.to_string();
-        let text = text.strip_prefix("priority ").unwrap_or(&text);
-        let protocol = format!(" proto {}", rule.protocol);
-        let text = text.replacen(&protocol, "", 1);
-        let (priority, rest) = text.split_once(' ').unwrap_or((&text, ""));
-        let rest = match rule.action {
-            Action::Lookup(table) => {
-                let (number, name) = (format!(" lookup {table}"), (self.table)(table));
-                rest.replacen(&number, &format!(" lookup {name}"), 1)
-            }
-            _ => rest.to_owned(),
-        };
-        format!("{priority}: {rest}")
+        let (selectors, effect) = (rule.selectors(), rule.effect(self.table));
+        let mut text = format!("{}: {selectors} {effect}", rule.priority);
+        for (number, _) in &rule.unread {
+            let _ = write!(text, " attribute {number}");
+        }
+        text
     }
 
     fn end(&self, end: &End) -> String {
@@ -185,18 +178,14 @@ impl Report<'_> {
 }
 
 fn line(candidate: &Candidate) -> String {
-    let mut text = plain(&candidate.route);
-    if let Some(sources) = candidate.sources {
-        let end = text.find(' ').unwrap_or(text.len());
-        text.insert_str(end, &format!(" from {sources}"));
-    }
-    text
+    let (route, sources) = (&candidate.route, candidate.sources);
+    ListedRoute { route, sources }.to_string()
 }
 
-/// A route's line without the table, which is told beside it, and without who put it there.
+/// A route that was told without its sources.
 fn plain(route: &Route) -> String {
-    let said = format!(" table {} proto {}", route.table, route.protocol);
-    route.to_string().replacen(&said, "", 1)
+    let sources = None;
+    ListedRoute { route, sources }.to_string()
 }
 
 /// What may be behind a disagreement.
