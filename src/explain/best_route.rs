@@ -102,8 +102,8 @@ fn choose_inet(mut fit: Vec<Candidate>, packet: &Packet) -> Vec<Candidate> {
 }
 
 /// The longest prefix, of one the longest prefix of sources, then the lowest metric; of one
-/// metric the device asked for, then the preference. Where none of the lowest metric is fit, all
-/// others are judged without regard to theirs. Routers that are gone serve where no others do.
+/// metric the device asked for, then the preference. Where no route of the lowest metric is fit,
+/// the metrics of the others do not count. Routers that are gone serve where no others do.
 fn choose_inet6(fit: Vec<Candidate>, packet: &Packet) -> Vec<Candidate> {
     let reachable = fit.iter().map(Candidate::reachable).collect();
     let chosen = choose_among(reachable, packet);
@@ -144,9 +144,9 @@ fn choose_among(mut fit: Vec<Candidate>, packet: &Packet) -> Vec<Candidate> {
     Vec::new()
 }
 
-/// The kernel starts at the longest prefix, but passes over one that has routes for sources and
-/// none of them for the packet's, its routes for any source included. This is the length from
-/// which on prefixes are passed over.
+/// The kernel starts at the longest prefix. If that has routes for certain sources, and none of
+/// them is the packet's, it is passed over with all its routes, those for any source included, and
+/// the next longest is looked at. Gives the shortest length that is passed over.
 fn hidden_below(candidates: &[Candidate], packet: &Packet) -> Option<u8> {
     let length = |candidate: &Candidate| candidate.route.destination.length();
     let mut lengths: Vec<u8> = candidates.iter().map(length).collect();
@@ -176,8 +176,8 @@ fn best(candidates: Vec<Candidate>, packet: &Packet) -> Option<Candidate> {
     best.map(|(_, candidate)| candidate)
 }
 
-/// `rt6_score_route`: a device that is asked for weighs less than the preference of RFC 4191, but
-/// one that has to be makes others unfit.
+/// `rt6_score_route`: the device asked for weighs less than the preference of RFC 4191, but where
+/// it is required, routes by other devices are unfit.
 fn score(candidate: &Candidate, packet: &Packet) -> Option<u8> {
     let route = &candidate.route;
     if route.kind.has_device() && candidate.living().next().is_none() {

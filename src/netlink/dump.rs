@@ -16,7 +16,7 @@ use crate::routing::{Action, Family, InterfaceName, Object, Route, Rule, TableId
 
 impl Kernel {
     /// Whether the kernel has routes of others in a table, or rules of others that look it up.
-    /// Where it cannot be asked the answer is no: a name's ID is worth no refusal.
+    /// Not where it cannot be asked: that is no reason to refuse a name its ID.
     pub fn is_occupied(&mut self, table: TableId) -> bool {
         self.has_routes_of_others(table)
             || Family::ALL

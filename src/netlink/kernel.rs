@@ -1,5 +1,5 @@
-//! The socket to the kernel: steps are carried out over it, dumps read and questions asked. What
-//! a request or an answer looks like the files of the objects know; nothing is decided here.
+//! The socket to the kernel: carries out steps, takes dumps, asks. The files of the objects know
+//! what a request or an answer looks like; nothing is decided here.
 
 use std::io;
 
@@ -24,14 +24,9 @@ pub enum KernelError {
     /// A message that could not be written or read.
     #[error(transparent)]
     Wire(#[from] WireError),
-    /// A dump refused.
+    /// A dump, or an answer about one thing, was refused.
     #[error("the kernel does not list {what}: {refusal}")]
-    Dump {
-        /// What was asked for.
-        what: String,
-        /// Its answer.
-        refusal: Refusal,
-    },
+    Dump { what: String, refusal: Refusal },
     /// Each of several dumps was overtaken by a change.
     #[error("the kernel's {0} keep changing while they are read")]
     Unsteady(String),
@@ -45,51 +40,6 @@ pub enum Answer {
     Done(Option<Object>),
     /// Refused, and nothing changed.
     Refused(Refusal),
-}
-
-/// A step that was sent.
-#[derive(Default)]
-struct Awaited {
-    answer: Option<Answer>,
-    /// What the kernel told of before it ended its answer.
-    told: Option<Object>,
-}
-
-/// Steps in flight. The kernel takes requests in their order and tells of every refusal, so that
-/// its word on the last one is the word on all before it that it was silent about.
-struct Batch {
-    /// The sequence number of the first step; the others' follow.
-    first: u32,
-    /// The place of the last step that is sent.
-    last: Option<usize>,
-    steps: Vec<Awaited>,
-}
-
-impl Batch {
-    fn of(length: usize, first: u32) -> Self {
-        Self {
-            first,
-            last: None,
-            steps: (0..length).map(|_| Awaited::default()).collect(),
-        }
-    }
-
-    /// The step whose request has a sequence number.
-    fn find(&mut self, sequence: u32) -> Option<&mut Awaited> {
-        let place = usize::try_from(sequence.wrapping_sub(self.first)).ok()?;
-        self.steps.get_mut(place)
-    }
-
-    fn is_answered(&self) -> bool {
-        let last = self.last.and_then(|last| self.steps.get(last));
-        last.is_none_or(|last| last.answer.is_some())
-    }
-
-    fn answers(self) -> Vec<Answer> {
-        let each = self.steps.into_iter();
-        each.map(|step| step.answer.unwrap_or(Answer::Done(step.told)))
-            .collect()
-    }
 }
 
 /// An open rtnetlink socket.
@@ -106,19 +56,18 @@ pub struct Kernel {
 /// the size of one for how long its next part may be.
 const DUMP: usize = 32 * 1024;
 
-/// Room for one verdict, or for the object that the kernel tells of with it. Either repeats
-/// little more than the request; a run that takes no dump touches no memory beyond this.
+/// Bytes for one verdict, or for the object that comes with it. Either repeats little more than the
+/// request; a run that takes no dump touches no memory beyond this.
 const ANSWER: usize = 4 * 1024;
 
-/// How many requests are sent before their answers are read: as many answers as a socket's
-/// receive buffer of usual size holds (`net.core.rmem_default`), with room to spare.
+/// How many requests are sent before their answers are read. A socket's receive buffer of usual
+/// size (`net.core.rmem_default`) holds more answers than that.
 const IN_FLIGHT: usize = 64;
 
 /// How often a dump that was overtaken by a change is taken again.
 const ATTEMPTS: usize = 5;
 
 impl Kernel {
-    /// Opens the socket.
     pub fn open() -> Result<Self, KernelError> {
         let socket = NlSocket::connect(NlFamily::Route, None, Groups::empty())?;
         socket.enable_ext_ack(true)?;
@@ -157,7 +106,7 @@ impl Kernel {
         if request.is_empty() {
             return Ok(batch.answers());
         }
-        self.make_room(ANSWER.max(4 * request.len()));
+        self.grow_buffer(ANSWER.max(4 * request.len()));
         self.socket.send(&request, Msg::empty())?;
         while !batch.is_answered() {
             let received = self.receive()?;
@@ -167,9 +116,9 @@ impl Kernel {
                     continue; // of another request
                 };
                 match reply.verdict() {
-                    Some(Ok(())) => awaited.answer = Some(Answer::Done(awaited.told.take())),
+                    Some(Ok(())) => awaited.answer = Some(Answer::Done(awaited.echoed.take())),
                     Some(Err(refusal)) => awaited.answer = Some(Answer::Refused(refusal)),
-                    None => awaited.told = self.decode(&reply)?,
+                    None => awaited.echoed = self.decode(&reply)?,
                 }
             }
         }
@@ -198,8 +147,8 @@ impl Kernel {
         Ok(messages.concat())
     }
 
-    /// Has the kernel take what a request for a dump says as a filter, and refuse what it does
-    /// not know.
+    /// Has the kernel filter dumps by what their requests say, and refuse requests that say what
+    /// it does not know.
     pub(crate) fn filter_dumps(&self) -> Result<(), KernelError> {
         Ok(self.socket.enable_strict_checking(true)?)
     }
@@ -212,7 +161,7 @@ impl Kernel {
         encode: impl Fn() -> Result<P, WireError>,
         decode: impl Fn(&mut Self, &[u8]) -> Result<Option<T>, WireError>,
     ) -> Result<Vec<T>, KernelError> {
-        self.make_room(DUMP);
+        self.grow_buffer(DUMP);
         for _ in 0..ATTEMPTS {
             self.sequence += 1;
             let message = request(kind, NlmF::DUMP, self.sequence, encode()?)?;
@@ -232,7 +181,7 @@ impl Kernel {
         payload: P,
         decode: impl Fn(&mut Self, &[u8]) -> Result<Option<T>, WireError>,
     ) -> Result<Option<T>, KernelError> {
-        self.make_room(DUMP);
+        self.grow_buffer(DUMP);
         self.sequence += 1;
         let message = request(kind, NlmF::ACK, self.sequence, payload)?;
         self.socket.send(&message, Msg::empty())?;
@@ -269,7 +218,7 @@ impl Kernel {
         }
     }
 
-    fn make_room(&mut self, length: usize) {
+    fn grow_buffer(&mut self, length: usize) {
         if self.buffer.len() < length {
             // Not resize, which would touch all of the new memory.
             self.buffer = vec![0; length];
@@ -342,7 +291,7 @@ impl Kernel {
         Ok(Some(indexes))
     }
 
-    /// The object that a notification tells of.
+    /// The object in a notification.
     fn decode(&mut self, reply: &Reply<'_>) -> Result<Option<Object>, WireError> {
         if [Rtm::Newrule, Rtm::Delrule]
             .map(u16::from)
@@ -382,5 +331,50 @@ impl Kernel {
         let device: InterfaceName = name.to_str().ok()?.parse().ok()?;
         self.devices.push((device.clone(), index));
         Some(device)
+    }
+}
+
+/// A step that was sent.
+#[derive(Default)]
+struct Awaited {
+    answer: Option<Answer>,
+    /// The object that the kernel sent before the verdict.
+    echoed: Option<Object>,
+}
+
+/// Steps in flight. The kernel takes requests in their order and reports every refusal: once it
+/// acknowledges the last one, those before it that it was silent about are done.
+struct Batch {
+    /// The sequence number of the first step; the others' follow.
+    first: u32,
+    /// The place of the last step that is sent.
+    last: Option<usize>,
+    steps: Vec<Awaited>,
+}
+
+impl Batch {
+    fn of(length: usize, first: u32) -> Self {
+        Self {
+            first,
+            last: None,
+            steps: (0..length).map(|_| Awaited::default()).collect(),
+        }
+    }
+
+    /// The step whose request has a sequence number.
+    fn find(&mut self, sequence: u32) -> Option<&mut Awaited> {
+        let place = usize::try_from(sequence.wrapping_sub(self.first)).ok()?;
+        self.steps.get_mut(place)
+    }
+
+    fn is_answered(&self) -> bool {
+        let last = self.last.and_then(|last| self.steps.get(last));
+        last.is_none_or(|last| last.answer.is_some())
+    }
+
+    fn answers(self) -> Vec<Answer> {
+        let each = self.steps.into_iter();
+        each.map(|step| step.answer.unwrap_or(Answer::Done(step.echoed)))
+            .collect()
     }
 }

@@ -157,7 +157,7 @@ fn message(family: Family, attrs: Attributes<Rta>) -> RtmsgBuilder {
         .rtm_dst_len(0)
         .rtm_src_len(0)
         .rtm_tos(0)
-        // The attribute says the table; the header has room for IDs below 256 only.
+        // The attribute says the table; the header could say IDs below 256 only.
         .rtm_table(RtTable::Unspec)
         .rtm_protocol(Rtprot::Unspec)
         .rtm_scope(RtScope::Universe)

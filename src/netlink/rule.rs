@@ -36,7 +36,7 @@ pub fn encode(rule: &Rule) -> Result<Fibmsg, WireError> {
         .fib_src_len(length(rule.from))
         .fib_dst_len(length(rule.to))
         .fib_tos(rule.tos)
-        // The attribute says the table; the header has room for IDs below 256 only.
+        // The attribute says the table; the header could say IDs below 256 only.
         .fib_table(RtTable::Unspec)
         .fib_action(action)
         .fib_flags(if rule.invert {
@@ -94,7 +94,7 @@ fn add_ports(
     attrs.add_some(mask, ports.mask)
 }
 
-/// Adds what the header has no room for, and gives what stands there.
+/// Adds the attribute that an action needs, and gives its number for the header.
 fn add_action(attrs: &mut Attributes<Frattr>, action: Action) -> Result<FrAct, WireError> {
     Ok(match action {
         Action::Lookup(table) => {
@@ -169,7 +169,7 @@ pub fn decode(payload: &[u8]) -> Result<Option<Rule>, WireError> {
             Frattr::Protocol => rule.protocol = whole(small(value), kind)?,
             Frattr::Table => {
                 let table = TableId::numbered(whole(number(value), kind)?);
-                // An l3mdev rule has table 0 beside the attribute that tells what it is.
+                // An l3mdev rule has table 0 beside the attribute that makes it one.
                 if rule.action != Action::L3mdev {
                     rule.action = Action::Lookup(table);
                 }

@@ -1,4 +1,4 @@
-//! Waiting for the kernel to tell of a change.
+//! Waiting until the kernel reports a change.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -10,7 +10,7 @@ use nix::sys::socket::{
     bind, recv, socket, AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType,
 };
 
-/// A socket on which the kernel tells of changes. It is nix's: neli lends its socket to poll(2)
+/// A socket on which the kernel reports changes. It is nix's: neli lends its socket to poll(2)
 /// as a bare number only, which safe code cannot use.
 pub struct Watch {
     socket: OwnedFd,
