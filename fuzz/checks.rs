@@ -16,7 +16,7 @@ use neli::consts::rtnl::Rtm;
 
 use policy_table::ifupdown::{Direction, HookCall};
 use policy_table::netlink::{
-    decode_address, decode_route, decode_rule, encode_route, encode_rule, explain, replies, request,
+    decode_address, decode_route, decode_rule, encode_route, encode_rule, replies, request,
 };
 use policy_table::record::{heading, Record};
 use policy_table::routing::{
@@ -271,7 +271,7 @@ pub fn netlink(data: &[u8]) {
     let device = |index: u32| format!("eth{}", index % 4).parse().ok();
     for reply in replies(data).map_while(Result::ok) {
         if let Some(Err(refusal)) = reply.verdict() {
-            let _ = explain(&refusal);
+            let _ = refusal.to_string();
         }
         if let Ok(Some(rule)) = decode_rule(reply.payload) {
             let _ = Object::Rule(rule.clone()).to_string();

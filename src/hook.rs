@@ -10,7 +10,7 @@ use crate::ifupdown::{Direction, HookCall};
 use crate::record::{heading, Store, Takeover};
 use crate::routing::InterfaceName;
 use crate::stanza::{on_error, OnError};
-use crate::system::{keep_net_admin, start_journal};
+use crate::system::{keep_net_admin, start_logging};
 use crate::text::Shown;
 
 /// Runs as a hook of the folder it was called from.
@@ -56,7 +56,7 @@ fn up(call: &HookCall) -> ExitCode {
 /// Starts a run that has something to do: with a journal, and with no rights that it does not
 /// need. Of the stanza's options nothing but their names has been looked at until then.
 fn is_permitted(call: &HookCall) -> bool {
-    start_journal(call.verbose);
+    start_logging(call.verbose);
     let kept = keep_net_admin();
     if let Err(refused) = &kept {
         let interface = Shown(&call.interface);

@@ -22,8 +22,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use lab::{lab, Lab};
-use policy_table::cli::ask;
-use policy_table::explain::{End, KernelAnswer, Match, Packet, Report, TableAnswer, Then, Walk};
+use policy_table::explain::{
+    walk_and_ask, End, KernelAnswer, Match, Packet, Report, TableAnswer, Then, Walk,
+};
 use policy_table::netlink::Kernel;
 use policy_table::routing::{Family, Route};
 use random::{number_in, Random};
@@ -374,8 +375,8 @@ fn is_left_to_a_hash(walk: &Walk) -> bool {
         TableAnswer::Taken(found) => found[0].route.hops.len() > 1,
         _ => false,
     };
-    walk.question.family() == Family::Inet6
-        && walk.steps.iter().any(|step| match &step.then {
+    walk.packet.family() == Family::Inet6
+        && walk.tried.iter().any(|step| match &step.then {
             Some(Then::Looked(_, found)) => step.rule.suppress_group.is_some() && several(found),
             _ => false,
         })
@@ -448,7 +449,7 @@ struct Seen(BTreeMap<&'static str, usize>);
 impl Seen {
     fn note(&mut self, walk: &Walk) {
         let mut note = |what| *self.0.entry(what).or_default() += 1;
-        note(match &walk.outcome {
+        note(match &walk.end {
             End::Route(_, found) if found[0].route.hops.len() > 1 => "several hops",
             End::Route(_, found) if found.len() > 1 => "equal defaults",
             End::Route(..) => "route",
@@ -460,8 +461,8 @@ impl Seen {
             End::OnLink(_) => "on link",
             End::NotForwarded(_) => "not forwarded",
         });
-        for step in &walk.steps {
-            note(match &step.tried {
+        for step in &walk.tried {
+            note(match &step.matches {
                 Match::Yes => "matches",
                 Match::YesFor(_) => "matches for not",
                 Match::No(_) => "does not match",
@@ -508,7 +509,7 @@ fn prove(lab: &Lab, family: Family, sets: u64, wanted: &[&str]) {
         batch(family, &lines);
         for m in 0..8 {
             let packet = packet(&mut random, family);
-            let (walk, told) = ask(&mut kernel, packet.clone()).unwrap();
+            let (walk, told) = walk_and_ask(&mut kernel, packet.clone()).unwrap();
             if is_left_to_a_hash(&walk) {
                 continue;
             }
@@ -519,7 +520,7 @@ fn prove(lab: &Lab, family: Family, sets: u64, wanted: &[&str]) {
             } else {
                 Ok(())
             };
-            if let (true, Ok(())) = (walk.agrees(&told), &by_ip) {
+            if let (true, Ok(())) = (told.agrees(&walk), &by_ip) {
                 continue;
             }
             let there = lab.ok(&format!("ip {} route show table all", flag(family)));

@@ -26,7 +26,7 @@ use std::fmt::Write as _;
 use std::fs;
 
 use lab::{lab, pieces, Lab};
-use policy_table::netlink::{explain, Answer, Kernel};
+use policy_table::netlink::{Answer, Kernel};
 use policy_table::routing::syntax::{read_route, read_rule, LineError, UnsaidInRoute};
 use policy_table::routing::{
     Action, Family, Object, Prefix, Route, Rule, Scope, Step, TableId, PROTOCOL,
@@ -320,7 +320,7 @@ fn put_in(kernel: &mut Kernel, object: &Object) -> Verdict {
     let answers = kernel.execute(&[Step::add(object.clone())]).unwrap();
     match &answers[0] {
         Answer::Done(_) => Verdict::Taken,
-        Answer::Refused(refusal) => Verdict::Refused(explain(refusal)),
+        Answer::Refused(refusal) => Verdict::Refused(refusal.to_string()),
     }
 }
 

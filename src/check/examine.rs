@@ -12,6 +12,7 @@ use crate::ifupdown::interfaces::{FaultKind, Interfaces, Selection, StanzaInForc
 use crate::ifupdown::HookCall;
 use crate::routing::{InterfaceName, TableId, TableName};
 use crate::stanza::{own_address, Stanza, Table, OPTIONS};
+use crate::system::arp_is_strict;
 use crate::text::{did_you_mean, nearest, Shown};
 
 /// All that is found in a file, in its order; what is of no place comes last. Without a host the
@@ -36,8 +37,7 @@ pub fn examine(interfaces: &Interfaces, mut host: Option<&mut ThisHost>) -> Vec<
             Err(errors) => findings.extend(errors),
         }
     }
-    let arp_is_set =
-        |device: &InterfaceName| host.as_ref().is_some_and(|host| host.arp_is_set(device));
+    let arp_is_set = |device: &InterfaceName| host.is_some() && arp_is_strict(device);
     findings.extend(clashes(&stanzas, &arp_is_set));
     if let Some(host) = host {
         findings.extend(host.findings(&stanzas));

@@ -9,15 +9,14 @@ use nix::errno::Errno;
 use super::finding::{Code, Finding};
 use super::stanza::{CheckedStanza, Policy};
 use crate::netlink::{Kernel, KernelError};
-use crate::routing::{Action, Family, InterfaceName, Kind, TableId, TableName, PROTOCOL};
+use crate::routing::{Action, Family, Kind, TableId, TableName, PROTOCOL};
 use crate::stanza::{Source, Table};
-use crate::system::Host;
+use crate::system::{ipv4_forwards, networkd_removes_rules, rp_filter_ignores_marks};
 use crate::tables::{KnownNames, Registry};
 use crate::text::chain;
 
 /// This host, as far as a look at it tells.
 pub struct ThisHost {
-    host: Host,
     kernel: Kernel,
     names: KnownNames,
     /// Families that the kernel was built without policy routing for.
@@ -53,7 +52,6 @@ impl ThisHost {
             }
         }
         Ok(Self {
-            host: Host::below(root),
             kernel,
             names: Registry::below(root).names(),
             without_rules,
@@ -78,11 +76,6 @@ impl ThisHost {
             self.registered.insert(registered.id, name.clone());
         }
         Ok(registered.id)
-    }
-
-    /// Whether a device answers ARP for its own addresses alone.
-    pub fn arp_is_set(&self, device: &InterfaceName) -> bool {
-        self.host.arp_is_set(device)
     }
 
     /// What this host does to the stanzas of a file.
@@ -123,7 +116,7 @@ impl ThisHost {
                     ));
             }
         }
-        if self.host.networkd_takes_rules() {
+        if networkd_removes_rules() {
             let text = "systemd-networkd is running, and removes the rules of others";
             findings.push(Finding::new(Code::Networkd, text).hint(
                 "write ManageForeignRoutingPolicyRules=no into [Network] of networkd.conf(5), \
@@ -176,11 +169,11 @@ impl ThisHost {
                 && rule.family == Family::Inet
                 && matches!(rule.action, Action::Lookup(table) if leads_here(table))
         });
-        if !by_mark || !policy.stanza.derives() || !self.host.filters_strictly(&device) {
+        if !by_mark || !policy.stanza.derives() || !rp_filter_ignores_marks(&device) {
             return None;
         }
         let unsafe_for_own = policy.stanza.source == Source::None;
-        if !unsafe_for_own && !self.kernel.forwards(&device) {
+        if !unsafe_for_own && !ipv4_forwards(&device) {
             return None;
         }
         let main = self.kernel.routes_by(Family::Inet, TableId::MAIN, &device);

@@ -14,11 +14,11 @@ use super::plan;
 use super::running::{Device, Running};
 use crate::converge;
 use crate::converge::{remove_orphans, settle, Snapshot, View};
-use crate::explain::{answers_to_ssh, moved_way_back, Packet};
+use crate::explain::{ssh_replies, warning_of_move, Packet};
 use crate::netlink::Kernel;
 use crate::record::{stays, succession, Store, Takeover};
 use crate::routing::State;
-use crate::system::{keep_net_admin, start_journal};
+use crate::system::{keep_net_admin, start_logging};
 
 pub const COMMAND: Command = Command {
     name: "apply",
@@ -61,12 +61,12 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     if arguments.has(DRY_RUN.long) {
         return plan::print(&devices, all, out);
     }
-    start_journal(false);
+    start_logging(false);
     // The processes above this one can be asked only while it has all its rights.
-    let answers = answers_to_ssh();
+    let replies = ssh_replies();
     keep_net_admin()?;
-    let moved = match answers {
-        Some(answers) => moved_connection(&devices, &answers)?,
+    let moved = match replies {
+        Some(replies) => moved_connection(&devices, &replies)?,
         None => None,
     };
     if let Some(sentence) = &moved {
@@ -124,7 +124,7 @@ fn ask(confirm: &Confirm, patience: Duration, out: &mut dyn Write) -> io::Result
 }
 
 /// What the change would make of the way back to who typed this: a sentence, if it moves.
-fn moved_connection(devices: &[Device], answers: &Packet) -> Result<Option<String>, Trouble> {
+fn moved_connection(devices: &[Device], replies: &Packet) -> Result<Option<String>, Trouble> {
     let mut view = View::open_for_plan()?;
     let mut changes = Vec::new();
     for device in devices {
@@ -135,7 +135,7 @@ fn moved_connection(devices: &[Device], answers: &Packet) -> Result<Option<Strin
     if changes.is_empty() {
         return Ok(None);
     }
-    Ok(moved_way_back(&mut view.kernel, answers, &changes)?)
+    Ok(warning_of_move(&mut view.kernel, replies, &changes)?)
 }
 
 /// Asks whether to go on. Where nobody is there to answer, a script has decided already.

@@ -4,15 +4,14 @@
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
 
-use nix::errno::Errno;
 use nix::unistd::getuid;
 
 use super::command::{Arguments, Command, Opt, Trouble, Verdict};
 use crate::converge::Failure;
-use crate::explain::{walk, End, KernelAnswer, Packet, Report, Settings, Walk};
-use crate::netlink::{explain, Kernel, KernelError};
+use crate::explain::{walk_and_ask, Packet, Report};
+use crate::netlink::{Kernel, KernelError};
 use crate::routing::syntax::{dsfield, ip_protocol};
-use crate::routing::{parse_number, Family, InterfaceName, Rule, TableId};
+use crate::routing::{parse_number, Family, InterfaceName, TableId};
 use crate::tables::Registry;
 
 pub const COMMAND: Command = Command {
@@ -44,73 +43,31 @@ kernel could not be asked, or the command line is wrong.",
 };
 
 fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
-    let question = question(arguments)?;
+    let packet = packet(arguments)?;
     let mut kernel = Kernel::open().map_err(trouble)?;
-    let devices = [&question.iif, &question.oif];
+    let devices = [&packet.iif, &packet.oif];
     for device in devices.into_iter().flatten() {
         if kernel.index(device).map_err(trouble)?.is_none() {
             return Err(Trouble::Failed(format!("there is no device {device}")));
         }
     }
-    let (walk, told) = ask(&mut kernel, question).map_err(trouble)?;
+    let (walk, answer) = walk_and_ask(&mut kernel, packet).map_err(trouble)?;
     let names = Registry::below("/".as_ref()).names();
     let table = |id: TableId| name(names.name(id), id);
-    let telling = Report {
+    let report = Report {
         table: &table,
         all: arguments.has("all"),
     };
     let mut text = String::new();
     // Writing to a text does not fail.
-    let _ = telling.walk(&mut text, &walk);
-    let said = match &told {
-        KernelAnswer::Refused(refusal) => explain(refusal),
-        KernelAnswer::Taken { way, route } => telling.way(way, route.as_ref()),
-    };
-    let agree = walk.agrees(&told);
-    let verdict = if agree {
-        "They agree.".to_owned()
-    } else {
-        format!("They do not agree{}.", reason(&walk, &told))
-    };
-    writeln!(out, "{text}By the kernel: {said}\n{verdict}")?;
-    Ok(if agree {
+    let _ = report.walk(&mut text, &walk);
+    let _ = report.kernel(&mut text, &walk, &answer);
+    out.write_all(text.as_bytes())?;
+    Ok(if answer.agrees(&walk) {
         Verdict::Good
     } else {
         Verdict::Differs
     })
-}
-
-/// The walk of a packet, and what the kernel says of it.
-pub fn ask(kernel: &mut Kernel, question: Packet) -> Result<(Walk, KernelAnswer), KernelError> {
-    let rules = kernel.rules(question.family())?;
-    let host = host(kernel, &question, &rules)?;
-    let walk = walk(question, &rules, &host, |table, to| {
-        kernel.candidates(table, to)
-    })?;
-    let told = kernel.look_up(&walk.question)?;
-    Ok((walk, told))
-}
-
-/// What the walk needs to know besides, asked only where it does.
-pub fn host(
-    kernel: &mut Kernel,
-    question: &Packet,
-    rules: &[Rule],
-) -> Result<Settings, KernelError> {
-    let mut host = Settings {
-        bound_is_up: true,
-        ..Settings::default()
-    };
-    if let Some(iif) = &question.iif {
-        host.forwards = kernel.forwards(iif);
-    }
-    if let Some(oif) = &question.oif {
-        host.bound_is_up = kernel.is_up(oif)?;
-    }
-    if rules.iter().any(|rule| rule.suppress_group.is_some()) {
-        host.groups = kernel.groups()?;
-    }
-    Ok(host)
 }
 
 /// `ip` knows three names without any file.
@@ -124,81 +81,64 @@ fn name(registered: Option<&str>, id: TableId) -> String {
     }
 }
 
-/// What may be behind a disagreement.
-fn reason(walk: &Walk, told: &KernelAnswer) -> &'static str {
-    let question = &walk.question;
-    let inet = question.family() == Family::Inet;
-    match (told, &walk.outcome) {
-        (KernelAnswer::Refused(refusal), End::Route(..))
-            if inet
-                && question.iif.is_some()
-                && matches!(refusal.errno, Errno::EINVAL | Errno::EXDEV) =>
-        {
-            ": the kernel takes no packet with this source in by this device \
-             (a martian source, or rp_filter)"
-        }
-        _ => ": the rules may have changed, and VRFs are not followed",
-    }
-}
-
 fn trouble(error: KernelError) -> Trouble {
     Trouble::Failed(Failure::from(error).lines().join("\n"))
 }
 
-fn question(arguments: &Arguments) -> Result<Packet, Trouble> {
+fn packet(arguments: &Arguments) -> Result<Packet, Trouble> {
     let to = arguments
         .only()?
         .ok_or_else(|| Trouble::Usage("expected an address: where the packet goes".to_owned()))?;
     let to = address(to).ok_or_else(|| wrong("DESTINATION", to, "an address"))?;
-    let mut question = Packet::to(to, getuid().as_raw());
-    let family = question.family();
+    let mut packet = Packet::to(to, getuid().as_raw());
+    let family = packet.family();
     let icmp = match family {
         Family::Inet => 1,
         Family::Inet6 => 58,
     };
     let of_family = |text: &str| address(text).filter(|from| Family::of(*from) == family);
     let expected = format!("an {} address", family.name());
-    question.from = read(arguments, "from", &expected, of_family)?;
-    question.iif = device(arguments, "iif")?.filter(|iif| iif.as_str() != "lo");
-    question.oif = device(arguments, "oif")?;
+    packet.from = read(arguments, "from", &expected, of_family)?;
+    packet.iif = device(arguments, "iif")?.filter(|iif| iif.as_str() != "lo");
+    packet.oif = device(arguments, "oif")?;
     let mark = read(arguments, "mark", "a number of 32 bits", parse_number)?;
-    question.mark = mark.unwrap_or(0);
+    packet.mark = mark.unwrap_or(0);
     let tos = read(
         arguments,
         "tos",
         "a DS field without its two lowest bits",
         |text| dsfield(text).filter(|tos| tos.trailing_zeros() >= 2),
     )?;
-    question.tos = tos.unwrap_or(0);
+    packet.tos = tos.unwrap_or(0);
     let protocol = read(arguments, "ipproto", "udp, tcp or icmp", |text| {
         let number = ip_protocol(text)?;
         let number = if number == 1 { icmp } else { number };
         [6, 17, icmp].contains(&number).then_some(number)
     })?;
-    question.ip_protocol = protocol.unwrap_or(question.ip_protocol);
+    packet.ip_protocol = protocol.unwrap_or(packet.ip_protocol);
     let port = |text: &str| parse_number(text).and_then(|port| u16::try_from(port).ok());
     let port = |option| read(arguments, option, "a port of 1 to 65535", port);
-    question.sport = port("sport")?.unwrap_or(0);
-    question.dport = port("dport")?.unwrap_or(0);
+    packet.sport = port("sport")?.unwrap_or(0);
+    packet.dport = port("dport")?.unwrap_or(0);
     let user = read(arguments, "uid", "a user ID", parse_number)?;
-    question.user = user.unwrap_or(question.user);
-    if question.iif.is_some() {
-        came_in(&mut question, user)?;
+    packet.user = user.unwrap_or(packet.user);
+    if packet.iif.is_some() {
+        came_in(&mut packet, user)?;
     }
-    Ok(question)
+    Ok(packet)
 }
 
 /// What a packet that came in has, and what the kernel does not look up for one.
-fn came_in(question: &mut Packet, user: Option<u32>) -> Result<(), Trouble> {
+fn came_in(packet: &mut Packet, user: Option<u32>) -> Result<(), Trouble> {
     let usage = |text: &str| Err(Trouble::Usage(text.to_owned()));
-    if user.is_some() || question.oif.is_some() {
+    if user.is_some() || packet.oif.is_some() {
         return usage("--iif is for packets that came in; --uid and --oif are for this host's own");
     }
-    question.user = 0;
-    if question.family() == Family::Inet && question.from.is_none() {
+    packet.user = 0;
+    if packet.family() == Family::Inet && packet.from.is_none() {
         return usage("--iif needs --from: a packet that came in has a source");
     }
-    if question.to.is_multicast() || question.to == IpAddr::V4(Ipv4Addr::BROADCAST) {
+    if packet.to.is_multicast() || packet.to == IpAddr::V4(Ipv4Addr::BROADCAST) {
         return usage(
             "--iif: a packet to a group or to all hosts is not routed by the rules alone",
         );

@@ -12,7 +12,7 @@ use crate::ifupdown::HookCall;
 use crate::netlink::Kernel;
 use crate::record::{Store, FOLDER};
 use crate::routing::{InterfaceName, State};
-use crate::system::{keep_net_admin, start_journal};
+use crate::system::{keep_net_admin, start_logging};
 
 pub const COMMAND: Command = Command {
     name: "flush",
@@ -30,7 +30,7 @@ in again.",
 
 fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let which = arguments.named_or_all()?;
-    start_journal(false);
+    start_logging(false);
     keep_net_admin()?;
     match which {
         WhichInterfaces::All => {

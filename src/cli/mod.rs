@@ -29,9 +29,6 @@ mod check;
 mod explain;
 mod migrate;
 
-pub use explain::ask;
-pub(crate) use explain::host;
-
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write};

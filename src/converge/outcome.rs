@@ -2,14 +2,14 @@
 
 use thiserror::Error;
 
-use crate::netlink::{explain, hint, KernelError, Refusal};
+use crate::netlink::{advice, KernelError, Refusal};
 use crate::routing::{Object, State, Step};
 
 /// Why a step did not succeed.
 #[derive(Debug, Error)]
 pub enum StepError {
     /// The kernel refused it.
-    #[error("\"{step}\": {}{}", explain(.refusal), hint(.step, .refusal))]
+    #[error("\"{step}\": {refusal}{}", advice(.step, .refusal))]
     Refused {
         /// The step.
         step: Step,

@@ -8,7 +8,6 @@ use super::drift::{assess, steps, Condition, Item};
 use super::error::Failure;
 use super::observe;
 use super::table_ids::StanzaTables;
-use crate::explain::state_after;
 use crate::ifupdown::HookCall;
 use crate::netlink::{Kernel, KernelError};
 use crate::record::{stays, succession, Record, Store, Takeover};
@@ -246,6 +245,6 @@ impl View {
         let ahead = self.ahead.as_ref();
         let ahead = tables.union(&shelves).filter_map(|place| ahead?.get(place));
         let ahead = ahead.flatten().filter(concerns);
-        Ok(ahead.fold(found.into_iter().collect(), state_after))
+        Ok(ahead.fold(found.into_iter().collect(), State::after))
     }
 }

@@ -1,29 +1,10 @@
-//! Rules and routes as they would be after some steps.
+//! Rules, and the routes that lead to an address, as they would be after some steps: what a walk
+//! then would come to can be told before anything is done.
 
 use std::net::IpAddr;
 
 use super::best_route::Candidate;
-use crate::routing::{Object, Route, Rule, State, Step, TableId, Verb};
-
-/// What is there after a step.
-pub fn state(mut found: State, step: &Step) -> State {
-    if let (Verb::Replace, Object::Route(route)) = (step.verb, &step.object) {
-        let replaced = found
-            .routes()
-            .iter()
-            .filter(|there| there.same_place(route));
-        let replaced: Vec<Route> = replaced.cloned().collect();
-        for route in replaced {
-            found.remove(&Object::Route(route));
-        }
-    }
-    if step.verb == Verb::Delete {
-        found.remove(&step.object);
-    } else {
-        found.insert(step.object.clone());
-    }
-    found
-}
+use crate::routing::{Object, Rule, Step, TableId, Verb};
 
 /// The rules, in the kernel's order, after the steps.
 pub fn rules(mut rules: Vec<Rule>, steps: &[Step]) -> Vec<Rule> {
@@ -68,20 +49,10 @@ pub fn candidates(
             Verb::Add | Verb::Append => {}
         }
         if step.verb != Verb::Delete {
-            candidates.push(fresh(route));
+            candidates.push(Candidate::new(route.clone()));
         }
     }
     candidates
-}
-
-/// A route that is put in now; its ways are taken to work.
-fn fresh(route: &Route) -> Candidate {
-    Candidate {
-        route: route.clone(),
-        sources: None,
-        dead: vec![false; route.hops.len()],
-        gone: vec![false; route.hops.len()],
-    }
 }
 
 #[cfg(test)]
@@ -112,22 +83,6 @@ mod tests {
         let after: Vec<String> = rules(now, &steps).iter().map(ToString::to_string).collect();
         assert_eq!(after.len(), 4);
         assert!(after[1].contains("lookup 300") && after[3].starts_with("priority 40000"));
-    }
-
-    #[test]
-    fn a_replaced_route_is_there_no_more() {
-        let first = "route default via 10.0.0.1 dev eth1 table 200";
-        let second = "route default via 10.0.0.2 dev eth1 table 200";
-        let mut found = State::default();
-        for (verb, line, left) in [
-            (Verb::Add, first, 1),
-            (Verb::Append, second, 2),
-            (Verb::Replace, second, 1),
-            (Verb::Delete, second, 0),
-        ] {
-            found = state(found, &step(verb, line));
-            assert_eq!(found.routes().len(), left, "{verb:?} {line}");
-        }
     }
 
     #[test]

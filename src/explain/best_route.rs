@@ -1,5 +1,5 @@
-//! Which route of a table a packet takes. Pure: `fib_table_lookup` of the kernel's
-//! `net/ipv4/fib_trie.c` and `fib6_table_lookup` of `net/ipv6/route.c`, measured on 6.18.
+//! Which route of a table a packet takes: as `fib_table_lookup` of the kernel's
+//! `net/ipv4/fib_trie.c` and `fib6_table_lookup` of `net/ipv6/route.c` choose, measured on 6.18.
 
 use std::cmp::Reverse;
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use super::packet::Packet;
 use crate::routing::{Family, Hop, InterfaceName, Prefix, Route};
 
-/// A route of a table, with what only a look-up cares for.
+/// A route of a table that may be chosen, with what only the choice depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     /// The route.
@@ -23,6 +23,17 @@ pub struct Candidate {
 }
 
 impl Candidate {
+    /// A route whose ways are all taken to work, for whatever source.
+    pub fn new(route: Route) -> Self {
+        let none = vec![false; route.hops.len()];
+        Self {
+            route,
+            sources: None,
+            dead: none.clone(),
+            gone: none,
+        }
+    }
+
     /// The hops that packets may take.
     pub fn living(&self) -> impl Iterator<Item = &Hop> {
         let hops = self.route.hops.iter().zip(&self.dead);
@@ -52,20 +63,20 @@ impl Candidate {
 /// The route that a packet takes, first, and those that are as good: of several IPv4 default
 /// routes of one metric the kernel takes the first whose router it does not know to be gone.
 /// Nothing where no route is fit. `candidates` are in the order in which the kernel lists them.
-pub fn choose(candidates: Vec<Candidate>, question: &Packet) -> Vec<Candidate> {
+pub fn choose(candidates: Vec<Candidate>, packet: &Packet) -> Vec<Candidate> {
     let mut fit = candidates;
-    fit.retain(|candidate| candidate.route.destination.contains(question.to));
-    match question.family() {
-        Family::Inet => choose_inet(fit, question),
-        Family::Inet6 => choose_inet6(fit, question),
+    fit.retain(|candidate| candidate.route.destination.contains(packet.to));
+    match packet.family() {
+        Family::Inet => choose_inet(fit, packet),
+        Family::Inet6 => choose_inet6(fit, packet),
     }
 }
 
 /// The longest prefix, then the tos that is the packet's, then the lowest metric.
-fn choose_inet(mut fit: Vec<Candidate>, question: &Packet) -> Vec<Candidate> {
-    fit.retain(|Candidate { route, .. }| route.tos == 0 || route.tos == question.dsfield());
+fn choose_inet(mut fit: Vec<Candidate>, packet: &Packet) -> Vec<Candidate> {
+    fit.retain(|Candidate { route, .. }| route.tos == 0 || route.tos == packet.dsfield());
     fit.retain(|candidate| {
-        let bound = question.oif.as_ref();
+        let bound = packet.oif.as_ref();
         let drops = !candidate.route.kind.has_device();
         drops
             || candidate.leaves_by(bound)
@@ -91,23 +102,23 @@ fn choose_inet(mut fit: Vec<Candidate>, question: &Packet) -> Vec<Candidate> {
 }
 
 /// The longest prefix, of one the longest prefix of sources, then the lowest metric; of one
-/// metric the device asked for, then the preference. Where none of the lowest metric is fit, all
-/// others are judged without regard to theirs. Routers that are gone serve where no others do.
-fn choose_inet6(fit: Vec<Candidate>, question: &Packet) -> Vec<Candidate> {
+/// metric the device asked for, then the preference. Where no route of the lowest metric is fit,
+/// the metrics of the others do not count. Routers that are gone serve where no others do.
+fn choose_inet6(fit: Vec<Candidate>, packet: &Packet) -> Vec<Candidate> {
     let reachable = fit.iter().map(Candidate::reachable).collect();
-    let chosen = choose_among(reachable, question);
+    let chosen = choose_among(reachable, packet);
     if chosen.is_empty() {
-        choose_among(fit, question)
+        choose_among(fit, packet)
     } else {
         chosen
     }
 }
 
-fn choose_among(mut fit: Vec<Candidate>, question: &Packet) -> Vec<Candidate> {
-    let hidden = hidden_below(&fit, question);
+fn choose_among(mut fit: Vec<Candidate>, packet: &Packet) -> Vec<Candidate> {
+    let hidden = hidden_below(&fit, packet);
     fit.retain(|candidate| {
         let length = candidate.route.destination.length();
-        candidate.serves(question.from) && hidden.is_none_or(|hidden| length < hidden)
+        candidate.serves(packet.from) && hidden.is_none_or(|hidden| length < hidden)
     });
     let place = |candidate: &Candidate| {
         let sources = candidate.sources.map_or(0, |sources| sources.length());
@@ -125,7 +136,7 @@ fn choose_among(mut fit: Vec<Candidate>, question: &Packet) -> Vec<Candidate> {
         let low = fit.iter().take_while(|other| other.route.metric == metric);
         let low = low.count();
         let others = fit.split_off(low);
-        if let Some(best) = best(fit, question).or_else(|| best(others, question)) {
+        if let Some(best) = best(fit, packet).or_else(|| best(others, packet)) {
             return vec![best];
         }
         fit = rest;
@@ -133,10 +144,10 @@ fn choose_among(mut fit: Vec<Candidate>, question: &Packet) -> Vec<Candidate> {
     Vec::new()
 }
 
-/// The kernel starts at the longest prefix, but passes over one that has routes for sources and
-/// none of them for the packet's, its routes for any source included. This is the length from
-/// which on prefixes are passed over.
-fn hidden_below(candidates: &[Candidate], question: &Packet) -> Option<u8> {
+/// The kernel starts at the longest prefix. If that has routes for certain sources, and none of
+/// them is the packet's, it is passed over with all its routes, those for any source included, and
+/// the next longest is looked at. Gives the shortest length that is passed over.
+fn hidden_below(candidates: &[Candidate], packet: &Packet) -> Option<u8> {
     let length = |candidate: &Candidate| candidate.route.destination.length();
     let mut lengths: Vec<u8> = candidates.iter().map(length).collect();
     lengths.sort_unstable();
@@ -146,7 +157,7 @@ fn hidden_below(candidates: &[Candidate], question: &Packet) -> Option<u8> {
     while let Some(longest) = lengths.pop().filter(|longest| *longest > 0) {
         let here = candidates.iter().filter(|other| length(other) == longest);
         let mut choosy = here.filter(|other| other.sources.is_some()).peekable();
-        if choosy.peek().is_none() || choosy.any(|other| other.serves(question.from)) {
+        if choosy.peek().is_none() || choosy.any(|other| other.serves(packet.from)) {
             break;
         }
         hidden = Some(longest);
@@ -155,9 +166,9 @@ fn hidden_below(candidates: &[Candidate], question: &Packet) -> Option<u8> {
 }
 
 /// The first of highest score.
-fn best(candidates: Vec<Candidate>, question: &Packet) -> Option<Candidate> {
+fn best(candidates: Vec<Candidate>, packet: &Packet) -> Option<Candidate> {
     let scored = candidates.into_iter();
-    let scored = scored.filter_map(|candidate| Some((score(&candidate, question)?, candidate)));
+    let scored = scored.filter_map(|candidate| Some((score(&candidate, packet)?, candidate)));
     // Of equals max_by_key has the last one.
     let mut scored: Vec<_> = scored.collect();
     scored.reverse();
@@ -165,20 +176,20 @@ fn best(candidates: Vec<Candidate>, question: &Packet) -> Option<Candidate> {
     best.map(|(_, candidate)| candidate)
 }
 
-/// `rt6_score_route`: a device that is asked for weighs less than the preference of RFC 4191, but
-/// one that has to be makes others unfit.
-fn score(candidate: &Candidate, question: &Packet) -> Option<u8> {
+/// `rt6_score_route`: the device asked for weighs less than the preference of RFC 4191, but where
+/// it is required, routes by other devices are unfit.
+fn score(candidate: &Candidate, packet: &Packet) -> Option<u8> {
     let route = &candidate.route;
     if route.kind.has_device() && candidate.living().next().is_none() {
         return None;
     }
     // To the kernel a packet that came in by a device asks for that device.
-    let device = question.oif.as_ref().or(question.iif.as_ref());
+    let device = packet.oif.as_ref().or(packet.iif.as_ref());
     let drops = !route.kind.has_device();
     // A route that drops packets has the device lo.
     let by_lo = drops && device.is_some_and(|device| device.as_str() == "lo");
     let as_asked = device.is_none() || by_lo || candidate.leaves_by(device);
-    if !as_asked && is_strict(question) {
+    if !as_asked && is_strict(packet) {
         return None;
     }
     let preference = match route.preference {
@@ -190,13 +201,13 @@ fn score(candidate: &Candidate, question: &Packet) -> Option<u8> {
 }
 
 /// Whether only routes by the device that is asked for will do.
-fn is_strict(question: &Packet) -> bool {
-    let IpAddr::V6(to) = question.to else {
+fn is_strict(packet: &Packet) -> bool {
+    let IpAddr::V6(to) = packet.to else {
         return false;
     };
     let near = to.is_multicast() || to.is_loopback() || to.is_unicast_link_local();
-    let free_source = question.from.is_none_or(|from| from.is_unspecified());
-    near || question.oif.is_some() && free_source
+    let free_source = packet.from.is_none_or(|from| from.is_unspecified());
+    near || packet.oif.is_some() && free_source
 }
 
 #[cfg(test)]
@@ -204,21 +215,12 @@ mod tests {
     use super::*;
 
     fn table(lines: &[&str]) -> Vec<Candidate> {
-        let candidate = |line: &&str| {
-            let route: Route = line.parse().unwrap();
-            let dead = vec![false; route.hops.len()];
-            Candidate {
-                route,
-                sources: None,
-                gone: dead.clone(),
-                dead,
-            }
-        };
+        let candidate = |line: &&str| Candidate::new(line.parse().unwrap());
         lines.iter().map(candidate).collect()
     }
 
-    fn chosen(candidates: Vec<Candidate>, question: &Packet) -> Option<String> {
-        let first = choose(candidates, question).into_iter().next()?;
+    fn chosen(candidates: Vec<Candidate>, packet: &Packet) -> Option<String> {
+        let first = choose(candidates, packet).into_iter().next()?;
         let hop = first.route.hops.first()?;
         hop.device.as_ref().map(ToString::to_string)
     }
@@ -232,14 +234,14 @@ mod tests {
             "10.0.0.0/8 tos 0x10 dev eth4 metric 9",
             "10.1.0.0/16 dev eth5",
         ];
-        let mut question = Packet::to("10.2.0.1".parse().unwrap(), 0);
-        assert_eq!(chosen(table(&routes), &question).as_deref(), Some("eth3"));
-        question.tos = 0x10;
-        assert_eq!(chosen(table(&routes), &question).as_deref(), Some("eth4"));
-        question.oif = "eth1".parse().ok();
-        assert_eq!(chosen(table(&routes), &question).as_deref(), Some("eth1"));
-        question.oif = "eth9".parse().ok();
-        assert_eq!(chosen(table(&routes), &question), None);
+        let mut packet = Packet::to("10.2.0.1".parse().unwrap(), 0);
+        assert_eq!(chosen(table(&routes), &packet).as_deref(), Some("eth3"));
+        packet.tos = 0x10;
+        assert_eq!(chosen(table(&routes), &packet).as_deref(), Some("eth4"));
+        packet.oif = "eth1".parse().ok();
+        assert_eq!(chosen(table(&routes), &packet).as_deref(), Some("eth1"));
+        packet.oif = "eth9".parse().ok();
+        assert_eq!(chosen(table(&routes), &packet), None);
     }
 
     #[test]
@@ -249,20 +251,20 @@ mod tests {
             "-6 default via fe80::1 dev eth2",
             "-6 default via fe80::1 dev eth3 metric 2000 pref high",
         ];
-        let mut question = Packet::to("2001:db8::1".parse().unwrap(), 0);
-        assert_eq!(chosen(table(&routes), &question).as_deref(), Some("eth2"));
-        question.oif = "eth1".parse().ok();
-        assert_eq!(chosen(table(&routes), &question).as_deref(), Some("eth1"));
-        question.from = "2001:db8::2".parse().ok();
-        assert_eq!(chosen(table(&routes), &question).as_deref(), Some("eth2"));
+        let mut packet = Packet::to("2001:db8::1".parse().unwrap(), 0);
+        assert_eq!(chosen(table(&routes), &packet).as_deref(), Some("eth2"));
+        packet.oif = "eth1".parse().ok();
+        assert_eq!(chosen(table(&routes), &packet).as_deref(), Some("eth1"));
+        packet.from = "2001:db8::2".parse().ok();
+        assert_eq!(chosen(table(&routes), &packet).as_deref(), Some("eth2"));
     }
 
     #[test]
     fn dead_hops_are_passed_over() {
         let mut routes = table(&["10.0.0.0/8 dev eth1", "default dev eth2"]);
         routes[0].dead = vec![true];
-        let question = Packet::to("10.0.0.1".parse().unwrap(), 0);
-        assert_eq!(chosen(routes, &question).as_deref(), Some("eth2"));
+        let packet = Packet::to("10.0.0.1".parse().unwrap(), 0);
+        assert_eq!(chosen(routes, &packet).as_deref(), Some("eth2"));
     }
 
     #[test]
@@ -273,9 +275,9 @@ mod tests {
         ];
         let mut routes = table(&lines);
         routes[0].gone = vec![true];
-        let question = Packet::to("2001:db8::1".parse().unwrap(), 0);
-        assert_eq!(chosen(routes.clone(), &question).as_deref(), Some("eth2"));
+        let packet = Packet::to("2001:db8::1".parse().unwrap(), 0);
+        assert_eq!(chosen(routes.clone(), &packet).as_deref(), Some("eth2"));
         routes[1].gone = vec![true];
-        assert_eq!(chosen(routes, &question).as_deref(), Some("eth1"));
+        assert_eq!(chosen(routes, &packet).as_deref(), Some("eth1"));
     }
 }

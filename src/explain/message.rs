@@ -1,19 +1,22 @@
-//! A look-up as netlink messages: `RTM_GETROUTE` for one packet, its answer, and the routes of a
-//! dump that may be chosen for it.
+//! What the kernel says of a packet: the messages that ask it (`RTM_GETROUTE`) and those that tell
+//! what a walk needs to know, and whether the kernel says the same as a walk.
 
 use std::net::IpAddr;
 
-use neli::consts::rtnl::{Nud, RtScope, RtTable, Rta, RtmF, Rtn, Rtprot};
-use neli::rtnl::{Ndmsg, NdmsgBuilder, Rtmsg, RtmsgBuilder};
-use neli::types::{Buffer, RtBuffer};
+use neli::consts::rtnl::{
+    Arphrd, Iff, Nud, RtAddrFamily, RtScope, RtTable, Rta, RtmF, Rtn, Rtprot,
+};
+use neli::rtnl::{Ifinfomsg, IfinfomsgBuilder, Ndmsg, NdmsgBuilder, Rtmsg, RtmsgBuilder};
+use neli::types::Buffer;
 
 use super::best_route::Candidate;
 use super::packet::Packet;
+use super::walk::{End, Walk};
 use crate::netlink::{
-    address, attribute, decode_route, family_number, named, nested, number, octets, short, Refusal,
-    WireError,
+    address, address_bytes, c_string, decode_route, family_number, nested, number, short,
+    Attributes, Refusal, WireError,
 };
-use crate::routing::{Family, InterfaceName, Prefix, Route};
+use crate::routing::{Family, Hop, InterfaceName, Kind, Prefix, Route};
 
 /// `RTA_UID`, and `RTM_F_LOOKUP_TABLE` and `RTM_F_FIB_MATCH`, which neli names with glibc only.
 const UID: u16 = 25;
@@ -47,65 +50,123 @@ pub enum KernelAnswer {
     },
 }
 
-/// The message that asks for the way of a packet, or with `whole` for the route that it takes;
-/// `iif` and `oif` are the numbers of its devices.
-pub fn encode(
-    question: &Packet,
-    iif: Option<u32>,
-    oif: Option<u32>,
-    whole: bool,
-) -> Result<Rtmsg, WireError> {
-    let mut attrs = RtBuffer::<Rta, Buffer>::new();
-    let mut add = |kind: Rta, payload: Buffer| {
-        attribute(kind, payload).map(|attribute| attrs.push(attribute))
-    };
-    let word = |number: u32| Buffer::from(number.to_ne_bytes().to_vec());
-    add(Rta::Dst, octets(question.to))?;
-    if let Some(from) = question.from {
-        add(Rta::Src, octets(from))?;
-    }
-    if let Some(iif) = iif {
-        add(Rta::Iif, word(iif))?;
-    }
-    if let Some(oif) = oif {
-        add(Rta::Oif, word(oif))?;
-    }
-    if question.mark != 0 {
-        add(Rta::Mark, word(question.mark))?;
-    }
-    add(Rta::from(UID), word(question.user))?;
-    add(Rta::from(IP_PROTO), vec![question.ip_protocol].into())?;
-    for (kind, port) in [(SPORT, question.sport), (DPORT, question.dport)] {
-        if port != 0 {
-            add(Rta::from(kind), port.to_be_bytes().to_vec().into())?;
+impl KernelAnswer {
+    /// Whether a walk comes to the same: the table, the route in it and, where that shares packets
+    /// out over several hops, one of those; or the same error.
+    pub fn agrees(&self, walk: &Walk) -> bool {
+        match (&walk.end, self) {
+            (End::Route(_, best), Self::Taken { way, route }) => best.iter().any(|candidate| {
+                leads(candidate, way) && route.as_ref().is_none_or(|route| same(candidate, route))
+            }),
+            (End::OnLink(device), Self::Taken { way, route }) => {
+                route.is_none() && way.hops.iter().all(|hop| is_direct(hop, device))
+            }
+            (end, Self::Refused(refusal)) => end.errno() == Some(refusal.errno),
+            _ => false,
         }
     }
-    let bits = question.family().bits();
+}
+
+fn is_direct(hop: &Hop, device: &InterfaceName) -> bool {
+    hop.gateway.is_none() && hop.device.as_ref() == Some(device)
+}
+
+/// Whether a way is one of a route's. The way to this host itself is by lo, and that of packets to
+/// a group or to all hosts through no router.
+fn leads(candidate: &Candidate, way: &Route) -> bool {
+    let to_many = matches!(way.kind, Kind::MULTICAST | Kind::BROADCAST);
+    let ends_here = matches!(candidate.route.kind, Kind::LOCAL | Kind::BROADCAST);
+    let is_taken = |hop: &Hop, taken: &Hop| {
+        hop.device == taken.device && (to_many || hop.gateway == taken.gateway)
+    };
+    let led = |taken: &Hop| candidate.living().any(|hop| is_taken(hop, taken));
+    candidate.route.table == way.table && (ends_here || way.hops.iter().all(led))
+}
+
+/// Whether two are one route of a table; the kernel may list the hops in another order, and says
+/// of a unicast route to a group or to all hosts that it is for such.
+fn same(ours: &Candidate, theirs: &Candidate) -> bool {
+    let place = |candidate: &Candidate| {
+        let Route {
+            destination,
+            tos,
+            metric,
+            table,
+            ..
+        } = candidate.route;
+        (destination, tos, metric, table, candidate.sources)
+    };
+    let kind = |candidate: &Candidate| match candidate.route.kind {
+        Kind::MULTICAST | Kind::BROADCAST => Kind::UNICAST,
+        kind => kind,
+    };
+    let hops = |candidate: &Candidate| {
+        let hops = candidate.route.hops.iter();
+        let mut hops: Vec<_> = hops.map(|hop| (hop.gateway, hop.device.clone())).collect();
+        hops.sort();
+        hops
+    };
+    place(ours) == place(theirs) && kind(ours) == kind(theirs) && hops(ours) == hops(theirs)
+}
+
+/// What of a packet's way is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// The one hop that it takes.
+    Hop,
+    /// The whole route that it takes.
+    Route,
+}
+
+/// The message that asks for a packet's way; `iif` and `oif` are the numbers of its devices.
+pub fn encode(
+    packet: &Packet,
+    iif: Option<u32>,
+    oif: Option<u32>,
+    asked: Asked,
+) -> Result<Rtmsg, WireError> {
+    let mut attrs = Attributes::new();
+    attrs.add(Rta::Dst, address_bytes(packet.to))?;
+    attrs.add_some(Rta::Src, packet.from.map(address_bytes))?;
+    attrs.add_some(Rta::Iif, iif)?;
+    attrs.add_some(Rta::Oif, oif)?;
+    if packet.mark != 0 {
+        attrs.add(Rta::Mark, packet.mark)?;
+    }
+    attrs.add(Rta::from(UID), packet.user)?;
+    attrs.add(Rta::from(IP_PROTO), packet.ip_protocol)?;
+    for (kind, port) in [(SPORT, packet.sport), (DPORT, packet.dport)] {
+        if port != 0 {
+            let network_order = Buffer::from(port.to_be_bytes().to_vec());
+            attrs.add(Rta::from(kind), network_order)?;
+        }
+    }
+    let bits = packet.family().bits();
     // IPv6 tells the table in any case, and refuses to be asked for it.
-    let mut flags = match question.family() {
+    let mut flags = match packet.family() {
         Family::Inet => RtmF::from_bits_retain(LOOKUP_TABLE),
         Family::Inet6 => RtmF::empty(),
     };
-    if whole {
+    if asked == Asked::Route {
         flags |= RtmF::from_bits_retain(FIB_MATCH);
     }
     RtmsgBuilder::default()
-        .rtm_family(family_number(question.family()))
+        .rtm_family(family_number(packet.family()))
         .rtm_dst_len(bits)
-        .rtm_src_len(question.from.map_or(0, |_| bits))
-        .rtm_tos(question.tos)
+        .rtm_src_len(packet.from.map_or(0, |_| bits))
+        .rtm_tos(packet.tos)
         .rtm_table(RtTable::Unspec)
         .rtm_protocol(Rtprot::Unspec)
         .rtm_scope(RtScope::Universe)
         .rtm_type(Rtn::Unspec)
         .rtm_flags(flags)
-        .rtattrs(attrs)
+        .rtattrs(attrs.finish())
         .build()
         .map_err(WireError::new)
 }
 
-/// The route of a message of the kernel's, with what a look-up needs of it; `None` where it does
-/// not lead to the address, which is seen before any of it is read: there may be many.
+/// The route in a message of the kernel's, with what the choice of one depends on; `None` where it
+/// does not lead to the address. That is seen before the rest is read: there may be many.
 pub fn decode(
     payload: &[u8],
     to: IpAddr,
@@ -167,15 +228,27 @@ const LINK_HEADER: usize = 16;
 const LINK_NAME: u16 = 3;
 const LINK_GROUP: u16 = 27;
 
-/// The name of a device that a message tells of, and its group.
+/// The message that asks for all devices.
+pub fn encode_devices() -> Result<Ifinfomsg, WireError> {
+    IfinfomsgBuilder::default()
+        .ifi_family(RtAddrFamily::Unspecified)
+        .ifi_type(Arphrd::from(0))
+        .ifi_index(0)
+        .ifi_flags(Iff::empty())
+        .ifi_change(Iff::empty())
+        .build()
+        .map_err(WireError::new)
+}
+
+/// The name of the device in a message, and its group.
 pub fn decode_group(payload: &[u8]) -> Option<(InterfaceName, u32)> {
     let attributes = || nested(payload.get(LINK_HEADER..).unwrap_or_default());
     let find = |wanted| attributes().find(|(kind, _)| *kind == wanted);
-    let name = named(find(LINK_NAME)?.1)?.parse().ok()?;
+    let name = c_string(find(LINK_NAME)?.1)?.parse().ok()?;
     Some((name, number(find(LINK_GROUP)?.1)?))
 }
 
-/// `struct ndmsg` and `NDA_DST`, of which a neighbour is told, and `NUD_FAILED`.
+/// `struct ndmsg`, `NDA_DST` of a neighbour, and `NUD_FAILED`.
 const NEIGHBOUR_HEADER: usize = 12;
 const NEIGHBOUR_ADDRESS: u16 = 1;
 const FAILED: u16 = 0x20;

@@ -1,19 +1,31 @@
-//! explain
+//! The way of one packet through rules and tables, worked out here step by step, and held against
+//! what the kernel says of the same packet.
+//!
+//! - `packet.rs`: [`Packet`], and whether a rule matches it.
+//! - `best_route.rs`: which route of a table it takes.
+//! - `walk.rs`: [`Walk`], rule after rule to the end.
+//! - `message.rs`: the kernel asked about a packet, its answer, and whether a walk agrees with it.
+//! - `report.rs`: walk and answer as `policy-table explain` prints them.
+//! - `after_steps.rs`: rules and routes as they would be after some steps.
+//! - `ask_kernel.rs`: the walk through what the kernel has, now or after steps, and its answer.
+//! - `ssh_session.rs`: whether steps would move the way back to who is logged in.
+//!
+//! The first three know neither socket nor file: the kernel's routes come to them by a function.
+//! Nothing here changes anything, and nothing knows of stanzas: steps come from those who call.
+//! Sysctls and other processes are asked by `system/`.
 
 mod packet;
 mod best_route;
 mod walk;
-mod report;
 mod message;
-mod agreement;
+mod report;
 mod after_steps;
 mod ask_kernel;
 mod ssh_session;
 
-pub(crate) use after_steps::state as state_after;
+pub use ask_kernel::walk_and_ask;
 pub use message::KernelAnswer;
 pub use packet::{Match, Packet};
 pub use report::Report;
-pub(crate) use ssh_session::{answers as answers_to_ssh, moved as moved_way_back};
-pub(crate) use walk::{walk, Settings};
+pub(crate) use ssh_session::{ssh_replies, warning_of_move};
 pub use walk::{End, TableAnswer, Then, Walk};

@@ -1,6 +1,5 @@
-//! A packet whose way is asked for, and which rules match it. What matches is what
-//! `fib_rule_match` of the kernel's `net/core/fib_rules.c` and its kin of each family say,
-//! measured on 6.18.
+//! A packet whose way is asked for, and whether a rule matches it: as `fib_rule_match` of the
+//! kernel's `net/core/fib_rules.c` and its counterparts of each family do, measured on 6.18.
 
 use std::net::IpAddr;
 
@@ -57,7 +56,8 @@ impl Packet {
         Family::of(self.to)
     }
 
-    /// The source that a rule compares: without one, IPv4 has `0.0.0.0` and IPv6 none at all.
+    /// The source that a rule looks at. Of a packet that has none yet it is `0.0.0.0` for IPv4; for
+    /// IPv6 the kernel looks at none.
     fn source(&self) -> Option<IpAddr> {
         match self.family() {
             Family::Inet => Some(self.from.unwrap_or(Family::Inet.unspecified())),
@@ -75,7 +75,7 @@ impl Packet {
     }
 }
 
-/// Whether a rule matches a packet, and by which selector it does or does not.
+/// What a rule makes of a packet, and which selector decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Match {
     /// It does.
@@ -95,9 +95,9 @@ impl Match {
     }
 }
 
-/// Tries a rule.
-pub fn try_rule(rule: &Rule, question: &Packet) -> Match {
-    match (failing(rule, question), rule.invert) {
+/// Whether a rule matches a packet, and why.
+pub fn try_rule(rule: &Rule, packet: &Packet) -> Match {
+    match (failing(rule, packet), rule.invert) {
         (None, false) => Match::Yes,
         (None, true) => Match::NoForNot,
         (Some(selector), false) => Match::No(selector),
@@ -107,29 +107,29 @@ pub fn try_rule(rule: &Rule, question: &Packet) -> Match {
 
 /// The first selector that a packet fails, in the words of ip-rule(8) and in the order in which
 /// the kernel looks at them.
-fn failing(rule: &Rule, question: &Packet) -> Option<String> {
-    by_device(rule, question)
-        .or_else(|| by_mark(rule, question))
-        .or_else(|| by_address(rule, question))
-        .or_else(|| by_class(rule, question))
-        .or_else(|| by_port(rule, question))
+fn failing(rule: &Rule, packet: &Packet) -> Option<String> {
+    by_device(rule, packet)
+        .or_else(|| by_mark(rule, packet))
+        .or_else(|| by_address(rule, packet))
+        .or_else(|| by_class(rule, packet))
+        .or_else(|| by_port(rule, packet))
 }
 
-fn by_device(rule: &Rule, question: &Packet) -> Option<String> {
+fn by_device(rule: &Rule, packet: &Packet) -> Option<String> {
     // A packet of this host comes in by lo, to the kernel.
-    let comes_by = question.iif.as_ref().map_or("lo", InterfaceName::as_str);
+    let comes_by = packet.iif.as_ref().map_or("lo", InterfaceName::as_str);
     if let Some(iif) = rule.iif.as_ref().filter(|iif| iif.as_str() != comes_by) {
         return Some(format!("iif {iif}"));
     }
-    let bound = question.oif.as_ref();
+    let bound = packet.oif.as_ref();
     let oif = rule.oif.as_ref().filter(|oif| bound != Some(oif))?;
     Some(format!("oif {oif}"))
 }
 
-fn by_mark(rule: &Rule, question: &Packet) -> Option<String> {
+fn by_mark(rule: &Rule, packet: &Packet) -> Option<String> {
     if let Some((mark, mask)) = rule
         .mark
-        .filter(|(mark, mask)| (mark ^ question.mark) & mask != 0)
+        .filter(|(mark, mask)| (mark ^ packet.mark) & mask != 0)
     {
         return Some(match mask {
             u32::MAX => format!("fwmark {mark:#x}"),
@@ -142,44 +142,44 @@ fn by_mark(rule: &Rule, question: &Packet) -> Option<String> {
     if rule.action == Action::L3mdev {
         return Some("l3mdev".to_owned());
     }
-    let other = |(first, last): &(u32, u32)| !(*first..=*last).contains(&question.user);
+    let other = |(first, last): &(u32, u32)| !(*first..=*last).contains(&packet.user);
     let (first, last) = rule.users.filter(other)?;
     Some(format!("uidrange {first}-{last}"))
 }
 
-fn by_address(rule: &Rule, question: &Packet) -> Option<String> {
+fn by_address(rule: &Rule, packet: &Packet) -> Option<String> {
     let lacks = |prefix: &Prefix, address: Option<IpAddr>| {
         !prefix.is_any() && !address.is_some_and(|address| prefix.contains(address))
     };
-    if let Some(from) = rule.from.filter(|from| lacks(from, question.source())) {
+    if let Some(from) = rule.from.filter(|from| lacks(from, packet.source())) {
         return Some(format!("from {from}"));
     }
-    let to = rule.to.filter(|to| lacks(to, Some(question.to)))?;
+    let to = rule.to.filter(|to| lacks(to, Some(packet.to)))?;
     Some(format!("to {to}"))
 }
 
-fn by_class(rule: &Rule, question: &Packet) -> Option<String> {
+fn by_class(rule: &Rule, packet: &Packet) -> Option<String> {
     if let Some((dscp, mask)) = rule.dscp {
-        if (dscp ^ (question.tos >> 2)) & mask.unwrap_or(0x3f) != 0 {
+        if (dscp ^ (packet.tos >> 2)) & mask.unwrap_or(0x3f) != 0 {
             return Some(format!("dscp {dscp}"));
         }
     }
-    if rule.tos != 0 && rule.tos != question.dsfield() {
+    if rule.tos != 0 && rule.tos != packet.dsfield() {
         return Some(format!("tos {:#04x}", rule.tos));
     }
-    // The packet that the kernel is asked about has none.
+    // The packet that the kernel makes up to answer has none.
     if let Some((label, _)) = rule.flow_label.filter(|(label, mask)| label & mask != 0) {
         return Some(format!("flowlabel {label:#x}"));
     }
-    let other = |protocol: &u8| *protocol != question.ip_protocol;
+    let other = |protocol: &u8| *protocol != packet.ip_protocol;
     let protocol = rule.ip_protocol.filter(other)?;
     Some(format!("ipproto {}", ip_protocol_name(protocol)))
 }
 
-fn by_port(rule: &Rule, question: &Packet) -> Option<String> {
+fn by_port(rule: &Rule, packet: &Packet) -> Option<String> {
     let each = [
-        ("sport", rule.sport, question.sport),
-        ("dport", rule.dport, question.dport),
+        ("sport", rule.sport, packet.sport),
+        ("dport", rule.dport, packet.dport),
     ];
     each.into_iter().find_map(|(word, ports, port)| {
         let ports = ports.filter(|ports| !holds(*ports, port))?;
@@ -201,8 +201,8 @@ fn holds(ports: Ports, port: u16) -> bool {
 mod tests {
     use super::*;
 
-    fn tried(rule: &str, question: &Packet) -> Match {
-        try_rule(&rule.parse().unwrap(), question)
+    fn tried(rule: &str, packet: &Packet) -> Match {
+        try_rule(&rule.parse().unwrap(), packet)
     }
 
     fn no(selector: &str) -> Match {
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn the_first_selector_that_fails_is_named() {
-        let question = Packet::to("192.0.2.1".parse().unwrap(), 1000);
+        let packet = Packet::to("192.0.2.1".parse().unwrap(), 1000);
         for (rule, expected) in [
             ("from all lookup 7", Match::Yes),
             ("from 0.0.0.0/8 lookup 7", Match::Yes),
@@ -232,26 +232,26 @@ mod tests {
             ("tos 0x10 lookup 7", no("tos 0x10")),
             ("l3mdev", no("l3mdev")),
         ] {
-            assert_eq!(tried(rule, &question), expected, "{rule}");
+            assert_eq!(tried(rule, &packet), expected, "{rule}");
         }
         let expected = Match::YesFor("from 10.0.0.1".to_owned());
-        assert_eq!(tried("not from 10.0.0.1 lookup 7", &question), expected);
+        assert_eq!(tried("not from 10.0.0.1 lookup 7", &packet), expected);
     }
 
     #[test]
     fn a_source_not_chosen_yet_is_in_no_ipv6_prefix() {
-        let mut question = Packet::to("2001:db8::1".parse().unwrap(), 0);
-        assert_eq!(tried("from ::/8 lookup 7", &question), no("from ::/8"));
-        question.from = "::5".parse().ok();
-        assert_eq!(tried("from ::/8 lookup 7", &question), Match::Yes);
+        let mut packet = Packet::to("2001:db8::1".parse().unwrap(), 0);
+        assert_eq!(tried("from ::/8 lookup 7", &packet), no("from ::/8"));
+        packet.from = "::5".parse().ok();
+        assert_eq!(tried("from ::/8 lookup 7", &packet), Match::Yes);
     }
 
     #[test]
     fn the_tos_of_ipv4_has_no_precedence() {
-        let mut question = Packet::to("192.0.2.1".parse().unwrap(), 0);
-        question.tos = 0xf0;
-        assert_eq!(tried("tos 0x10 lookup 7", &question), Match::Yes);
-        assert_eq!(tried("dscp 4 lookup 7", &question), no("dscp 4"));
-        assert_eq!(tried("dscp 60 lookup 7", &question), Match::Yes);
+        let mut packet = Packet::to("192.0.2.1".parse().unwrap(), 0);
+        packet.tos = 0xf0;
+        assert_eq!(tried("tos 0x10 lookup 7", &packet), Match::Yes);
+        assert_eq!(tried("dscp 4 lookup 7", &packet), no("dscp 4"));
+        assert_eq!(tried("dscp 60 lookup 7", &packet), Match::Yes);
     }
 }

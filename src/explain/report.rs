@@ -1,57 +1,81 @@
-//! A walk as an indented list, for people.
+//! A walk as an indented list, for people, and the kernel's answer beneath it.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
+
+use nix::errno::Errno;
 
 use super::best_route::Candidate;
+use super::message::KernelAnswer;
 use super::packet::{Match, Packet, UDP};
 use super::walk::{End, TableAnswer, Then, Tried, Walk};
-use crate::routing::syntax::ip_protocol_name;
-use crate::routing::{Action, Route, Rule, TableId};
+use crate::routing::syntax::{ip_protocol_name, ListedRoute};
+use crate::routing::{Family, Route, Rule, TableId};
 
-/// How to tell of a walk.
+/// How a walk is told.
 pub struct Report<'a> {
     /// What a table is called.
     pub table: &'a dyn Fn(TableId) -> String,
-    /// Whether each of many rules is told that do not match.
+    /// Whether rules that do not match are told one by one, however many there are.
     pub all: bool,
 }
 
-/// How many rules in a row that do not match are told each by itself: those of some interfaces.
+/// How many rules in a row that do not match are told one by one otherwise: as many as a few
+/// interfaces have.
 const FEW: usize = 16;
 
 impl Report<'_> {
-    /// The packet, and each rule with what came of it.
+    /// The packet, each rule with what came of it, and the end.
     pub fn walk(&self, f: &mut impl fmt::Write, walk: &Walk) -> fmt::Result {
-        writeln!(f, "{}\n", walk.question)?;
-        let mut steps = walk.steps.as_slice();
-        while !steps.is_empty() {
-            let failing = steps.iter().take_while(|step| !step.tried.is_match());
+        writeln!(f, "{}\n", walk.packet)?;
+        let mut tried = walk.tried.as_slice();
+        while !tried.is_empty() {
+            let failing = tried.iter().take_while(|rule| !rule.matches.is_match());
             let alike = failing.count().max(1);
-            let told = if self.all || alike <= FEW + 1 {
+            let count = if self.all || alike <= FEW + 1 {
                 alike
             } else {
                 FEW
             };
-            let (shown, rest) = steps.split_at(told);
-            for step in shown {
-                self.step(f, step)?;
+            let (shown, rest) = tried.split_at(count);
+            for rule in shown {
+                self.tried(f, rule)?;
             }
-            let (folded, rest) = rest.split_at(alike - told);
+            let (folded, rest) = rest.split_at(alike - count);
             if let Some(last) = folded.last() {
                 let (count, priority) = (folded.len(), last.rule.priority);
                 writeln!(f, "... {count} more that do not match, up to {priority}")?;
             }
-            steps = rest;
+            tried = rest;
         }
-        if !walk.steps.is_empty() {
+        if !walk.tried.is_empty() {
             writeln!(f)?;
         }
-        writeln!(f, "By the rules:  {}", self.outcome(&walk.outcome))
+        writeln!(f, "By the rules:  {}", self.end(&walk.end))
     }
 
-    fn step(&self, f: &mut impl fmt::Write, step: &Tried) -> fmt::Result {
-        writeln!(f, "{}", self.rule(&step.rule))?;
-        match &step.tried {
+    /// What the kernel says, and whether the walk comes to the same.
+    pub fn kernel(
+        &self,
+        f: &mut impl fmt::Write,
+        walk: &Walk,
+        answer: &KernelAnswer,
+    ) -> fmt::Result {
+        match answer {
+            KernelAnswer::Refused(refusal) => writeln!(f, "By the kernel: {refusal}")?,
+            KernelAnswer::Taken { way, route } => {
+                writeln!(f, "By the kernel: {}", self.way(way, route.as_ref()))?;
+            }
+        }
+        if answer.agrees(walk) {
+            writeln!(f, "They agree.")
+        } else {
+            writeln!(f, "They do not agree: {}.", disagreement(walk, answer))
+        }
+    }
+
+    fn tried(&self, f: &mut impl fmt::Write, tried: &Tried) -> fmt::Result {
+        writeln!(f, "{}", self.rule(&tried.rule))?;
+        match &tried.matches {
             Match::No(selector) => return writeln!(f, "    does not match: {selector}"),
             Match::NoForNot => {
                 return writeln!(f, "    does not match: not, and all the rest matches")
@@ -59,8 +83,8 @@ impl Report<'_> {
             Match::Yes => writeln!(f, "    matches")?,
             Match::YesFor(selector) => writeln!(f, "    matches: not {selector}")?,
         }
-        match &step.then {
-            Some(Then::Looked(table, found)) => self.found(f, *table, found),
+        match &tried.then {
+            Some(Then::Looked(table, answer)) => self.table_answer(f, *table, answer),
             Some(Then::Went {
                 target,
                 there: false,
@@ -72,17 +96,22 @@ impl Report<'_> {
         }
     }
 
-    fn found(&self, f: &mut impl fmt::Write, table: TableId, found: &TableAnswer) -> fmt::Result {
+    fn table_answer(
+        &self,
+        f: &mut impl fmt::Write,
+        table: TableId,
+        answer: &TableAnswer,
+    ) -> fmt::Result {
         let name = (self.table)(table);
         write!(f, "        table {name}: ")?;
-        let (first, words) = match found {
+        let (first, words) = match answer {
             TableAnswer::Nothing => return writeln!(f, "no route"),
-            TableAnswer::Thrown(found) => (found, "            back to the rules"),
-            TableAnswer::Suppressed(found, words) => {
-                writeln!(f, "{}", line(found))?;
+            TableAnswer::Thrown(route) => (route, "            back to the rules"),
+            TableAnswer::Suppressed(route, words) => {
+                writeln!(f, "{}", line(route))?;
                 return writeln!(f, "            not taken: {words}");
             }
-            TableAnswer::Taken(found) => match found.as_slice() {
+            TableAnswer::Taken(best) => match best.as_slice() {
                 [] => return writeln!(f, "no route"),
                 [first] => return writeln!(f, "{}", line(first)),
                 [first, ..] => (
@@ -94,27 +123,20 @@ impl Report<'_> {
         writeln!(f, "{}\n{words}", line(first))
     }
 
-    /// A rule as `ip rule show` has it.
+    /// A rule as `ip rule show` has it, without who put it in.
     fn rule(&self, rule: &Rule) -> String {
-        let text = rule.to_string();
-        let text = text.strip_prefix("priority ").unwrap_or(&text);
-        let protocol = format!(" proto {}", rule.protocol);
-        let text = text.replacen(&protocol, "", 1);
-        let (priority, rest) = text.split_once(' ').unwrap_or((&text, ""));
-        let rest = match rule.action {
-            Action::Lookup(table) => {
-                let (number, name) = (format!(" lookup {table}"), (self.table)(table));
-                rest.replacen(&number, &format!(" lookup {name}"), 1)
-            }
-            _ => rest.to_owned(),
-        };
-        format!("{priority}: {rest}")
+        let (selectors, effect) = (rule.selectors(), rule.effect(self.table));
+        let mut text = format!("{}: {selectors} {effect}", rule.priority);
+        for (number, _) in &rule.unread {
+            let _ = write!(text, " attribute {number}");
+        }
+        text
     }
 
-    fn outcome(&self, outcome: &End) -> String {
-        match outcome {
-            End::Route(table, found) => {
-                let route = found.first().map(line).unwrap_or_default();
+    fn end(&self, end: &End) -> String {
+        match end {
+            End::Route(table, best) => {
+                let route = best.first().map(line).unwrap_or_default();
                 format!("{route} (table {})", (self.table)(*table))
             }
             End::DroppedByRoute(table, route) => {
@@ -137,7 +159,7 @@ impl Report<'_> {
     }
 
     /// The way that the kernel took, and the route that it belongs to.
-    pub fn way(&self, way: &Route, route: Option<&Candidate>) -> String {
+    fn way(&self, way: &Route, route: Option<&Candidate>) -> String {
         let Some(route) = route else {
             return format!("{} without a route", plain(way));
         };
@@ -156,18 +178,28 @@ impl Report<'_> {
 }
 
 fn line(candidate: &Candidate) -> String {
-    let mut text = plain(&candidate.route);
-    if let Some(sources) = candidate.sources {
-        let end = text.find(' ').unwrap_or(text.len());
-        text.insert_str(end, &format!(" from {sources}"));
-    }
-    text
+    let (route, sources) = (&candidate.route, candidate.sources);
+    ListedRoute { route, sources }.to_string()
 }
 
-/// A route's line without the table, which is told beside it, and without who put it there.
+/// A route that was told without its sources.
 fn plain(route: &Route) -> String {
-    let said = format!(" table {} proto {}", route.table, route.protocol);
-    route.to_string().replacen(&said, "", 1)
+    let sources = None;
+    ListedRoute { route, sources }.to_string()
+}
+
+/// What may be behind a disagreement.
+fn disagreement(walk: &Walk, answer: &KernelAnswer) -> &'static str {
+    let came_in = walk.packet.iif.is_some() && walk.packet.family() == Family::Inet;
+    match (answer, &walk.end) {
+        (KernelAnswer::Refused(refusal), End::Route(..))
+            if came_in && matches!(refusal.errno, Errno::EINVAL | Errno::EXDEV) =>
+        {
+            "the kernel takes no packet with this source in by this device \
+             (a martian source, or rp_filter)"
+        }
+        _ => "the rules may have changed, and VRFs are not followed",
+    }
 }
 
 /// The packet, in the words of `ip route get`.

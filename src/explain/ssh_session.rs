@@ -1,28 +1,28 @@
-//! The way back to who is logged in over ssh, and what a change would make of it.
+//! The way back to who is logged in over ssh, and whether a change would move it.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::net::IpAddr;
 
-use super::after_steps;
+use super::ask_kernel::walk_after;
 use super::best_route::Candidate;
 use super::packet::Packet;
-use super::walk::{walk, End, Walk};
-use crate::cli::host;
+use super::walk::{End, Walk};
 use crate::netlink::{Kernel, KernelError};
 use crate::routing::Step;
+use crate::system::variable_above;
+
+/// Where sshd notes the addresses and ports of a connection (ssh(1)).
+const CONNECTION: &str = "SSH_CONNECTION";
 
 /// `IPPROTO_TCP`.
 const TCP: u8 = 6;
 
-/// The packets that answer the client of this session.
-///
-/// sshd notes the connection in `SSH_CONNECTION` (ssh(1)). sudo(8) drops it, so the processes
-/// above this one are asked as well.
-pub fn answers() -> Option<Packet> {
-    let own = std::env::var("SSH_CONNECTION").ok();
-    own.or_else(noted_above)
-        .and_then(|connection| parse(&connection))
+/// The packets back to the client of this session, if it came over ssh. sudo(8) drops the variable
+/// that says so; the processes above this one may still have it.
+pub fn ssh_replies() -> Option<Packet> {
+    let own = std::env::var(CONNECTION).ok();
+    let noted = own.or_else(|| variable_above(CONNECTION));
+    noted.and_then(|connection| parse(&connection))
 }
 
 fn parse(connection: &str) -> Option<Packet> {
@@ -34,61 +34,34 @@ fn parse(connection: &str) -> Option<Packet> {
         let address = text.split('%').next()?.parse::<IpAddr>().ok()?;
         Some(address.to_canonical())
     };
-    let mut question = Packet::to(plain(client)?, 0);
-    question.from = Some(plain(server)?).filter(|from| from.is_ipv4() == question.to.is_ipv4());
-    question.ip_protocol = TCP;
-    question.sport = own_port.parse().ok()?;
-    question.dport = port.parse().ok()?;
-    Some(question)
+    let mut packet = Packet::to(plain(client)?, 0);
+    packet.from = Some(plain(server)?).filter(|from| from.is_ipv4() == packet.to.is_ipv4());
+    packet.ip_protocol = TCP;
+    packet.sport = own_port.parse().ok()?;
+    packet.dport = port.parse().ok()?;
+    Some(packet)
 }
 
-/// `SSH_CONNECTION` of the nearest process above that has one.
-fn noted_above() -> Option<String> {
-    let mut process = std::os::unix::process::parent_id();
-    // A chain of processes is finite; this one is not to hang on a strange /proc.
-    for _ in 0..64 {
-        let environment = fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
-        let mut lines = environment.split(|byte| *byte == 0);
-        let noted = lines.find_map(|line| line.strip_prefix(b"SSH_CONNECTION="));
-        if let Some(noted) = noted {
-            return Some(String::from_utf8_lossy(noted).into_owned());
-        }
-        let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
-        process = parent.trim().parse().ok().filter(|parent| *parent > 1)?;
-    }
-    None
-}
-
-/// What the steps would make of the way of some packets: a sentence, if it is another one after.
-pub fn moved(
+/// A warning, if steps would send the replies another way than they take now.
+pub fn warning_of_move(
     kernel: &mut Kernel,
-    answers: &Packet,
+    replies: &Packet,
     steps: &[Step],
 ) -> Result<Option<String>, KernelError> {
-    let rules = kernel.rules(answers.family())?;
-    let host = host(kernel, answers, &rules)?;
-    let now = walk(answers.clone(), &rules, &host, |table, to| {
-        kernel.candidates(table, to)
-    })?;
-    let rules = after_steps::rules(rules, steps);
-    let after = walk(answers.clone(), &rules, &host, |table, to| {
-        let found = kernel.candidates(table, to)?;
-        Ok::<_, KernelError>(after_steps::candidates(found, table, to, steps))
-    })?;
-    let (now, after) = (way(&now), way(&after));
-    if now == after {
+    let now = way(&walk_after(kernel, replies.clone(), &[])?);
+    let then = way(&walk_after(kernel, replies.clone(), steps)?);
+    if now == then {
         return Ok(None);
     }
     Ok(Some(format!(
-        "this moves the way back to you, {}: now it is {now}, then {after}",
-        answers.to
+        "this moves the way back to you, {}: now it is {now}, then {then}",
+        replies.to
     )))
 }
 
 /// Where packets leave.
 fn way(walk: &Walk) -> String {
-    match &walk.outcome {
+    match &walk.end {
         End::Route(_, best) => {
             let mut text = String::new();
             let hops = best.first().into_iter().flat_map(Candidate::living);
@@ -115,11 +88,11 @@ mod tests {
 
     #[test]
     fn a_connection_is_read_as_sshd_notes_it() {
-        let question = parse("192.0.2.7 50000 10.10.0.10 22").unwrap();
-        assert_eq!(question.to.to_string(), "192.0.2.7");
-        assert_eq!((question.dport, question.sport), (50000, 22));
+        let packet = parse("192.0.2.7 50000 10.10.0.10 22").unwrap();
+        assert_eq!(packet.to.to_string(), "192.0.2.7");
+        assert_eq!((packet.dport, packet.sport), (50000, 22));
         let mapped = parse("::ffff:192.0.2.7 1 ::ffff:10.10.0.10 22").unwrap();
-        assert_eq!(mapped.to, question.to);
+        assert_eq!(mapped.to, packet.to);
         assert!(parse("fe80::1%eth1 1 fe80::2%eth1 22").is_some());
         for wrong in ["", "192.0.2.7", "a b c d", "192.0.2.7 1 10.0.0.1 99999"] {
             assert!(parse(wrong).is_none(), "{wrong}");

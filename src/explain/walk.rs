@@ -1,6 +1,6 @@
-//! The walk of a packet through the rules and the tables they look up. Pure: `fib_rules_lookup` of
-//! the kernel's `net/core/fib_rules.c`, and what IPv4 does before and after it
-//! (`net/ipv4/route.c`), measured on 6.18. VRFs are not followed.
+//! The walk of a packet through the rules and the tables they look up: what `fib_rules_lookup` of
+//! the kernel's `net/core/fib_rules.c` does, and IPv4 before and after it (`net/ipv4/route.c`),
+//! measured on 6.18. VRFs are not followed.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use super::best_route::{choose, Candidate};
 use super::packet::{try_rule, Match, Packet};
 use crate::routing::{Action, Family, InterfaceName, Kind, Route, Rule, TableId};
 
-/// What a look-up depends on besides rules and routes.
+/// What a walk depends on besides rules and routes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
     /// Whether IPv4 packets that come in by the packet's device are forwarded.
@@ -25,10 +25,8 @@ pub struct Settings {
 /// A rule that was tried, and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tried {
-    /// The rule.
     pub rule: Rule,
-    /// Whether it matches.
-    pub tried: Match,
+    pub matches: Match,
     /// What it did, if it does.
     pub then: Option<Then>,
 }
@@ -109,88 +107,45 @@ impl End {
     }
 }
 
-/// A walk: the rules tried, in order, and where it ended.
+/// A packet's walk through the rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Walk {
-    /// The packet.
-    pub question: Packet,
-    /// The rules that were tried.
-    pub steps: Vec<Tried>,
-    /// The end.
-    pub outcome: End,
+    pub packet: Packet,
+    /// The rules that were tried, in their order.
+    pub tried: Vec<Tried>,
+    pub end: End,
 }
 
 /// Walks. `rules` are in the kernel's order; `routes` gives those of a table that lead to an
 /// address, in the kernel's order too, and is asked for the tables that the walk comes to only.
 pub fn walk<E>(
-    question: Packet,
+    packet: Packet,
     rules: &[Rule],
-    host: &Settings,
-    mut routes: impl FnMut(TableId, IpAddr) -> Result<Vec<Candidate>, E>,
+    settings: &Settings,
+    routes: impl FnMut(TableId, IpAddr) -> Result<Vec<Candidate>, E>,
 ) -> Result<Walk, E> {
-    let steps = Vec::new();
-    if let Some(outcome) = before(&question, host, &mut routes)? {
-        return Ok(Walk {
-            question,
-            steps,
-            outcome,
-        });
-    }
     let mut walker = Walker {
-        question: &question,
-        host,
-        steps,
+        packet: &packet,
+        settings,
+        routes,
+        tried: Vec::new(),
     };
-    let end = walker.rules(rules, &mut routes)?;
-    let steps = walker.steps;
-    let outcome = after(&question, host, end);
-    Ok(Walk {
-        question,
-        steps,
-        outcome,
-    })
-}
-
-/// What is settled before any rule is tried: packets of this host over IPv4 only.
-fn before<E>(
-    question: &Packet,
-    host: &Settings,
-    routes: &mut impl FnMut(TableId, IpAddr) -> Result<Vec<Candidate>, E>,
-) -> Result<Option<End>, E> {
-    let IpAddr::V4(to) = question.to else {
-        return Ok(None);
+    let end = if let Some(end) = walker.before()? {
+        end
+    } else {
+        let end = walker.try_in_order(rules)?;
+        after(&packet, settings, end)
     };
-    if question.iif.is_some() {
-        return Ok(None);
-    }
-    if let Some(from) = question.from {
-        let own = routes(TableId::LOCAL, from)?;
-        let plain = Packet::to(from, question.user);
-        let own = choose(own, &plain).into_iter().next();
-        let Some(own) = own.filter(|own| own.route.kind == Kind::LOCAL) else {
-            return Ok(Some(End::ForeignSource(from)));
-        };
-        if question.oif.is_none() && (to.is_multicast() || to.is_broadcast()) {
-            let device = own.route.hops.into_iter().find_map(|hop| hop.device);
-            return Ok(device.map(End::OnLink));
-        }
-    }
-    let Some(device) = &question.oif else {
-        return Ok(None);
-    };
-    if !host.bound_is_up {
-        return Ok(Some(End::Down(device.clone())));
-    }
-    let of_the_link = to.octets().starts_with(&[224, 0, 0]) || to.is_broadcast();
-    Ok(of_the_link.then(|| End::OnLink(device.clone())))
+    let tried = walker.tried;
+    Ok(Walk { packet, tried, end })
 }
 
 /// What IPv4 makes of the end of a walk.
-fn after(question: &Packet, host: &Settings, end: End) -> End {
-    if question.family() == Family::Inet6 {
+fn after(packet: &Packet, settings: &Settings, end: End) -> End {
+    if packet.family() == Family::Inet6 {
         return end;
     }
-    if let Some(device) = question.iif.as_ref().filter(|_| !host.forwards) {
+    if let Some(device) = packet.iif.as_ref().filter(|_| !settings.forwards) {
         let stays = |route: &Route| matches!(route.kind, Kind::LOCAL | Kind::BROADCAST);
         let kept = match &end {
             End::Route(_, found) => found.iter().any(|found| stays(&found.route)),
@@ -202,32 +157,62 @@ fn after(question: &Packet, host: &Settings, end: End) -> End {
             End::NotForwarded(device.clone())
         };
     }
-    match (end.errno(), &question.oif) {
+    match (end.errno(), &packet.oif) {
         (Some(_), Some(device)) => End::OnLink(device.clone()),
         _ => end,
     }
 }
 
-struct Walker<'a> {
-    question: &'a Packet,
-    host: &'a Settings,
-    steps: Vec<Tried>,
+struct Walker<'a, Routes> {
+    packet: &'a Packet,
+    settings: &'a Settings,
+    routes: Routes,
+    tried: Vec<Tried>,
 }
 
-impl Walker<'_> {
-    fn rules<E>(
-        &mut self,
-        rules: &[Rule],
-        routes: &mut impl FnMut(TableId, IpAddr) -> Result<Vec<Candidate>, E>,
-    ) -> Result<End, E> {
+impl<E, Routes> Walker<'_, Routes>
+where
+    Routes: FnMut(TableId, IpAddr) -> Result<Vec<Candidate>, E>,
+{
+    /// What is settled before any rule is tried: packets of this host over IPv4 only.
+    fn before(&mut self) -> Result<Option<End>, E> {
+        let packet = self.packet;
+        let IpAddr::V4(to) = packet.to else {
+            return Ok(None);
+        };
+        if packet.iif.is_some() {
+            return Ok(None);
+        }
+        if let Some(from) = packet.from {
+            let own = (self.routes)(TableId::LOCAL, from)?;
+            let plain = Packet::to(from, packet.user);
+            let own = choose(own, &plain).into_iter().next();
+            let Some(own) = own.filter(|own| own.route.kind == Kind::LOCAL) else {
+                return Ok(Some(End::ForeignSource(from)));
+            };
+            if packet.oif.is_none() && (to.is_multicast() || to.is_broadcast()) {
+                let device = own.route.hops.into_iter().find_map(|hop| hop.device);
+                return Ok(device.map(End::OnLink));
+            }
+        }
+        let Some(device) = &packet.oif else {
+            return Ok(None);
+        };
+        if !self.settings.bound_is_up {
+            return Ok(Some(End::Down(device.clone())));
+        }
+        let of_the_link = to.octets().starts_with(&[224, 0, 0]) || to.is_broadcast();
+        Ok(of_the_link.then(|| End::OnLink(device.clone())))
+    }
+
+    fn try_in_order(&mut self, rules: &[Rule]) -> Result<End, E> {
         let mut next = 0;
         while let Some(rule) = rules.get(next) {
             next += 1;
-            let tried = try_rule(rule, self.question);
-            let mut then = None;
-            let mut end = None;
-            if tried.is_match() {
-                let (did, ended) = self.act(rule, routes)?;
+            let matches = try_rule(rule, self.packet);
+            let (mut then, mut end) = (None, None);
+            if matches.is_match() {
+                let (did, ended) = self.act(rule)?;
                 if let Then::Went { target, .. } = did {
                     let to = rules.iter().position(|rule| rule.priority == target);
                     let to = to.filter(|to| *to >= next);
@@ -239,9 +224,9 @@ impl Walker<'_> {
                 }
                 end = ended;
             }
-            self.steps.push(Tried {
+            self.tried.push(Tried {
                 rule: rule.clone(),
-                tried,
+                matches,
                 then,
             });
             if let Some(end) = end {
@@ -251,11 +236,8 @@ impl Walker<'_> {
         Ok(End::NoRoute)
     }
 
-    fn act<E>(
-        &self,
-        rule: &Rule,
-        routes: &mut impl FnMut(TableId, IpAddr) -> Result<Vec<Candidate>, E>,
-    ) -> Result<(Then, Option<End>), E> {
+    /// What a rule that matches does, and the end if it ends the walk.
+    fn act(&mut self, rule: &Rule) -> Result<(Then, Option<End>), E> {
         let table = match rule.action {
             Action::Lookup(table) => table,
             Action::L3mdev => return Ok((Then::NotFollowed, None)),
@@ -266,20 +248,21 @@ impl Walker<'_> {
             }
             _ => return Ok((Then::Dropped, Some(End::DroppedByRule(rule.clone())))),
         };
-        let found = choose(routes(table, self.question.to)?, self.question);
-        let found = self.weigh(rule, found);
-        let end = match &found {
-            TableAnswer::Taken(found) => found.first().map(|first| match first.route.kind {
-                kind if kind.has_device() => End::Route(table, found.clone()),
+        let candidates = (self.routes)(table, self.packet.to)?;
+        let answer = self.weigh(rule, choose(candidates, self.packet));
+        let end = match &answer {
+            TableAnswer::Taken(taken) => taken.first().map(|first| match first.route.kind {
+                kind if kind.has_device() => End::Route(table, taken.clone()),
                 _ => End::DroppedByRoute(table, first.route.clone()),
             }),
             _ => None,
         };
-        Ok((Then::Looked(table, found), end))
+        Ok((Then::Looked(table, answer), end))
     }
 
-    fn weigh(&self, rule: &Rule, found: Vec<Candidate>) -> TableAnswer {
-        let Some(first) = found.first() else {
+    /// What a table's best routes come to under a rule, which may not take them.
+    fn weigh(&self, rule: &Rule, best: Vec<Candidate>) -> TableAnswer {
+        let Some(first) = best.first() else {
             return TableAnswer::Nothing;
         };
         if first.route.kind == Kind::THROW {
@@ -290,23 +273,25 @@ impl Walker<'_> {
             Some(words) if first.route.kind.has_device() => {
                 TableAnswer::Suppressed(first.clone(), words)
             }
-            _ => TableAnswer::Taken(found),
+            _ => TableAnswer::Taken(best),
         }
     }
 
-    fn suppressed(&self, rule: &Rule, found: &Candidate) -> Option<String> {
-        let length = u32::from(found.route.destination.length());
+    /// The words of a rule for which it does not take a route.
+    fn suppressed(&self, rule: &Rule, best: &Candidate) -> Option<String> {
+        let length = u32::from(best.route.destination.length());
         if let Some(least) = rule.suppress_length.filter(|least| length <= *least) {
             return Some(format!("suppress_prefixlength {least}"));
         }
         let group = rule.suppress_group?;
-        let is_in =
-            |device: &InterfaceName| self.host.groups.get(device).copied().unwrap_or(0) == group;
-        let devices = found.route.hops.iter().map(|hop| hop.device.as_ref());
+        let is_in = |device: &InterfaceName| {
+            self.settings.groups.get(device).copied().unwrap_or(0) == group
+        };
+        let devices = best.route.hops.iter().map(|hop| hop.device.as_ref());
         let mut devices = devices.map(|device| device.is_some_and(is_in));
         // IPv4 looks at the first of several hops, whichever it takes; IPv6 at the one that it
         // takes, by a hash that it alone knows.
-        let suppressed = match self.question.family() {
+        let suppressed = match self.packet.family() {
             Family::Inet => devices.next() == Some(true),
             Family::Inet6 => devices.all(|is_in| is_in),
         };
@@ -321,26 +306,20 @@ mod tests {
     fn walked(packet: Packet, rules: &[&str], routes: &[&str]) -> Walk {
         let rules: Vec<Rule> = rules.iter().map(|rule| rule.parse().unwrap()).collect();
         let all: Vec<Route> = routes.iter().map(|route| route.parse().unwrap()).collect();
-        let host = Settings {
+        let settings = Settings {
             bound_is_up: true,
             ..Settings::default()
         };
         let fetch = |table, _| {
             let of_table = all.iter().filter(|route| route.table == table);
-            let candidate = |route: &Route| Candidate {
-                route: route.clone(),
-                sources: None,
-                dead: vec![false; route.hops.len()],
-                gone: vec![false; route.hops.len()],
-            };
-            Ok::<_, ()>(of_table.map(candidate).collect())
+            Ok::<_, ()>(of_table.cloned().map(Candidate::new).collect())
         };
-        walk(packet, &rules, &host, fetch).unwrap()
+        walk(packet, &rules, &settings, fetch).unwrap()
     }
 
     fn end(rules: &[&str], routes: &[&str]) -> Option<Errno> {
         let packet = Packet::to("10.0.0.1".parse().unwrap(), 0);
-        walked(packet, rules, routes).outcome.errno()
+        walked(packet, rules, routes).end.errno()
     }
 
     #[test]
@@ -408,14 +387,9 @@ mod tests {
         let walk = walk(packet, &rules, &Settings::default(), |table, _| {
             asked.push(table);
             let route = "prohibit default table 7".parse().unwrap();
-            Ok::<_, ()>(vec![Candidate {
-                route,
-                sources: None,
-                dead: Vec::new(),
-                gone: Vec::new(),
-            }])
+            Ok::<_, ()>(vec![Candidate::new(route)])
         });
-        assert_eq!(walk.unwrap().steps.len(), 1);
+        assert_eq!(walk.unwrap().tried.len(), 1);
         assert_eq!(asked, [TableId::numbered(7)]);
     }
 
@@ -424,7 +398,7 @@ mod tests {
         let mut packet = Packet::to("10.0.0.1".parse().unwrap(), 0);
         packet.oif = "eth1".parse().ok();
         let walk = walked(packet, &["priority 1 prohibit"], &[]);
-        assert_eq!(walk.outcome, End::OnLink("eth1".parse().unwrap()));
+        assert_eq!(walk.end, End::OnLink("eth1".parse().unwrap()));
     }
 
     #[test]
@@ -436,9 +410,9 @@ mod tests {
             "default dev eth1 table 7",
         ];
         let walk = walked(packet.clone(), &["priority 1 lookup 7"], &routes);
-        assert!(matches!(walk.outcome, End::ForeignSource(_)));
+        assert!(matches!(walk.end, End::ForeignSource(_)));
         packet.from = "10.0.0.2".parse().ok();
         let walk = walked(packet, &["priority 1 lookup 7"], &routes);
-        assert_eq!(walk.outcome.errno(), None);
+        assert_eq!(walk.end.errno(), None);
     }
 }

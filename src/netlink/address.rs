@@ -8,7 +8,7 @@ use neli::rtnl::{Ifaddrmsg, IfaddrmsgBuilder};
 use neli::types::RtBuffer;
 use neli::FromBytesWithInput;
 
-use super::message::{address, attributes, family_number, named, number, WireError};
+use super::message::{address, attributes, c_string, family_number, number, WireError};
 use crate::routing::{Family, InterfaceAddress};
 
 /// `IFA_F_*`; the first is `IFA_F_SECONDARY` of IPv4.
@@ -16,13 +16,12 @@ const TEMPORARY: u32 = 0x01;
 const DAD_FAILED: u32 = 0x08;
 const DEPRECATED: u32 = 0x20;
 const TENTATIVE: u32 = 0x40;
-/// `IFA_FLAGS`, which holds all of the flags; the header has room for eight.
+/// `IFA_FLAGS`, which holds all of the flags; the header holds eight.
 const FLAGS: u16 = 8;
 
 /// Whether packets may leave with an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// They may.
     Usable,
     /// Not before duplicate address detection is over.
     Tentative,
@@ -33,11 +32,9 @@ pub enum Standing {
 /// An address of an interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assigned {
-    /// The address itself.
     pub address: InterfaceAddress,
     /// `eth0`, or `eth0:1` for the address of an alias; IPv6 has none.
     pub label: Option<String>,
-    /// Whether it can be used.
     pub standing: Standing,
 }
 
@@ -53,7 +50,7 @@ pub fn encode_dump(family: Family, index: u32) -> Result<Ifaddrmsg, WireError> {
         .map_err(WireError::new)
 }
 
-/// The address that a message of the kernel's tells of, if it is of the device.
+/// The address in a message of the kernel's; `None` if it is another device's.
 pub fn decode(payload: &[u8], index: u32) -> Result<Option<Assigned>, WireError> {
     let message = Ifaddrmsg::from_bytes_with_input(&mut Cursor::new(payload), payload.len())
         .map_err(WireError::new)?;
@@ -67,7 +64,7 @@ pub fn decode(payload: &[u8], index: u32) -> Result<Option<Assigned>, WireError>
             Ifa::Local => local = address(value),
             // The other end's where there is one, else the same again.
             Ifa::Address => other = address(value),
-            Ifa::Label => label = named(value).map(str::to_owned),
+            Ifa::Label => label = c_string(value).map(str::to_owned),
             _ if kind == FLAGS => flags = number(value).unwrap_or(flags),
             _ => {}
         }

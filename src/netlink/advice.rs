@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use super::message::Refusal;
 use crate::routing::{InterfaceName, Object, Step};
 
-/// To what kind of object a row applies.
+/// What kind of object was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Of {
     Any,
@@ -18,101 +18,113 @@ enum Of {
     Rule,
 }
 
-/// Errors, the kind of object, a part of the kernel's text, and what can be done; the first row
-/// that fits counts. `DEV` stands for the route's device.
-type Row = (&'static [Errno], Of, &'static str, &'static str);
+/// A refusal whose cause is known.
+struct Known {
+    errnos: &'static [Errno],
+    of: Of,
+    /// A part of the kernel's text, in small letters.
+    text: &'static str,
+    /// What can be done, where `DEV` stands for the route's device.
+    advice: &'static str,
+}
 
-const ROWS: [Row; 13] = [
-    (
-        &[Errno::EPERM],
-        Of::Any,
-        "",
-        "this needs root (CAP_NET_ADMIN)",
-    ),
-    (
-        &[Errno::EACCES],
-        Of::Route,
-        "invalid gateway",
-        "a rule or a route prohibits packets to the gateway: see policy-table explain GATEWAY",
-    ),
-    (
-        &[Errno::EACCES],
-        Of::Route,
-        "",
-        "IPv6 is switched off on DEV: set net.ipv6.conf.DEV.disable_ipv6 to 0",
-    ),
-    (
-        &[Errno::ENODEV],
-        Of::Route,
-        "",
-        "there is no device DEV now: is the name right, and does something make the device first?",
-    ),
-    (
-        &[Errno::ENETDOWN],
-        Of::Route,
-        "",
-        "the device is down; ip link set DEV up takes it up",
-    ),
-    (
-        &[Errno::EINVAL],
-        Of::Route,
-        "local address",
-        "the gateway is this host's own address: write the router's",
-    ),
-    (
-        &[Errno::EINVAL],
-        Of::Route,
-        "invalid gateway",
-        "the gateway is no address that a router can have here: is it this host's own, or a \
+/// The first that fits counts.
+const KNOWN: [Known; 13] = [
+    Known {
+        errnos: &[Errno::EPERM],
+        of: Of::Any,
+        text: "",
+        advice: "this needs root (CAP_NET_ADMIN)",
+    },
+    Known {
+        errnos: &[Errno::EACCES],
+        of: Of::Route,
+        text: "invalid gateway",
+        advice: "a rule or a route prohibits packets to the gateway: see policy-table explain GATEWAY",
+    },
+    Known {
+        errnos: &[Errno::EACCES],
+        of: Of::Route,
+        text: "",
+        advice: "IPv6 is switched off on DEV: set net.ipv6.conf.DEV.disable_ipv6 to 0",
+    },
+    Known {
+        errnos: &[Errno::ENODEV],
+        of: Of::Route,
+        text: "",
+        advice: "there is no device DEV now: is the name right, and does something make the device first?",
+    },
+    Known {
+        errnos: &[Errno::ENETDOWN],
+        of: Of::Route,
+        text: "",
+        advice: "the device is down; ip link set DEV up takes it up",
+    },
+    Known {
+        errnos: &[Errno::EINVAL],
+        of: Of::Route,
+        text: "local address",
+        advice: "the gateway is this host's own address: write the router's",
+    },
+    Known {
+        errnos: &[Errno::EINVAL],
+        of: Of::Route,
+        text: "invalid gateway",
+        advice: "the gateway is no address that a router can have here: is it this host's own, or a \
          broadcast or multicast address?",
-    ),
-    (
-        &[Errno::ENETUNREACH, Errno::EHOSTUNREACH],
-        Of::RouteNotOnlink,
-        "",
-        "the gateway is not reached through this device: correct its address, or add onlink",
-    ),
-    (
-        &[Errno::EINVAL],
-        Of::Route,
-        "source address",
-        "the address is not on this host, or not yet",
-    ),
-    (
-        &[Errno::EINVAL],
-        Of::Route,
-        "prefsrc",
-        "the address is not on this host, or not yet",
-    ),
-    (
-        &[Errno::EINVAL],
-        Of::Route,
-        "congestion",
-        "net.ipv4.tcp_available_congestion_control lists those that are loaded",
-    ),
-    (
-        &[Errno::EOPNOTSUPP, Errno::EAFNOSUPPORT],
-        Of::Route,
-        "",
-        "this kernel has the address family switched off",
-    ),
-    (
-        &[Errno::EOPNOTSUPP, Errno::EAFNOSUPPORT],
-        Of::Rule,
-        "",
-        "this kernel has no policy routing (CONFIG_IP_MULTIPLE_TABLES) or the address family \
+    },
+    Known {
+        errnos: &[Errno::ENETUNREACH, Errno::EHOSTUNREACH],
+        of: Of::RouteNotOnlink,
+        text: "",
+        advice: "the gateway is not reached through this device: correct its address, or add onlink",
+    },
+    Known {
+        errnos: &[Errno::EINVAL],
+        of: Of::Route,
+        text: "source address",
+        advice: "the address is not on this host, or not yet",
+    },
+    Known {
+        errnos: &[Errno::EINVAL],
+        of: Of::Route,
+        text: "prefsrc",
+        advice: "the address is not on this host, or not yet",
+    },
+    Known {
+        errnos: &[Errno::EINVAL],
+        of: Of::Route,
+        text: "congestion",
+        advice: "net.ipv4.tcp_available_congestion_control lists those that are loaded",
+    },
+    Known {
+        errnos: &[Errno::EOPNOTSUPP, Errno::EAFNOSUPPORT],
+        of: Of::Route,
+        text: "",
+        advice: "this kernel has the address family switched off",
+    },
+    Known {
+        errnos: &[Errno::EOPNOTSUPP, Errno::EAFNOSUPPORT],
+        of: Of::Rule,
+        text: "",
+        advice: "this kernel has no policy routing (CONFIG_IP_MULTIPLE_TABLES) or the address family \
          switched off",
-    ),
+    },
 ];
 
 /// What can be done about a refusal, to stand behind it; empty where nothing is known.
-pub fn hint(step: &Step, refusal: &Refusal) -> String {
+pub fn advice(step: &Step, refusal: &Refusal) -> String {
     let text = refusal.text.as_deref().unwrap_or_default().to_lowercase();
-    let row = ROWS.iter().find(|(errnos, of, part, _)| {
-        errnos.contains(&refusal.errno) && applies(*of, &step.object) && text.contains(part)
+    let known = KNOWN.iter().find(|known| {
+        known.errnos.contains(&refusal.errno)
+            && applies(known.of, &step.object)
+            && text.contains(known.text)
     });
-    match row {
-        Some((.., advice)) => format!("; {}", advice.replace("DEV", &devices(&step.object))),
+    match known {
+        Some(known) => {
+            let advice = known.advice.replace("DEV", &devices(&step.object));
+            format!("; {advice}")
+        }
         None => String::new(),
     }
 }
@@ -145,10 +157,10 @@ mod tests {
     const ROUTE6: &str = "-6 route default via fe80::1 dev eth1 table 200 proto 157";
     const RULE: &str = "rule priority 21000 from 10.0.0.9 lookup 200 proto 157";
 
-    fn advice(line: &str, errno: Errno, text: &str) -> String {
+    fn given(line: &str, errno: Errno, text: &str) -> String {
         let step = Step::add(line.parse().unwrap());
         let text = Some(text.to_owned()).filter(|text| !text.is_empty());
-        hint(&step, &Refusal { errno, text })
+        advice(&step, &Refusal { errno, text })
     }
 
     #[test]
@@ -196,7 +208,7 @@ mod tests {
             (RULE, Errno::EOPNOTSUPP, "", "CONFIG_IP_MULTIPLE_TABLES"),
             (RULE, Errno::EAFNOSUPPORT, "", "CONFIG_IP_MULTIPLE_TABLES"),
         ] {
-            let advice = advice(line, errno, text);
+            let advice = given(line, errno, text);
             assert!(
                 advice.starts_with("; ") && advice.contains(expected),
                 "{line} {errno}: {advice}"
@@ -218,7 +230,7 @@ mod tests {
             (RULE, Errno::EACCES, ""),
             (ROUTE, Errno::ENOMEM, ""),
         ] {
-            assert_eq!(advice(line, errno, text), "", "{line} {errno}");
+            assert_eq!(given(line, errno, text), "", "{line} {errno}");
         }
     }
 }

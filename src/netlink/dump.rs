@@ -1,5 +1,6 @@
-//! What the kernel has: rules, routes, addresses and devices. Asks over the socket of `kernel`,
-//! changes nothing.
+//! What the kernel has: rules, routes, addresses and devices. These are methods of `Kernel` that
+//! know the objects, apart from `kernel.rs`, which knows how anything is asked for. They change
+//! nothing.
 
 use std::io;
 
@@ -15,7 +16,7 @@ use crate::routing::{Action, Family, InterfaceName, Object, Route, Rule, TableId
 
 impl Kernel {
     /// Whether the kernel has routes of others in a table, or rules of others that look it up.
-    /// Where it cannot be asked the answer is no: a name's ID is worth no refusal.
+    /// Not where it cannot be asked: that is no reason to refuse a name its ID.
     pub fn is_occupied(&mut self, table: TableId) -> bool {
         self.has_routes_of_others(table)
             || Family::ALL
@@ -70,7 +71,7 @@ impl Kernel {
 
     /// The routes of one table; none where there is no such table.
     pub fn routes(&mut self, family: Family, table: TableId) -> Result<Vec<Route>, KernelError> {
-        self.whole_routes(family, table, None)
+        self.routes_by_index(family, table, None)
     }
 
     /// The routes of one table that leave by a device; none where there is no such device.
@@ -81,12 +82,12 @@ impl Kernel {
         device: &InterfaceName,
     ) -> Result<Vec<Route>, KernelError> {
         match self.index(device)? {
-            Some(index) => self.whole_routes(family, table, Some(index)),
+            Some(index) => self.routes_by_index(family, table, Some(index)),
             None => Ok(Vec::new()),
         }
     }
 
-    fn whole_routes(
+    fn routes_by_index(
         &mut self,
         family: Family,
         table: TableId,
@@ -99,8 +100,8 @@ impl Kernel {
         Ok(routes)
     }
 
-    /// What `decode` makes of the routes of one table, and of others where the kernel lists
-    /// those too.
+    /// What `decode` makes of the routes of one table. Some kernels list those of others with
+    /// them, whatever they are asked for.
     pub(crate) fn list_routes<T>(
         &mut self,
         family: Family,
@@ -138,7 +139,7 @@ impl Kernel {
         Ok(objects)
     }
 
-    /// Whether there is a device of this name. Where that cannot be told there is one.
+    /// Whether there is a device of this name. Where that cannot be told, it counts as there.
     pub fn has_device(&mut self, device: &InterfaceName) -> bool {
         !matches!(self.index(device), Ok(None))
     }
@@ -160,7 +161,7 @@ impl Kernel {
         })
     }
 
-    /// Whether a device is up; it is not where there is none.
+    /// Whether a device is up, and there at all.
     pub fn is_up(&self, device: &InterfaceName) -> Result<bool, KernelError> {
         let mut entries = nix::ifaddrs::getifaddrs().map_err(io::Error::from)?;
         Ok(entries.any(|entry| {

@@ -1,5 +1,5 @@
-//! The kernel's end: one rtnetlink socket, requests out, verdicts in. Does what a plan says and
-//! reads what is there; decides nothing.
+//! The socket to the kernel: carries out steps, takes dumps, asks. The files of the objects know
+//! what a request or an answer looks like; nothing is decided here.
 
 use std::io;
 
@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use super::message::{replies, request, Refusal, Reply, WireError};
 use super::{route, rule};
-use crate::routing::{InterfaceName, Object, Step, Verb};
+use crate::routing::{Hop, InterfaceName, Object, Step, Verb};
 
 /// Why the kernel could not be asked, or gave no answer that can be used.
 #[derive(Debug, Error)]
@@ -24,26 +24,12 @@ pub enum KernelError {
     /// A message that could not be written or read.
     #[error(transparent)]
     Wire(#[from] WireError),
-    /// A dump refused.
-    #[error("the kernel does not list {what}: {}", explain(.refusal))]
-    Dump {
-        /// What was asked for.
-        what: String,
-        /// Its answer.
-        refusal: Refusal,
-    },
+    /// A dump, or an answer about one thing, was refused.
+    #[error("the kernel does not list {what}: {refusal}")]
+    Dump { what: String, refusal: Refusal },
     /// Each of several dumps was overtaken by a change.
     #[error("the kernel's {0} keep changing while they are read")]
     Unsteady(String),
-}
-
-/// What the kernel said, with its own text in front where it gave one.
-pub fn explain(refusal: &Refusal) -> String {
-    let errno = refusal.errno;
-    match &refusal.text {
-        Some(text) => format!("{text} ({})", errno.desc()),
-        None => errno.desc().to_owned(),
-    }
 }
 
 /// What became of a step.
@@ -59,8 +45,10 @@ pub enum Answer {
 /// An open rtnetlink socket.
 pub struct Kernel {
     socket: NlSocket,
+    /// The number of the last request; an answer repeats that of its request.
     sequence: u32,
     buffer: Vec<u8>,
+    /// The devices that have been asked for, with their numbers.
     devices: Vec<(InterfaceName, u32)>,
 }
 
@@ -68,19 +56,18 @@ pub struct Kernel {
 /// the size of one for how long its next part may be.
 const DUMP: usize = 32 * 1024;
 
-/// Room for one verdict, or for the object that the kernel tells of with it. Either repeats
-/// little more than the request; a run that takes no dump touches no memory beyond this.
+/// Bytes for one verdict, or for the object that comes with it. Either repeats little more than the
+/// request; a run that takes no dump touches no memory beyond this.
 const ANSWER: usize = 4 * 1024;
 
-/// How many requests are sent before their answers are read: as many answers as a socket's
-/// receive buffer of usual size holds (`net.core.rmem_default`), with room to spare.
+/// How many requests are sent before their answers are read. A socket's receive buffer of usual
+/// size (`net.core.rmem_default`) holds more answers than that.
 const IN_FLIGHT: usize = 64;
 
 /// How often a dump that was overtaken by a change is taken again.
 const ATTEMPTS: usize = 5;
 
 impl Kernel {
-    /// Opens the socket.
     pub fn open() -> Result<Self, KernelError> {
         let socket = NlSocket::connect(NlFamily::Route, None, Groups::empty())?;
         socket.enable_ext_ack(true)?;
@@ -92,80 +79,76 @@ impl Kernel {
         })
     }
 
-    /// Does steps one after another, many in flight at once, and gives an answer for each.
+    /// Carries out steps in their order, and gives an answer for each.
     /// Errors: the socket failed; which of the steps took place is then not known.
     pub fn execute(&mut self, steps: &[Step]) -> Result<Vec<Answer>, KernelError> {
         for step in steps {
             log::debug!("{step}");
         }
-        self.repeat(steps)
+        self.execute_unlogged(steps)
     }
 
     /// As [`Kernel::execute`], of steps that the log has already.
     /// Errors: the socket failed; which of the steps took place is then not known.
-    pub fn repeat(&mut self, steps: &[Step]) -> Result<Vec<Answer>, KernelError> {
+    pub fn execute_unlogged(&mut self, steps: &[Step]) -> Result<Vec<Answer>, KernelError> {
         let mut answers = Vec::with_capacity(steps.len());
         for steps in steps.chunks(IN_FLIGHT) {
-            answers.extend(self.execute_at_once(steps)?);
+            answers.extend(self.execute_batch(steps)?);
         }
         Ok(answers)
     }
 
-    /// The kernel takes requests in their order and tells of every refusal, so that its word on
-    /// the last one is the word on all before it that it was silent about.
-    fn execute_at_once(&mut self, steps: &[Step]) -> Result<Vec<Answer>, KernelError> {
-        let mut answers: Vec<Option<Answer>> = vec![None; steps.len()];
-        let first = self.sequence + 1;
-        let mut messages = Vec::with_capacity(steps.len());
-        let mut last = None;
-        for (step, (place, answer)) in steps.iter().zip(answers.iter_mut().enumerate()).rev() {
-            let sequence = first + u32::try_from(place).unwrap_or_default();
-            let wish = match last {
-                None => NlmF::ACK,
-                Some(_) => NlmF::empty(),
-            };
-            if let Some(message) = self.encode(step, sequence, wish)? {
-                messages.push(message);
-                last = last.or(Some(place));
-            } else {
-                let (errno, text) = (Errno::ENODEV, None);
-                *answer = Some(Answer::Refused(Refusal { errno, text }));
-            }
-        }
+    /// Carries out as many steps as may be in flight at once.
+    fn execute_batch(&mut self, steps: &[Step]) -> Result<Vec<Answer>, KernelError> {
+        let mut batch = Batch::of(steps.len(), self.sequence + 1);
+        let request = self.encode_batch(steps, &mut batch)?;
         self.sequence += u32::try_from(steps.len()).unwrap_or_default();
-        let Some(last) = last else {
-            return Ok(answers.into_iter().flatten().collect());
-        };
-        messages.reverse();
-        let bytes = messages.concat();
-        self.make_room(ANSWER.max(4 * bytes.len()));
-        self.socket.send(&bytes, Msg::empty())?;
-        let mut removed: Vec<Option<Object>> = vec![None; steps.len()];
-        while answers.get(last).is_some_and(Option::is_none) {
+        if request.is_empty() {
+            return Ok(batch.answers());
+        }
+        self.grow_buffer(ANSWER.max(4 * request.len()));
+        self.socket.send(&request, Msg::empty())?;
+        while !batch.is_answered() {
             let received = self.receive()?;
             for reply in replies(&received) {
                 let reply = reply?;
-                let place =
-                    usize::try_from(reply.sequence.wrapping_sub(first)).unwrap_or(usize::MAX);
-                let (Some(answer), Some(removed)) =
-                    (answers.get_mut(place), removed.get_mut(place))
-                else {
+                let Some(awaited) = batch.find(reply.sequence) else {
                     continue; // of another request
                 };
                 match reply.verdict() {
-                    Some(Ok(())) => *answer = Some(Answer::Done(removed.take())),
-                    Some(Err(refusal)) => *answer = Some(Answer::Refused(refusal)),
-                    None => *removed = self.decode(&reply)?,
+                    Some(Ok(())) => awaited.answer = Some(Answer::Done(awaited.echoed.take())),
+                    Some(Err(refusal)) => awaited.answer = Some(Answer::Refused(refusal)),
+                    None => awaited.echoed = self.decode(&reply)?,
                 }
             }
         }
-        let answers = answers.into_iter().zip(removed);
-        let told = answers.map(|(answer, removed)| answer.unwrap_or(Answer::Done(removed)));
-        Ok(told.collect())
+        Ok(batch.answers())
     }
 
-    /// Has the kernel take what a request for a dump says as a filter, and refuse what it does
-    /// not know.
+    /// The requests for the steps of a batch, as one. A step whose device is not there gets its
+    /// answer now. Backwards, since only the last one that is sent asks to be acknowledged.
+    fn encode_batch(&mut self, steps: &[Step], batch: &mut Batch) -> Result<Vec<u8>, KernelError> {
+        let mut messages = Vec::with_capacity(steps.len());
+        for (place, step) in steps.iter().enumerate().rev() {
+            let sequence = batch.first + u32::try_from(place).unwrap_or_default();
+            let acknowledge = match batch.last {
+                None => NlmF::ACK,
+                Some(_) => NlmF::empty(),
+            };
+            if let Some(message) = self.encode(step, sequence, acknowledge)? {
+                messages.push(message);
+                batch.last = batch.last.or(Some(place));
+            } else if let Some(awaited) = batch.find(sequence) {
+                let (errno, text) = (Errno::ENODEV, None);
+                awaited.answer = Some(Answer::Refused(Refusal { errno, text }));
+            }
+        }
+        messages.reverse();
+        Ok(messages.concat())
+    }
+
+    /// Has the kernel filter dumps by what their requests say, and refuse requests that say what
+    /// it does not know.
     pub(crate) fn filter_dumps(&self) -> Result<(), KernelError> {
         Ok(self.socket.enable_strict_checking(true)?)
     }
@@ -178,7 +161,7 @@ impl Kernel {
         encode: impl Fn() -> Result<P, WireError>,
         decode: impl Fn(&mut Self, &[u8]) -> Result<Option<T>, WireError>,
     ) -> Result<Vec<T>, KernelError> {
-        self.make_room(DUMP);
+        self.grow_buffer(DUMP);
         for _ in 0..ATTEMPTS {
             self.sequence += 1;
             let message = request(kind, NlmF::DUMP, self.sequence, encode()?)?;
@@ -198,7 +181,7 @@ impl Kernel {
         payload: P,
         decode: impl Fn(&mut Self, &[u8]) -> Result<Option<T>, WireError>,
     ) -> Result<Option<T>, KernelError> {
-        self.make_room(DUMP);
+        self.grow_buffer(DUMP);
         self.sequence += 1;
         let message = request(kind, NlmF::ACK, self.sequence, payload)?;
         self.socket.send(&message, Msg::empty())?;
@@ -235,7 +218,7 @@ impl Kernel {
         }
     }
 
-    fn make_room(&mut self, length: usize) {
+    fn grow_buffer(&mut self, length: usize) {
         if self.buffer.len() < length {
             // Not resize, which would touch all of the new memory.
             self.buffer = vec![0; length];
@@ -261,9 +244,9 @@ impl Kernel {
         &mut self,
         step: &Step,
         sequence: u32,
-        wish: NlmF,
+        acknowledge: NlmF,
     ) -> Result<Option<Vec<u8>>, KernelError> {
-        let flags = wish
+        let mut flags = acknowledge
             | match step.verb {
                 Verb::Add => NlmF::CREATE | NlmF::EXCL,
                 Verb::Append => NlmF::CREATE | NlmF::APPEND,
@@ -272,38 +255,43 @@ impl Kernel {
                 Verb::Delete => NlmF::ECHO,
             };
         let adding = step.verb != Verb::Delete;
-        match &step.object {
+        let message = match &step.object {
             Object::Rule(rule) => {
                 // Of a rule that it may not know whole the kernel is to tell what it made.
-                let flags = if rule.may_be_thinned() {
-                    flags | NlmF::ECHO
-                } else {
-                    flags
-                };
+                if rule.may_be_thinned() {
+                    flags |= NlmF::ECHO;
+                }
                 let kind = if adding { Rtm::Newrule } else { Rtm::Delrule };
-                let message = request(kind, flags, sequence, rule::encode(rule)?)?;
-                Ok(Some(message))
+                request(kind, flags, sequence, rule::encode(rule)?)?
             }
             Object::Route(route) => {
-                let mut indexes = Vec::with_capacity(route.hops.len());
-                for hop in &route.hops {
-                    let index = match &hop.device {
-                        Some(device) => match self.index(device)? {
-                            None => return Ok(None),
-                            index => index,
-                        },
-                        None => None,
-                    };
-                    indexes.push(index);
-                }
+                let Some(indexes) = self.indexes(&route.hops)? else {
+                    return Ok(None);
+                };
                 let kind = if adding { Rtm::Newroute } else { Rtm::Delroute };
-                let payload = route::encode(route, &indexes)?;
-                Ok(Some(request(kind, flags, sequence, payload)?))
+                request(kind, flags, sequence, route::encode(route, &indexes)?)?
             }
-        }
+        };
+        Ok(Some(message))
     }
 
-    /// The object that a notification tells of.
+    /// The numbers of the devices that hops name; `None` where one of those is not there.
+    fn indexes(&mut self, hops: &[Hop]) -> Result<Option<Vec<Option<u32>>>, KernelError> {
+        let mut indexes = Vec::with_capacity(hops.len());
+        for hop in hops {
+            let index = match &hop.device {
+                Some(device) => match self.index(device)? {
+                    None => return Ok(None),
+                    index => index,
+                },
+                None => None,
+            };
+            indexes.push(index);
+        }
+        Ok(Some(indexes))
+    }
+
+    /// The object in a notification.
     fn decode(&mut self, reply: &Reply<'_>) -> Result<Option<Object>, WireError> {
         if [Rtm::Newrule, Rtm::Delrule]
             .map(u16::from)
@@ -343,5 +331,50 @@ impl Kernel {
         let device: InterfaceName = name.to_str().ok()?.parse().ok()?;
         self.devices.push((device.clone(), index));
         Some(device)
+    }
+}
+
+/// A step that was sent.
+#[derive(Default)]
+struct Awaited {
+    answer: Option<Answer>,
+    /// The object that the kernel sent before the verdict.
+    echoed: Option<Object>,
+}
+
+/// Steps in flight. The kernel takes requests in their order and reports every refusal: once it
+/// acknowledges the last one, those before it that it was silent about are done.
+struct Batch {
+    /// The sequence number of the first step; the others' follow.
+    first: u32,
+    /// The place of the last step that is sent.
+    last: Option<usize>,
+    steps: Vec<Awaited>,
+}
+
+impl Batch {
+    fn of(length: usize, first: u32) -> Self {
+        Self {
+            first,
+            last: None,
+            steps: (0..length).map(|_| Awaited::default()).collect(),
+        }
+    }
+
+    /// The step whose request has a sequence number.
+    fn find(&mut self, sequence: u32) -> Option<&mut Awaited> {
+        let place = usize::try_from(sequence.wrapping_sub(self.first)).ok()?;
+        self.steps.get_mut(place)
+    }
+
+    fn is_answered(&self) -> bool {
+        let last = self.last.and_then(|last| self.steps.get(last));
+        last.is_none_or(|last| last.answer.is_some())
+    }
+
+    fn answers(self) -> Vec<Answer> {
+        let each = self.steps.into_iter();
+        each.map(|step| step.answer.unwrap_or(Answer::Done(step.echoed)))
+            .collect()
     }
 }

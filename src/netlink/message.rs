@@ -1,15 +1,16 @@
-//! Netlink messages as bytes: requests out, replies in.
+//! Netlink messages as bytes, requests and replies, and the values in their attributes.
 //!
 //! Framing is read here and not by neli, whose reader of error replies trusts the lengths in
-//! them; what is inside a frame is neli's again (`route.rs`, `rule.rs`).
+//! them; what is inside a frame is neli's again (`address.rs`, `route.rs`, `rule.rs`).
 
+use std::fmt;
 use std::io::Cursor;
 use std::net::IpAddr;
 
 use neli::consts::nl::NlmF;
 use neli::consts::rtnl::{RtAddrFamily, RtaType, Rtm};
 use neli::nl::{NlPayload, NlmsghdrBuilder};
-use neli::rtnl::{Rtattr, RtattrBuilder};
+use neli::rtnl::RtattrBuilder;
 use neli::types::{Buffer, RtBuffer};
 use neli::{Size, ToBytes};
 use nix::errno::Errno;
@@ -23,7 +24,7 @@ use crate::routing::{Family, InterfaceName};
 pub struct WireError(String);
 
 impl WireError {
-    pub(crate) fn new(cause: impl std::fmt::Display) -> Self {
+    pub(crate) fn new(cause: impl fmt::Display) -> Self {
         Self(cause.to_string())
     }
 }
@@ -47,17 +48,36 @@ pub fn request<P: Size + ToBytes>(
     Ok(bytes.into_inner())
 }
 
-/// An attribute of a route or rule.
-pub(crate) fn attribute<T: RtaType>(
-    kind: T,
-    payload: impl Size + ToBytes,
-) -> Result<Rtattr<T, Buffer>, WireError> {
-    let builder = RtattrBuilder::default().rta_type(kind).rta_payload(payload);
-    builder.build().map_err(WireError::new)
+/// The attributes of a request, as they are added to it; `T` are their numbers.
+pub(crate) struct Attributes<T: RtaType>(RtBuffer<T, Buffer>);
+
+impl<T: RtaType> Attributes<T> {
+    pub fn new() -> Self {
+        Self(RtBuffer::new())
+    }
+
+    pub fn add(&mut self, kind: T, value: impl Size + ToBytes) -> Result<(), WireError> {
+        let builder = RtattrBuilder::default().rta_type(kind).rta_payload(value);
+        self.0.push(builder.build().map_err(WireError::new)?);
+        Ok(())
+    }
+
+    /// Adds an attribute if there is a value for it.
+    pub fn add_some(
+        &mut self,
+        kind: T,
+        value: Option<impl Size + ToBytes>,
+    ) -> Result<(), WireError> {
+        value.map_or(Ok(()), |value| self.add(kind, value))
+    }
+
+    pub fn finish(self) -> RtBuffer<T, Buffer> {
+        self.0
+    }
 }
 
 /// An address as an attribute's payload.
-pub(crate) fn octets(address: IpAddr) -> Buffer {
+pub(crate) fn address_bytes(address: IpAddr) -> Buffer {
     match address {
         IpAddr::V4(address) => address.octets().to_vec().into(),
         IpAddr::V6(address) => address.octets().to_vec().into(),
@@ -69,7 +89,7 @@ pub(crate) fn whole<T>(value: Option<T>, kind: u16) -> Result<T, WireError> {
     value.ok_or_else(|| WireError::new(format!("attribute {kind} is not of its size")))
 }
 
-/// An address from an attribute's payload.
+/// An address of either family from an attribute's payload.
 pub(crate) fn address(payload: &[u8]) -> Option<IpAddr> {
     let v4 = <[u8; 4]>::try_from(payload).map(IpAddr::from);
     v4.or_else(|_| <[u8; 16]>::try_from(payload).map(IpAddr::from))
@@ -90,18 +110,18 @@ pub(crate) fn number(payload: &[u8]) -> Option<u32> {
 }
 
 /// A name as an attribute's payload, with the NUL that ends it.
-pub(crate) fn name(name: &InterfaceName) -> Buffer {
+pub(crate) fn name_bytes(name: &InterfaceName) -> Buffer {
     [name.as_str().as_bytes(), b"\0"].concat().into()
 }
 
-/// A name from an attribute's payload.
-pub(crate) fn named(payload: &[u8]) -> Option<&str> {
+/// A text from an attribute's payload, up to the NUL that ends it.
+pub(crate) fn c_string(payload: &[u8]) -> Option<&str> {
     let text = payload.split(|byte| *byte == 0).next()?;
     std::str::from_utf8(text).ok()
 }
 
-/// An attribute inside another one, padded.
-pub(crate) fn raw(kind: u16, payload: &[u8]) -> Vec<u8> {
+/// An attribute as bytes, padded, to stand inside another one.
+pub(crate) fn attribute_bytes(kind: u16, payload: &[u8]) -> Vec<u8> {
     let length = u16::try_from(4 + payload.len()).unwrap_or(u16::MAX);
     let mut bytes = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
     bytes.extend(payload);
@@ -120,7 +140,7 @@ pub(crate) fn nested(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     })
 }
 
-/// Numbers and raw values of the attributes in a message.
+/// Numbers and payloads of the attributes in a reply.
 pub(crate) fn attributes<T: RtaType>(
     attributes: &RtBuffer<T, Buffer>,
 ) -> impl Iterator<Item = (u16, &[u8])> {
@@ -161,7 +181,7 @@ pub struct Reply<'a> {
     pub payload: &'a [u8],
 }
 
-/// What ends a request.
+/// The kernel's no to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// The kernel's error number.
@@ -170,6 +190,18 @@ pub struct Refusal {
     pub text: Option<String>,
 }
 
+/// In the kernel's own words where it gave some, which say more than the error alone.
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let error = self.errno.desc();
+        match &self.text {
+            Some(text) => write!(f, "{text} ({error})"),
+            None => f.write_str(error),
+        }
+    }
+}
+
+/// Bytes of a `struct nlmsghdr`.
 const HEADER: usize = 16;
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
@@ -217,6 +249,7 @@ impl Reply<'_> {
     }
 }
 
+/// A number of 16 bits at a place in some bytes.
 pub(crate) fn short(bytes: &[u8], at: usize) -> Option<u16> {
     bytes
         .get(at..at + 2)?

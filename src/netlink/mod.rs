@@ -1,4 +1,16 @@
-//! netlink
+//! What goes to the kernel and comes back: messages of rtnetlink, and the socket that carries them.
+//!
+//! - `message.rs`: requests and replies as bytes, a refusal in the kernel's words, and how single
+//!   values stand in attributes.
+//! - `address.rs`, `route.rs`, `rule.rs`: one object each as a message, both ways. An IPv6 route of
+//!   several ways, a table beyond 255 or a rule's attribute without a word are found here.
+//! - `advice.rs`: what an administrator can do about a refusal.
+//! - `kernel.rs`: [`Kernel`], the open socket: carries out steps, takes dumps, asks.
+//! - `dump.rs`: its methods that list what the kernel has.
+//! - `watch.rs`: waiting until devices, addresses or routes change.
+//!
+//! The objects are those of `routing/`. Nothing here decides: what "File exists" is to mean, or
+//! whose a rule is, is for those who call. The only thing opened is a socket of rtnetlink.
 
 mod message;
 mod address;
@@ -11,13 +23,15 @@ mod watch;
 
 pub use address::decode as decode_address;
 pub(crate) use address::{Assigned, Standing};
-pub(crate) use advice::hint;
+pub(crate) use advice::advice;
 pub(crate) use kernel::KernelError;
-pub use kernel::{explain, Answer, Kernel};
-pub(crate) use message::{
-    address, attribute, family_number, named, nested, number, octets, short, Refusal,
-};
+pub use kernel::{Answer, Kernel};
 pub use message::{replies, request, Reply, WireError};
 pub use route::{decode as decode_route, encode as encode_route, encode_dump as encode_route_dump};
 pub use rule::{decode as decode_rule, encode as encode_rule, encode_dump as encode_rule_dump};
 pub(crate) use watch::Watch;
+
+// For messages that only `explain/` sends.
+pub(crate) use message::{
+    address, address_bytes, c_string, family_number, nested, number, short, Attributes, Refusal,
+};

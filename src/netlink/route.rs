@@ -6,77 +6,49 @@ use std::net::IpAddr;
 
 use neli::consts::rtnl::{RtScope, RtTable, Rta, RtmF, Rtn, Rtprot};
 use neli::rtnl::{Rtmsg, RtmsgBuilder};
-use neli::types::{Buffer, RtBuffer};
+use neli::types::Buffer;
 use neli::FromBytesWithInput;
 
 use super::message::{
-    address, attribute, attributes, family, family_number, named, nested, number, octets, raw,
-    short, small, whole, WireError,
+    address, address_bytes, attribute_bytes, attributes, c_string, family, family_number, nested,
+    number, short, small, whole, Attributes, WireError,
 };
+use crate::routing::syntax::{RTAX_CC_ALGO, RTAX_LOCK};
 use crate::routing::{Family, Hop, InterfaceName, Kind, Metrics, Prefix, Route, Scope, TableId};
 
 /// `RTNH_F_ONLINK`, which shares the flags of a message with `RTM_F_*`.
 const ONLINK: u32 = 4;
-/// Numbers that neli names for glibc only.
+/// `RTA_VIA` and `RTA_PREF`, which neli names for glibc only.
 const VIA: u16 = 18;
 const PREF: u16 = 20;
-/// `RTAX_LOCK` and `RTAX_CC_ALGO` among the nested metrics.
-const LOCK: u16 = 1;
-const CC_ALGO: u16 = 16;
-/// Stands for what the header says and no word of ours can, among the attributes; no attribute
-/// can have this number.
+/// Bytes of a `struct rtnexthop`.
+const HOP: usize = 8;
+/// Stands among the unread attributes for a part of the header that no word of ours can say; no
+/// attribute can have this number.
 const HEADER: u16 = u16::MAX;
 
 /// The message that adds or deletes a route. `indexes` are the numbers of its hops' devices.
 pub fn encode(route: &Route, indexes: &[Option<u32>]) -> Result<Rtmsg, WireError> {
-    let mut attrs = Vec::new();
-    let mut add = |kind: Rta, payload: Buffer| {
-        attribute(kind, payload).map(|attribute| attrs.push(attribute))
-    };
-    let word = |number: u32| Buffer::from(number.to_ne_bytes().to_vec());
+    let mut attrs = Attributes::new();
     if !route.destination.is_any() {
-        add(Rta::Dst, octets(route.destination.address()))?;
+        attrs.add(Rta::Dst, address_bytes(route.destination.address()))?;
     }
-    let mut flags = RtmF::empty();
-    match route.hops.as_slice() {
-        [] => {}
-        [hop] => {
-            if let Some(gateway) = hop.gateway {
-                let (kind, payload) = way(gateway, route.family());
-                add(Rta::from(kind), payload)?;
-            }
-            if let Some(Some(index)) = indexes.first() {
-                add(Rta::Oif, word(*index))?;
-            }
-            if hop.onlink {
-                flags = RtmF::from_bits_retain(ONLINK);
-            }
-        }
-        hops => {
-            let each = hops.iter().zip(indexes);
-            let payload: Vec<u8> = each
-                .flat_map(|(hop, index)| encode_hop(hop, *index, route.family()))
-                .collect();
-            add(Rta::Multipath, payload.into())?;
-        }
-    }
-    if let Some(source) = route.source {
-        add(Rta::Prefsrc, octets(source))?;
-    }
+    let flags = add_hops(&mut attrs, route, indexes)?;
+    attrs.add_some(Rta::Prefsrc, route.source.map(address_bytes))?;
     if route.metric != 0 {
-        add(Rta::Priority, word(route.metric))?;
+        attrs.add(Rta::Priority, route.metric)?;
     }
     if route.realms != 0 {
-        add(Rta::Flow, word(route.realms))?;
+        attrs.add(Rta::Flow, route.realms)?;
     }
     if route.metrics != Metrics::default() {
-        add(Rta::Metrics, encode_metrics(&route.metrics).into())?;
+        attrs.add(Rta::Metrics, encode_metrics(&route.metrics))?;
     }
     if route.preference != 0 {
-        add(Rta::from(PREF), vec![route.preference].into())?;
+        attrs.add(Rta::from(PREF), route.preference)?;
     }
-    add(Rta::Table, word(route.table.number()))?;
-    message(route.family(), attrs.into_iter().collect())
+    attrs.add(Rta::Table, route.table.number())?;
+    message(route.family(), attrs)
         .rtm_dst_len(route.destination.length())
         .rtm_tos(route.tos)
         .rtm_protocol(Rtprot::from(route.protocol))
@@ -87,14 +59,45 @@ pub fn encode(route: &Route, indexes: &[Option<u32>]) -> Result<Rtmsg, WireError
         .map_err(WireError::new)
 }
 
-/// A gateway as attribute: `RTA_VIA` says its family where it is not the route's.
-fn way(gateway: IpAddr, family: Family) -> (u16, Buffer) {
+/// Adds the ways of a route, and gives the flags of the message: those of a single hop, which
+/// stand there and not in an attribute.
+fn add_hops(
+    attrs: &mut Attributes<Rta>,
+    route: &Route,
+    indexes: &[Option<u32>],
+) -> Result<RtmF, WireError> {
+    match route.hops.as_slice() {
+        [] => {}
+        [hop] => {
+            if let Some(gateway) = hop.gateway {
+                let (kind, value) = gateway_attribute(gateway, route.family());
+                attrs.add(Rta::from(kind), value)?;
+            }
+            attrs.add_some(Rta::Oif, indexes.first().copied().flatten())?;
+            if hop.onlink {
+                return Ok(RtmF::from_bits_retain(ONLINK));
+            }
+        }
+        hops => {
+            let each = hops.iter().zip(indexes);
+            let bytes: Vec<u8> = each
+                .flat_map(|(hop, index)| encode_hop(hop, *index, route.family()))
+                .collect();
+            attrs.add(Rta::Multipath, Buffer::from(bytes))?;
+        }
+    }
+    Ok(RtmF::empty())
+}
+
+/// Number and payload of the attribute for a gateway: `RTA_VIA` says the gateway's family where it
+/// is not the route's.
+fn gateway_attribute(gateway: IpAddr, family: Family) -> (u16, Buffer) {
     if Family::of(gateway) == family {
-        return (Rta::Gateway.into(), octets(gateway));
+        return (Rta::Gateway.into(), address_bytes(gateway));
     }
     let number = u16::from(u8::from(family_number(Family::of(gateway))));
     let mut payload = number.to_ne_bytes().to_vec();
-    payload.extend(octets(gateway).as_ref());
+    payload.extend(address_bytes(gateway).as_ref());
     (VIA, payload.into())
 }
 
@@ -102,11 +105,11 @@ fn way(gateway: IpAddr, family: Family) -> (u16, Buffer) {
 fn encode_hop(hop: &Hop, index: Option<u32>, family: Family) -> Vec<u8> {
     let mut attrs = Vec::new();
     if let Some(gateway) = hop.gateway {
-        let (kind, payload) = way(gateway, family);
-        attrs.extend(raw(kind, payload.as_ref()));
+        let (kind, payload) = gateway_attribute(gateway, family);
+        attrs.extend(attribute_bytes(kind, payload.as_ref()));
     }
     if hop.realms != 0 {
-        attrs.extend(raw(Rta::Flow.into(), &hop.realms.to_ne_bytes()));
+        attrs.extend(attribute_bytes(Rta::Flow.into(), &hop.realms.to_ne_bytes()));
     }
     let length = u16::try_from(HOP + attrs.len()).unwrap_or(u16::MAX);
     let weight = u8::try_from(hop.weight.saturating_sub(1)).unwrap_or(u8::MAX);
@@ -117,57 +120,53 @@ fn encode_hop(hop: &Hop, index: Option<u32>, family: Family) -> Vec<u8> {
     bytes
 }
 
-/// Bytes of a `struct rtnexthop`.
-const HOP: usize = 8;
-
-fn encode_metrics(metrics: &Metrics) -> Vec<u8> {
-    let lock = Some((LOCK, metrics.locked)).filter(|(_, locked)| *locked != 0);
+fn encode_metrics(metrics: &Metrics) -> Buffer {
+    let lock = Some((RTAX_LOCK, metrics.locked)).filter(|(_, locked)| *locked != 0);
     let numbers = lock
         .into_iter()
         .chain(metrics.values.iter().map(|(kind, value)| (*kind, *value)));
     let mut bytes: Vec<u8> = numbers
-        .flat_map(|(kind, value)| raw(kind, &value.to_ne_bytes()))
+        .flat_map(|(kind, value)| attribute_bytes(kind, &value.to_ne_bytes()))
         .collect();
     if let Some(congctl) = &metrics.congctl {
-        bytes.extend(raw(CC_ALGO, &[congctl.as_bytes(), b"\0"].concat()));
+        let name = [congctl.as_bytes(), b"\0"].concat();
+        bytes.extend(attribute_bytes(RTAX_CC_ALGO, &name));
     }
-    bytes
+    bytes.into()
 }
 
 /// The message that asks for the routes of one table, by one device if that is given.
 pub fn encode_dump(family: Family, table: TableId, index: Option<u32>) -> Result<Rtmsg, WireError> {
-    let mut attrs = RtBuffer::<Rta, Buffer>::new();
-    attrs.push(attribute(Rta::Table, table.number())?);
-    if let Some(index) = index {
-        attrs.push(attribute(Rta::Oif, index)?);
-    }
+    let mut attrs = Attributes::new();
+    attrs.add(Rta::Table, table.number())?;
+    attrs.add_some(Rta::Oif, index)?;
     message(family, attrs).build().map_err(WireError::new)
 }
 
 /// The message that asks for the routes of all tables that bear a protocol.
 pub fn encode_dump_by(family: Family, protocol: u8) -> Result<Rtmsg, WireError> {
-    message(family, RtBuffer::new())
+    message(family, Attributes::new())
         .rtm_protocol(Rtprot::from(protocol))
         .build()
         .map_err(WireError::new)
 }
 
-fn message(family: Family, attrs: RtBuffer<Rta, Buffer>) -> RtmsgBuilder {
+fn message(family: Family, attrs: Attributes<Rta>) -> RtmsgBuilder {
     RtmsgBuilder::default()
         .rtm_family(family_number(family))
         .rtm_dst_len(0)
         .rtm_src_len(0)
         .rtm_tos(0)
-        // The attribute says the table; the header has room for IDs below 256 only.
+        // The attribute says the table; the header could say IDs below 256 only.
         .rtm_table(RtTable::Unspec)
         .rtm_protocol(Rtprot::Unspec)
         .rtm_scope(RtScope::Universe)
         .rtm_type(Rtn::Unspec)
-        .rtattrs(attrs)
+        .rtattrs(attrs.finish())
 }
 
-/// The route that a message of the kernel's tells of, `device` knowing the names of device
-/// numbers; `None` for a clone in the IPv6 cache or a family that is not ours.
+/// The route in a message of the kernel's; `None` for a clone in the IPv6 cache, or a family other
+/// than IPv4 and IPv6. `device` knows the names of device numbers.
 pub fn decode(
     payload: &[u8],
     mut device: impl FnMut(u32) -> Option<InterfaceName>,
@@ -272,8 +271,8 @@ fn decode_metrics(bytes: &[u8]) -> Result<Metrics, WireError> {
     let mut metrics = Metrics::default();
     for (kind, value) in nested(bytes) {
         match kind {
-            CC_ALGO => metrics.congctl = Some(whole(named(value), kind)?.to_owned()),
-            LOCK => metrics.locked = whole(number(value), kind)?,
+            RTAX_CC_ALGO => metrics.congctl = Some(whole(c_string(value), kind)?.to_owned()),
+            RTAX_LOCK => metrics.locked = whole(number(value), kind)?,
             _ => {
                 metrics.values.insert(kind, whole(number(value), kind)?);
             }

@@ -9,24 +9,23 @@ use neli::types::{Buffer, RtBuffer};
 use neli::FromBytesWithInput;
 
 use super::message::{
-    address, attribute, attributes, family, family_number, name, named, number, octets, small,
-    whole, WireError,
+    address, address_bytes, attributes, c_string, family, family_number, name_bytes, number, small,
+    whole, Attributes, WireError,
 };
 use crate::routing::{Action, Family, InterfaceName, Ports, Prefix, Rule, TableId};
 
 /// The message that adds or deletes a rule.
 pub fn encode(rule: &Rule) -> Result<Fibmsg, WireError> {
-    let mut attrs = Attributes(RtBuffer::new());
-    attrs.selectors(rule)?;
+    let mut attrs = Attributes::new();
+    add_selectors(&mut attrs, rule)?;
     attrs.add(Frattr::Priority, rule.priority)?;
     attrs.add(Frattr::Protocol, rule.protocol)?;
-    let action = attrs.action(rule.action)?;
-    attrs.option(Frattr::SuppressPrefixlen, rule.suppress_length)?;
-    attrs.option(Frattr::SuppressIfgroup, rule.suppress_group)?;
-    attrs.option(
-        Frattr::Flow,
-        Some(rule.realms).filter(|realms| *realms != 0),
-    )?;
+    let action = add_action(&mut attrs, rule.action)?;
+    attrs.add_some(Frattr::SuppressPrefixlen, rule.suppress_length)?;
+    attrs.add_some(Frattr::SuppressIfgroup, rule.suppress_group)?;
+    if rule.realms != 0 {
+        attrs.add(Frattr::Flow, rule.realms)?;
+    }
     // A rule of another program that has to be put back is put back whole.
     for (kind, value) in &rule.unread {
         attrs.add(Frattr::from(*kind), Buffer::from(value.clone()))?;
@@ -37,7 +36,7 @@ pub fn encode(rule: &Rule) -> Result<Fibmsg, WireError> {
         .fib_src_len(length(rule.from))
         .fib_dst_len(length(rule.to))
         .fib_tos(rule.tos)
-        // The attribute says the table; the header has room for IDs below 256 only.
+        // The attribute says the table; the header could say IDs below 256 only.
         .fib_table(RtTable::Unspec)
         .fib_action(action)
         .fib_flags(if rule.invert {
@@ -45,109 +44,82 @@ pub fn encode(rule: &Rule) -> Result<Fibmsg, WireError> {
         } else {
             Frf::empty()
         })
-        .rtattrs(attrs.0)
+        .rtattrs(attrs.finish())
         .build()
         .map_err(WireError::new)
 }
 
-struct Attributes(RtBuffer<Frattr, Buffer>);
-
-impl Attributes {
-    fn add(
-        &mut self,
-        kind: Frattr,
-        value: impl neli::Size + neli::ToBytes,
-    ) -> Result<(), WireError> {
-        self.0.push(attribute(kind, value)?);
-        Ok(())
+fn add_selectors(attrs: &mut Attributes<Frattr>, rule: &Rule) -> Result<(), WireError> {
+    let bytes = |prefix: Prefix| address_bytes(prefix.address());
+    attrs.add_some(Frattr::Src, rule.from.map(bytes))?;
+    attrs.add_some(Frattr::Dst, rule.to.map(bytes))?;
+    attrs.add_some(Frattr::Iifname, rule.iif.as_ref().map(name_bytes))?;
+    attrs.add_some(Frattr::Oifname, rule.oif.as_ref().map(name_bytes))?;
+    if let Some((mark, mask)) = rule.mark {
+        attrs.add(Frattr::Fwmark, mark)?;
+        attrs.add(Frattr::Fwmask, mask)?;
     }
-
-    fn option(
-        &mut self,
-        kind: Frattr,
-        value: Option<impl neli::Size + neli::ToBytes>,
-    ) -> Result<(), WireError> {
-        value.map_or(Ok(()), |value| self.add(kind, value))
+    if let Some((first, last)) = rule.users {
+        let users = pair(first.to_ne_bytes(), last.to_ne_bytes());
+        attrs.add(Frattr::UidRange, users)?;
     }
-
-    fn selectors(&mut self, rule: &Rule) -> Result<(), WireError> {
-        self.option(Frattr::Src, rule.from.map(|from| octets(from.address())))?;
-        self.option(Frattr::Dst, rule.to.map(|to| octets(to.address())))?;
-        self.option(Frattr::Iifname, rule.iif.as_ref().map(name))?;
-        self.option(Frattr::Oifname, rule.oif.as_ref().map(name))?;
-        if let Some((mark, mask)) = rule.mark {
-            self.add(Frattr::Fwmark, mark)?;
-            self.add(Frattr::Fwmask, mask)?;
-        }
-        if let Some((first, last)) = rule.users {
-            self.add(
-                Frattr::UidRange,
-                pair(first.to_ne_bytes(), last.to_ne_bytes()),
-            )?;
-        }
-        self.option(Frattr::IpProto, rule.ip_protocol)?;
-        self.ports(Frattr::SportRange, Frattr::SportMask, rule.sport)?;
-        self.ports(Frattr::DportRange, Frattr::DportMask, rule.dport)?;
-        if let Some((dscp, mask)) = rule.dscp {
-            self.add(Frattr::Dscp, dscp)?;
-            self.option(Frattr::DscpMask, mask)?;
-        }
-        if let Some((label, mask)) = rule.flow_label {
-            self.add(
-                Frattr::Flowlabel,
-                Buffer::from(label.to_be_bytes().to_vec()),
-            )?;
-            self.add(
-                Frattr::FlowlabelMask,
-                Buffer::from(mask.to_be_bytes().to_vec()),
-            )?;
-        }
-        if rule.tunnel != 0 {
-            self.add(
-                Frattr::TunId,
-                Buffer::from(rule.tunnel.to_be_bytes().to_vec()),
-            )?;
-        }
-        Ok(())
+    attrs.add_some(Frattr::IpProto, rule.ip_protocol)?;
+    add_ports(attrs, Frattr::SportRange, Frattr::SportMask, rule.sport)?;
+    add_ports(attrs, Frattr::DportRange, Frattr::DportMask, rule.dport)?;
+    if let Some((dscp, mask)) = rule.dscp {
+        attrs.add(Frattr::Dscp, dscp)?;
+        attrs.add_some(Frattr::DscpMask, mask)?;
     }
-
-    fn ports(
-        &mut self,
-        range: Frattr,
-        mask: Frattr,
-        ports: Option<Ports>,
-    ) -> Result<(), WireError> {
-        let Some(ports) = ports else {
-            return Ok(());
-        };
-        self.add(
-            range,
-            pair(ports.first.to_ne_bytes(), ports.last.to_ne_bytes()),
-        )?;
-        self.option(mask, ports.mask)
+    if let Some((label, mask)) = rule.flow_label {
+        attrs.add(Frattr::Flowlabel, network_order(label.to_be_bytes()))?;
+        attrs.add(Frattr::FlowlabelMask, network_order(mask.to_be_bytes()))?;
     }
-
-    fn action(&mut self, action: Action) -> Result<FrAct, WireError> {
-        Ok(match action {
-            Action::Lookup(table) => {
-                self.add(Frattr::Table, table.number())?;
-                FrAct::FrActToTbl
-            }
-            Action::L3mdev => {
-                self.add(Frattr::L3mdev, 1_u8)?;
-                FrAct::FrActToTbl
-            }
-            Action::Goto(target) => {
-                self.add(Frattr::Goto, target)?;
-                FrAct::FrActGoto
-            }
-            Action::Nop => FrAct::FrActNop,
-            Action::Blackhole => FrAct::FrActBlackhole,
-            Action::Unreachable => FrAct::FrActUnreachable,
-            Action::Prohibit => FrAct::FrActProhibit,
-            Action::Other(number) => FrAct::from(number),
-        })
+    if rule.tunnel != 0 {
+        attrs.add(Frattr::TunId, network_order(rule.tunnel.to_be_bytes()))?;
     }
+    Ok(())
+}
+
+fn add_ports(
+    attrs: &mut Attributes<Frattr>,
+    range: Frattr,
+    mask: Frattr,
+    ports: Option<Ports>,
+) -> Result<(), WireError> {
+    let Some(ports) = ports else {
+        return Ok(());
+    };
+    let both = pair(ports.first.to_ne_bytes(), ports.last.to_ne_bytes());
+    attrs.add(range, both)?;
+    attrs.add_some(mask, ports.mask)
+}
+
+/// Adds the attribute that an action needs, and gives its number for the header.
+fn add_action(attrs: &mut Attributes<Frattr>, action: Action) -> Result<FrAct, WireError> {
+    Ok(match action {
+        Action::Lookup(table) => {
+            attrs.add(Frattr::Table, table.number())?;
+            FrAct::FrActToTbl
+        }
+        Action::L3mdev => {
+            attrs.add(Frattr::L3mdev, 1_u8)?;
+            FrAct::FrActToTbl
+        }
+        Action::Goto(target) => {
+            attrs.add(Frattr::Goto, target)?;
+            FrAct::FrActGoto
+        }
+        Action::Nop => FrAct::FrActNop,
+        Action::Blackhole => FrAct::FrActBlackhole,
+        Action::Unreachable => FrAct::FrActUnreachable,
+        Action::Prohibit => FrAct::FrActProhibit,
+        Action::Other(number) => FrAct::from(number),
+    })
+}
+
+/// The bytes of a number that the kernel has in network order.
+fn network_order<const N: usize>(bytes: [u8; N]) -> Buffer {
+    Buffer::from(bytes.to_vec())
 }
 
 /// Two numbers side by side, as the kernel's ranges are.
@@ -169,7 +141,7 @@ pub fn encode_dump(family: Family) -> Result<Fibmsg, WireError> {
         .map_err(WireError::new)
 }
 
-/// The rule that a message of the kernel's tells of; `None` for one of a family that is not ours.
+/// The rule in a message of the kernel's; `None` for one of a family other than IPv4 and IPv6.
 pub fn decode(payload: &[u8]) -> Result<Option<Rule>, WireError> {
     let message = Fibmsg::from_bytes_with_input(&mut Cursor::new(payload), payload.len())
         .map_err(WireError::new)?;
@@ -184,7 +156,6 @@ pub fn decode(payload: &[u8]) -> Result<Option<Rule>, WireError> {
     };
     rule.invert = message.fib_flags().contains(Frf::INVERT);
     rule.tos = *message.fib_tos();
-    let action = u8::from(*message.fib_action());
     let mut target = 0;
     for (kind, value) in attributes(message.rtattrs()) {
         match Frattr::from(kind) {
@@ -198,7 +169,7 @@ pub fn decode(payload: &[u8]) -> Result<Option<Rule>, WireError> {
             Frattr::Protocol => rule.protocol = whole(small(value), kind)?,
             Frattr::Table => {
                 let table = TableId::numbered(whole(number(value), kind)?);
-                // An l3mdev rule has table 0 beside the attribute that tells what it is.
+                // An l3mdev rule has table 0 beside the attribute that makes it one.
                 if rule.action != Action::L3mdev {
                     rule.action = Action::Lookup(table);
                 }
@@ -220,20 +191,21 @@ pub fn decode(payload: &[u8]) -> Result<Option<Rule>, WireError> {
             }
         }
     }
-    rule.action = match action {
-        1 => rule.action,
-        2 => Action::Goto(target),
-        3 => Action::Nop,
-        6 => Action::Blackhole,
-        7 => Action::Unreachable,
-        8 => Action::Prohibit,
-        _ => Action::Other(action),
+    rule.action = match *message.fib_action() {
+        // An attribute has said which table.
+        FrAct::FrActToTbl => rule.action,
+        FrAct::FrActGoto => Action::Goto(target),
+        FrAct::FrActNop => Action::Nop,
+        FrAct::FrActBlackhole => Action::Blackhole,
+        FrAct::FrActUnreachable => Action::Unreachable,
+        FrAct::FrActProhibit => Action::Prohibit,
+        other => Action::Other(other.into()),
     };
     Ok(Some(rule))
 }
 
-/// Takes an attribute that says what the rule matches; `Some(false)` for one that has no word,
-/// `None` for one that is not of its size.
+/// Takes an attribute that says what the rule matches. `Some(false)`: no word of ours stands for
+/// it; `None`: it is not of its size.
 fn decode_selector(rule: &mut Rule, attribute: Frattr, value: &[u8]) -> Option<bool> {
     match attribute {
         Frattr::Iifname => rule.iif = Some(device(value)?),
@@ -283,7 +255,7 @@ fn prefix(payload: &[u8], length: u8) -> Option<Prefix> {
 }
 
 fn device(payload: &[u8]) -> Option<InterfaceName> {
-    named(payload)?.parse().ok()
+    c_string(payload)?.parse().ok()
 }
 
 fn suppressed(value: u32) -> Option<u32> {

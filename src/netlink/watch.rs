@@ -1,4 +1,4 @@
-//! Waiting for the kernel to tell of a change.
+//! Waiting until the kernel reports a change.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -10,7 +10,7 @@ use nix::sys::socket::{
     bind, recv, socket, AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType,
 };
 
-/// A socket on which the kernel tells of changes. It is nix's: neli lends its socket to poll(2)
+/// A socket on which the kernel reports changes. It is nix's: neli lends its socket to poll(2)
 /// as a bare number only, which safe code cannot use.
 pub struct Watch {
     socket: OwnedFd,
@@ -22,12 +22,11 @@ const ADDRESS_GROUPS: u32 = 1 | (1 << 4) | (1 << 8);
 const ROUTE_GROUPS: u32 = (1 << 6) | (1 << 10);
 
 impl Watch {
-    /// Watches all devices and their addresses.
     pub fn addresses() -> io::Result<Self> {
         Self::of(ADDRESS_GROUPS)
     }
 
-    /// Watches the routes of all tables.
+    /// Those of all tables.
     pub fn routes() -> io::Result<Self> {
         Self::of(ROUTE_GROUPS)
     }
@@ -46,8 +45,8 @@ impl Watch {
         Ok(Self { socket })
     }
 
-    /// Waits until something changes, but not longer than given. What has changed is for the
-    /// caller to look up: of a burst the kernel may drop a part.
+    /// Waits until something changes, but not longer than given. What has changed, the caller has
+    /// to look up: of many changes at once the kernel may tell a part only.
     pub fn wait(&self, longest: Duration) -> io::Result<()> {
         let timeout = PollTimeout::try_from(longest).unwrap_or(PollTimeout::MAX);
         match poll(

@@ -17,7 +17,7 @@ use nix::unistd::{unlinkat, UnlinkatFlags};
 
 use super::record::Record;
 use crate::routing::{InterfaceName, State};
-use crate::system::{lock_exclusively, Lock};
+use crate::system::Lock;
 
 /// Where the records are; gone after a reboot, as the routes are.
 pub const FOLDER: &str = "/run/policy-table";
@@ -85,7 +85,7 @@ impl Store {
         };
         Ok(Self {
             folder: opened,
-            _lock: Some(lock_exclusively(Path::new(LOCK))?),
+            _lock: Some(Lock::exclusive(Path::new(LOCK))?),
         })
     }
 

@@ -57,6 +57,25 @@ impl Step {
     }
 }
 
+impl State {
+    /// What is there after a step.
+    pub fn after(mut self, step: &Step) -> Self {
+        if let (Verb::Replace, Object::Route(route)) = (step.verb, &step.object) {
+            let there = self.routes().iter().cloned();
+            let replaced = there.filter(|other| other.same_place(route));
+            for route in replaced.collect::<Vec<_>>() {
+                self.remove(&Object::Route(route));
+            }
+        }
+        if step.verb == Verb::Delete {
+            self.remove(&step.object);
+        } else {
+            self.insert(step.object.clone());
+        }
+        self
+    }
+}
+
 /// The `ip` command that does the same.
 impl std::fmt::Display for Step {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -287,5 +306,22 @@ mod tests {
                 object
             })
         );
+    }
+
+    #[test]
+    fn a_replaced_route_is_there_no_more() {
+        let first = "route default via 10.0.0.1 dev eth1 table 200";
+        let second = "route default via 10.0.0.2 dev eth1 table 200";
+        let mut state = State::default();
+        for (verb, line, left) in [
+            (Verb::Add, first, 1),
+            (Verb::Append, second, 2),
+            (Verb::Replace, second, 1),
+            (Verb::Delete, second, 0),
+        ] {
+            let object = line.parse().unwrap();
+            state = state.after(&Step { verb, object });
+            assert_eq!(state.routes().len(), left, "{verb:?} {line}");
+        }
     }
 }

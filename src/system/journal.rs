@@ -20,7 +20,7 @@ pub const NAME: &str = "policy-table";
 const SOCKET: &str = "/dev/log";
 
 /// Starts logging. Does nothing if it has been started before.
-pub fn start(verbose: bool) {
+pub fn start_logging(verbose: bool) {
     let journal = Journal {
         verbose,
         syslog: Mutex::new(Syslog::Untried),
@@ -55,8 +55,8 @@ impl Log for Journal {
             return;
         }
         if self.verbose || record.level() <= Level::Warn {
-            // In one piece, whatever others write there meanwhile. Nobody is left to tell of an
-            // error here.
+            // In one piece, whatever others write there meanwhile. An error here has nobody to be
+            // reported to.
             let line = format!("{NAME}: {}\n", record.args());
             let _ = io::stderr().write_all(line.as_bytes());
         }

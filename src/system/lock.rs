@@ -6,17 +6,18 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
-use nix::fcntl::{FlockArg, OFlag};
+use nix::fcntl::OFlag;
 use nix::sys::stat::{major, minor};
+use rustix::fs::{flock, FlockOperation};
+use rustix::io::Errno;
 
-use super::privileges::hint;
+use super::privileges::permission_hint;
+use super::processes::describe;
 
 /// Longest wait. A run holds a lock for less than a millisecond, or for an fsync(2) when it
 /// registers a name; hundreds of them in a queue still fit.
@@ -30,31 +31,36 @@ pub struct Lock {
     _file: File,
 }
 
-/// Takes the lock that a file stands for, making the file if it is missing. It stays, empty: a
-/// run that removed it could take it away from under one that waits for it.
-/// Errors: the file cannot be opened or made; or, as [`io::ErrorKind::TimedOut`], others hold it
-/// for longer than ten seconds; who, the error says.
-pub fn exclusive(path: &Path) -> io::Result<Lock> {
-    let file = open(path).map_err(|error| {
-        let text = format!("{}: {error}{}", path.display(), hint(&error));
-        io::Error::new(error.kind(), text)
-    })?;
-    // Where the lock is free the clock is not looked at: the first look alone is two page faults.
-    let mut started = None;
-    let mut waited = || started.get_or_insert_with(Instant::now).elapsed();
-    loop {
-        match try_lock(&file) {
-            Ok(()) => return Ok(Lock { _file: file }),
-            Err(Errno::EWOULDBLOCK | Errno::EINTR) if waited() < LONGEST => sleep(PAUSE),
-            Err(Errno::EWOULDBLOCK | Errno::EINTR) => {
-                let (holder, seconds) = (holder(&file), LONGEST.as_secs());
-                let path = path.display();
-                let message = format!("{holder} has held {path} for {seconds} seconds");
-                return Err(io::Error::new(io::ErrorKind::TimedOut, message));
+impl Lock {
+    /// Takes the lock that a file stands for, making the file if it is missing. It stays, empty: a
+    /// run that removed it could take it away from under one that waits for it.
+    /// Errors: the file cannot be opened or made; or, as [`io::ErrorKind::TimedOut`], others hold
+    /// it for longer than ten seconds; who, the error says.
+    pub fn exclusive(path: &Path) -> io::Result<Self> {
+        let file = open(path).map_err(|error| {
+            let text = format!("{}: {error}{}", path.display(), permission_hint(&error));
+            io::Error::new(error.kind(), text)
+        })?;
+        // Where the lock is free the clock is not looked at: the first look alone is two page
+        // faults.
+        let mut started = None;
+        let mut waited = || started.get_or_insert_with(Instant::now).elapsed();
+        loop {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Self { _file: file }),
+                Err(Errno::WOULDBLOCK | Errno::INTR) if waited() < LONGEST => sleep(PAUSE),
+                Err(Errno::WOULDBLOCK | Errno::INTR) => return Err(timed_out(path, &file)),
+                Err(errno) => return Err(errno.into()),
             }
-            Err(errno) => return Err(errno.into()),
         }
     }
+}
+
+fn timed_out(path: &Path, file: &File) -> io::Error {
+    let (holder, seconds) = (holder(file), LONGEST.as_secs());
+    let path = path.display();
+    let message = format!("{holder} has held {path} for {seconds} seconds");
+    io::Error::new(io::ErrorKind::TimedOut, message)
 }
 
 /// Opened to be read, so that one that is there serves on a disk that takes nothing, too.
@@ -67,13 +73,7 @@ fn open(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-// nix's Flock unlocks when it is dropped and panics where the system refuses; closing does.
-#[allow(deprecated)]
-fn try_lock(file: &File) -> nix::Result<()> {
-    nix::fcntl::flock(file.as_raw_fd(), FlockArg::LockExclusiveNonblock)
-}
-
-/// Who holds a file's lock, by ID and command name, as far as it can be told.
+/// Who holds a file's lock.
 fn holder(file: &File) -> String {
     let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
     let pid = file.metadata().ok().and_then(|metadata| {
@@ -84,25 +84,7 @@ fn holder(file: &File) -> String {
         );
         holding(&locks, &device, metadata.ino())
     });
-    let Some(pid) = pid else {
-        return "another process".to_owned();
-    };
-    match fs::read_to_string(format!("/proc/{pid}/comm")) {
-        Ok(name) => {
-            let name: String = name.trim_end().chars().map(printable).collect();
-            format!("process {pid} ({name})")
-        }
-        Err(_) => format!("process {pid}"),
-    }
-}
-
-/// A process may call itself anything.
-fn printable(c: char) -> char {
-    if c.is_control() {
-        '?'
-    } else {
-        c
-    }
+    pid.map_or_else(|| "another process".to_owned(), describe)
 }
 
 /// The process that holds the flock(2) of an inode, by the lines of proc(5)'s `locks`. The device
@@ -153,7 +135,7 @@ mod tests {
     #[test]
     fn the_holder_of_a_real_lock_is_found() {
         let path = std::env::temp_dir().join(format!("policy-table-lock-{}", std::process::id()));
-        let locked = exclusive(&path).unwrap();
+        let locked = Lock::exclusive(&path).unwrap();
         let file = File::open(&path).unwrap();
         let told = holder(&file);
         let own = format!("process {} (", std::process::id());

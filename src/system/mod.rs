@@ -1,13 +1,32 @@
-//! system
+//! This host, as far as files of its own and system calls tell of it or change it; what goes
+//! through netlink is `netlink/`.
+//!
+//! - `privileges.rs`: giving up every right but `CAP_NET_ADMIN`, and what to do about a file that
+//!   cannot be opened for want of one.
+//! - `processes.rs`: what proc(5) tells of other processes.
+//! - `sysctl.rs`: the settings below `/proc/sys/net`; nothing else reads them.
+//! - `devices.rs`: the names of all network devices, without netlink.
+//! - `lock.rs`: a lock that one run at a time can have, and who has it if waiting takes too long.
+//! - `journal.rs`: where messages go, standard error and syslog.
+//! - `networkd.rs`: whether systemd-networkd would take our rules out.
+//!
+//! The files that hold something of ours are not here: records are `record/store.rs`, names of
+//! tables `tables/`. Nothing here knows of stanzas or decides what becomes of routes and rules.
+//! What cannot be read counts as absent or unset, since it comes from the host and not from the
+//! user; only the lock and the privileges can fail.
 
-mod lock;
 mod privileges;
+mod processes;
+mod sysctl;
+mod devices;
+mod lock;
 mod journal;
 mod networkd;
-mod devices;
 
-pub(crate) use devices::names as device_names;
-pub(crate) use journal::{start as start_journal, NAME};
-pub(crate) use lock::{exclusive as lock_exclusively, Lock};
-pub(crate) use networkd::Host;
-pub(crate) use privileges::{hint as permission_hint, keep_net_admin, NotPermitted};
+pub(crate) use devices::device_names;
+pub(crate) use journal::{start_logging, NAME};
+pub(crate) use lock::Lock;
+pub(crate) use networkd::networkd_removes_rules;
+pub(crate) use privileges::{keep_net_admin, permission_hint, NotPermitted};
+pub(crate) use processes::variable_above;
+pub(crate) use sysctl::{arp_is_strict, ipv4_forwards, ipv6_forwards, rp_filter_ignores_marks};

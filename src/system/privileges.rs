@@ -50,7 +50,7 @@ fn has(needed: CapabilitySet) -> bool {
 }
 
 /// What to do about a file that even root may not open here, to stand behind the error.
-pub fn hint(error: &io::Error) -> &'static str {
+pub fn permission_hint(error: &io::Error) -> &'static str {
     if error.raw_os_error() == Some(Errno::EACCES as i32) {
         " (it must belong to root and be writable by its owner: all other rights are given up)"
     } else {

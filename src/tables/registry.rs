@@ -12,7 +12,7 @@ use super::append::Target;
 use super::files::{NameFiles, NAMES};
 use super::rt_tables::{derived_id, line, Glance, Tables, LARGEST_NAMED};
 use crate::routing::{TableId, TableName, WordError};
-use crate::system::{lock_exclusively, permission_hint, Lock};
+use crate::system::{permission_hint, Lock};
 
 /// Why a name has no ID that may be used.
 #[derive(Debug, Error)]
@@ -202,7 +202,7 @@ impl Registry {
     /// The file that new names go to, and the lock that keeps other runs of ours from it. Where
     /// there can be none, the file is still worth writing to: a line is one write.
     fn open_target(&self) -> Result<(io::Result<Lock>, Target), (PathBuf, io::Error)> {
-        let locked = lock_exclusively(&self.lock);
+        let locked = Lock::exclusive(&self.lock);
         let path = self.files.target();
         match locked {
             Err(error) if error.kind() == io::ErrorKind::TimedOut => Err((path, error)),

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::compare::Seen;
 use super::lookups::Query;
+use crate::routing::syntax::route_kind_name;
 use crate::routing::{Family, Route, Rule};
 
 /// A line that is not understood.
@@ -38,21 +39,11 @@ pub fn routes(family: Family, printed: &str) -> Result<Vec<Route>, NotUnderstood
 
 /// A line of `ip -N route show`, which has the kind of a route as a number, with the word.
 fn with_kind(line: &str) -> String {
-    const KINDS: [&str; 8] = [
-        "local",
-        "broadcast",
-        "anycast",
-        "multicast",
-        "blackhole",
-        "unreachable",
-        "prohibit",
-        "throw",
-    ];
     let (first, rest) = line.split_once(' ').unwrap_or((line, ""));
-    let number = first.parse::<usize>().ok();
-    let place = number.and_then(|number| number.checked_sub(2));
-    let kind = place.and_then(|place| KINDS.get(place));
-    kind.map_or_else(|| line.to_owned(), |kind| format!("{kind} {rest}"))
+    match first.parse() {
+        Ok(number) => format!("{} {rest}", route_kind_name(number)),
+        Err(_) => line.to_owned(),
+    }
 }
 
 /// Puts down the rules in what `ip -N rule show` prints.

@@ -29,6 +29,7 @@ const fn metric(name: &'static str, number: u16, cut: bool, lock: bool, most: u3
     }
 }
 
+/// `RTAX_*` of `linux/rtnetlink.h` that are numbers, by the words of ip-route(8).
 const METRICS: [Metric; 11] = [
     metric("mtu", 2, false, true, 65520),
     metric("window", 3, true, true, u32::MAX),
@@ -42,7 +43,11 @@ const METRICS: [Metric; 11] = [
     metric("quickack", 15, true, false, 1),
     metric("fastopen_no_cookie", 17, true, false, 1),
 ];
-const RTAX_CC_ALGO: u16 = 16;
+
+/// `RTAX_CC_ALGO`, the metric that is a name.
+pub const RTAX_CC_ALGO: u16 = 16;
+/// `RTAX_LOCK`, whose value are the bits of the metrics that are locked.
+pub const RTAX_LOCK: u16 = 1;
 
 /// Takes a word for TCP or packet sizes; `false` for any other.
 /// Errors: a value that the word does not take.

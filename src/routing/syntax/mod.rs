@@ -5,8 +5,9 @@
 //! - `numbers.rs`: numbers that have names: protocols, scopes, kinds of routes, DSCPs.
 //! - `metrics.rs`: `mtu`, `advmss` and the rest of `RTAX_*`.
 //! - `nexthop.rs`: one way of a route, in a line or behind `nexthop`.
-//! - `route.rs`: Display and FromStr of a route; reading one that leaves something to its stanza.
-//! - `rule.rs`: the same for a rule, and its selectors alone.
+//! - `route.rs`: a route's line, written and read; reading one that leaves something to its stanza.
+//! - `effect.rs`: what a rule does, alone.
+//! - `rule.rs`: the same as `route.rs` for a rule, and its selectors alone.
 //!
 //! What a line says of its table can stay a name until the name has a number: a reader is told
 //! what stands for a name.
@@ -18,9 +19,12 @@ mod numbers;
 mod nexthop;
 mod metrics;
 mod route;
+mod effect;
 mod rule;
 
-pub(crate) use numbers::{dsfield, ip_protocol, ip_protocol_name};
+pub(crate) use metrics::{RTAX_CC_ALGO, RTAX_LOCK};
+pub(crate) use numbers::{dsfield, ip_protocol, ip_protocol_name, route_kind_name};
+pub(crate) use route::ListedRoute;
 pub use route::{read as read_route, Unsaid as UnsaidInRoute};
 pub use rule::read as read_rule;
 pub(crate) use rule::Given as SaidInRule;

@@ -4,7 +4,7 @@
 //! `/etc` is written as a number here, for a hook reads no file that it does not need.
 
 use super::words::abbreviates;
-use crate::routing::parse_number;
+use crate::routing::{parse_number, Kind};
 
 type Name = (&'static str, u8);
 
@@ -131,6 +131,21 @@ const SCOPES: [Name; 5] = [
 
 /// RFC 4191's router preferences as `RTA_PREF` has them.
 const PREFERENCES: [Name; 3] = [("medium", 0), ("high", 1), ("low", 3)];
+
+/// `RTN_*` by the words of ip-route(8), and whether `ip` takes a word cut short; what is short for
+/// several of them it takes for the first.
+const ROUTE_KINDS: [(&str, Kind, bool); 10] = [
+    ("local", Kind::LOCAL, false),
+    ("broadcast", Kind::BROADCAST, true),
+    ("brd", Kind::BROADCAST, false),
+    ("anycast", Kind::ANYCAST, true),
+    ("multicast", Kind::MULTICAST, true),
+    ("prohibit", Kind::PROHIBIT, true),
+    ("unreachable", Kind::UNREACHABLE, true),
+    ("blackhole", Kind::BLACKHOLE, true),
+    ("unicast", Kind::UNICAST, true),
+    ("throw", Kind::THROW, false),
+];
 
 fn find(names: &[Name], text: &str) -> Option<u8> {
     names
@@ -268,24 +283,19 @@ pub fn flow_label(text: &str) -> Option<(u32, u32)> {
     Some((label, mask)).filter(|_| mask <= 0xf_ffff && label & !mask == 0)
 }
 
-/// `RTN_*` of `linux/rtnetlink.h` by the words of ip-route(8), some of which may be cut short.
+/// A kind of route, by name.
 pub fn route_kind(text: &str) -> Option<u8> {
-    const EXACT: [Name; 4] = [("local", 2), ("brd", 3), ("throw", 9), ("nat", 10)];
-    const CUT: [Name; 7] = [
-        ("broadcast", 3),
-        ("anycast", 4),
-        ("multicast", 5),
-        ("prohibit", 8),
-        ("unreachable", 7),
-        ("blackhole", 6),
-        ("unicast", 1),
-    ];
-    let cut = || {
-        CUT.iter()
-            .find(|(name, _)| abbreviates(text, name))
-            .map(|(_, kind)| *kind)
-    };
-    find(&EXACT, text).filter(|kind| *kind != 10).or_else(cut)
+    let is_it = |name, may_be_cut| text == name || may_be_cut && abbreviates(text, name);
+    let mut kinds = ROUTE_KINDS.iter();
+    let found = kinds.find(|(name, _, may_be_cut)| is_it(*name, *may_be_cut));
+    found.map(|(_, kind, _)| kind.0)
+}
+
+/// The word for a kind of route.
+pub fn route_kind_name(number: u8) -> String {
+    let mut kinds = ROUTE_KINDS.iter();
+    let found = kinds.find(|(_, kind, _)| kind.0 == number);
+    found.map_or_else(|| number.to_string(), |(name, ..)| (*name).to_owned())
 }
 
 #[cfg(test)]
@@ -348,6 +358,14 @@ mod tests {
         assert_eq!(
             (route_kind("black"), route_kind("b"), route_kind("loc")),
             (Some(6), Some(3), None)
+        );
+        assert_eq!(
+            (route_kind("brd"), route_kind("un"), route_kind("nat")),
+            (Some(3), Some(7), None)
+        );
+        assert_eq!(
+            (route_kind_name(3), route_kind_name(10)),
+            ("broadcast".into(), "10".into())
         );
     }
 }

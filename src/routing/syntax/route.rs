@@ -276,8 +276,32 @@ fn ignored(route: &Route<()>) -> Option<&'static str> {
 /// The line that `ip route add` takes, in the order in which `ip route show` prints it.
 impl fmt::Display for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, None, true)
+    }
+}
+
+/// A route as a list of one table has it: without the table, and without who put it in.
+pub struct ListedRoute<'a> {
+    pub route: &'a Route,
+    /// IPv6 only: the sources that it is for.
+    pub sources: Option<Prefix>,
+}
+
+impl fmt::Display for ListedRoute<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.route.write(f, self.sources, false)
+    }
+}
+
+impl Route {
+    fn write(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        sources: Option<Prefix>,
+        with_table: bool,
+    ) -> fmt::Result {
         if self.kind != Kind::UNICAST {
-            write!(f, "{} ", kind_name(self.kind))?;
+            write!(f, "{} ", numbers::route_kind_name(self.kind.0))?;
         }
         let other_family = |hop: &Hop| {
             let gateway = hop.gateway.map(Family::of);
@@ -287,7 +311,10 @@ impl fmt::Display for Route {
         if self.destination.is_any() && !self.hops.iter().any(other_family) {
             f.write_str("default")?;
         } else {
-            self.destination.fmt(f)?;
+            write!(f, "{}", self.destination)?;
+        }
+        if let Some(sources) = sources {
+            write!(f, " from {sources}")?;
         }
         if self.tos != 0 {
             write!(f, " tos {:#04x}", self.tos)?;
@@ -299,7 +326,9 @@ impl fmt::Display for Route {
         if let Some(hop) = single {
             write_way(f, hop, self.family())?;
         }
-        write!(f, " table {} proto {}", self.table, self.protocol)?;
+        if with_table {
+            write!(f, " table {} proto {}", self.table, self.protocol)?;
+        }
         if self.scope != Scope::GLOBAL || self.scope != self.usual_scope() {
             write!(f, " scope {}", numbers::scope_name(self.scope.0))?;
         }
@@ -315,7 +344,7 @@ impl fmt::Display for Route {
         if self.realms != 0 {
             write!(f, " realms {}", numbers::realms_text(self.realms))?;
         }
-        self.metrics.fmt(f)?;
+        write!(f, "{}", self.metrics)?;
         if self.preference != 0 {
             write!(f, " pref {}", numbers::preference_name(self.preference))?;
         }
@@ -328,20 +357,6 @@ impl fmt::Display for Route {
             write!(f, " attribute {number}")?;
         }
         Ok(())
-    }
-}
-
-fn kind_name(kind: Kind) -> String {
-    match kind {
-        Kind::LOCAL => "local".to_owned(),
-        Kind::BROADCAST => "broadcast".to_owned(),
-        Kind::ANYCAST => "anycast".to_owned(),
-        Kind::MULTICAST => "multicast".to_owned(),
-        Kind::BLACKHOLE => "blackhole".to_owned(),
-        Kind::UNREACHABLE => "unreachable".to_owned(),
-        Kind::PROHIBIT => "prohibit".to_owned(),
-        Kind::THROW => "throw".to_owned(),
-        Kind(number) => number.to_string(),
     }
 }
 

@@ -278,26 +278,8 @@ impl Rule {
 /// The line that `ip rule add` takes, in the order in which `ip rule show` prints it.
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "priority {} {}", self.priority, self.selectors())?;
-        match self.action {
-            Action::Lookup(table) => write!(f, " lookup {table}")?,
-            Action::L3mdev => f.write_str(" l3mdev")?,
-            Action::Goto(target) => write!(f, " goto {target}")?,
-            Action::Nop => f.write_str(" nop")?,
-            Action::Blackhole => f.write_str(" blackhole")?,
-            Action::Unreachable => f.write_str(" unreachable")?,
-            Action::Prohibit => f.write_str(" prohibit")?,
-            Action::Other(number) => write!(f, " action {number}")?,
-        }
-        if let Some(length) = self.suppress_length {
-            write!(f, " suppress_prefixlength {length}")?;
-        }
-        if let Some(group) = self.suppress_group {
-            write!(f, " suppress_ifgroup {group}")?;
-        }
-        if self.realms != 0 {
-            write!(f, " realms {}", numbers::realms_text(self.realms))?;
-        }
+        let (selectors, effect) = (self.selectors(), self.effect(|table| table));
+        write!(f, "priority {} {selectors} {effect}", self.priority)?;
         write!(f, " proto {}", self.protocol)?;
         for (number, _) in &self.unread {
             write!(f, " attribute {number}")?;

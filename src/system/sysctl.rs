@@ -1,0 +1,41 @@
+//! Settings of the network, sysctl(8): those of the namespace that the reader is in, which is the
+//! one that a netlink socket of this process asks.
+
+use std::fs;
+
+use crate::routing::InterfaceName;
+
+/// A setting by its path below `/proc/sys/net`. Nothing where the kernel has no such setting.
+fn read(path: &str) -> Option<i32> {
+    let text = fs::read_to_string(format!("/proc/sys/net/{path}")).ok()?;
+    text.trim().parse().ok()
+}
+
+/// A setting of `net.ipv4.conf` as it is in force for a device: the higher one of its own and that
+/// of `all`. A device that is not there yet gets `default`.
+fn in_force(device: &InterfaceName, name: &str) -> i32 {
+    let of = |whose: &str| read(&format!("ipv4/conf/{whose}/{name}"));
+    let own = of(device.as_str()).or_else(|| of("default"));
+    own.max(of("all")).unwrap_or_default()
+}
+
+/// Whether IPv4 packets that come in by a device are forwarded.
+pub fn ipv4_forwards(device: &InterfaceName) -> bool {
+    // Writing that of `all` sets those of all devices; only a device's own is looked at.
+    read(&format!("ipv4/conf/{device}/forwarding")).is_some_and(|value| value != 0)
+}
+
+/// Whether this host forwards IPv6 packets at all.
+pub fn ipv6_forwards() -> bool {
+    read("ipv6/conf/all/forwarding").is_some_and(|value| value != 0)
+}
+
+/// Whether a device answers ARP for its own addresses alone, and asks with them.
+pub fn arp_is_strict(device: &InterfaceName) -> bool {
+    in_force(device, "arp_ignore") >= 1 && in_force(device, "arp_announce") >= 2
+}
+
+/// Whether a device drops packets whose way back, looked up without their mark, is another.
+pub fn rp_filter_ignores_marks(device: &InterfaceName) -> bool {
+    in_force(device, "rp_filter") == 1 && in_force(device, "src_valid_mark") == 0
+}
