@@ -1,7 +1,8 @@
 //! How what is wanted stands against what the kernel has, object by object. What `status` shows,
 //! `plan` prints and `apply` mends are readings of this.
 
-use crate::routing::{existing_route, Existing, Object, State, Step};
+use super::existing::{existing_route, Existing};
+use crate::routing::{Object, State, Step};
 
 /// How one object stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,8 +73,8 @@ fn judge(object: &Object, previous: &State, found: &State) -> Item {
             object: there,
             condition: Condition::InPlace,
         },
-        Existing::Foreign(foreign) => condition(Condition::Served(foreign)),
-        Existing::Step(step) => condition(Condition::Missing(step)),
+        Existing::Served(foreign) => condition(Condition::Served(foreign)),
+        Existing::Instead(step) => condition(Condition::Missing(step)),
         Existing::Blocked(foreign) => condition(Condition::Blocked(foreign)),
     }
 }

@@ -1,5 +1,6 @@
 //! converge
 
+mod existing;
 mod drift;
 mod outcome;
 mod remove;

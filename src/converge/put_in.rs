@@ -2,10 +2,11 @@
 
 use nix::errno::Errno;
 
+use super::existing::{existing_route, existing_rule, Existing};
 use super::outcome::{Outcome, StepError};
 use super::remove::take_out;
 use crate::netlink::{Answer, Kernel, KernelError};
-use crate::routing::{existing_route, existing_rule, Existing, Family, Object, State, Step, Verb};
+use crate::routing::{Family, Object, State, Step, Verb};
 
 /// Why nothing of what was wanted is in force.
 #[derive(Debug)]
@@ -189,14 +190,14 @@ impl Run<'_> {
                 self.outcome.in_force.insert(object);
                 Ok(())
             }
-            Existing::Foreign(foreign) => {
+            Existing::Served(foreign) => {
                 self.outcome.warnings.push(format!(
                     "\"{foreign}\" is there already and not ours; it serves, and ifdown will leave it"
                 ));
                 Ok(())
             }
             Existing::Blocked(foreign) => Err(StepError::Blocked { step, foreign }),
-            Existing::Step(instead) => {
+            Existing::Instead(instead) => {
                 let answer = match self.one(&instead) {
                     Ok(answer) => answer,
                     // It was not there a moment ago; whether it is now is not known.
