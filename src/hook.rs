@@ -7,7 +7,7 @@ use log::{debug, error, info};
 
 use crate::converge;
 use crate::ifupdown::{Direction, HookCall};
-use crate::record::{heading, Store, Takeover};
+use crate::record::{Store, Takeover};
 use crate::routing::InterfaceName;
 use crate::stanza::{on_error, OnError};
 use crate::system::{keep_net_admin, start_journal};
@@ -37,7 +37,7 @@ fn up(call: &HookCall) -> ExitCode {
         return exit_code(call);
     }
     let interface = Shown(&call.interface);
-    match converge::up(call, &heir(call)) {
+    match converge::up(call, takeover(call)) {
         Ok(summary) => {
             if let Some(summary) = summary {
                 info!("{interface}: {summary}");
@@ -78,13 +78,8 @@ fn has_record(call: &HookCall) -> bool {
     interface.is_ok_and(|interface| Store::has(&interface.device()))
 }
 
-/// What a call takes over of the record: one for all stanzas, of the parts that `apply` made for
-/// each of them, too.
-fn heir(call: &HookCall) -> Takeover {
-    match call.interface.parse::<InterfaceName>() {
-        Ok(interface) if call.merged => Takeover::of_all(call, &Store::peek(&interface.device())),
-        _ => Takeover::alone(heading(call)),
-    }
+fn takeover(call: &HookCall) -> Takeover {
+    Takeover::of_call(call, Store::peek)
 }
 
 /// What the failure means for the interface, and the way out of it.
@@ -99,7 +94,7 @@ fn consequence(call: &HookCall, failing: bool) -> String {
     };
     let before = device.is_ok_and(|interface| {
         let record = Store::peek(&interface.device());
-        !heir(call).previous(&record).is_empty()
+        !takeover(call).previous(&record).is_empty()
     });
     let state = if before {
         "stays as an earlier ifup left it"

@@ -6,7 +6,6 @@ use std::path::Path;
 
 use super::command::{Arguments, Command, Trouble, Verdict, INTERFACES};
 use super::running::{Device, Running};
-use super::status::title;
 use crate::converge::{find_orphans, Condition, Failure, StanzaStatus, View};
 use crate::routing::{Object, Step};
 
@@ -36,7 +35,7 @@ pub fn print(devices: &[Device], orphaned: bool, out: &mut dyn Write) -> Result<
     let mut view = View::open_for_plan()?;
     let mut verdict = Verdict::Good;
     for device in devices {
-        for part in view.device(&device.name, &device.calls) {
+        for part in view.stanzas(&device.name, &device.calls) {
             if part.failure.is_some() {
                 verdict = Verdict::Bad;
             }
@@ -61,7 +60,7 @@ pub fn print(devices: &[Device], orphaned: bool, out: &mut dyn Write) -> Result<
 }
 
 fn print_part(part: &StanzaStatus, target: &Path, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "# {}", title(part))?;
+    writeln!(out, "# {}", part.title())?;
     for line in part.failure.iter().flat_map(Failure::lines) {
         writeln!(out, "# error: {line}")?;
     }

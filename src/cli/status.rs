@@ -50,7 +50,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let mut verdict = Verdict::Good;
     report.begin()?;
     for device in devices {
-        for part in view.device(&device.name, &device.calls) {
+        for part in view.stanzas(&device.name, &device.calls) {
             if part.is_empty() {
                 continue;
             }
@@ -127,7 +127,7 @@ impl Report for Text<'_> {
             Verdict::Differs => "not in step",
             Verdict::Bad => "in trouble",
         };
-        self.heading(&format!("{}: {verdict}", title(part)))?;
+        self.heading(&format!("{}: {verdict}", part.title()))?;
         for item in &part.items {
             let object = item.object.to_string();
             match &item.condition {
@@ -154,8 +154,7 @@ impl Report for Text<'_> {
 
     fn end(&mut self, orphans: &Orphans) -> io::Result<()> {
         for orphan in &orphans.stanzas {
-            let whose = said(&orphan.stanza);
-            self.heading(&format!("{whose}: orphaned, {}", orphan.why))?;
+            self.heading(&format!("{}: orphaned, {}", orphan.heading, orphan.why))?;
             for object in orphan.state.objects() {
                 self.line(YELLOW, '~', "orphan", &object.to_string())?;
             }
@@ -177,26 +176,6 @@ impl Report for Text<'_> {
         }
         Ok(())
     }
-}
-
-/// A stanza and its table, as people name them.
-pub(crate) fn title(part: &StanzaStatus) -> String {
-    let table = match part.tables.own() {
-        Some((id, Some(name))) => format!(", table {name} ({id})"),
-        Some((id, None)) => format!(", table {id}"),
-        None => String::new(),
-    };
-    let gone = if part.call.is_none() {
-        ", in the file no more"
-    } else {
-        ""
-    };
-    format!("{}{gone}{table}", said(&part.heading))
-}
-
-/// The heading of a record without its keyword.
-fn said(heading: &str) -> &str {
-    heading.strip_prefix("iface ").unwrap_or(heading)
 }
 
 /// For programs.
@@ -222,7 +201,7 @@ impl Report for Json<'_> {
         };
         let stanzas = found.stanzas.iter().map(|orphan| {
             json!({
-                "stanza": said(&orphan.stanza),
+                "stanza": orphan.heading.to_string(),
                 "why": orphan.why.to_string(),
                 "objects": objects(&orphan.state),
             })
@@ -261,7 +240,7 @@ fn json_of(part: &StanzaStatus) -> Value {
     };
     let notices: Vec<String> = part.notices.iter().map(ToString::to_string).collect();
     json!({
-        "stanza": said(&part.heading),
+        "stanza": part.heading.to_string(),
         "interface": call.map(|call| call.interface.clone()),
         "table": table,
         "verdict": verdict,

@@ -14,7 +14,7 @@ use super::put_in;
 use super::remove::take_out_once;
 use crate::ifupdown::Ifstate;
 use crate::netlink::{Kernel, KernelError};
-use crate::record::{Record, Section, Store, FOLDER};
+use crate::record::{Heading, Part, Record, Store, FOLDER};
 use crate::routing::{Family, InterfaceName, Object, Route, State};
 
 /// Why nothing can be said of orphans.
@@ -54,8 +54,8 @@ impl fmt::Display for Why {
 pub struct Orphan {
     /// The device whose record holds it.
     pub device: InterfaceName,
-    /// The line that heads it in the record.
-    pub stanza: String,
+    /// What heads it there.
+    pub heading: Heading,
     /// Why it is one.
     pub why: Why,
     /// What it put in and no other stanza claims. Some of it may be gone by itself.
@@ -174,7 +174,7 @@ fn without(
         return None;
     }
     for orphan in gone {
-        record.set(&orphan.stanza, orphan.state.only(stuck));
+        record.set(&orphan.heading, orphan.state.only(stuck));
     }
     Some(record)
 }
@@ -190,15 +190,15 @@ fn judge(
     let mut used = Vec::new();
     for (device, record) in records {
         let is_there = has_device(device);
-        for section in record.sections() {
-            match why(section, device, is_there, ifstate) {
+        for part in record.parts() {
+            match why(part, device, is_there, ifstate) {
                 Some(why) => orphans.stanzas.push(Orphan {
                     device: device.clone(),
-                    stanza: section.stanza.clone(),
+                    heading: part.heading.clone(),
                     why,
-                    state: section.state.clone(),
+                    state: part.state.clone(),
                 }),
-                None => used.extend(section.state.objects()),
+                None => used.extend(part.state.objects()),
             }
         }
         if !record.damaged.is_empty() && is_there && !ifstate.is_device_down(device) {
@@ -219,15 +219,10 @@ fn judge(
 }
 
 /// Why a stanza's part of a record is an orphan, if it is one.
-fn why(
-    section: &Section,
-    device: &InterfaceName,
-    is_there: bool,
-    ifstate: &Ifstate,
-) -> Option<Why> {
-    if ifstate.is_down(section.interface(), section.logical()) {
+fn why(part: &Part, device: &InterfaceName, is_there: bool, ifstate: &Ifstate) -> Option<Why> {
+    if ifstate.is_down(part.heading.interface(), part.heading.logical()) {
         Some(Why::Down)
-    } else if !is_there && names(&section.state, device) {
+    } else if !is_there && names(&part.state, device) {
         Some(Why::DeviceGone)
     } else {
         None
@@ -300,17 +295,25 @@ mod tests {
         lines.iter().map(|line| line.parse().unwrap()).collect()
     }
 
+    fn heading(text: &str) -> Heading {
+        let Ok(heading) = text.parse();
+        heading
+    }
+
     /// eth1 with an alias, and an interface without a device of its own.
     fn records() -> Vec<(InterfaceName, Record)> {
         let state = |lines: &[&str]| objects(lines).into_iter().collect();
         let mut eth1 = Record::default();
         eth1.set(
-            "iface eth1=home inet static 10.0.0.9",
+            &heading("eth1=home inet static 10.0.0.9"),
             state(&[ROUTE, RULE]),
         );
-        eth1.set("iface eth1:1 inet static 10.0.0.10", state(&[ROUTE, ALIAS]));
+        eth1.set(
+            &heading("eth1:1 inet static 10.0.0.10"),
+            state(&[ROUTE, ALIAS]),
+        );
         let mut provider = Record::default();
-        provider.set("iface provider inet ppp -", state(&[ALONE]));
+        provider.set(&heading("provider inet ppp -"), state(&[ALONE]));
         let name = |name: &str| name.parse().unwrap();
         vec![(name("eth1"), eth1), (name("provider"), provider)]
     }
@@ -337,7 +340,7 @@ mod tests {
         let has = |device: &InterfaceName| devices.contains(&device.as_str());
         let orphans = judge(&records(), ifstate, &objects(ours), has);
         let stanzas = orphans.stanzas.iter().flat_map(|orphan| {
-            let heading = format!("{}: {}", orphan.stanza, orphan.why);
+            let heading = format!("{}: {}", orphan.heading, orphan.why);
             let objects = orphan.state.objects().map(|object| object.to_string());
             std::iter::once(heading).chain(objects.collect::<Vec<_>>())
         });
@@ -365,7 +368,7 @@ mod tests {
             up(&ALL_UP[1..]),
             up(&[("eth1", "away"), ALL_UP[1], ALL_UP[2]]),
         ] {
-            let heading = "iface eth1=home inet static 10.0.0.9: not up";
+            let heading = "eth1=home inet static 10.0.0.9: not up";
             assert_eq!(found(&state, &ALL, &["eth1"]), [heading, RULE]);
         }
     }
@@ -373,7 +376,7 @@ mod tests {
     #[test]
     fn a_device_that_is_gone_leaves_its_aliases_orphans_too() {
         let gone = found(&up(&ALL_UP), &[RULE, ALIAS, ALONE], &[]);
-        let heading = |stanza| format!("iface {stanza}: the device is gone");
+        let heading = |stanza| format!("{stanza}: the device is gone");
         assert_eq!(
             gone,
             [

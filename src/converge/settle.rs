@@ -15,34 +15,31 @@ use crate::routing::{InterfaceName, State};
 pub fn settle(
     kernel: &mut Kernel,
     interface: &InterfaceName,
-    heir: &Takeover,
+    takeover: &Takeover,
     wanted: &State,
 ) -> Result<Outcome, Failure> {
-    let mut book = DeviceRecord::open(interface);
-    let before = book.record.of_stanza(&heir.heading);
-    let previous = heir.previous(&book.record);
-    let claimed = heir
-        .others(&book.record)
-        .with(&book.claimed_elsewhere(&previous));
-    book.set(&heir.heading, previous.with(wanted));
-    match put_in::up(kernel, wanted, &previous, &claimed, &book.shared) {
+    let mut record = DeviceRecord::open(interface);
+    let before = record.noted.of_stanza(&takeover.heading);
+    let previous = takeover.previous(&record.noted);
+    let claimed = takeover
+        .others(&record.noted)
+        .with(&record.still_shared(&previous));
+    record.set(&takeover.heading, previous.with(wanted));
+    match put_in::up(kernel, wanted, &previous, &claimed, &record.shared) {
         Ok(outcome) => {
-            let mut record = book.record.clone();
-            record.set(&heir.heading, outcome.in_force.with(&outcome.stuck));
-            for part in &heir.superseded {
-                record.set(part, State::default());
-            }
-            book.replace(record);
+            let mut now = record.noted.clone();
+            takeover.set(&mut now, outcome.in_force.with(&outcome.stuck));
+            record.replace(now);
             let already = outcome.already.without(&previous).without(&claimed);
-            book.share(&already, &outcome.behind);
-            book.close();
+            record.share(&already, &outcome.behind);
+            record.close();
             Ok(outcome)
         }
         Err(failed) => {
             for object in failed.stuck.objects() {
                 warn!("{interface}: \"{object}\" could not be taken out again; ifdown will");
             }
-            book.set(&heir.heading, before.with(&failed.stuck));
+            record.set(&takeover.heading, before.with(&failed.stuck));
             Err(Failure::Steps(failed.errors))
         }
     }

@@ -10,17 +10,17 @@ use super::table_ids::NamedTables;
 use super::{observe, put_in, renamed_device};
 use crate::ifupdown::HookCall;
 use crate::netlink::Kernel;
-use crate::record::{heading, heading_of_all, DeviceRecord, Store, Takeover};
+use crate::record::{DeviceRecord, Heading, Store, Takeover};
 use crate::routing::{InterfaceName, State};
 use crate::stanza::{Notice, Stanza};
 use crate::text::chain;
 
-/// Puts a stanza's routing in, in the place of what `heir` takes over; the summary says what was
+/// Puts a stanza's routing in, in the place of what it takes over; the summary says what was
 /// done, if there was anything to do.
 /// Errors: nothing of the stanza is half done: all is as it was.
-pub fn up(call: &HookCall, heir: &Takeover) -> Result<Option<String>, Failure> {
+pub fn up(call: &HookCall, takeover: Takeover) -> Result<Option<String>, Failure> {
     let Some(stanza) = Stanza::judge(call).map_err(Failure::Options)? else {
-        return withdraw(call, heir);
+        return withdraw(call, takeover);
     };
     let mut kernel = Kernel::open()?;
     let found = observe::of_stanza(&mut kernel, &stanza)?;
@@ -45,25 +45,28 @@ pub fn up(call: &HookCall, heir: &Takeover) -> Result<Option<String>, Failure> {
             Notice::Guessed(_) | Notice::Onlink(..) => summary.push(notice.to_string()),
         }
     }
-    let outcome = settle(&mut kernel, &stanza.interface, heir, &wanted)?;
+    let outcome = settle(&mut kernel, &stanza.interface, &takeover, &wanted)?;
     report(&stanza.interface, &outcome);
     summary.insert(0, sum_up(&tables, &outcome));
     Ok(Some(summary.join("; ")))
 }
 
 /// Takes out what a stanza put in that has no options any more.
-fn withdraw(call: &HookCall, heir: &Takeover) -> Result<Option<String>, Failure> {
+fn withdraw(call: &HookCall, takeover: Takeover) -> Result<Option<String>, Failure> {
     let Ok(interface) = call.interface.parse::<InterfaceName>() else {
         return Ok(None);
     };
-    let mut heir = heir.clone();
     let record = Store::peek(&interface.device());
-    heir.superseded
-        .extend(record.headings(&heading_of_all(call)));
-    if heir.previous(&record).is_empty() {
+    let takeover = takeover.with_any_options(&record);
+    if takeover.previous(&record).is_empty() {
         return Ok(None);
     }
-    let outcome = settle(&mut Kernel::open()?, &interface, &heir, &State::default())?;
+    let outcome = settle(
+        &mut Kernel::open()?,
+        &interface,
+        &takeover,
+        &State::default(),
+    )?;
     report(&interface, &outcome);
     Ok(Some(sum_up(&NamedTables::default(), &outcome)))
 }
@@ -93,19 +96,19 @@ pub fn tell(interface: &str, failure: &Failure) {
 
 /// Takes an interface's routing out, by the record or else by the stanza.
 pub fn down(call: &HookCall, interface: &InterfaceName) -> Result<Outcome, Failure> {
-    let mut book = DeviceRecord::open(interface);
-    let (going, staying) = std::mem::take(&mut book.record).split(interface);
+    let mut record = DeviceRecord::open(interface);
+    let (going, staying) = std::mem::take(&mut record.noted).split(interface);
     let mut kernel = Kernel::open()?;
     let mut objects = going.state();
-    let mut claimed = book.claimed_elsewhere(&objects);
+    let mut claimed = record.still_shared(&objects);
     if going.is_empty() || !going.damaged.is_empty() {
         let guessed = by_stanza(call, &mut kernel);
         // Which of these another device put in, no run of this stanza may have found out.
-        claimed = claimed.with(&book.claimed_by_any(&guessed));
+        claimed = claimed.with(&record.claimed_elsewhere(&guessed));
         objects = objects.with(&guessed);
     }
     let objects = objects.without(&staying.state()).without(&claimed);
-    book.record = staying;
+    record.noted = staying;
     if !objects.is_empty() {
         let mut outcome = put_in::down(&mut kernel, &objects);
         match renamed_device::routes(&mut kernel, &interface.device(), &outcome.gone) {
@@ -113,25 +116,25 @@ pub fn down(call: &HookCall, interface: &InterfaceName) -> Result<Outcome, Failu
             Err(error) => outcome.warnings.push(chain(&error)),
         }
         report(interface, &outcome);
-        book.unshare(&objects.without(&outcome.stuck));
-        book.record.set(&heading(call), outcome.stuck.clone());
-        book.write();
-        if book.is_kept() {
+        record.unshare(&objects.without(&outcome.stuck));
+        record.noted.set(&Heading::of(call), outcome.stuck.clone());
+        record.write();
+        if record.is_written() {
             return Ok(outcome);
         }
         // What cannot be written now may not have been when the interface came up: the record is
         // of before that, if there is one.
         let rest = by_stanza(call, &mut kernel)
             .without(&objects)
-            .without(&book.record.state());
-        let rest = rest.without(&book.claimed_by_any(&rest));
+            .without(&record.noted.state());
+        let rest = rest.without(&record.claimed_elsewhere(&rest));
         let more = put_in::down(&mut kernel, &rest);
         report(interface, &more);
         outcome.add_removal(more);
         return Ok(outcome);
     }
     if !going.is_empty() {
-        book.write();
+        record.write();
     }
     Ok(Outcome::default())
 }

@@ -1,12 +1,14 @@
 //! record
 
+mod heading;
 mod record;
 mod takeover;
 mod store;
 mod device_record;
 
 pub(crate) use device_record::DeviceRecord;
-pub use record::{heading, Record};
-pub(crate) use record::{heading_of_all, Section};
+pub use heading::Heading;
+pub(crate) use record::Part;
+pub use record::Record;
 pub(crate) use store::{Store, FOLDER};
-pub(crate) use takeover::{stays, succession, Takeover};
+pub(crate) use takeover::Takeover;
