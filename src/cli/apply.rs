@@ -188,7 +188,7 @@ fn converge_device(device: &Device, out: &mut dyn Write) -> Result<Verdict, Trou
     let mut verdict = Verdict::Good;
     let (takeovers, left) = Takeover::of_all(&device.calls, &Store::peek(&device.name));
     for (call, takeover) in device.calls.iter().zip(takeovers) {
-        match converge::up(call, takeover) {
+        match converge::up_with(call, takeover) {
             Ok(Some(summary)) => writeln!(out, "{}: {summary}", call.interface)?,
             Ok(None) => {}
             Err(failure) => {

@@ -1,8 +1,8 @@
 //! What is in force at a moment, and the way back to it: for `apply --confirm`.
 
-use super::error::Failure;
-use super::put_in;
-use super::settle::settle;
+use super::outcome::Failure;
+use super::put_in::{put_in, Known};
+use super::stanza::settle;
 use crate::netlink::{Kernel, KernelError};
 use crate::record::{Part, Store, Takeover};
 use crate::routing::{InterfaceName, State};
@@ -61,8 +61,13 @@ impl Snapshot {
         }
         if let Ok(mut kernel) = Kernel::open() {
             let nothing = State::default();
+            let known = Known {
+                previous: &nothing,
+                claimed: &nothing,
+                shared: &nothing,
+            };
             // What nobody claims may be refused without harm to anybody.
-            let _ = put_in::up(&mut kernel, &self.unclaimed, &nothing, &nothing, &nothing);
+            let _ = put_in(&mut kernel, &self.unclaimed, &known);
         }
         failures
     }

@@ -3,11 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::Duration;
 
 use super::drift::{assess, steps, Condition, Item};
-use super::error::Failure;
 use super::observe;
+use super::outcome::Failure;
 use super::table_ids::NamedTables;
 use crate::explain::state_after;
 use crate::ifupdown::HookCall;
@@ -193,8 +192,7 @@ impl View {
     ) -> Result<(), Failure> {
         let mut wanted = State::default();
         if let Some(stanza) = Stanza::judge(call).map_err(Failure::Options)? {
-            let found = observe::at_once(&mut self.kernel, &stanza)?;
-            observe::require_address(&stanza, &found, Duration::ZERO)?;
+            let found = observe::required(&mut self.kernel, &stanza)?;
             status.tables = self.tables(&stanza)?;
             let asked = status.tables.wanted(&stanza, &found);
             (wanted, status.notices) = asked.map_err(Failure::Options)?;
