@@ -7,8 +7,8 @@
 //!   where it is damaged.
 //! - `takeover.rs`: which parts today's stanzas take over, where they were edited since.
 //! - `store.rs`: the files, the lock on them, and what other devices' records claim.
-//! - `device_record.rs`: a device's record, locked for one run; that goes on where nothing can be
-//!   written.
+//! - `device_record.rs`: a device's record, locked for one run. Where nothing can be written, the
+//!   run goes on without.
 //!
 //! The first three know no files; only `store.rs` opens any. Nothing here asks the kernel: a record
 //! says what was put in, and whether that is still there is for `converge/` to find out.
