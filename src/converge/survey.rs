@@ -92,16 +92,16 @@ impl StanzaStatus {
 pub struct View {
     pub kernel: Kernel,
     pub names: KnownNames,
-    rules: BTreeMap<Slot, Vec<Rule>>,
+    rules: BTreeMap<TableKey, Vec<Rule>>,
     /// What would mend the stanzas surveyed so far, where that counts as done.
-    ahead: Option<BTreeMap<Slot, Vec<Step>>>,
+    ahead: Option<BTreeMap<TableKey, Vec<Step>>>,
 }
 
-/// A table, of which rules are what looks it up; rules that look none up have a slot, too. A host
-/// may have thousands of rules: by slots those that concern an object are found at once.
-type Slot = (Family, Option<TableId>);
+/// What routes and rules are kept under: their table, or that which a rule looks up, if it does.
+/// A host may have thousands of rules, and those that concern an object are found at once.
+type TableKey = (Family, Option<TableId>);
 
-fn slot_of_rule(rule: &Rule) -> Slot {
+fn key_of_rule(rule: &Rule) -> TableKey {
     let table = match rule.action {
         Action::Lookup(table) => Some(table),
         _ => None,
@@ -109,10 +109,10 @@ fn slot_of_rule(rule: &Rule) -> Slot {
     (rule.family, table)
 }
 
-fn slot_of(object: &Object) -> Slot {
+fn key_of(object: &Object) -> TableKey {
     match object {
         Object::Route(route) => (route.family(), Some(route.table)),
-        Object::Rule(rule) => slot_of_rule(rule),
+        Object::Rule(rule) => key_of_rule(rule),
     }
 }
 
@@ -123,7 +123,7 @@ impl View {
         let mut rules: BTreeMap<_, Vec<Rule>> = BTreeMap::new();
         for family in Family::ALL {
             for rule in kernel.rules(family)? {
-                rules.entry(slot_of_rule(&rule)).or_default().push(rule);
+                rules.entry(key_of_rule(&rule)).or_default().push(rule);
             }
         }
         Ok(Self {
@@ -176,7 +176,7 @@ impl View {
     fn foresee(&mut self, status: &StanzaStatus) {
         if let Some(ahead) = &mut self.ahead {
             for step in status.steps() {
-                ahead.entry(slot_of(&step.object)).or_default().push(step);
+                ahead.entry(key_of(&step.object)).or_default().push(step);
             }
         }
     }
@@ -248,18 +248,18 @@ impl View {
             routes.retain(is_rival);
             found.extend(routes.into_iter().map(Object::Route));
         }
-        let of_rules: BTreeSet<Slot> = objects.rules().iter().map(slot_of_rule).collect();
-        for slot in &of_rules {
-            let rules = self.rules.get(slot).into_iter().flatten();
+        let of_rules: BTreeSet<TableKey> = objects.rules().iter().map(key_of_rule).collect();
+        for key in &of_rules {
+            let rules = self.rules.get(key).into_iter().flatten();
             found.extend(rules.cloned().map(Object::Rule));
         }
         let concerns = |step: &&Step| match &step.object {
             Object::Route(route) => is_rival(route),
-            Object::Rule(rule) => of_rules.contains(&slot_of_rule(rule)),
+            Object::Rule(rule) => of_rules.contains(&key_of_rule(rule)),
         };
-        let slots: BTreeSet<Slot> = objects.objects().map(|object| slot_of(&object)).collect();
+        let keys: BTreeSet<TableKey> = objects.objects().map(|object| key_of(&object)).collect();
         let ahead = self.ahead.as_ref();
-        let ahead = slots.iter().filter_map(|slot| ahead?.get(slot));
+        let ahead = keys.iter().filter_map(|key| ahead?.get(key));
         let ahead = ahead.flatten().filter(concerns);
         Ok(ahead.fold(found.into_iter().collect(), state_after))
     }

@@ -18,23 +18,27 @@ pub struct Heading {
     interface: String,
     /// The name that the stanza bears in the file, where it bears another one.
     logical: Option<String>,
-    /// Which of the stanzas of that name it is.
-    which: Which,
+    rest: Rest,
 }
 
+/// What follows the names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Which {
-    Stanza {
-        /// None of a call that stood for all stanzas of the interface.
-        family: Option<Family>,
-        method: String,
-        address: Option<String>,
-        /// The table, or a hash of the options; a record does not say which.
-        distinction: Option<String>,
-    },
+enum Rest {
+    Stanza(Identity),
     /// The words of a line that no stanza gave, as a damaged record may have them, with the space
     /// before them: what stands below the line is still to be taken out.
     Unknown(String),
+}
+
+/// Which of the stanzas of one name it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Identity {
+    /// None of a call that stood for all stanzas of the interface.
+    family: Option<Family>,
+    method: String,
+    address: Option<String>,
+    /// The table, or a hash of the options; a record does not say which.
+    distinction: Option<String>,
 }
 
 /// What stands for a family or an address that there is not.
@@ -50,12 +54,12 @@ impl Heading {
         Self {
             interface,
             logical,
-            which: Which::Stanza {
+            rest: Rest::Stanza(Identity {
                 family: call.family,
                 method: word(&call.method),
                 address: address.filter(|it| *it != NONE).map(word),
                 distinction,
-            },
+            }),
         }
     }
 
@@ -64,7 +68,7 @@ impl Heading {
         Self {
             interface: word(name),
             logical: None,
-            which: Which::Unknown(String::new()),
+            rest: Rest::Unknown(String::new()),
         }
     }
 
@@ -80,42 +84,35 @@ impl Heading {
 
     /// Whether both name the same address, or none.
     pub fn has_address_of(&self, other: &Self) -> bool {
-        match (&self.which, &other.which) {
-            (Which::Stanza { address, .. }, Which::Stanza { address: of, .. }) => address == of,
-            _ => false,
-        }
+        self.agrees(other, |own, of| own.address == of.address)
     }
 
     /// Whether both are of one stanza, but perhaps with other options.
     pub fn is_alike_but_for_options(&self, other: &Self) -> bool {
-        let methods = match (&self.which, &other.which) {
-            (Which::Stanza { method, .. }, Which::Stanza { method: of, .. }) => method == of,
-            _ => false,
+        let alike = |own: &Identity, of: &Identity| {
+            (own.family, &own.method, &own.address) == (of.family, &of.method, &of.address)
         };
-        methods
-            && self.has_address_of(other)
-            && self.has_name_of(other)
-            && self.family() == other.family()
+        self.has_name_of(other) && self.agrees(other, alike)
     }
 
     /// Whether a part with this heading may pass to the stanza of another one: it is of the same
     /// interface and family, or was put in for all stanzas of the interface at once, which is how
     /// ifupdown-ng and ifupdown2 call a hook.
     pub fn may_pass_to(&self, other: &Self) -> bool {
-        let family = self.family();
-        self.has_name_of(other)
-            && (family == Some(None) || family.is_some() && family == other.family())
+        let is_kin =
+            |own: &Identity, of: &Identity| own.family.is_none() || own.family == of.family;
+        self.has_name_of(other) && self.agrees(other, is_kin)
     }
 
     fn has_name_of(&self, other: &Self) -> bool {
         self.interface == other.interface && self.logical == other.logical
     }
 
-    /// The family, where it is known whether there is one.
-    fn family(&self) -> Option<Option<Family>> {
-        match self.which {
-            Which::Stanza { family, .. } => Some(family),
-            Which::Unknown(_) => None,
+    /// Whether both are known, and agree in what is asked for.
+    fn agrees(&self, other: &Self, agree: impl Fn(&Identity, &Identity) -> bool) -> bool {
+        match (&self.rest, &other.rest) {
+            (Rest::Stanza(own), Rest::Stanza(of)) => agree(own, of),
+            _ => false,
         }
     }
 }
@@ -158,24 +155,24 @@ impl fmt::Display for Heading {
         if let Some(logical) = &self.logical {
             write!(f, "={logical}")?;
         }
-        match &self.which {
-            Which::Stanza {
-                family,
-                method,
-                address,
-                distinction,
-            } => {
-                match family {
-                    Some(family) => write!(f, " {family}")?,
-                    None => write!(f, " {NONE}")?,
-                }
-                write!(f, " {method} {}", address.as_deref().unwrap_or(NONE))?;
-                match distinction {
-                    Some(distinction) => write!(f, " {distinction}"),
-                    None => Ok(()),
-                }
-            }
-            Which::Unknown(words) => f.write_str(words),
+        match &self.rest {
+            Rest::Stanza(identity) => write!(f, " {identity}"),
+            Rest::Unknown(words) => f.write_str(words),
+        }
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.family {
+            Some(family) => write!(f, "{family}")?,
+            None => f.write_str(NONE)?,
+        }
+        let address = self.address.as_deref().unwrap_or(NONE);
+        write!(f, " {} {address}", self.method)?;
+        match &self.distinction {
+            Some(distinction) => write!(f, " {distinction}"),
+            None => Ok(()),
         }
     }
 }
@@ -189,18 +186,19 @@ impl FromStr for Heading {
             Some((interface, logical)) => (interface, Some(logical.to_owned())),
             None => (name, None),
         };
+        let identity = words.strip_prefix(' ').and_then(Identity::read);
         Ok(Self {
             interface: interface.to_owned(),
             logical,
-            which: Which::read(words).unwrap_or_else(|| Which::Unknown(words.to_owned())),
+            rest: identity.map_or_else(|| Rest::Unknown(words.to_owned()), Rest::Stanza),
         })
     }
 }
 
-impl Which {
+impl Identity {
     fn read(words: &str) -> Option<Self> {
-        let mut words = words.strip_prefix(' ')?.splitn(4, ' ');
-        Some(Self::Stanza {
+        let mut words = words.splitn(4, ' ');
+        Some(Self {
             family: match words.next()? {
                 NONE => None,
                 "inet" => Some(Family::Inet),

@@ -119,7 +119,7 @@ impl<'a> Glance<'a> {
         while let Some((line, next)) = read_own_line(rest).or_else(|| read_line(rest)) {
             match line {
                 NameLine::Entry(id, name) if name == self.name.as_str().as_bytes() => {
-                    self.own.push(id)
+                    self.own.push(id);
                 }
                 NameLine::Entry(id, _) => self.others.push(id),
                 NameLine::Nothing => {}
