@@ -15,7 +15,7 @@ use super::renamed_device::renamed_routes;
 use super::table_ids::NamedTables;
 use crate::ifupdown::HookCall;
 use crate::netlink::Kernel;
-use crate::record::{DeviceRecord, Heading, Store, Takeover};
+use crate::record::{DeviceRecord, Heading, Record, Store, Takeover};
 use crate::routing::{InterfaceName, State};
 use crate::stanza::{Notice, Stanza};
 use crate::text::chain;
@@ -147,17 +147,9 @@ pub fn has_previous(call: &HookCall, interface: &InterfaceName) -> bool {
 pub fn down(call: &HookCall, interface: &InterfaceName) -> Result<Removal, Failure> {
     let mut record = DeviceRecord::open(interface);
     let (going, staying) = std::mem::take(&mut record.noted).split(interface);
-    let mut kernel = Kernel::open()?;
-    let mut objects = going.state();
-    let mut claimed = record.still_shared(&objects);
-    if going.is_empty() || !going.damaged.is_empty() {
-        let guessed = by_stanza(call, &mut kernel);
-        // Which of these another device put in, no run of this stanza may have found out.
-        claimed = claimed.with(&record.claimed_elsewhere(&guessed));
-        objects = objects.with(&guessed);
-    }
-    let objects = objects.without(&staying.state()).without(&claimed);
     record.noted = staying;
+    let mut kernel = Kernel::open()?;
+    let objects = to_take_out(call, &going, &record, &mut kernel);
     if objects.is_empty() {
         if !going.is_empty() {
             record.write();
@@ -185,6 +177,25 @@ pub fn down(call: &HookCall, interface: &InterfaceName) -> Result<Removal, Failu
         removal.add(more);
     }
     Ok(removal)
+}
+
+/// What the part of the record that goes says was put in, and the stanza where that part is missing
+/// or damaged; but not what another stanza needs.
+fn to_take_out(
+    call: &HookCall,
+    going: &Record,
+    record: &DeviceRecord,
+    kernel: &mut Kernel,
+) -> State {
+    let mut objects = going.state();
+    let mut claimed = record.still_shared(&objects);
+    if going.is_empty() || !going.damaged.is_empty() {
+        let guessed = by_stanza(call, kernel);
+        // Which of these another device put in, no run of this stanza may have found out.
+        claimed = claimed.with(&record.claimed_elsewhere(&guessed));
+        objects = objects.with(&guessed);
+    }
+    objects.without(&record.noted.state()).without(&claimed)
 }
 
 /// What the stanza as it stands now would have put in. Errors in it are no matter here.
