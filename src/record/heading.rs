@@ -143,10 +143,7 @@ fn distinction(call: &HookCall) -> String {
 
 /// A text from outside as one word of the heading.
 fn word(text: &str) -> String {
-    let is_bad = |c: char| c.is_whitespace() || c.is_control();
-    text.chars()
-        .map(|c| if is_bad(c) { '?' } else { c })
-        .collect()
+    text.replace(|c: char| c.is_whitespace() || c.is_control(), "?")
 }
 
 impl fmt::Display for Heading {
