@@ -1,8 +1,8 @@
 //! What the kernel's "File exists" means, once the objects that are there are known.
 //!
 //! The kernel says it of a rule that merely resembles the wanted one, since an absent selector is a
-//! wildcard to it, and of a route whose place is taken, by whatever route. Decides only: `put_in.rs`
-//! asks the kernel what is there, and `drift.rs` shows what this makes of it.
+//! wildcard to it, and of a route whose place is taken, by whatever route. Decides only:
+//! `put_in.rs` asks the kernel what is there, and `drift.rs` shows what this makes of it.
 
 use crate::routing::{Family, Object, Route, Rule, State, Step, Verb};
 

@@ -136,7 +136,8 @@ fn is_of(assigned: &Assigned, interface: &InterfaceName) -> bool {
 /// dhcpcd leaves for the background once it has an address of either family; the other's comes
 /// later, and its route a moment after it (seen with 9.4.1: the router was guessed, wrongly). A
 /// lease of IPv6 names no router; routers advertise themselves, and whoever asks may ask every four
-/// seconds (RFC 4861). On a point-to-point link no route is waited for: the other end is the router.
+/// seconds (RFC 4861). On a point-to-point link the other end is the router, and no route is
+/// waited for.
 fn route_behind(stanza: &Stanza, addresses: &[InterfaceAddress]) -> Duration {
     let method = stanza.method.as_str();
     let has_network = addresses.iter().any(|own| !own.is_point_to_point());

@@ -1,8 +1,8 @@
 //! What became of a run.
 //!
-//! A [`StepError`] says why one request to the kernel did not do what was meant, a [`Failure`] why a
-//! whole run came to nothing, with a step error for each request that failed where that is why. An
-//! [`Outcome`] says what is in force after a run that put in, a [`Removal`] what was taken out.
+//! A [`StepError`] says why one request to the kernel did not do what was meant; a [`Failure`] why
+//! a whole run came to nothing, perhaps since some requests failed. An [`Outcome`] says what is in
+//! force after a run that put in, a [`Removal`] what was taken out.
 
 use thiserror::Error;
 

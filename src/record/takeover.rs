@@ -17,7 +17,7 @@ pub struct Takeover {
     /// What heads its part of the record.
     pub heading: Heading,
     /// The headings of the other parts that pass to it.
-    pub superseded: Vec<Heading>,
+    superseded: Vec<Heading>,
 }
 
 impl Takeover {
@@ -30,7 +30,7 @@ impl Takeover {
         }
     }
 
-    /// It knows one address: what `apply` put in for the stanzas of others stays, unless no
+    /// Such a call knows one address: what `apply` put in for stanzas with others stays, unless no
     /// stanza has options any more.
     fn of_merged(call: &HookCall, record: &Record) -> Self {
         let heading = Heading::of(call);

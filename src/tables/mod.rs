@@ -1,8 +1,8 @@
 //! The names of routing tables: which ID a name has, and an ID for a new one.
 //!
-//! - `rt_tables.rs`: the lines of `rt_tables` and of the drop-ins beside it, read as `ip` reads them
-//!   (`Tables`, or in one quick go for one name, `Glance`); the line that registers a name, and the
-//!   ID that a new one gets.
+//! - `rt_tables.rs`: the lines of `rt_tables` and of the drop-ins beside it, read as `ip` reads
+//!   them (`Tables`, or in one quick go for one name, `Glance`); the line that registers a name,
+//!   and the ID that a new one gets.
 //! - `append.rs`: adding a line to a file that others write, too.
 //! - `files.rs`: which files there are: `/etc/iproute2/rt_tables`, the drop-ins in `rt_tables.d`
 //!   with ours among them, the vendor's in `/usr`; and which of them a new name goes to.

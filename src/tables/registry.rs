@@ -1,8 +1,8 @@
 //! The IDs that names of routing tables have, and new ones for new names.
 //!
-//! A file is only ever appended to, one line in one write, so that no line of anybody's can be lost,
-//! and under a lock, so that no two runs of ours register one name or ID twice. A known name costs
-//! reading; a new one a write and an fsync(2).
+//! A file is only ever appended to, one line in one write, so that no line of anybody's can be
+//! lost, and under a lock, so that no two runs of ours register one name or ID twice. A known name
+//! costs reading; a new one a write and an fsync(2).
 
 use std::io;
 use std::path::{Path, PathBuf};

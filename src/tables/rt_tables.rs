@@ -1,7 +1,7 @@
 //! The lines of `rt_tables` files, read as iproute2 reads them.
 //!
-//! The peculiarities are iproute2's, measured on 6.1 and 6.15: of several IDs that one name has, the
-//! one smallest modulo 256 counts, and among equals of those the last one read.
+//! The peculiarities are iproute2's, measured on 6.1 and 6.15: of several IDs that one name has,
+//! the one smallest modulo 256 counts, and among equals of those the last one read.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
