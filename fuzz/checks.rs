@@ -18,7 +18,7 @@ use policy_table::ifupdown::{Direction, HookCall};
 use policy_table::netlink::{
     decode_address, decode_route, decode_rule, encode_route, encode_rule, replies, request,
 };
-use policy_table::record::{heading, Record};
+use policy_table::record::{Heading, Record};
 use policy_table::routing::{
     Hop, InterfaceAddress, InterfaceName, Object, Route, Rule, TableId, TableName, PROTOCOL,
 };
@@ -119,7 +119,7 @@ fn wanted(call: &HookCall, stanza: &Stanza, found: &Observed) {
         is_told_as_it_is(&object);
     }
     let mut record = Record::default();
-    record.set(&heading(call), state);
+    record.set(&Heading::of(call), state);
     assert_eq!(Record::read(&record.to_string()), record);
 }
 

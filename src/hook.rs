@@ -1,4 +1,10 @@
-//! What `ifup` and `ifdown` set off: the story of a run, and what it means for ifupdown.
+//! What `ifup` and `ifdown` set off.
+//!
+//! ifupdown runs the program for each stanza of an interface that is up, or is about to go down;
+//! ifupdown2 and ifupdown-ng run it once for all of them. Most stanzas have no `policy-*` options,
+//! and for these a run ends before it has opened anything. For the others it gives up the rights
+//! that it does not need, lets `converge/` do the work, and says what came of it. Only `ifup` may
+//! be made to fail (`policy-on-error`); `ifdown` goes on whatever happens here.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -7,7 +13,7 @@ use log::{debug, error, info};
 
 use crate::converge;
 use crate::ifupdown::{Direction, HookCall};
-use crate::record::{heading, Store, Takeover};
+use crate::record::Store;
 use crate::routing::InterfaceName;
 use crate::stanza::{on_error, OnError};
 use crate::system::{keep_net_admin, start_logging};
@@ -19,43 +25,31 @@ pub fn run(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> ExitCode {
     match HookCall::read(direction, environment) {
-        None => ExitCode::SUCCESS,
-        Some(call) if direction == Direction::Up => up(&call),
-        Some(call) => {
-            down(&call);
-            ExitCode::SUCCESS
-        }
-    }
-}
-
-fn up(call: &HookCall) -> ExitCode {
-    // Of a stanza without options there is nothing to do, unless it had some when it came up.
-    if call.options.is_empty() && !has_record(call) {
-        return ExitCode::SUCCESS;
-    }
-    if !is_permitted(call) {
-        return exit_code(call);
-    }
-    let interface = Shown(&call.interface);
-    match converge::up(call, &heir(call)) {
-        Ok(summary) => {
-            if let Some(summary) = summary {
-                info!("{interface}: {summary}");
+        Some(call) if is_ours(&call) => match direction {
+            Direction::Up => up(&call),
+            Direction::Down => {
+                down(&call);
+                ExitCode::SUCCESS
             }
-            ExitCode::SUCCESS
-        }
-        Err(failure) => {
-            converge::tell(&interface.to_string(), &failure);
-            let failing = on_error(call) == OnError::Fail;
-            error!("{interface}: {}", consequence(call, failing));
-            exit_code(call)
-        }
+        },
+        _ => ExitCode::SUCCESS,
     }
 }
 
-/// Starts a run that has something to do: with a journal, and with no rights that it does not
-/// need. Of the stanza's options nothing but their names has been looked at until then.
-fn is_permitted(call: &HookCall) -> bool {
+/// Whether there is something to do: the stanza has options, or had some when it came up.
+fn is_ours(call: &HookCall) -> bool {
+    !call.options.is_empty() || has_record(call)
+}
+
+fn has_record(call: &HookCall) -> bool {
+    let interface = call.interface.parse::<InterfaceName>();
+    interface.is_ok_and(|interface| Store::has(&interface.device()))
+}
+
+/// Starts a run that has something to do, with a journal and with no rights that it does not
+/// need; returns whether it may go on. Until here nothing but the names of the stanza's options has
+/// been looked at.
+fn begin(call: &HookCall) -> bool {
     start_logging(call.verbose);
     let kept = keep_net_admin();
     if let Err(refused) = &kept {
@@ -65,57 +59,56 @@ fn is_permitted(call: &HookCall) -> bool {
     kept.is_ok()
 }
 
+fn up(call: &HookCall) -> ExitCode {
+    if !begin(call) {
+        return exit_code(on_error(call));
+    }
+    let interface = Shown(&call.interface);
+    match converge::up(call) {
+        Ok(Some(summary)) => info!("{interface}: {summary}"),
+        Ok(None) => {}
+        Err(failure) => {
+            converge::tell(&interface.to_string(), &failure);
+            let wished = on_error(call);
+            error!("{interface}: {}", consequence(call, wished));
+            return exit_code(wished);
+        }
+    }
+    ExitCode::SUCCESS
+}
+
 /// What `ifup` is told after an error.
-fn exit_code(call: &HookCall) -> ExitCode {
-    match on_error(call) {
+fn exit_code(wished: OnError) -> ExitCode {
+    match wished {
         OnError::Fail => ExitCode::FAILURE,
         OnError::Warn => ExitCode::SUCCESS,
     }
 }
 
-fn has_record(call: &HookCall) -> bool {
-    let interface = call.interface.parse::<InterfaceName>();
-    interface.is_ok_and(|interface| Store::has(&interface.device()))
-}
-
-/// What a call takes over of the record: one for all stanzas, of the parts that `apply` made for
-/// each of them, too.
-fn heir(call: &HookCall) -> Takeover {
-    match call.interface.parse::<InterfaceName>() {
-        Ok(interface) if call.merged => Takeover::of_all(call, &Store::peek(&interface.device())),
-        _ => Takeover::alone(heading(call)),
-    }
-}
-
-/// What the failure means for the interface, and the way out of it.
-fn consequence(call: &HookCall, failing: bool) -> String {
+/// What a failure means for the interface, and the way out of it.
+fn consequence(call: &HookCall, wished: OnError) -> String {
     let interface = Shown(&call.interface);
     let device = call.interface.parse::<InterfaceName>();
-    let mapped = !call.logical.is_empty() && call.logical != call.interface;
-    let name = if mapped && device.is_ok() {
+    let is_mapped = !call.logical.is_empty() && call.logical != call.interface;
+    let name = if is_mapped && device.is_ok() {
         format!("{interface}={}", Shown(&call.logical))
     } else {
         interface.to_string()
     };
-    let before = device.is_ok_and(|interface| {
-        let record = Store::peek(&interface.device());
-        !heir(call).previous(&record).is_empty()
-    });
-    let state = if before {
+    let state = if device.is_ok_and(|interface| converge::has_previous(call, &interface)) {
         "stays as an earlier ifup left it"
     } else {
         "is not in force"
     };
-    if failing {
-        format!(
+    match wished {
+        OnError::Fail => format!(
             "policy routing {state} and ifup fails (policy-on-error fail); correct the cause, \
              then run: ifdown --force {name}; ifup {name}"
-        )
-    } else {
-        format!(
+        ),
+        OnError::Warn => format!(
             "policy routing {state}, the interface itself is up; correct the cause, then run: \
              ifup --force --ignore-errors {name}"
-        )
+        ),
     }
 }
 
@@ -123,15 +116,12 @@ fn down(call: &HookCall) {
     let Ok(interface) = call.interface.parse::<InterfaceName>() else {
         return;
     };
-    if call.options.is_empty() && !has_record(call) {
-        return;
-    }
-    if !is_permitted(call) {
+    if !begin(call) {
         return;
     }
     match converge::down(call, &interface) {
-        Ok(outcome) if outcome.removed == 0 => debug!("{interface}: nothing of ours was left"),
-        Ok(outcome) => info!("{interface}: {} routes and rules removed", outcome.removed),
+        Ok(removal) if removal.removed == 0 => debug!("{interface}: nothing of ours was left"),
+        Ok(removal) => info!("{interface}: {} routes and rules removed", removal.removed),
         Err(failure) => {
             converge::tell(interface.as_str(), &failure);
             error!(

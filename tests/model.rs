@@ -28,7 +28,7 @@ use std::time::Instant;
 use lab::{lab, pieces, Lab, Said};
 use policy_table::ifupdown::{Direction, HookCall};
 use policy_table::netlink::Kernel;
-use policy_table::record::heading;
+use policy_table::record::Heading;
 use policy_table::routing::{
     Action, Family, Hop, Object, Prefix, Route, Rule, State, TableId, TableName, PROTOCOL,
 };
@@ -103,7 +103,7 @@ impl Stanza {
             interface,
             environment,
             wanted: wanted(&judged)?,
-            heading: heading(&call),
+            heading: Heading::of(&call).to_string(),
         })
     }
 

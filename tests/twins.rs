@@ -7,7 +7,7 @@
 mod lab;
 
 use lab::{lab, Lab};
-use policy_table::converge::{put_in_state, StepError};
+use policy_table::converge::{put_in, Known, StepError};
 use policy_table::netlink::Kernel;
 use policy_table::routing::{Object, Rule, State};
 
@@ -101,8 +101,12 @@ fn a_rule_of_which_the_kernel_leaves_something_out_is_taken_back() {
         };
         let wanted: State = [Object::Rule(newer)].into_iter().collect();
         let nothing = State::default();
-        let mut kernel = Kernel::open().unwrap();
-        let done = put_in_state(&mut kernel, &wanted, &nothing, &nothing, &nothing);
+        let known = Known {
+            previous: &nothing,
+            claimed: &nothing,
+            shared: &nothing,
+        };
+        let done = put_in(&mut Kernel::open().unwrap(), &wanted, &known);
         let failed = done.expect_err("the kernel does not know it");
         match failed.errors.as_slice() {
             [StepError::Thinned { made, .. }] => assert_eq!(*made, Object::Rule(plain)),

@@ -16,7 +16,7 @@ use crate::converge;
 use crate::converge::{remove_orphans, settle, Snapshot, View};
 use crate::explain::{ssh_replies, warning_of_move, Packet};
 use crate::netlink::Kernel;
-use crate::record::{stays, succession, Store, Takeover};
+use crate::record::{Store, Takeover};
 use crate::routing::State;
 use crate::system::{keep_net_admin, start_logging};
 
@@ -128,7 +128,7 @@ fn moved_connection(devices: &[Device], replies: &Packet) -> Result<Option<Strin
     let mut view = View::open_for_plan()?;
     let mut changes = Vec::new();
     for device in devices {
-        for stanza in view.device(&device.name, &device.calls) {
+        for stanza in view.stanzas(&device.name, &device.calls) {
             changes.extend(stanza.steps());
         }
     }
@@ -198,9 +198,9 @@ fn change(devices: &[Device], all: bool, out: &mut dyn Write) -> Result<Verdict,
 
 fn converge_device(device: &Device, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let mut verdict = Verdict::Good;
-    let (heirs, left) = succession(&Store::peek(&device.name), &device.calls);
-    for (call, heir) in device.calls.iter().zip(heirs) {
-        match converge::up(call, &heir) {
+    let (takeovers, left) = Takeover::of_all(&device.calls, &Store::peek(&device.name));
+    for (call, takeover) in device.calls.iter().zip(takeovers) {
+        match converge::up_with(call, takeover) {
             Ok(Some(summary)) => writeln!(out, "{}: {summary}", call.interface)?,
             Ok(None) => {}
             Err(failure) => {
@@ -209,14 +209,13 @@ fn converge_device(device: &Device, out: &mut dyn Write) -> Result<Verdict, Trou
             }
         }
     }
-    for heading in left {
-        if stays(&heading, &device.calls) {
+    for takeover in left {
+        if takeover.stays(&device.calls) {
             continue;
         }
-        let heir = Takeover::alone(heading);
         let nothing = State::default();
         let mut kernel = Kernel::open()?;
-        match settle(&mut kernel, &device.name, &heir, &nothing) {
+        match settle(&mut kernel, &device.name, &takeover, &nothing) {
             Ok(outcome) => writeln!(out, "{}: {} removed", device.name, outcome.removed)?,
             Err(failure) => {
                 converge::tell(device.name.as_str(), &failure);

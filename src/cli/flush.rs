@@ -7,7 +7,7 @@ use log::warn;
 use super::command::{say, Arguments, Command, Trouble, Verdict, WhichInterfaces, ALL, INTERFACES};
 use super::running::Running;
 use crate::converge;
-use crate::converge::{take_out_state, Failure, Outcome};
+use crate::converge::{take_out, Failure, Removal};
 use crate::ifupdown::HookCall;
 use crate::netlink::Kernel;
 use crate::record::{Store, FOLDER};
@@ -65,18 +65,16 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
 }
 
 /// Takes out what an interface has. Where its record is lost, each of its stanzas tells a part of it.
-fn flush(interface: &InterfaceName, running: Option<&Running>) -> Result<Outcome, Failure> {
-    let mut all = Outcome::default();
+fn flush(interface: &InterfaceName, running: Option<&Running>) -> Result<Removal, Failure> {
+    let mut all = Removal::default();
     for call in calls(interface, running) {
-        let outcome = converge::down(&call, interface)?;
-        all.removed += outcome.removed;
-        all.stuck = all.stuck.with(&outcome.stuck);
+        all.add(converge::down(&call, interface)?);
     }
     Ok(all)
 }
 
 /// How it went. What could not be removed has been told already.
-fn verdict(outcome: &Outcome) -> Verdict {
+fn verdict(outcome: &Removal) -> Verdict {
     if outcome.stuck.is_empty() {
         Verdict::Good
     } else {
@@ -98,11 +96,11 @@ fn calls(interface: &InterfaceName, running: Option<&Running>) -> Vec<HookCall> 
 }
 
 /// Takes out what bears our protocol, and empties the records.
-fn flush_all() -> Result<Outcome, Failure> {
+fn flush_all() -> Result<Removal, Failure> {
     let store = Store::open();
     let mut kernel = Kernel::open()?;
     let ours: State = kernel.ours()?.into_iter().collect();
-    let outcome = take_out_state(&mut kernel, &ours);
+    let outcome = take_out(&mut kernel, &ours);
     for warning in &outcome.warnings {
         warn!("{warning}");
     }

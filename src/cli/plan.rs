@@ -5,7 +5,6 @@ use std::path::Path;
 
 use super::command::{Arguments, Command, Trouble, Verdict, INTERFACES};
 use super::running::{Device, Running};
-use super::status::title;
 use crate::converge::{find_orphans, Condition, Failure, StanzaStatus, View};
 use crate::routing::{Object, Step};
 use crate::tables::{lacks_newline, missing_folder};
@@ -35,7 +34,7 @@ pub fn print(devices: &[Device], orphaned: bool, out: &mut dyn Write) -> Result<
     let mut view = View::open_for_plan()?;
     let mut verdict = Verdict::Good;
     for device in devices {
-        for stanza in view.device(&device.name, &device.calls) {
+        for stanza in view.stanzas(&device.name, &device.calls) {
             if stanza.failure.is_some() {
                 verdict = Verdict::Bad;
             }
@@ -61,7 +60,7 @@ pub fn print(devices: &[Device], orphaned: bool, out: &mut dyn Write) -> Result<
 
 /// The plan for one stanza; new names of tables go to the file `names`.
 fn print_stanza(stanza: &StanzaStatus, names: &Path, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "# {}", title(stanza))?;
+    writeln!(out, "# {}", stanza.title())?;
     for line in stanza.failure.iter().flat_map(Failure::lines) {
         writeln!(out, "# error: {line}")?;
     }

@@ -49,7 +49,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let mut verdict = Verdict::Good;
     printer.begin()?;
     for device in devices {
-        for stanza in view.device(&device.name, &device.calls) {
+        for stanza in view.stanzas(&device.name, &device.calls) {
             if stanza.is_empty() {
                 continue;
             }
@@ -125,7 +125,7 @@ impl Printer for ForPeople<'_> {
             Verdict::Differs => "not in step",
             Verdict::Bad => "in trouble",
         };
-        self.heading(&format!("{}: {verdict}", title(stanza)))?;
+        self.heading(&format!("{}: {verdict}", stanza.title()))?;
         for item in &stanza.items {
             let object = item.object.to_string();
             match &item.condition {
@@ -152,8 +152,7 @@ impl Printer for ForPeople<'_> {
 
     fn end(&mut self, orphans: &Orphans) -> io::Result<()> {
         for orphan in &orphans.stanzas {
-            let whose = said(&orphan.stanza);
-            self.heading(&format!("{whose}: orphaned, {}", orphan.why))?;
+            self.heading(&format!("{}: orphaned, {}", orphan.heading, orphan.why))?;
             for object in orphan.state.objects() {
                 self.line(YELLOW, '~', "orphan", &object.to_string())?;
             }
@@ -175,26 +174,6 @@ impl Printer for ForPeople<'_> {
         }
         Ok(())
     }
-}
-
-/// A stanza and its table, as people name them.
-pub(crate) fn title(part: &StanzaStatus) -> String {
-    let table = match part.tables.own() {
-        Some((id, Some(name))) => format!(", table {name} ({id})"),
-        Some((id, None)) => format!(", table {id}"),
-        None => String::new(),
-    };
-    let gone = if part.call.is_none() {
-        ", in the file no more"
-    } else {
-        ""
-    };
-    format!("{}{gone}{table}", said(&part.heading))
-}
-
-/// The heading of a record without its keyword.
-fn said(heading: &str) -> &str {
-    heading.strip_prefix("iface ").unwrap_or(heading)
 }
 
 struct ForPrograms<'a> {
@@ -219,7 +198,7 @@ impl Printer for ForPrograms<'_> {
         };
         let stanzas = found.stanzas.iter().map(|orphan| {
             json!({
-                "stanza": said(&orphan.stanza),
+                "stanza": orphan.heading.to_string(),
                 "why": orphan.why.to_string(),
                 "objects": objects(&orphan.state),
             })
@@ -258,7 +237,7 @@ fn json_of(stanza: &StanzaStatus) -> Value {
     };
     let notices: Vec<String> = stanza.notices.iter().map(ToString::to_string).collect();
     json!({
-        "stanza": said(&stanza.heading),
+        "stanza": stanza.heading.to_string(),
         "interface": call.map(|call| call.interface.clone()),
         "table": table,
         "verdict": verdict,

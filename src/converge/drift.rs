@@ -1,14 +1,14 @@
-//! How what is wanted stands against what the kernel has, object by object. What `status` shows,
-//! `plan` prints and `apply` mends are readings of this.
+//! How what is wanted stands against what the kernel has, object by object: what `status` shows and
+//! `plan` prints. Decides only; `survey.rs` asks the kernel.
 
-use crate::routing::{existing_route, Existing, Object, State, Step};
+use super::existing::{existing_route, Existing};
+use crate::routing::{Object, Route, State, Step};
 
 /// How one object stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
-    /// It is there.
     InPlace,
-    /// Somebody else's is there that does the same.
+    /// It is not there, but somebody else's is that does the same.
     Served(Object),
     /// It is not there; the step puts it in.
     Missing(Step),
@@ -21,19 +21,17 @@ pub enum Condition {
 /// An object and how it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// The object.
     pub object: Object,
-    /// How it stands.
     pub condition: Condition,
 }
 
-/// Judges each object that a stanza wants, and each that it had put in before. `found` is what
-/// the kernel has in the tables in question, `claimed` what other stanzas put in.
+/// Assesses each object that a stanza wants, and each that it put in before. `found` is what the
+/// kernel has in the tables in question, `claimed` is what other stanzas put in.
 pub fn assess(wanted: &State, previous: &State, claimed: &State, found: &State) -> Vec<Item> {
     let mut in_force = State::default();
     let mut items = Vec::new();
     for object in wanted.objects() {
-        let item = judge(&object, previous, found);
+        let item = item_of(object, previous, found);
         if item.condition == Condition::InPlace {
             in_force.insert(item.object.clone());
         }
@@ -47,50 +45,41 @@ pub fn assess(wanted: &State, previous: &State, claimed: &State, found: &State) 
     items
 }
 
-fn judge(object: &Object, previous: &State, found: &State) -> Item {
-    let condition = |condition| Item {
-        object: object.clone(),
-        condition,
-    };
-    if found.contains(object) {
-        return condition(Condition::InPlace);
+/// An object that is wanted, and how it stands.
+fn item_of(object: Object, previous: &State, found: &State) -> Item {
+    if found.contains(&object) {
+        return Item {
+            object,
+            condition: Condition::InPlace,
+        };
     }
-    let existing = match object {
-        Object::Route(route) => {
-            let taken = found.routes().iter().any(|there| there.same_place(route));
-            let in_line = || previous_behind(object, previous);
-            if !taken && !in_line() {
-                return condition(Condition::Missing(Step::add(object.clone())));
-            }
+    let existing = match &object {
+        Object::Route(route) if is_place_taken(route, previous, found) => {
             existing_route(route, found.routes(), previous)
         }
-        // Beside a rule of somebody else that does the same the kernel takes ours.
-        Object::Rule(_) => return condition(Condition::Missing(Step::add(object.clone()))),
+        // A rule of somebody else's that does the same does not keep ours out.
+        Object::Route(_) | Object::Rule(_) => Existing::Instead(Step::add(object.clone())),
     };
-    match existing {
-        Existing::InForce(there) => Item {
-            object: there,
-            condition: Condition::InPlace,
-        },
-        Existing::Foreign(foreign) => condition(Condition::Served(foreign)),
-        Existing::Step(step) => condition(Condition::Missing(step)),
-        Existing::Blocked(foreign) => condition(Condition::Blocked(foreign)),
-    }
+    let (object, condition) = match existing {
+        Existing::InForce(there) => (there, Condition::InPlace),
+        Existing::Served(foreign) => (object, Condition::Served(foreign)),
+        Existing::Instead(step) => (object, Condition::Missing(step)),
+        Existing::Blocked(foreign) => (object, Condition::Blocked(foreign)),
+    };
+    Item { object, condition }
 }
 
-/// Whether the stanza had put a route in that stands for this one behind another's.
-fn previous_behind(object: &Object, previous: &State) -> bool {
-    match object {
-        Object::Route(route) => {
-            let mut before = previous.routes().iter();
-            before.any(|other| other.is_rival(route) && other.metric > route.metric)
-        }
-        Object::Rule(_) => false,
-    }
+/// Whether `add` would not simply put a route in: another one stands in its place, or it was put
+/// in before under a higher metric, behind another's.
+fn is_place_taken(route: &Route, previous: &State, found: &State) -> bool {
+    let mut there = found.routes().iter();
+    let mut before = previous.routes().iter();
+    there.any(|other| other.same_place(route))
+        || before.any(|other| other.is_rival(route) && other.metric > route.metric)
 }
 
-/// The steps that mend what is amiss, in the order of a run: what misses is put in, routes before
-/// rules, then what is stale is taken out, rules before routes.
+/// The steps that mend what is amiss, in the order of a run: what is missing is put in, routes
+/// before rules, then what is stale is taken out, rules before routes.
 pub fn steps(items: &[Item]) -> Vec<Step> {
     let missing = items.iter().filter_map(|item| match &item.condition {
         Condition::Missing(step) => Some(step.clone()),
@@ -152,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_misses_is_put_in_and_what_is_stale_goes_after_it() {
+    fn what_is_missing_is_put_in_and_what_is_stale_goes_after_it() {
         let old = "rule priority 21000 from 10.0.0.9 lookup 200 proto 157";
         let gone = "rule priority 21000 from 10.0.0.8 lookup 200 proto 157";
         assert_eq!(

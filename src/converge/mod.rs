@@ -1,27 +1,44 @@
-//! converge
+//! Bringing the kernel to what stanzas ask for, and finding out how far it is from that: what the
+//! hooks and the commands `apply`, `flush`, `status` and `plan` have in common.
+//!
+//! - `outcome.rs`: what became of a run, and the errors that it can end in.
+//! - `existing.rs`: what the kernel's "File exists" means, which may be false.
+//! - `drift.rs`: how each route and rule that is wanted stands, and the steps that mend it.
+//! - `remove.rs`: taking out what is meant and nothing else, since the kernel may take another one.
+//! - `put_in.rs`: putting in what is wanted, all of it or nothing.
+//! - `renamed_device.rs`: routes whose device has another name now.
+//! - `observe.rs`: the addresses and the default route that a stanza leaves to the kernel to know,
+//!   and how long is waited for them.
+//! - `table_ids.rs`: the IDs of the tables that a stanza names.
+//! - `stanza.rs`: the story of a stanza: up, down, and between them the record (`settle`).
+//! - `survey.rs`: how the stanzas of a device stand; changes nothing.
+//! - `orphans.rs`: what is left of ours and belongs to nothing that is up.
+//! - `snapshot.rs`: what is in force at a moment, and the way back to it.
+//!
+//! `existing.rs` and `drift.rs` only decide. The others reach the kernel through `netlink/`, the
+//! records through `record/`, table names through `tables/`, and what ifup notes through
+//! `ifupdown/`; none opens a file itself. What the administrator should know while a run goes on is
+//! logged; printing is left to `cli/`. Nothing here knows of `check/`, `migrate/` or `explain/`.
 
-mod drift;
 mod outcome;
+mod existing;
+mod drift;
 mod remove;
 mod put_in;
-mod orphans;
-mod error;
+mod renamed_device;
 mod observe;
 mod table_ids;
-mod settle;
-mod renamed_device;
 mod stanza;
 mod survey;
+mod orphans;
 mod snapshot;
 
 pub(crate) use drift::{Condition, Item};
-pub(crate) use error::Failure;
-pub use orphans::{find as find_orphans, remove as remove_orphans, Orphans, Why};
-pub(crate) use outcome::Outcome;
+pub use orphans::{find_orphans, remove_orphans, Orphans, Why};
 pub use outcome::StepError;
-pub(crate) use put_in::down as take_out_state;
-pub use put_in::up as put_in_state;
-pub(crate) use settle::settle;
+pub(crate) use outcome::{Failure, Removal};
+pub use put_in::{put_in, Known};
+pub(crate) use remove::take_out;
 pub(crate) use snapshot::Snapshot;
-pub(crate) use stanza::{down, tell, up};
+pub(crate) use stanza::{down, has_previous, settle, tell, up, up_with};
 pub(crate) use survey::{StanzaStatus, View};

@@ -4,33 +4,49 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::error::Failure;
+use super::outcome::Failure;
 use crate::netlink::{Assigned, Kernel, KernelError, Standing, Watch};
 use crate::routing::{Family, Hop, InterfaceAddress, InterfaceName, Kind, TableId};
 use crate::stanza::{Observed, OptionError, OptionFault, Source, Stanza};
 
 /// Longest wait for an address: what ifupdown's own settle-dad gives one.
-pub const LONGEST: Duration = Duration::from_secs(6);
+const LONGEST: Duration = Duration::from_secs(6);
 
 /// Longest wait for a default route that comes from where the address came from.
 const ROUTE_BEHIND: Duration = Duration::from_secs(1);
 
-/// Finds what a stanza that comes up needs; addresses may be none after all.
-pub fn of_stanza(kernel: &mut Kernel, stanza: &Stanza) -> Result<Observed, KernelError> {
+/// What a stanza that comes up needs, waited for.
+/// Errors: rules are to be derived from addresses, and none came.
+pub fn awaited(kernel: &mut Kernel, stanza: &Stanza) -> Result<Observed, Failure> {
     // Without rules on addresses there is nothing to wait for.
     let longest = if stanza.source == Source::None {
         Duration::ZERO
     } else {
         LONGEST
     };
-    find(kernel, stanza, longest)
+    let found = find(kernel, stanza, longest)?;
+    require_address(stanza, found, LONGEST)
 }
 
-/// Sees to it that there is an address where rules are to be derived from one; `waited` is how
-/// long one was waited for.
-pub fn require_address(stanza: &Stanza, found: &Observed, waited: Duration) -> Result<(), Failure> {
+/// What a stanza that is up needs, as it is now.
+/// Errors: rules are to be derived from addresses, and there is none.
+pub fn required(kernel: &mut Kernel, stanza: &Stanza) -> Result<Observed, Failure> {
+    let found = at_once(kernel, stanza)?;
+    require_address(stanza, found, Duration::ZERO)
+}
+
+/// What there is now of what a stanza needs.
+pub fn at_once(kernel: &mut Kernel, stanza: &Stanza) -> Result<Observed, KernelError> {
+    find(kernel, stanza, Duration::ZERO)
+}
+
+fn require_address(
+    stanza: &Stanza,
+    found: Observed,
+    waited: Duration,
+) -> Result<Observed, Failure> {
     if !stanza.asks_address() || !found.addresses.is_empty() || stanza.source == Source::None {
-        return Ok(());
+        return Ok(found);
     }
     let fault = OptionFault::NoAddressYet {
         interface: stanza.interface.clone(),
@@ -42,11 +58,6 @@ pub fn require_address(stanza: &Stanza, found: &Observed, waited: Duration) -> R
     Err(Failure::Options(vec![error]))
 }
 
-/// Finds what there is now.
-pub fn at_once(kernel: &mut Kernel, stanza: &Stanza) -> Result<Observed, KernelError> {
-    find(kernel, stanza, Duration::ZERO)
-}
-
 fn find(kernel: &mut Kernel, stanza: &Stanza, longest: Duration) -> Result<Observed, KernelError> {
     let addresses = if stanza.asks_address() {
         addresses(kernel, &stanza.interface, stanza.family, longest)?
@@ -54,7 +65,7 @@ fn find(kernel: &mut Kernel, stanza: &Stanza, longest: Duration) -> Result<Obser
         stanza.address.into_iter().collect()
     };
     let default = if stanza.asks_gateway() {
-        let longest = longest.min(behind(stanza, &addresses));
+        let longest = longest.min(route_behind(stanza, &addresses));
         let device = stanza.interface.device();
         wait_for(longest, Watch::routes, || {
             let way = default_way(kernel, &device, stanza.family)?;
@@ -67,8 +78,8 @@ fn find(kernel: &mut Kernel, stanza: &Stanza, longest: Duration) -> Result<Obser
     Ok(Observed { addresses, default })
 }
 
-/// The usable addresses of an interface, waited for while there is none, one is tentative, or
-/// the device is not up.
+/// The usable addresses of an interface, waited for while there is none, the kernel still checks
+/// whether one is a duplicate, or the device is not up.
 fn addresses(
     kernel: &mut Kernel,
     interface: &InterfaceName,
@@ -82,12 +93,11 @@ fn addresses(
         let standing = |wanted| move |assigned: &&Assigned| assigned.standing == wanted;
         let usable = found.iter().filter(standing(Standing::Usable));
         let usable: Vec<InterfaceAddress> = usable.map(|assigned| assigned.address).collect();
-        let settled = !found
-            .iter()
-            .any(|assigned| standing(Standing::Tentative)(&assigned));
+        let mut tentative = found.iter().filter(standing(Standing::Tentative));
+        let is_checked = tentative.next().is_none();
         // pppd gives its device the addresses first and takes it up then; until then no route
         // can leave by it.
-        let ready = settled && !usable.is_empty() && kernel.is_up(&device)?;
+        let ready = is_checked && !usable.is_empty() && kernel.is_up(&device)?;
         Ok((usable, ready))
     })
 }
@@ -121,15 +131,17 @@ fn is_of(assigned: &Assigned, interface: &InterfaceName) -> bool {
     !alias || assigned.label.as_deref() == Some(interface.as_str())
 }
 
-/// How long a default route may be on its way behind the addresses. dhcpcd leaves for the
-/// background once it has an address of either family; the other's comes later, and its route a
-/// moment after it (seen with 9.4.1: the router was guessed, wrongly). A lease of IPv6 names no
-/// router; that is advertised, for the asking every four seconds (RFC 4861). Of a point-to-point
-/// link the other end is the router.
-fn behind(stanza: &Stanza, addresses: &[InterfaceAddress]) -> Duration {
+/// How long a default route may be on its way behind the addresses.
+///
+/// dhcpcd leaves for the background once it has an address of either family; the other's comes
+/// later, and its route a moment after it (seen with 9.4.1: the router was guessed, wrongly). A
+/// lease of IPv6 names no router; routers advertise themselves, and whoever asks may ask every four
+/// seconds (RFC 4861). On a point-to-point link the other end is the router, and no route is
+/// waited for.
+fn route_behind(stanza: &Stanza, addresses: &[InterfaceAddress]) -> Duration {
     let method = stanza.method.as_str();
-    let shared = addresses.iter().any(|own| !own.is_point_to_point());
-    if !shared || !stanza.asks_address() || method == "manual" {
+    let has_network = addresses.iter().any(|own| !own.is_point_to_point());
+    if !has_network || !stanza.asks_address() || method == "manual" {
         Duration::ZERO
     } else if (stanza.family, method) == (Family::Inet6, "dhcp") {
         LONGEST

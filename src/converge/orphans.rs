@@ -1,6 +1,7 @@
-//! What is left of ours and belongs to nothing that is up: no hook runs for a stanza that was
-//! deleted, for a device that was pulled out, or after a record was lost. The hooks of
-//! other interfaces leave it alone; only who asks for it gets it removed.
+//! What is left of ours and belongs to nothing that is up.
+//!
+//! No hook runs for a stanza that was deleted, for a device that was pulled out, or after a record
+//! was lost. The hooks of other interfaces leave orphans alone; `apply --all` removes them.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -9,12 +10,11 @@ use std::path::Path;
 
 use thiserror::Error;
 
-use super::outcome::Outcome;
-use super::put_in;
-use super::remove::take_out_once;
+use super::outcome::Removal;
+use super::remove::{take_out, take_out_once};
 use crate::ifupdown::Ifstate;
 use crate::netlink::{Kernel, KernelError};
-use crate::record::{Record, Section, Store, FOLDER};
+use crate::record::{Heading, Part, Record, Store, FOLDER};
 use crate::routing::{Family, InterfaceName, Object, Route, State};
 
 /// Why nothing can be said of orphans.
@@ -54,9 +54,8 @@ impl fmt::Display for Why {
 pub struct Orphan {
     /// The device whose record holds it.
     pub device: InterfaceName,
-    /// The line that heads it in the record.
-    pub stanza: String,
-    /// Why it is one.
+    /// What heads it there.
+    pub heading: Heading,
     pub why: Why,
     /// What it put in and no other stanza claims. Some of it may be gone by itself.
     pub state: State,
@@ -67,9 +66,9 @@ pub struct Orphan {
 pub struct Orphans {
     /// The stanzas that are not in use, by their records.
     pub stanzas: Vec<Orphan>,
-    /// What bears our protocol and is in no record, and a rule of a record as often as it is
-    /// there beyond once. What an interface that is up has lost its record of is among it, so
-    /// let such interfaces converge first.
+    /// What bears our protocol and is in no record; and a rule of a record as often as it is there
+    /// beyond once. If an interface that is up lost its record, what it has is among this, so such
+    /// interfaces converge first.
     pub unclaimed: Vec<Object>,
     /// Devices in use whose record is damaged. What it said is not known, so while there is one
     /// nothing counts as unclaimed.
@@ -93,13 +92,13 @@ impl Orphans {
 /// Finds the orphans of the host whose files are below `root`, without waiting for a lock: a
 /// hook at work beside it may be seen half way. Changes nothing.
 /// Errors: what ifup notes cannot be read, or the kernel cannot be asked.
-pub fn find(kernel: &mut Kernel, root: &Path) -> Result<Orphans, OrphanError> {
-    // The kernel before the records: what a hook puts in meanwhile is noted ahead.
+pub fn find_orphans(kernel: &mut Kernel, root: &Path) -> Result<Orphans, OrphanError> {
+    // The kernel before the records: a hook notes what it is going to put in.
     let ours = kernel.ours()?;
     let records = Store::devices().map(|device| (device.clone(), Store::peek(&device)));
     let records: Vec<_> = records.collect();
     let ifstate = Ifstate::below(root).map_err(OrphanError::Ifstate)?;
-    Ok(judge(&records, &ifstate, &ours, |device| {
+    Ok(tell_apart(&records, &ifstate, &ours, |device| {
         kernel.has_device(device)
     }))
 }
@@ -108,7 +107,7 @@ pub fn find(kernel: &mut Kernel, root: &Path) -> Result<Orphans, OrphanError> {
 /// what was found and what became of it. What could not be removed stays in its record.
 /// Errors: the records cannot be locked, read or written, what ifup notes cannot be read, or the
 /// kernel cannot be asked.
-pub fn remove(kernel: &mut Kernel, root: &Path) -> Result<(Orphans, Outcome), OrphanError> {
+pub fn remove_orphans(kernel: &mut Kernel, root: &Path) -> Result<(Orphans, Removal), OrphanError> {
     let store = Store::open().map_err(OrphanError::Records)?;
     let read = Store::devices().map(|device| Ok((device.clone(), store.read(&device)?)));
     let records: io::Result<Vec<_>> = read.collect();
@@ -116,17 +115,17 @@ pub fn remove(kernel: &mut Kernel, root: &Path) -> Result<(Orphans, Outcome), Or
     // After the lock: ifup notes an interface before its hook asks for the lock.
     let ifstate = Ifstate::below(root).map_err(OrphanError::Ifstate)?;
     let ours = kernel.ours()?;
-    let orphans = judge(&records, &ifstate, &ours, |device| {
+    let orphans = tell_apart(&records, &ifstate, &ours, |device| {
         kernel.has_device(device)
     });
-    let outcome = take_out(kernel, &orphans);
-    forget(&store, records, &orphans, &outcome.stuck).map_err(OrphanError::Records)?;
-    Ok((orphans, outcome))
+    let removal = delete(kernel, &orphans);
+    forget(&store, records, &orphans, &removal.stuck).map_err(OrphanError::Records)?;
+    Ok((orphans, removal))
 }
 
 /// Deletes what is there of the orphans, as often as it is there.
-fn take_out(kernel: &mut Kernel, orphans: &Orphans) -> Outcome {
-    let mut outcome = put_in::down(kernel, &orphans.of_stanzas());
+fn delete(kernel: &mut Kernel, orphans: &Orphans) -> Removal {
+    let mut removal = take_out(kernel, &orphans.of_stanzas());
     let mut waiting = orphans.unclaimed.clone();
     while !waiting.is_empty() {
         let once: State = waiting.iter().cloned().collect();
@@ -134,9 +133,9 @@ fn take_out(kernel: &mut Kernel, orphans: &Orphans) -> Outcome {
             let place = waiting.iter().position(|other| *other == object);
             place.map(|place| waiting.remove(place));
         }
-        take_out_once(kernel, &once, &mut outcome);
+        removal.add(take_out_once(kernel, &once));
     }
-    outcome
+    removal
 }
 
 /// Takes the orphans out of the records, but for what is stuck.
@@ -169,18 +168,18 @@ fn without(
     let stanzas = orphans.stanzas.iter();
     let mut gone = stanzas.filter(|orphan| orphan.device == *device).peekable();
     let nothing_to_do = gone.peek().is_none() && record.damaged.is_empty();
-    // Written anew, a record would not tell any more that it was damaged.
+    // Written anew, a record in use would not tell any more that it was damaged.
     if nothing_to_do || orphans.damaged.contains(device) {
         return None;
     }
     for orphan in gone {
-        record.set(&orphan.stanza, orphan.state.only(stuck));
+        record.set(&orphan.heading, orphan.state.only(stuck));
     }
     Some(record)
 }
 
 /// Tells the orphans from what is in use.
-fn judge(
+fn tell_apart(
     records: &[(InterfaceName, Record)],
     ifstate: &Ifstate,
     ours: &[Object],
@@ -190,22 +189,22 @@ fn judge(
     let mut used = Vec::new();
     for (device, record) in records {
         let is_there = has_device(device);
-        for section in record.sections() {
-            match why(section, device, is_there, ifstate) {
+        for part in record.parts() {
+            match why(part, device, is_there, ifstate) {
                 Some(why) => orphans.stanzas.push(Orphan {
                     device: device.clone(),
-                    stanza: section.stanza.clone(),
+                    heading: part.heading.clone(),
                     why,
-                    state: section.state.clone(),
+                    state: part.state.clone(),
                 }),
-                None => used.extend(section.state.objects()),
+                None => used.extend(part.state.objects()),
             }
         }
         if !record.damaged.is_empty() && is_there && !ifstate.is_device_down(device) {
             orphans.damaged.push(device.clone());
         }
     }
-    // A host may have thousands of interfaces, with several objects each.
+    // A set: a host may have thousands of interfaces, with several objects each.
     let mut known: HashSet<Object> = used.into_iter().collect();
     for orphan in &mut orphans.stanzas {
         let left = orphan.state.objects();
@@ -219,24 +218,19 @@ fn judge(
 }
 
 /// Why a stanza's part of a record is an orphan, if it is one.
-fn why(
-    section: &Section,
-    device: &InterfaceName,
-    is_there: bool,
-    ifstate: &Ifstate,
-) -> Option<Why> {
-    if ifstate.is_down(section.interface(), section.logical()) {
+fn why(part: &Part, device: &InterfaceName, is_there: bool, ifstate: &Ifstate) -> Option<Why> {
+    if ifstate.is_down(part.heading.interface(), part.heading.logical()) {
         Some(Why::Down)
-    } else if !is_there && names(&section.state, device) {
+    } else if !is_there && names_device(&part.state, device) {
         Some(Why::DeviceGone)
     } else {
         None
     }
 }
 
-/// Whether a route or a rule names a device: a stanza need not have one of its own name, as that
-/// of a provider for ppp.
-fn names(state: &State, device: &InterfaceName) -> bool {
+/// Whether a route or a rule names a device. An interface need not be a device, as that of a
+/// provider for ppp is none: nothing that it puts in names one that could be gone.
+fn names_device(state: &State, device: &InterfaceName) -> bool {
     let of_route = |route: &Route| {
         let mut devices = route.hops.iter().filter_map(|hop| hop.device.as_ref());
         devices.any(|own| own == device)
@@ -246,8 +240,8 @@ fn names(state: &State, device: &InterfaceName) -> bool {
         || rules.any(|rule| [&rule.iif, &rule.oif].contains(&&Some(device.clone())))
 }
 
-/// Of what the kernel has of ours, what is not among the known. A rule that is there more often
-/// than once is known once.
+/// Of what the kernel has of ours, what is not known. Of a rule that is there several times, one is
+/// known.
 fn unclaimed(ours: &[Object], known: &HashSet<Object>) -> Vec<Object> {
     let mut seen = HashSet::new();
     let mut left = Vec::new();
@@ -259,8 +253,7 @@ fn unclaimed(ours: &[Object], known: &HashSet<Object>) -> Vec<Object> {
     left
 }
 
-/// Whether an object is known, perhaps in another guise: the kernel takes `src` from an IPv6
-/// route whose address is gone, and shows IPv6 routes to one destination as one of several ways.
+/// Whether an object is known, perhaps in another guise.
 fn is_known(object: &Object, known: &HashSet<Object>) -> bool {
     if known.contains(object) {
         return true;
@@ -268,22 +261,19 @@ fn is_known(object: &Object, known: &HashSet<Object>) -> bool {
     let Object::Route(route) = object else {
         return false;
     };
-    let is_guise = |other: &Route| {
-        let one_of = |hop| {
-            *other
-                == Route {
-                    hops: vec![hop],
-                    source: other
-                        .source
-                        .filter(|_| route.source.is_none())
-                        .or(route.source),
-                    ..route.clone()
-                }
-        };
-        route.hops.iter().cloned().any(one_of)
+    let is_it = |other: &Object| matches!(other, Object::Route(other) if is_guise(route, other));
+    route.family() == Family::Inet6 && known.iter().any(is_it)
+}
+
+/// Whether a route that the kernel shows may be one that was put in: it takes `src` from an IPv6
+/// route whose address is gone, and shows IPv6 routes to one destination as one of several ways.
+fn is_guise(shown: &Route, known: &Route) -> bool {
+    let with = |hop| Route {
+        hops: vec![hop],
+        source: shown.source.or(known.source),
+        ..shown.clone()
     };
-    let is_guise = |other: &Object| matches!(other, Object::Route(other) if is_guise(other));
-    route.family() == Family::Inet6 && known.iter().any(is_guise)
+    shown.hops.iter().cloned().any(|hop| with(hop) == *known)
 }
 
 #[cfg(test)]
@@ -300,17 +290,25 @@ mod tests {
         lines.iter().map(|line| line.parse().unwrap()).collect()
     }
 
+    fn heading(text: &str) -> Heading {
+        let Ok(heading) = text.parse();
+        heading
+    }
+
     /// eth1 with an alias, and an interface without a device of its own.
     fn records() -> Vec<(InterfaceName, Record)> {
         let state = |lines: &[&str]| objects(lines).into_iter().collect();
         let mut eth1 = Record::default();
         eth1.set(
-            "iface eth1=home inet static 10.0.0.9",
+            &heading("eth1=home inet static 10.0.0.9"),
             state(&[ROUTE, RULE]),
         );
-        eth1.set("iface eth1:1 inet static 10.0.0.10", state(&[ROUTE, ALIAS]));
+        eth1.set(
+            &heading("eth1:1 inet static 10.0.0.10"),
+            state(&[ROUTE, ALIAS]),
+        );
         let mut provider = Record::default();
-        provider.set("iface provider inet ppp -", state(&[ALONE]));
+        provider.set(&heading("provider inet ppp -"), state(&[ALONE]));
         let name = |name: &str| name.parse().unwrap();
         vec![(name("eth1"), eth1), (name("provider"), provider)]
     }
@@ -335,9 +333,9 @@ mod tests {
 
     fn found(ifstate: &Ifstate, ours: &[&str], devices: &[&str]) -> Vec<String> {
         let has = |device: &InterfaceName| devices.contains(&device.as_str());
-        let orphans = judge(&records(), ifstate, &objects(ours), has);
+        let orphans = tell_apart(&records(), ifstate, &objects(ours), has);
         let stanzas = orphans.stanzas.iter().flat_map(|orphan| {
-            let heading = format!("{}: {}", orphan.stanza, orphan.why);
+            let heading = format!("{}: {}", orphan.heading, orphan.why);
             let objects = orphan.state.objects().map(|object| object.to_string());
             std::iter::once(heading).chain(objects.collect::<Vec<_>>())
         });
@@ -365,7 +363,7 @@ mod tests {
             up(&ALL_UP[1..]),
             up(&[("eth1", "away"), ALL_UP[1], ALL_UP[2]]),
         ] {
-            let heading = "iface eth1=home inet static 10.0.0.9: not up";
+            let heading = "eth1=home inet static 10.0.0.9: not up";
             assert_eq!(found(&state, &ALL, &["eth1"]), [heading, RULE]);
         }
     }
@@ -373,7 +371,7 @@ mod tests {
     #[test]
     fn a_device_that_is_gone_leaves_its_aliases_orphans_too() {
         let gone = found(&up(&ALL_UP), &[RULE, ALIAS, ALONE], &[]);
-        let heading = |stanza| format!("iface {stanza}: the device is gone");
+        let heading = |stanza| format!("{stanza}: the device is gone");
         assert_eq!(
             gone,
             [
@@ -432,9 +430,9 @@ mod tests {
         let mut records = records();
         records[0].1.damaged.push(3);
         let other = objects(&["rule priority 5 from all lookup 9 proto 157"]);
-        let orphans = judge(&records, &up(&ALL_UP), &other, |_| true);
+        let orphans = tell_apart(&records, &up(&ALL_UP), &other, |_| true);
         assert!(orphans.is_empty() && orphans.damaged.len() == 1);
-        let orphans = judge(&records, &up(&ALL_UP[2..]), &other, |_| true);
+        let orphans = tell_apart(&records, &up(&ALL_UP[2..]), &other, |_| true);
         assert_eq!((orphans.unclaimed, orphans.damaged), (other, Vec::new()));
     }
 }

@@ -1,75 +1,123 @@
-//! What became of a run: why steps failed, and what is in force.
+//! What became of a run.
+//!
+//! A [`StepError`] says why one request to the kernel did not do what was meant; a [`Failure`] why
+//! a whole run came to nothing, perhaps since some requests failed. An [`Outcome`] says what is in
+//! force after a run that put in, a [`Removal`] what was taken out.
 
 use thiserror::Error;
 
 use crate::netlink::{advice, KernelError, Refusal};
 use crate::routing::{Object, State, Step};
+use crate::stanza::OptionError;
+use crate::tables::RegistryError;
+use crate::text::chain;
 
 /// Why a step did not succeed.
 #[derive(Debug, Error)]
 pub enum StepError {
     /// The kernel refused it.
     #[error("\"{step}\": {refusal}{}", advice(.step, .refusal))]
-    Refused {
-        /// The step.
-        step: Step,
-        /// The kernel's answer.
-        refusal: Refusal,
-    },
+    Refused { step: Step, refusal: Refusal },
     /// Something that is not ours stands in its place.
     #[error(
         "\"{step}\": \"{foreign}\" is in the way and not ours; remove it, or name another table"
     )]
-    Blocked {
-        /// The step.
-        step: Step,
-        /// What stands there.
-        foreign: Object,
-    },
+    Blocked { step: Step, foreign: Object },
     /// The kernel left out what it does not know.
     #[error("\"{step}\": this kernel is too old for all of it and would take it for \"{made}\"")]
-    Thinned {
-        /// The step.
-        step: Step,
-        /// What the kernel made of it.
-        made: Object,
-    },
+    Thinned { step: Step, made: Object },
     /// The kernel could not be asked.
     #[error(transparent)]
     Kernel(#[from] KernelError),
 }
 
-/// What a run did.
+/// Why a stanza's policy routing is not in force: one or several causes, each a line.
+#[derive(Debug, Error)]
+pub enum Failure {
+    /// The stanza asks for what cannot be.
+    #[error("the stanza has errors")]
+    Options(Vec<OptionError>),
+    /// Its table has no ID that may be used.
+    #[error("{option} \"{value}\": {source}")]
+    Table {
+        /// The option that names the table or its ID.
+        option: &'static str,
+        /// The option's value, as written.
+        value: String,
+        source: RegistryError,
+    },
+    /// The kernel could not be asked at all.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// The kernel did not take it.
+    #[error("the kernel refused")]
+    Steps(Vec<StepError>),
+}
+
+impl Failure {
+    /// What to tell the administrator, one line for each cause.
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Options(errors) => errors.iter().map(ToString::to_string).collect(),
+            Self::Table { .. } => vec![self.to_string()],
+            Self::Kernel(error) => vec![chain(error)],
+            Self::Steps(errors) => errors.iter().map(|error| chain(error)).collect(),
+        }
+    }
+}
+
+/// What is in force after a run that put in what was wanted.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// The objects of ours that are in force now.
+    /// All of it that is ours.
     pub in_force: State,
-    /// Those of them that were there before this run.
+    /// Of that, what was there before this run.
     pub already: State,
-    /// Those that had to stand behind another stanza's, under a metric of their own.
+    /// Of that, what had to stand behind another stanza's, under a metric of its own.
     pub behind: State,
-    /// Those that should be taken out and were not there any more.
-    pub gone: State,
-    /// How many were put in.
+    /// How many objects were put in.
     pub added: usize,
-    /// How many were taken out.
+    /// How many that are wanted no more were taken out.
     pub removed: usize,
+    /// Those of them that could not be.
+    pub stuck: State,
     /// What the administrator should know.
     pub warnings: Vec<String>,
-    /// What should be gone and could not be removed.
-    pub stuck: State,
 }
 
 impl Outcome {
-    /// Adds what another deletion took out, and what it could not.
-    pub(crate) fn add_removal(&mut self, more: Self) {
+    /// Adds what was taken out in the end.
+    pub fn add_removal(&mut self, removal: Removal) {
+        self.removed += removal.removed;
+        self.stuck = self.stuck.with(&removal.stuck);
+        self.warnings.extend(removal.warnings);
+    }
+}
+
+/// What was taken out.
+#[derive(Debug, Default)]
+pub struct Removal {
+    /// How many objects.
+    pub removed: usize,
+    /// Those that were not there any more.
+    pub gone: State,
+    /// Those that are still there, or may be.
+    pub stuck: State,
+    /// What the administrator should know.
+    pub warnings: Vec<String>,
+}
+
+impl Removal {
+    /// Adds what another one took out.
+    pub fn add(&mut self, more: Self) {
         self.removed += more.removed;
+        self.gone = self.gone.with(&more.gone);
         self.stuck = self.stuck.with(&more.stuck);
         self.warnings.extend(more.warnings);
     }
 
-    /// Notes what could not be removed, and why.
-    pub(crate) fn stick(&mut self, step: Step, refusal: Refusal) {
+    /// Notes what could not be taken out, and why.
+    pub fn stick(&mut self, step: Step, refusal: Refusal) {
         self.stuck.insert(step.object.clone());
         self.warnings
             .push(StepError::Refused { step, refusal }.to_string());

@@ -1,36 +1,38 @@
-//! Bringing the kernel to a wanted state, and out of it again. Here alone plans meet the kernel. Up is all or nothing; down takes out what it can.
+//! Bringing the kernel to a wanted state: all of it, or nothing.
 
 use nix::errno::Errno;
 
-use super::outcome::{Outcome, StepError};
+use super::existing::{existing_route, existing_rule, Existing};
+use super::outcome::{Outcome, Removal, StepError};
 use super::remove::take_out;
 use crate::netlink::{Answer, Kernel, KernelError};
-use crate::routing::{existing_route, existing_rule, Existing, Family, Object, State, Step, Verb};
+use crate::routing::{Family, Object, State, Step, Verb};
 
-/// Why nothing of what was wanted is in force.
+/// What the records say before a run.
+pub struct Known<'a> {
+    /// What an earlier run for the same stanza put in.
+    pub previous: &'a State,
+    /// What other stanzas put in.
+    pub claimed: &'a State,
+    /// What several devices put in, or stand in line for.
+    pub shared: &'a State,
+}
+
+/// Why nothing of what was wanted is in force: what the run had put in was taken out again.
 #[derive(Debug)]
-pub struct Failed {
+pub struct Undone {
     /// Every step that failed.
     pub errors: Vec<StepError>,
     /// What this run put in and could not take out again.
     pub stuck: State,
 }
 
-/// Puts in what is wanted, then takes out what `previous` has beyond that, but for what `claimed`
-/// says others need. `shared` is what several devices have put in, or stand in line for. Where a
-/// step fails all steps of this run are undone.
-pub fn up(
-    kernel: &mut Kernel,
-    wanted: &State,
-    previous: &State,
-    claimed: &State,
-    shared: &State,
-) -> Result<Outcome, Failed> {
+/// Puts in what is wanted, then takes out what was there for the same stanza beyond that and
+/// nobody else needs. Where a step fails, all steps of this run are undone.
+pub fn put_in(kernel: &mut Kernel, wanted: &State, known: &Known<'_>) -> Result<Outcome, Undone> {
     let mut run = Run {
         kernel,
-        previous,
-        claimed,
-        shared,
+        known,
         outcome: Outcome::default(),
         undo: Vec::new(),
     };
@@ -38,35 +40,22 @@ pub fn up(
     let rules: Vec<Object> = wanted.rules().iter().cloned().map(Object::Rule).collect();
     // A rule must not lead into a table that is only half filled.
     for objects in [routes, rules] {
-        let errors = run.put_in(&objects);
+        let errors = run.add(&objects);
         if !errors.is_empty() {
             let stuck = run.undo();
-            return Err(Failed { errors, stuck });
+            return Err(Undone { errors, stuck });
         }
     }
-    let Run {
-        kernel,
-        mut outcome,
-        ..
-    } = run;
-    let leftover = previous.without(&outcome.in_force).without(claimed);
-    take_out(kernel, &leftover, &mut outcome);
+    let mut outcome = run.outcome;
+    let leftover = known.previous.without(&outcome.in_force);
+    outcome.add_removal(take_out(kernel, &leftover.without(known.claimed)));
     Ok(outcome)
-}
-
-/// Takes out what is there of some objects.
-pub fn down(kernel: &mut Kernel, objects: &State) -> Outcome {
-    let mut outcome = Outcome::default();
-    take_out(kernel, objects, &mut outcome);
-    outcome
 }
 
 /// A run that puts in.
 struct Run<'a> {
     kernel: &'a mut Kernel,
-    previous: &'a State,
-    claimed: &'a State,
-    shared: &'a State,
+    known: &'a Known<'a>,
     outcome: Outcome,
     undo: Vec<Undo>,
 }
@@ -74,7 +63,7 @@ struct Run<'a> {
 /// What would undo a step.
 struct Undo {
     step: Step,
-    /// What the step put in.
+    /// What the step to undo put in.
     made: Object,
 }
 
@@ -86,30 +75,25 @@ impl Undo {
 }
 
 impl Run<'_> {
-    fn put_in(&mut self, objects: &[Object]) -> Vec<StepError> {
+    /// Adds objects of one kind, all in one go but for those whose place has to be looked up.
+    fn add(&mut self, objects: &[Object]) -> Vec<StepError> {
         let steps = objects.iter().cloned().map(Step::add);
         let (in_line, steps): (Vec<Step>, Vec<Step>) =
             steps.partition(|step| self.stands_in_line(&step.object));
         let answers = match self.kernel.execute(&steps) {
             Ok(answers) => answers,
             Err(error) => {
-                // Which of them took place is not known; each may have, but for what was there.
-                for step in steps {
-                    let known = [self.previous, self.claimed, self.shared];
-                    if !known.iter().any(|state| state.contains(&step.object)) {
-                        self.note_undo(step);
-                    }
-                }
+                self.note_unanswered(steps);
                 return vec![error.into()];
             }
         };
         let mut errors = Vec::new();
         for (step, answer) in steps.into_iter().zip(answers) {
-            let settled = match answer {
+            let done = match answer {
                 Answer::Refused(refusal) if refusal.errno == Errno::EEXIST => self.exists(step),
-                answer => self.settle(step, answer),
+                answer => self.judge_answer(step, answer),
             };
-            errors.extend(settled.err());
+            errors.extend(done.err());
         }
         errors.extend(
             in_line
@@ -119,21 +103,36 @@ impl Run<'_> {
         errors
     }
 
-    /// Whether a place in the queue for an IPv6 destination has to be looked up: the kernel
-    /// would put the route in front of those that stand under higher metrics.
+    /// Whether an IPv6 route has to be given a place behind those that other devices have for its
+    /// destination. Plainly added, it would come in front of those under higher metrics.
     fn stands_in_line(&self, object: &Object) -> bool {
+        let mut shared = self.known.shared.routes().iter();
         match object {
-            Object::Route(route) if route.family() == Family::Inet6 => self
-                .shared
-                .routes()
-                .iter()
-                .any(|other| other.is_rival(route)),
+            Object::Route(route) if route.family() == Family::Inet6 => {
+                shared.any(|other| other.is_rival(route))
+            }
             _ => false,
         }
     }
 
-    /// Takes an answer as it is; a rule of which the kernel made another one is no success.
-    fn settle(&mut self, step: Step, answer: Answer) -> Result<(), StepError> {
+    /// Notes steps of which it is not known whether they took place. Each may have, unless its
+    /// object was there before.
+    fn note_unanswered(&mut self, steps: Vec<Step>) {
+        let Known {
+            previous,
+            claimed,
+            shared,
+        } = self.known;
+        for step in steps {
+            let mut known = [previous, claimed, shared].into_iter();
+            if !known.any(|state| state.contains(&step.object)) {
+                self.note_undo(step);
+            }
+        }
+    }
+
+    /// Notes what a step did. A rule of which the kernel made another one is no success.
+    fn judge_answer(&mut self, step: Step, answer: Answer) -> Result<(), StepError> {
         match answer {
             Answer::Refused(refusal) => Err(StepError::Refused { step, refusal }),
             Answer::Done(Some(made)) if made != step.object => {
@@ -141,17 +140,12 @@ impl Run<'_> {
                 Err(StepError::Thinned { step, made })
             }
             Answer::Done(_) => {
-                self.done(step);
+                self.outcome.added += 1;
+                self.outcome.in_force.insert(step.object.clone());
+                self.note_undo(step);
                 Ok(())
             }
         }
-    }
-
-    /// Notes a step that succeeded, and what would undo it.
-    fn done(&mut self, step: Step) {
-        self.outcome.added += 1;
-        self.outcome.in_force.insert(step.object.clone());
-        self.note_undo(step);
     }
 
     /// Notes what would undo a step that took place, or may have.
@@ -161,7 +155,7 @@ impl Run<'_> {
                 (Object::Route(old), Object::Route(new)) => old.same_place(new),
                 _ => false,
             };
-            let old = self.previous.objects().find(replaced);
+            let old = self.known.previous.objects().find(replaced);
             self.undo.extend(old.map(|object| Undo {
                 step: Step {
                     verb: Verb::Replace,
@@ -174,12 +168,12 @@ impl Run<'_> {
         }
     }
 
-    /// Looks what is there when the kernel says that something is.
+    /// Looks what is there when the kernel says that something is, and does what is left to do.
     fn exists(&mut self, step: Step) -> Result<(), StepError> {
         let existing = match &step.object {
             Object::Route(route) => {
                 let found = self.kernel.routes(route.family(), route.table)?;
-                existing_route(route, &found, self.previous)
+                existing_route(route, &found, self.known.previous)
             }
             Object::Rule(rule) => existing_rule(rule, &self.kernel.rules(rule.family)?),
         };
@@ -189,43 +183,46 @@ impl Run<'_> {
                 self.outcome.in_force.insert(object);
                 Ok(())
             }
-            Existing::Foreign(foreign) => {
+            Existing::Served(foreign) => {
                 self.outcome.warnings.push(format!(
                     "\"{foreign}\" is there already and not ours; it serves, and ifdown will leave it"
                 ));
                 Ok(())
             }
             Existing::Blocked(foreign) => Err(StepError::Blocked { step, foreign }),
-            Existing::Step(instead) => {
-                let answer = match self.one(&instead) {
-                    Ok(answer) => answer,
-                    // It was not there a moment ago; whether it is now is not known.
-                    Err(error) => {
-                        self.note_undo(instead);
-                        return Err(error.into());
-                    }
-                };
-                if instead.object != step.object && matches!(answer, Answer::Done(_)) {
-                    self.outcome.behind.insert(instead.object.clone());
-                }
-                self.settle(instead, answer)
-            }
+            Existing::Instead(instead) => self.do_instead(instead, &step.object),
         }
     }
 
-    fn one(&mut self, step: &Step) -> Result<Answer, KernelError> {
+    /// Takes another step than the one that was refused.
+    fn do_instead(&mut self, instead: Step, wanted: &Object) -> Result<(), StepError> {
+        let answer = match self.execute(&instead) {
+            Ok(answer) => answer,
+            // Its object was not there a moment ago; whether it is now is not known.
+            Err(error) => {
+                self.note_undo(instead);
+                return Err(error.into());
+            }
+        };
+        if instead.object != *wanted && matches!(answer, Answer::Done(_)) {
+            self.outcome.behind.insert(instead.object.clone());
+        }
+        self.judge_answer(instead, answer)
+    }
+
+    fn execute(&mut self, step: &Step) -> Result<Answer, KernelError> {
         let answer = self.kernel.execute(std::slice::from_ref(step))?.pop();
         Ok(answer.unwrap_or(Answer::Done(None)))
     }
 
-    /// Undoes what this run did, last first, and returns what it could not undo. An error here
-    /// adds nothing to the one that led here.
+    /// Undoes what this run did, last first, and returns what it could not undo. Errors of its own
+    /// would add nothing to the one that led here.
     fn undo(&mut self) -> State {
-        let mut undone = Outcome::default();
+        let mut undone = Removal::default();
         for Undo { step, made } in std::mem::take(&mut self.undo).into_iter().rev() {
             if step.verb == Verb::Delete {
-                take_out(self.kernel, &[made].into_iter().collect(), &mut undone);
-            } else if !matches!(self.one(&step), Ok(Answer::Done(_))) {
+                undone.add(take_out(self.kernel, &[made].into_iter().collect()));
+            } else if !matches!(self.execute(&step), Ok(Answer::Done(_))) {
                 undone.stuck.insert(made);
             }
         }

@@ -1,48 +1,55 @@
 //! Taking routes and rules out of the kernel, and nothing but what is meant.
+//!
+//! The kernel takes out the first object that agrees in what a request says, and says in its answer
+//! which one that was. Where it was another one than meant, that is put back (`set_right`).
 
 use nix::errno::Errno;
 
-use super::outcome::{Outcome, StepError};
+use super::outcome::{Removal, StepError};
 use crate::netlink::{Answer, Kernel, KernelError};
 use crate::routing::{Family, Hop, Object, Route, State, Step, Verb};
 use crate::text::chain;
 
-/// Deletes objects: rules first, so that none leads into a table that is half empty.
-pub(crate) fn take_out(kernel: &mut Kernel, objects: &State, outcome: &mut Outcome) {
-    let mut rules = take_out_once(kernel, objects, outcome);
+/// Deletes objects, as far as it can: rules first, so that none leads into a table that is half
+/// empty.
+pub fn take_out(kernel: &mut Kernel, objects: &State) -> Removal {
+    let (mut removal, mut rules) = delete_each(kernel, objects);
     rules.retain(|step| matches!(step.object, Object::Rule(_)));
-    if let Err(error) = delete_doubles(kernel, rules, outcome) {
-        outcome.warnings.push(chain(&error));
+    if let Err(error) = delete_doubles(kernel, rules, &mut removal) {
+        removal.warnings.push(chain(&error));
     }
+    removal
 }
 
-/// As [`take_out`], of each object one where there are several; returns the steps that
-/// took one out.
-pub(crate) fn take_out_once(
-    kernel: &mut Kernel,
-    objects: &State,
-    outcome: &mut Outcome,
-) -> Vec<Step> {
+/// As [`take_out`], but of a rule that is there several times only one.
+pub fn take_out_once(kernel: &mut Kernel, objects: &State) -> Removal {
+    let (removal, _) = delete_each(kernel, objects);
+    removal
+}
+
+/// Deletes objects once each; returns also the steps that took one out.
+fn delete_each(kernel: &mut Kernel, objects: &State) -> (Removal, Vec<Step>) {
+    let mut removal = Removal::default();
     let mut deleted = Vec::new();
     let steps: Vec<Step> = objects.objects().rev().map(Step::delete).collect();
     let (rules, routes): (Vec<Step>, Vec<Step>) = steps
         .into_iter()
         .partition(|step| matches!(step.object, Object::Rule(_)));
     for steps in [rules, routes] {
-        let stuck = outcome.stuck.clone();
-        match delete(kernel, steps, outcome) {
+        let stuck = removal.stuck.clone();
+        match delete(kernel, steps, &mut removal) {
             Ok(steps) => deleted.extend(steps),
             Err(error) => {
-                let objects = outcome.stuck.without(&stuck);
+                let objects = removal.stuck.without(&stuck);
                 let objects: Vec<_> = objects.objects().map(|it| format!("\"{it}\"")).collect();
                 let (error, objects) = (chain(&error), objects.join(", "));
-                outcome
+                removal
                     .warnings
                     .push(format!("{error}; may still be there: {objects}"));
             }
         }
     }
-    deleted
+    (removal, deleted)
 }
 
 /// What came of some deletions.
@@ -50,27 +57,27 @@ pub(crate) fn take_out_once(
 struct Round {
     /// Those that took out what they meant.
     deleted: Vec<Step>,
-    /// Those that did not, as far as is known.
+    /// Those that took out nothing, or another object.
     unmet: Vec<Step>,
-    /// What was taken out instead.
+    /// Those other objects.
     wrong: Vec<Object>,
 }
 
 impl Round {
-    /// Notes what came of one. What was not there may have been taken out for another one, and
-    /// is unmet until that is known.
-    fn note(&mut self, step: Step, answer: Answer, outcome: &mut Outcome) {
+    /// Notes what came of one. An object that was not there may have been taken out by another of
+    /// these deletions; whether it was, `set_right` finds out.
+    fn note(&mut self, step: Step, answer: Answer, removal: &mut Removal) {
         match answer {
             Answer::Done(Some(other)) if !is_meant(&other, &step.object) => {
                 self.unmet.push(step);
                 self.wrong.push(other);
             }
             Answer::Done(_) => {
-                outcome.removed += 1;
+                removal.removed += 1;
                 self.deleted.push(step);
             }
             Answer::Refused(refusal) if is_gone(refusal.errno) => self.unmet.push(step),
-            Answer::Refused(refusal) => outcome.stick(step, refusal),
+            Answer::Refused(refusal) => removal.stick(step, refusal),
         }
     }
 }
@@ -79,41 +86,41 @@ impl Round {
 fn delete(
     kernel: &mut Kernel,
     steps: Vec<Step>,
-    outcome: &mut Outcome,
+    removal: &mut Removal,
 ) -> Result<Vec<Step>, KernelError> {
     let mut round = Round::default();
-    let steps = without_absent(kernel, steps, outcome)?;
+    let steps = without_absent(kernel, steps, removal)?;
     if steps.is_empty() {
         return Ok(round.deleted);
     }
     let answers = kernel.execute(&steps).inspect_err(|_| {
         for step in &steps {
-            outcome.stuck.insert(step.object.clone());
+            removal.stuck.insert(step.object.clone());
         }
     })?;
     for (step, answer) in steps.into_iter().zip(answers) {
-        round.note(step, answer, outcome);
+        round.note(step, answer, removal);
     }
-    let right = set_right(kernel, &mut round, outcome);
+    let right = set_right(kernel, &mut round, removal);
     for step in round.unmet {
-        outcome.stuck.insert(step.object);
+        removal.stuck.insert(step.object);
     }
     right.map(|()| round.deleted)
 }
 
-/// Leaves out IPv6 routes of several ways that are not there: the kernel takes out a twin of one
-/// way by way, and tells of each, so that it could not be put back as it was.
+/// Leaves out IPv6 multipath routes that are not there. In their place the kernel would take out
+/// one that has some of their ways, way by way, and it could not be put back as it was.
 fn without_absent(
     kernel: &mut Kernel,
     steps: Vec<Step>,
-    outcome: &mut Outcome,
+    removal: &mut Removal,
 ) -> Result<Vec<Step>, KernelError> {
     let mut left = Vec::with_capacity(steps.len());
     for step in steps {
-        let shared = |route: &Route| route.family() == Family::Inet6 && route.hops.len() > 1;
-        let suspect = matches!(&step.object, Object::Route(route) if shared(route));
+        let is_multipath = |route: &Route| route.family() == Family::Inet6 && route.hops.len() > 1;
+        let suspect = matches!(&step.object, Object::Route(route) if is_multipath(route));
         if suspect && !is_there(kernel, &step.object)? {
-            outcome.gone.insert(step.object);
+            removal.gone.insert(step.object);
         } else {
             left.push(step);
         }
@@ -121,21 +128,22 @@ fn without_absent(
     Ok(left)
 }
 
-/// The kernel may have a rule several times: `ip rule restore` puts in what is there.
+/// Deletes rules again that were there, until no more of them are: `ip rule restore` puts in what
+/// is there already.
 fn delete_doubles(
     kernel: &mut Kernel,
     mut rules: Vec<Step>,
-    outcome: &mut Outcome,
+    removal: &mut Removal,
 ) -> Result<(), KernelError> {
     while !rules.is_empty() {
         let answers = kernel.execute_unlogged(&rules)?;
         let mut round = Round::default();
         for (step, answer) in rules.into_iter().zip(answers) {
             if matches!(answer, Answer::Done(_)) {
-                round.note(step, answer, outcome);
+                round.note(step, answer, removal);
             }
         }
-        set_right(kernel, &mut round, outcome)?;
+        set_right(kernel, &mut round, removal)?;
         rules = round.deleted;
     }
     Ok(())
@@ -157,8 +165,9 @@ fn is_meant(removed: &Object, meant: &Object) -> bool {
     }
 }
 
-/// It drops `src` from an IPv6 route whose address is gone, tells of the ways of an IPv6 multipath
-/// route one by one, and a device may have been renamed: in these its choice is right.
+/// Whether a route is the one that was meant, though it differs. The kernel drops `src` from an
+/// IPv6 route whose address is gone, tells of the ways of an IPv6 multipath route one by one, and
+/// knows a renamed device by its new name.
 fn is_route_meant(removed: &Route, meant: &Route) -> bool {
     let mut known = removed.clone();
     if removed.family() == Family::Inet6 && removed.source.is_none() {
@@ -176,8 +185,8 @@ fn is_route_meant(removed: &Route, meant: &Route) -> bool {
     known == *meant
 }
 
-/// Whether a way is one of a route's, whatever its device is called now. Of one by itself the
-/// kernel tells no weight.
+/// Whether a way is one of a route's, whatever its device is called now, and whatever its weight:
+/// the kernel tells none of a way that stands alone.
 fn has_way(route: &Route, hop: &Hop) -> bool {
     let mut ways = route.hops.iter().cloned();
     ways.any(|mut of| {
@@ -187,7 +196,6 @@ fn has_way(route: &Route, hop: &Hop) -> bool {
     })
 }
 
-/// Whether an object is there.
 fn is_there(kernel: &mut Kernel, meant: &Object) -> Result<bool, KernelError> {
     Ok(match meant {
         Object::Rule(rule) => kernel.rules(rule.family)?.contains(rule),
@@ -198,21 +206,19 @@ fn is_there(kernel: &mut Kernel, meant: &Object) -> Result<bool, KernelError> {
     })
 }
 
-/// How many objects of ours may stand in front of one that is meant, each agreeing in all that a
-/// deletion can say.
+/// How many other objects may be taken out for one that is meant before that one is given up.
 const TWINS: usize = 64;
 
-/// The kernel takes out the first object that agrees in what the request says, and a request
-/// cannot say "no other selector" or "no src": so the wrong ones are put back, behind the right
-/// ones, and the right ones deleted after it, if they are there at all.
+/// Puts back what was taken out and not meant, behind what was meant, and deletes that again if it
+/// is there at all. A request cannot be made exact: it cannot say "no other selector" or "no src".
 fn set_right(
     kernel: &mut Kernel,
     round: &mut Round,
-    outcome: &mut Outcome,
+    removal: &mut Removal,
 ) -> Result<(), KernelError> {
     if round.wrong.is_empty() {
         let gone = round.unmet.drain(..).map(|step| step.object);
-        gone.for_each(|object| outcome.gone.insert(object));
+        gone.for_each(|object| removal.gone.insert(object));
         return Ok(());
     }
     for _ in 0..TWINS * round.unmet.len() {
@@ -221,11 +227,11 @@ fn set_right(
             let meant = |step: &Step| is_meant(&object, &step.object);
             match round.unmet.iter().position(meant) {
                 Some(place) => {
-                    outcome.removed += 1;
+                    removal.removed += 1;
                     let step = round.unmet.remove(place);
                     round.deleted.push(step);
                 }
-                None => append(kernel, object, outcome),
+                None => append(kernel, object, removal),
             }
         }
         // It stays unmet until the kernel has spoken.
@@ -233,27 +239,27 @@ fn set_right(
             return Ok(());
         };
         if !is_there(kernel, &step.object)? {
-            outcome.gone.insert(step.object);
+            removal.gone.insert(step.object);
             round.unmet.pop();
         } else if let Some(answer) = kernel.execute(std::slice::from_ref(&step))?.pop() {
             round.unmet.pop();
-            round.note(step, answer, outcome);
+            round.note(step, answer, removal);
         }
     }
     for object in round.wrong.drain(..) {
-        append(kernel, object, outcome);
+        append(kernel, object, removal);
     }
     for step in round.unmet.drain(..) {
-        outcome.stuck.insert(step.object.clone());
-        outcome
+        removal.stuck.insert(step.object.clone());
+        removal
             .warnings
             .push(format!("\"{step}\": {TWINS} others stand in front of it"));
     }
     Ok(())
 }
 
-/// Puts somebody's route or rule back. That this should fail would be news worth telling.
-fn append(kernel: &mut Kernel, object: Object, outcome: &mut Outcome) {
+/// Puts somebody's route or rule back; where that fails, the administrator is told.
+fn append(kernel: &mut Kernel, object: Object, removal: &mut Removal) {
     let step = Step {
         verb: Verb::Append,
         object,
@@ -262,10 +268,10 @@ fn append(kernel: &mut Kernel, object: Object, outcome: &mut Outcome) {
         Ok(answers) => {
             if let Some(Answer::Refused(refusal)) = answers.into_iter().next() {
                 let refused = StepError::Refused { step, refusal };
-                outcome.warnings.push(refused.to_string());
+                removal.warnings.push(refused.to_string());
             }
         }
-        Err(error) => outcome
+        Err(error) => removal
             .warnings
             .push(format!("\"{step}\": {}", chain(&error))),
     }

@@ -12,7 +12,7 @@ use crate::routing::{InterfaceName, Object, Route, State, PROTOCOL};
 /// Of routes by a device that were not found, those that are there under another device's name.
 /// A device that is up as an interface of its own, or whose record claims the route, is not the
 /// one that was renamed.
-pub fn routes(
+pub fn renamed_routes(
     kernel: &mut Kernel,
     device: &InterfaceName,
     gone: &State,
@@ -26,8 +26,8 @@ pub fn routes(
     for (family, table) in tables {
         let found = kernel.routes(family, table)?.into_iter();
         let ours = found.filter(|route| route.protocol == PROTOCOL);
-        let renamed = ours.filter(|route| gone.routes().contains(&under(route, device)));
-        candidates = candidates.with(&renamed.map(Object::Route).collect());
+        let alike = ours.filter(|route| gone.routes().contains(&under(route, device)));
+        candidates = candidates.with(&alike.map(Object::Route).collect());
     }
     if candidates.is_empty() {
         return Ok(candidates);
@@ -38,9 +38,9 @@ pub fn routes(
         devices.any(|own| ifstate.up.iter().any(|up| up.interface.device() == *own))
     };
     let up = candidates.routes().iter().filter(|route| is_up(route));
-    let up: State = up.cloned().map(Object::Route).collect();
+    let of_others: State = up.cloned().map(Object::Route).collect();
     let claimed = Store::claimed_elsewhere(device, &candidates);
-    Ok(candidates.without(&up).without(&claimed))
+    Ok(candidates.without(&of_others).without(&claimed))
 }
 
 /// A route as it would be by another device.

@@ -1,10 +1,10 @@
-//! What is in force at a moment, and the way back to it.
+//! What is in force at a moment, and the way back to it: for `apply --confirm`.
 
-use super::error::Failure;
-use super::put_in;
-use super::settle::settle;
+use super::outcome::Failure;
+use super::put_in::{put_in, Known};
+use super::stanza::settle;
 use crate::netlink::{Kernel, KernelError};
-use crate::record::{Store, Takeover};
+use crate::record::{Part, Store, Takeover};
 use crate::routing::{InterfaceName, State};
 
 /// What of ours is in force, by device and stanza.
@@ -12,7 +12,9 @@ use crate::routing::{InterfaceName, State};
 pub struct Snapshot {
     /// All that bears our protocol.
     all: State,
-    devices: Vec<(InterfaceName, Vec<(String, State)>)>,
+    /// Of the records, what is there.
+    devices: Vec<(InterfaceName, Vec<Part>)>,
+    /// What is in none of them.
     unclaimed: State,
 }
 
@@ -21,18 +23,16 @@ fn in_force(kernel: &mut Kernel) -> Result<State, KernelError> {
 }
 
 impl Snapshot {
-    /// Takes one: of what the records say, that which is there.
+    /// Takes one, without waiting for a lock.
     pub fn take(kernel: &mut Kernel) -> Result<Self, KernelError> {
         let all = in_force(kernel)?;
         let mut unclaimed = all.clone();
         let mut devices = Vec::new();
         for device in Store::devices() {
-            let record = Store::peek(&device);
-            let parts = record.sections().iter();
-            let parts = parts.map(|part| (part.stanza.clone(), part.state.only(&all)));
-            let parts: Vec<(String, State)> = parts.collect();
-            for (_, state) in &parts {
-                unclaimed = unclaimed.without(state);
+            let mut parts = Store::peek(&device).parts().to_vec();
+            for part in &mut parts {
+                part.state = part.state.only(&all);
+                unclaimed = unclaimed.without(&part.state);
             }
             devices.push((device, parts));
         }
@@ -51,51 +51,44 @@ impl Snapshot {
     /// Goes back to it, as far as that can be done; returns what failed.
     pub fn restore(&self) -> Vec<(InterfaceName, Failure)> {
         let mut failures = Vec::new();
-        let known = self.devices.iter().map(|(device, _)| device.clone());
-        let new = Store::devices().filter(|device| self.parts(device).is_empty());
-        let devices: Vec<InterfaceName> = known.chain(new).collect();
-        for device in devices {
-            for (heir, wanted) in self.way_back(&device) {
-                let settled = Kernel::open()
-                    .map_err(Failure::from)
-                    .and_then(|mut kernel| settle(&mut kernel, &device, &heir, &wanted));
-                if let Err(failure) = settled {
-                    failures.push((device.clone(), failure));
-                }
-            }
+        for (device, parts) in &self.devices {
+            restore_device(device, parts, &mut failures);
+        }
+        let is_known =
+            |device: &InterfaceName| self.devices.iter().any(|(known, _)| known == device);
+        for device in Store::devices().filter(|device| !is_known(device)) {
+            restore_device(&device, &[], &mut failures);
         }
         if let Ok(mut kernel) = Kernel::open() {
-            let none = State::default();
+            let nothing = State::default();
+            let known = Known {
+                previous: &nothing,
+                claimed: &nothing,
+                shared: &nothing,
+            };
             // What nobody claims may be refused without harm to anybody.
-            let _ = put_in::up(&mut kernel, &self.unclaimed, &none, &none, &none);
+            let _ = put_in(&mut kernel, &self.unclaimed, &known);
         }
         failures
     }
+}
 
-    fn parts(&self, device: &InterfaceName) -> &[(String, State)] {
-        let mut devices = self.devices.iter();
-        devices
-            .find(|(other, _)| other == device)
-            .map_or(&[], |(_, parts)| parts)
-    }
-
-    /// What each part goes back to; the first one takes over what the record has gained since.
-    fn way_back(&self, device: &InterfaceName) -> Vec<(Takeover, State)> {
-        let parts = self.parts(device);
-        let is_old = |heading: &String| parts.iter().any(|(old, _)| old == heading);
-        let mut new = Store::peek(device).headings("iface");
-        new.retain(|heading| !is_old(heading));
-        let mut way: Vec<(Takeover, State)> = parts
-            .iter()
-            .map(|(heading, state)| (Takeover::alone(heading.clone()), state.clone()))
-            .collect();
-        match way.first_mut() {
-            Some((heir, _)) => heir.superseded = new,
-            None => way.extend(
-                new.into_iter()
-                    .map(|heading| (Takeover::alone(heading), State::default())),
-            ),
+/// Goes back to the parts that a device had.
+fn restore_device(
+    device: &InterfaceName,
+    parts: &[Part],
+    failures: &mut Vec<(InterfaceName, Failure)>,
+) {
+    let former = parts.iter().map(|part| &part.heading);
+    for takeover in Takeover::of_former(former, &Store::peek(device)) {
+        let mut before = parts.iter();
+        let before = before.find(|part| part.heading == takeover.heading);
+        let wanted = before.map_or_else(State::default, |part| part.state.clone());
+        let settled = Kernel::open()
+            .map_err(Failure::from)
+            .and_then(|mut kernel| settle(&mut kernel, device, &takeover, &wanted));
+        if let Err(failure) = settled {
+            failures.push((device.clone(), failure));
         }
-        way
     }
 }

@@ -1,30 +1,39 @@
-//! Bringing a stanza's policy routing up, and an interface's down. What hooks and commands have in
-//! common. Strict on the way up, generous on the way down.
+//! A stanza's policy routing: how it comes up, and how it goes.
+//!
+//! Up reads the options, looks up what they leave to the kernel and to the table names, and brings
+//! the kernel and the record to the routes and rules that follow (`settle`); what is wrong on the
+//! way leaves all as it was. Down goes by the record, and by the stanza only where that says too
+//! little; what is wrong on the way keeps nothing else from being taken out.
 
 use log::{error, warn};
 
-use super::error::Failure;
-use super::outcome::Outcome;
-use super::settle::settle;
+use super::observe;
+use super::outcome::{Failure, Outcome, Removal};
+use super::put_in::{put_in, Known};
+use super::remove::take_out;
+use super::renamed_device::renamed_routes;
 use super::table_ids::StanzaTables;
-use super::{observe, put_in, renamed_device};
 use crate::ifupdown::HookCall;
 use crate::netlink::Kernel;
-use crate::record::{heading, heading_of_all, DeviceRecord, Store, Takeover};
+use crate::record::{DeviceRecord, Heading, Record, Store, Takeover};
 use crate::routing::{InterfaceName, State};
 use crate::stanza::{Notice, Stanza};
 use crate::text::chain;
 
-/// Puts a stanza's routing in, in the place of what `heir` takes over; the summary says what was
-/// done, if there was anything to do.
+/// Puts in the routing of the stanza that a hook is called for. The summary says what was done, if
+/// there was anything to do.
 /// Errors: nothing of the stanza is half done: all is as it was.
-pub fn up(call: &HookCall, heir: &Takeover) -> Result<Option<String>, Failure> {
+pub fn up(call: &HookCall) -> Result<Option<String>, Failure> {
+    up_with(call, Takeover::of_call(call, Store::peek))
+}
+
+/// As [`up`], in the place of what the stanza takes over of the record.
+pub fn up_with(call: &HookCall, takeover: Takeover) -> Result<Option<String>, Failure> {
     let Some(stanza) = Stanza::judge(call).map_err(Failure::Options)? else {
-        return withdraw(call, heir);
+        return withdraw(call, takeover);
     };
     let mut kernel = Kernel::open()?;
-    let found = observe::of_stanza(&mut kernel, &stanza)?;
-    observe::require_address(&stanza, &found, observe::LONGEST)?;
+    let found = observe::awaited(&mut kernel, &stanza)?;
     let tables = StanzaTables::registered(&stanza, &mut kernel)?;
     let (wanted, notices) = tables.wanted(&stanza, &found).map_err(Failure::Options)?;
     for name in tables.new_and_empty(&wanted) {
@@ -33,38 +42,44 @@ pub fn up(call: &HookCall, heir: &Takeover) -> Result<Option<String>, Failure> {
             stanza.interface
         );
     }
-    let mut summary = Vec::new();
-    for notice in &notices {
+    let remarks = remarks(&stanza, &notices);
+    let outcome = settle(&mut kernel, &stanza.interface, &takeover, &wanted)?;
+    warn_of(&stanza.interface, &outcome.warnings);
+    let mut summary = vec![sum_up(&tables, &outcome)];
+    summary.extend(remarks);
+    Ok(Some(summary.join("; ")))
+}
+
+/// Of what the administrator should know, what goes into the summary; the rest is a warning.
+fn remarks(stanza: &Stanza, notices: &[Notice]) -> Vec<String> {
+    let mut remarks = Vec::new();
+    for notice in notices {
         match notice {
             Notice::NoDefault(..) | Notice::NoNetwork(_) => warn!("{}: {notice}", stanza.interface),
-            // The lease named a router, which main has no room for.
+            // The lease named a router, but main has another default route of that metric.
             Notice::Guessed(_) if stanza.method == "dhcp" => warn!(
                 "{}: {notice}; beside another default route dhcp needs a metric",
                 stanza.interface
             ),
-            Notice::Guessed(_) | Notice::Onlink(..) => summary.push(notice.to_string()),
+            Notice::Guessed(_) | Notice::Onlink(..) => remarks.push(notice.to_string()),
         }
     }
-    let outcome = settle(&mut kernel, &stanza.interface, heir, &wanted)?;
-    report(&stanza.interface, &outcome);
-    summary.insert(0, sum_up(&tables, &outcome));
-    Ok(Some(summary.join("; ")))
+    remarks
 }
 
 /// Takes out what a stanza put in that has no options any more.
-fn withdraw(call: &HookCall, heir: &Takeover) -> Result<Option<String>, Failure> {
+fn withdraw(call: &HookCall, takeover: Takeover) -> Result<Option<String>, Failure> {
     let Ok(interface) = call.interface.parse::<InterfaceName>() else {
         return Ok(None);
     };
-    let mut heir = heir.clone();
     let record = Store::peek(&interface.device());
-    heir.superseded
-        .extend(record.headings(&heading_of_all(call)));
-    if heir.previous(&record).is_empty() {
+    let takeover = takeover.with_any_options(&record);
+    if takeover.previous(&record).is_empty() {
         return Ok(None);
     }
-    let outcome = settle(&mut Kernel::open()?, &interface, &heir, &State::default())?;
-    report(&interface, &outcome);
+    let nothing = State::default();
+    let outcome = settle(&mut Kernel::open()?, &interface, &takeover, &nothing)?;
+    warn_of(&interface, &outcome.warnings);
     Ok(Some(sum_up(&StanzaTables::default(), &outcome)))
 }
 
@@ -78,62 +93,109 @@ fn sum_up(tables: &StanzaTables, outcome: &Outcome) -> String {
     )
 }
 
-fn report(interface: &InterfaceName, outcome: &Outcome) {
-    for warning in &outcome.warnings {
-        warn!("{interface}: {warning}");
+/// Brings the kernel, and a stanza's part of the record, to what is wanted, in the place of what
+/// is taken over. The record is written ahead: whatever interrupts the run, what it put in is
+/// known.
+/// Errors: the kernel refused; all is as it was.
+pub fn settle(
+    kernel: &mut Kernel,
+    interface: &InterfaceName,
+    takeover: &Takeover,
+    wanted: &State,
+) -> Result<Outcome, Failure> {
+    let mut record = DeviceRecord::open(interface);
+    let own = record.noted.of_stanza(&takeover.heading);
+    let previous = takeover.previous(&record.noted);
+    let claimed = takeover
+        .others(&record.noted)
+        .with(&record.still_shared(&previous));
+    record.set(&takeover.heading, previous.with(wanted));
+    let known = Known {
+        previous: &previous,
+        claimed: &claimed,
+        shared: &record.shared,
+    };
+    match put_in(kernel, wanted, &known) {
+        Ok(outcome) => {
+            let mut now = record.noted.clone();
+            takeover.set(&mut now, outcome.in_force.with(&outcome.stuck));
+            record.replace(now);
+            let already = outcome.already.without(&previous).without(&claimed);
+            record.share(&already, &outcome.behind);
+            record.close();
+            Ok(outcome)
+        }
+        Err(undone) => {
+            for object in undone.stuck.objects() {
+                warn!("{interface}: \"{object}\" could not be taken out again; ifdown will");
+            }
+            record.set(&takeover.heading, own.with(&undone.stuck));
+            Err(Failure::Steps(undone.errors))
+        }
     }
 }
 
-/// Tells why an interface's policy routing is not in force, a line for each cause.
-pub fn tell(interface: &str, failure: &Failure) {
-    for line in failure.lines() {
-        error!("{interface}: {line}");
-    }
+/// Whether an earlier run put something in for the stanza that a hook is called for. It stays
+/// where this run fails.
+pub fn has_previous(call: &HookCall, interface: &InterfaceName) -> bool {
+    let takeover = Takeover::of_call(call, Store::peek);
+    let record = Store::peek(&interface.device());
+    !takeover.previous(&record).is_empty()
 }
 
 /// Takes an interface's routing out, by the record or else by the stanza.
-pub fn down(call: &HookCall, interface: &InterfaceName) -> Result<Outcome, Failure> {
-    let mut book = DeviceRecord::open(interface);
-    let (going, staying) = std::mem::take(&mut book.record).split(interface);
+pub fn down(call: &HookCall, interface: &InterfaceName) -> Result<Removal, Failure> {
+    let mut record = DeviceRecord::open(interface);
+    let (going, staying) = std::mem::take(&mut record.noted).split(interface);
+    record.noted = staying;
     let mut kernel = Kernel::open()?;
-    let mut objects = going.state();
-    let mut claimed = book.claimed_elsewhere(&objects);
-    if going.is_empty() || !going.damaged.is_empty() {
-        let guessed = by_stanza(call, &mut kernel);
-        // Which of these another device put in, no run of this stanza may have found out.
-        claimed = claimed.with(&book.claimed_by_any(&guessed));
-        objects = objects.with(&guessed);
+    let objects = to_take_out(call, &going, &record, &mut kernel);
+    if objects.is_empty() {
+        if !going.is_empty() {
+            record.write();
+        }
+        return Ok(Removal::default());
     }
-    let objects = objects.without(&staying.state()).without(&claimed);
-    book.record = staying;
-    if !objects.is_empty() {
-        let mut outcome = put_in::down(&mut kernel, &objects);
-        match renamed_device::routes(&mut kernel, &interface.device(), &outcome.gone) {
-            Ok(renamed) => outcome.add_removal(put_in::down(&mut kernel, &renamed)),
-            Err(error) => outcome.warnings.push(chain(&error)),
-        }
-        report(interface, &outcome);
-        book.unshare(&objects.without(&outcome.stuck));
-        book.record.set(&heading(call), outcome.stuck.clone());
-        book.write();
-        if book.is_kept() {
-            return Ok(outcome);
-        }
+    let mut removal = take_out(&mut kernel, &objects);
+    match renamed_routes(&mut kernel, &interface.device(), &removal.gone) {
+        Ok(renamed) => removal.add(take_out(&mut kernel, &renamed)),
+        Err(error) => removal.warnings.push(chain(&error)),
+    }
+    warn_of(interface, &removal.warnings);
+    record.unshare(&objects.without(&removal.stuck));
+    record.noted.set(&Heading::of(call), removal.stuck.clone());
+    record.write();
+    if !record.is_written() {
         // What cannot be written now may not have been when the interface came up: the record is
         // of before that, if there is one.
         let rest = by_stanza(call, &mut kernel)
             .without(&objects)
-            .without(&book.record.state());
-        let rest = rest.without(&book.claimed_by_any(&rest));
-        let more = put_in::down(&mut kernel, &rest);
-        report(interface, &more);
-        outcome.add_removal(more);
-        return Ok(outcome);
+            .without(&record.noted.state());
+        let rest = rest.without(&record.claimed_elsewhere(&rest));
+        let more = take_out(&mut kernel, &rest);
+        warn_of(interface, &more.warnings);
+        removal.add(more);
     }
-    if !going.is_empty() {
-        book.write();
+    Ok(removal)
+}
+
+/// What the part of the record that goes says was put in, and the stanza where that part is missing
+/// or damaged; but not what another stanza needs.
+fn to_take_out(
+    call: &HookCall,
+    going: &Record,
+    record: &DeviceRecord,
+    kernel: &mut Kernel,
+) -> State {
+    let mut objects = going.state();
+    let mut claimed = record.still_shared(&objects);
+    if going.is_empty() || !going.damaged.is_empty() {
+        let guessed = by_stanza(call, kernel);
+        // Which of these another device put in, no run of this stanza may have found out.
+        claimed = claimed.with(&record.claimed_elsewhere(&guessed));
+        objects = objects.with(&guessed);
     }
-    Ok(Outcome::default())
+    objects.without(&record.noted.state()).without(&claimed)
 }
 
 /// What the stanza as it stands now would have put in. Errors in it are no matter here.
@@ -144,4 +206,17 @@ fn by_stanza(call: &HookCall, kernel: &mut Kernel) -> State {
     let found = observe::at_once(kernel, &stanza).unwrap_or_default();
     let wanted = StanzaTables::likely(&stanza).wanted(&stanza, &found);
     wanted.map(|(state, _)| state).unwrap_or_default()
+}
+
+fn warn_of(interface: &InterfaceName, warnings: &[String]) {
+    for warning in warnings {
+        warn!("{interface}: {warning}");
+    }
+}
+
+/// Tells why an interface's policy routing is not in force, a line for each cause.
+pub fn tell(interface: &str, failure: &Failure) {
+    for line in failure.lines() {
+        error!("{interface}: {line}");
+    }
 }

@@ -1,16 +1,16 @@
-//! What stanzas want, held against the kernel. Reads only, and takes no lock.
+//! How the stanzas of a device stand: what they want, held against the kernel. For `status`, `plan`
+//! and the questions that `apply` asks first. Reads only, and takes no lock.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::Duration;
 
 use super::drift::{assess, steps, Condition, Item};
-use super::error::Failure;
 use super::observe;
+use super::outcome::Failure;
 use super::table_ids::StanzaTables;
 use crate::ifupdown::HookCall;
 use crate::netlink::{Kernel, KernelError};
-use crate::record::{stays, succession, Record, Store, Takeover};
+use crate::record::{Heading, Record, Store, Takeover};
 use crate::routing::{
     Action, Family, InterfaceName, Object, Route, Rule, State, Step, TableId, PROTOCOL,
 };
@@ -18,17 +18,16 @@ use crate::stanza::{Notice, Stanza};
 use crate::tables::{KnownNames, Registry};
 
 /// One stanza of an interface, and how what it wants stands.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct StanzaStatus {
     /// What heads it in the record.
-    pub heading: String,
-    /// The stanza; `None` where only the record knows of it.
+    pub heading: Heading,
+    /// The hook's call for it; none where only the record knows of it.
     pub call: Option<HookCall>,
     /// Whether the record has it.
     pub recorded: bool,
     /// Whether it is left alone, since nothing says what to do with it.
     pub stays: bool,
-    /// Its tables.
     pub tables: StanzaTables,
     /// Its routes and rules.
     pub items: Vec<Item>,
@@ -39,6 +38,34 @@ pub struct StanzaStatus {
 }
 
 impl StanzaStatus {
+    fn new(heading: Heading) -> Self {
+        Self {
+            heading,
+            call: None,
+            recorded: false,
+            stays: false,
+            tables: StanzaTables::default(),
+            items: Vec::new(),
+            notices: Vec::new(),
+            failure: None,
+        }
+    }
+
+    /// The stanza and its table, as people name them.
+    pub fn title(&self) -> String {
+        let table = match self.tables.own() {
+            Some((id, Some(name))) => format!(", table {name} ({id})"),
+            Some((id, None)) => format!(", table {id}"),
+            None => String::new(),
+        };
+        let gone = if self.call.is_none() {
+            ", in the file no more"
+        } else {
+            ""
+        };
+        format!("{}{gone}{table}", self.heading)
+    }
+
     /// Whether all is as the stanza wants it.
     pub fn is_in_step(&self) -> bool {
         let well =
@@ -62,20 +89,18 @@ impl StanzaStatus {
 
 /// The kernel and the table names, with what is asked of them once for all stanzas.
 pub struct View {
-    /// The kernel.
     pub kernel: Kernel,
-    /// The names of tables.
     pub names: KnownNames,
-    rules: BTreeMap<Shelf, Vec<Rule>>,
+    rules: BTreeMap<TableKey, Vec<Rule>>,
     /// What would mend the stanzas surveyed so far, where that counts as done.
-    ahead: Option<BTreeMap<Shelf, Vec<Step>>>,
+    ahead: Option<BTreeMap<TableKey, Vec<Step>>>,
 }
 
-/// Where routes of a table and rules that look it up are kept; rules that look none up are
-/// together.
-type Shelf = (Family, Option<TableId>);
+/// What routes and rules are kept under: their table, or that which a rule looks up, if it does.
+/// A host may have thousands of rules, and those that concern an object are found at once.
+type TableKey = (Family, Option<TableId>);
 
-fn shelf_of_rule(rule: &Rule) -> Shelf {
+fn key_of_rule(rule: &Rule) -> TableKey {
     let table = match rule.action {
         Action::Lookup(table) => Some(table),
         _ => None,
@@ -83,14 +108,10 @@ fn shelf_of_rule(rule: &Rule) -> Shelf {
     (rule.family, table)
 }
 
-fn shelf_of_route(route: &Route) -> Shelf {
-    (route.family(), Some(route.table))
-}
-
-fn shelf_of(object: &Object) -> Shelf {
+fn key_of(object: &Object) -> TableKey {
     match object {
-        Object::Route(route) => shelf_of_route(route),
-        Object::Rule(rule) => shelf_of_rule(rule),
+        Object::Route(route) => (route.family(), Some(route.table)),
+        Object::Rule(rule) => key_of_rule(rule),
     }
 }
 
@@ -101,7 +122,7 @@ impl View {
         let mut rules: BTreeMap<_, Vec<Rule>> = BTreeMap::new();
         for family in Family::ALL {
             for rule in kernel.rules(family)? {
-                rules.entry(shelf_of_rule(&rule)).or_default().push(rule);
+                rules.entry(key_of_rule(&rule)).or_default().push(rule);
             }
         }
         Ok(Self {
@@ -122,69 +143,64 @@ impl View {
     }
 
     /// Surveys the stanzas of a device and its aliases, each with what it takes over of the
-    /// record; what is left of the record has parts of its own, behind them.
-    pub fn device(&mut self, device: &InterfaceName, calls: &[HookCall]) -> Vec<StanzaStatus> {
+    /// record, and behind them what is left of the record.
+    pub fn stanzas(&mut self, device: &InterfaceName, calls: &[HookCall]) -> Vec<StanzaStatus> {
         let record = Store::peek(device);
-        let (heirs, left) = succession(&record, calls);
-        let mut parts = Vec::new();
-        for (call, heir) in calls.iter().zip(heirs) {
-            let mut part = StanzaStatus {
-                call: Some(call.clone()),
-                recorded: !heir.previous(&record).is_empty(),
-                ..StanzaStatus::default()
-            };
-            let done = self.fill(&mut part, device, call, &heir, &record);
-            part.failure = done.err();
-            part.heading = heir.heading;
-            self.foresee(&part);
-            parts.push(part);
+        let (takeovers, left) = Takeover::of_all(calls, &record);
+        let mut found = Vec::new();
+        for (call, takeover) in calls.iter().zip(takeovers) {
+            let mut status = StanzaStatus::new(takeover.heading.clone());
+            status.recorded = !takeover.previous(&record).is_empty();
+            let filled = self.fill(&mut status, device, call, &takeover, &record);
+            status.call = Some(call.clone());
+            status.failure = filled.err();
+            self.foresee(&status);
+            found.push(status);
         }
-        for heading in left {
-            let heir = Takeover::alone(heading);
-            let mut part = StanzaStatus {
-                recorded: true,
-                stays: stays(&heir.heading, calls),
-                ..StanzaStatus::default()
-            };
-            match self.held_against(device, &heir, &record, &State::default()) {
-                Ok(items) => part.items = items,
-                Err(error) => part.failure = Some(error.into()),
+        for takeover in left {
+            let mut status = StanzaStatus::new(takeover.heading.clone());
+            status.recorded = true;
+            status.stays = takeover.stays(calls);
+            match self.held_against(device, &takeover, &record, &State::default()) {
+                Ok(items) => status.items = items,
+                Err(error) => status.failure = Some(error.into()),
             }
-            part.heading = heir.heading;
-            self.foresee(&part);
-            parts.push(part);
+            self.foresee(&status);
+            found.push(status);
         }
-        parts
+        found
     }
 
-    fn foresee(&mut self, part: &StanzaStatus) {
+    /// Where a plan is made, what follows finds what would mend this stanza.
+    fn foresee(&mut self, status: &StanzaStatus) {
         if let Some(ahead) = &mut self.ahead {
-            for step in part.steps() {
-                ahead.entry(shelf_of(&step.object)).or_default().push(step);
+            for step in status.steps() {
+                ahead.entry(key_of(&step.object)).or_default().push(step);
             }
         }
     }
 
+    /// Looks up what a stanza wants, and how that stands.
     fn fill(
         &mut self,
-        part: &mut StanzaStatus,
+        status: &mut StanzaStatus,
         device: &InterfaceName,
         call: &HookCall,
-        heir: &Takeover,
+        takeover: &Takeover,
         record: &Record,
     ) -> Result<(), Failure> {
         let mut wanted = State::default();
         if let Some(stanza) = Stanza::judge(call).map_err(Failure::Options)? {
-            let found = observe::at_once(&mut self.kernel, &stanza)?;
-            observe::require_address(&stanza, &found, Duration::ZERO)?;
-            part.tables = self.tables(&stanza)?;
-            let asked = part.tables.wanted(&stanza, &found);
-            (wanted, part.notices) = asked.map_err(Failure::Options)?;
+            let found = observe::required(&mut self.kernel, &stanza)?;
+            status.tables = self.tables(&stanza)?;
+            let asked = status.tables.wanted(&stanza, &found);
+            (wanted, status.notices) = asked.map_err(Failure::Options)?;
         }
-        part.items = self.held_against(device, heir, record, &wanted)?;
+        status.items = self.held_against(device, takeover, record, &wanted)?;
         Ok(())
     }
 
+    /// The IDs that the stanza's tables have or would get.
     fn tables(&mut self, stanza: &Stanza) -> Result<StanzaTables, Failure> {
         let Self {
             kernel,
@@ -193,26 +209,26 @@ impl View {
             ..
         } = self;
         let looked_up = |id: TableId| {
-            let shelves = Family::ALL
+            let looking = Family::ALL
                 .into_iter()
                 .filter_map(|family| rules.get(&(family, Some(id))));
-            shelves.flatten().any(|rule| rule.protocol != PROTOCOL)
+            looking.flatten().any(|rule| rule.protocol != PROTOCOL)
         };
         let occupied = |id| looked_up(id) || kernel.has_routes_of_others(id);
         StanzaTables::foreseen(stanza, names, occupied)
     }
 
-    /// Judges what a stanza wants and what it had put in before.
+    /// How what a stanza wants stands, and what it put in before.
     fn held_against(
         &mut self,
         device: &InterfaceName,
-        heir: &Takeover,
+        takeover: &Takeover,
         record: &Record,
         wanted: &State,
     ) -> Result<Vec<Item>, KernelError> {
-        let previous = heir.previous(record);
+        let previous = takeover.previous(record);
         let found = self.found(&wanted.with(&previous))?;
-        let mut claimed = heir.others(record);
+        let mut claimed = takeover.others(record);
         let leftover = previous.without(wanted);
         if !leftover.is_empty() {
             claimed = claimed.with(&Store::claimed_elsewhere(device, &leftover));
@@ -222,28 +238,27 @@ impl View {
 
     /// What the kernel has that is one of some objects, or stands where one would.
     fn found(&mut self, objects: &State) -> Result<State, KernelError> {
+        let is_rival = |route: &Route| objects.routes().iter().any(|own| own.is_rival(route));
         let mut found = Vec::new();
-        let tables: BTreeSet<Shelf> = objects.routes().iter().map(shelf_of_route).collect();
-        for (family, table) in &tables {
-            let Some(table) = table else {
-                continue;
-            };
-            let mut routes = self.kernel.routes(*family, *table)?;
-            let matters = |route: &_| objects.routes().iter().any(|own| own.is_rival(route));
-            routes.retain(matters);
+        let routes = objects.routes().iter();
+        let tables: BTreeSet<_> = routes.map(|route| (route.family(), route.table)).collect();
+        for (family, table) in tables {
+            let mut routes = self.kernel.routes(family, table)?;
+            routes.retain(is_rival);
             found.extend(routes.into_iter().map(Object::Route));
         }
-        let shelves: BTreeSet<Shelf> = objects.rules().iter().map(shelf_of_rule).collect();
-        for place in &shelves {
-            let rules = self.rules.get(place).into_iter().flatten();
+        let of_rules: BTreeSet<TableKey> = objects.rules().iter().map(key_of_rule).collect();
+        for key in &of_rules {
+            let rules = self.rules.get(key).into_iter().flatten();
             found.extend(rules.cloned().map(Object::Rule));
         }
         let concerns = |step: &&Step| match &step.object {
-            Object::Route(route) => objects.routes().iter().any(|own| own.is_rival(route)),
-            Object::Rule(rule) => shelves.contains(&shelf_of_rule(rule)),
+            Object::Route(route) => is_rival(route),
+            Object::Rule(rule) => of_rules.contains(&key_of_rule(rule)),
         };
+        let keys: BTreeSet<TableKey> = objects.objects().map(|object| key_of(&object)).collect();
         let ahead = self.ahead.as_ref();
-        let ahead = tables.union(&shelves).filter_map(|place| ahead?.get(place));
+        let ahead = keys.iter().filter_map(|key| ahead?.get(key));
         let ahead = ahead.flatten().filter(concerns);
         Ok(ahead.fold(found.into_iter().collect(), State::after))
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use log::warn;
 
-use super::error::Failure;
+use super::outcome::Failure;
 use crate::netlink::Kernel;
 use crate::routing::{State, TableId, TableName};
 use crate::stanza::{wanted_state, Notice, Observed, OptionError, Stanza, Table, TableIds};

@@ -1,23 +1,25 @@
-//! A device's record during a run, and what other devices' records claim.
+//! A device's record, locked for one run, and what other devices' records claim.
 
 use std::io;
 
 use log::warn;
 
+use super::heading::Heading;
 use super::record::Record;
 use super::store::{Store, FOLDER};
 use crate::routing::{InterfaceName, State};
 use crate::system::permission_hint;
 
-/// A device's record with the folder that keeps it. Trouble with the folder is told once, and
-/// the run goes on without it: routing matters more than the note of it.
+/// A device's record with the folder that it is kept in. Trouble with the folder is told once,
+/// and the run goes on without it: routing matters more than the note of it.
 pub struct DeviceRecord {
     device: InterfaceName,
+    /// None where the folder cannot be had, or not for this run alone.
     store: Option<Store>,
-    /// The folder once it took no note, for what other devices' records say.
-    unwritable: Option<Store>,
+    /// Whether the folder has taken all notes so far.
+    is_written: bool,
     /// What is noted for the device.
-    pub record: Record,
+    pub noted: Record,
     /// What several devices put in or stand in line for, as far as it has been found out.
     pub shared: State,
 }
@@ -28,23 +30,23 @@ impl DeviceRecord {
         let device = interface.device();
         let opened = Store::open().and_then(|store| Ok((store.read(&device)?, store)));
         match opened {
-            Ok((record, store)) => Self {
+            Ok((noted, store)) => Self {
                 device,
                 shared: store.shared(),
                 store: Some(store),
-                unwritable: None,
-                record,
+                is_written: true,
+                noted,
             },
             Err(error) => {
-                let mut book = Self {
+                let mut record = Self {
                     device,
                     store: None,
-                    unwritable: None,
-                    record: Record::default(),
+                    is_written: false,
+                    noted: Record::default(),
                     shared: State::default(),
                 };
-                book.give_up(&error);
-                book
+                record.give_up(&error);
+                record
             }
         }
     }
@@ -55,71 +57,72 @@ impl DeviceRecord {
             self.device,
             permission_hint(error)
         );
-        self.unwritable = self.store.take();
+        self.is_written = false;
     }
 
     /// Notes what a stanza put in, on disk if that is news.
-    pub fn set(&mut self, stanza: &str, state: State) {
-        if self.record.of_stanza(stanza) != state {
-            self.record.set(stanza, state);
+    pub fn set(&mut self, heading: &Heading, state: State) {
+        if self.noted.of_stanza(heading) != state {
+            self.noted.set(heading, state);
             self.write();
         }
     }
 
     /// Notes another record, on disk if that is news.
     pub fn replace(&mut self, record: Record) {
-        if self.record != record {
-            self.record = record;
+        if self.noted != record {
+            self.noted = record;
             self.write();
         }
     }
 
-    /// Keeps the record as it is now.
+    /// Writes what is noted now.
     pub fn write(&mut self) {
-        let Some(store) = &self.store else {
-            return;
-        };
-        if let Err(error) = store.write(&self.device, &self.record) {
+        let written = self
+            .writable()
+            .map(|store| store.write(&self.device, &self.noted));
+        if let Some(Err(error)) = written {
             self.give_up(&error);
         }
     }
 
-    /// Whether the record on disk is what this run noted.
-    pub fn is_kept(&self) -> bool {
-        self.store.is_some()
+    fn writable(&self) -> Option<&Store> {
+        self.store.as_ref().filter(|_| self.is_written)
     }
 
-    /// Ends a run that put something in. Where it could not be noted, the record of before says
-    /// too little.
+    /// Whether the record on disk is what this run noted.
+    pub fn is_written(&self) -> bool {
+        self.is_written
+    }
+
+    /// Ends a run that put something in. Where it could not be noted, the record on disk is of
+    /// before this run and says too little.
     pub fn close(self) {
-        if self.store.is_none() {
-            // Where the disk takes nothing, nothing is; ifdown will find that out, too.
+        if !self.is_written {
+            // Where the disk takes no mark either, ifdown will find out by itself.
             let _ = Store::mark_incomplete(&self.device);
         }
     }
 
-    /// Of some objects, those that other devices' stanzas put in as well. Only what has been
-    /// found shared is looked for in the other records: a host may have thousands of them.
+    /// Of some objects, those that other devices' records hold: they stay when this device goes.
     pub fn claimed_elsewhere(&self, objects: &State) -> State {
-        self.claimed_by_any(&objects.only(&self.shared))
+        if objects.is_empty() || self.store.is_none() {
+            return State::default();
+        }
+        Store::claimed_elsewhere(&self.device, objects)
     }
 
-    /// Of some objects, those that another device's record holds, found shared or not.
-    pub fn claimed_by_any(&self, objects: &State) -> State {
-        match self.store.as_ref().or(self.unwritable.as_ref()) {
-            Some(store) if !objects.is_empty() => objects.only(&store.of_others(&self.device)),
-            _ => State::default(),
-        }
+    /// The same of objects that this device's record holds: of those that other devices hold as
+    /// well it is noted, so that the records, of which a host may have thousands, need not be read.
+    pub fn still_shared(&self, objects: &State) -> State {
+        self.claimed_elsewhere(&objects.only(&self.shared))
     }
 
     /// Notes of objects that were there `already` which of them another device put in, and all
     /// that stand `behind` another device's.
     pub fn share(&mut self, already: &State, behind: &State) {
-        let others = match &self.store {
-            Some(store) if !already.is_empty() => store.of_others(&self.device),
-            _ => State::default(),
-        };
-        self.set_shared(self.shared.with(&already.only(&others)).with(behind));
+        let others = self.claimed_elsewhere(already);
+        self.set_shared(self.shared.with(&others).with(behind));
     }
 
     /// Notes that nobody is left who put these objects in.
@@ -127,17 +130,14 @@ impl DeviceRecord {
         self.set_shared(self.shared.without(objects));
     }
 
-    /// Keeps what is shared, on disk if that is news.
+    /// Notes what is shared, on disk if that is news.
     fn set_shared(&mut self, shared: State) {
         if self.shared == shared {
             return;
         }
         self.shared = shared;
-        let kept = self
-            .store
-            .as_ref()
-            .map(|store| store.set_shared(&self.shared));
-        if let Some(Err(error)) = kept {
+        let written = self.writable().map(|store| store.set_shared(&self.shared));
+        if let Some(Err(error)) = written {
             self.give_up(&error);
         }
     }

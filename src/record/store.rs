@@ -1,8 +1,8 @@
 //! The records on disk: one file for each device in `/run/policy-table`.
 //!
-//! A lock is held while a run reads, acts and writes, so that runs for interfaces that
-//! come up side by side see each other's claims whole. A file is replaced in one step; a run
-//! that is killed leaves the old one or the new one.
+//! A lock is held while a run reads, acts and writes, so that runs for interfaces that come up
+//! side by side see each other's claims whole. A file is replaced in one step; a run that is
+//! killed leaves the old one or the new one.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -15,6 +15,7 @@ use nix::fcntl::{openat, renameat, OFlag};
 use nix::sys::stat::Mode;
 use nix::unistd::{unlinkat, UnlinkatFlags};
 
+use super::heading::Heading;
 use super::record::Record;
 use crate::routing::{InterfaceName, State};
 use crate::system::Lock;
@@ -28,13 +29,16 @@ const LOCK: &str = "/run/policy-table-records.lock";
 /// The file of shared objects. No device can have the name: the kernel allows no colon in one.
 const SHARED: &str = ".shared:";
 
+/// What heads the shared objects in that file.
+const SEVERAL: &str = "several";
+
 /// No line of a record: what is read of one with it counts as damaged.
 const INCOMPLETE: &[u8] = b"incomplete\n";
 
-/// Most records have fewer bytes.
+/// Most records have fewer bytes than this.
 const USUAL: usize = 4 << 10;
 
-/// The folder, locked but for a moment's note in it.
+/// The folder of the records, locked unless it is opened only to leave a mark in it.
 pub struct Store {
     folder: File,
     _lock: Option<Lock>,
@@ -60,7 +64,8 @@ impl Store {
         opened.and_then(read).unwrap_or_default()
     }
 
-    /// Of some objects, those that the records of other devices hold, read without the lock.
+    /// Of some objects, those that the records of other devices hold, read as [`Self::peek`] does.
+    /// Files that are no records hold nothing.
     pub fn claimed_elsewhere(device: &InterfaceName, objects: &State) -> State {
         let others = Self::devices().filter(|other| other != device);
         others
@@ -123,11 +128,11 @@ impl Store {
         }
     }
 
-    /// Keeps these objects as shared.
+    /// Notes these objects as shared, and no others.
     pub fn set_shared(&self, state: &State) -> io::Result<()> {
         let mut record = Record::default();
-        record.set("iface several", state.clone());
-        self.keep(SHARED, &record)
+        record.set(&Heading::without_stanza(SEVERAL), state.clone());
+        self.replace_file(SHARED, &record)
     }
 
     /// The devices that have a record.
@@ -138,19 +143,10 @@ impl Store {
         devices.filter(|device| !device.as_str().contains(':'))
     }
 
-    /// What the records of all other devices hold. Files that are no records hold nothing.
-    pub fn of_others(&self, device: &InterfaceName) -> State {
-        let others = Self::devices().filter(|other| other != device);
-        let records = others.filter_map(|other| self.read(&other).ok());
-        records
-            .flat_map(|record| record.state().objects().collect::<Vec<_>>())
-            .collect()
-    }
-
-    /// Keeps the record of a device; an empty one is no file.
+    /// Writes the record of a device; of an empty one the file goes.
     /// Errors: it cannot be written, and the one before stays.
     pub fn write(&self, device: &InterfaceName, record: &Record) -> io::Result<()> {
-        self.keep(device.as_str(), record)
+        self.replace_file(device.as_str(), record)
     }
 
     /// Removes all records.
@@ -161,7 +157,7 @@ impl Store {
         self.set_shared(&State::default())
     }
 
-    /// Marks what is kept of a device as not all that was put in, so that `ifdown` goes by the
+    /// Marks the record of a device as not all that was put in, so that `ifdown` goes by the
     /// stanza as well; or removes it, where it cannot be marked. Takes no lock: for a run that
     /// could not have it. Without a record there is nothing to mark.
     /// Errors: it stays and misleads.
@@ -183,10 +179,10 @@ impl Store {
         }
     }
 
-    /// Puts a file in another one's place, in one step; of an empty record, no file.
-    fn keep(&self, name: &str, record: &Record) -> io::Result<()> {
+    /// Puts a record in the place of a file, in one step; an empty one removes the file.
+    fn replace_file(&self, name: &str, record: &Record) -> io::Result<()> {
         let new = format!(".{name}:new");
-        // What a run that was killed left there.
+        // A run that was killed may have left one.
         let sweep = || unlinkat(&self.folder, new.as_str(), UnlinkatFlags::NoRemoveDir);
         if record.is_empty() {
             let _ = sweep();
@@ -213,7 +209,7 @@ impl Store {
 
 /// A file as a record; of one that is no text, what can be read.
 fn read(file: File) -> io::Result<Record> {
-    // At once, without asking for the length.
+    // Not `fs::read`, which asks for the length first: a system call.
     let mut text = Vec::with_capacity(USUAL);
     file.take(u64::MAX).read_to_end(&mut text)?;
     Ok(Record::read(&String::from_utf8_lossy(&text)))

@@ -1,124 +1,151 @@
 //! Which parts of a record today's stanzas take over.
 //!
-//! A stanza is known by the line that heads its part, and that line changes when the stanza is
-//! edited: with another address, or another method, the old part would have no stanza any more. It
-//! passes to the stanza of the same interface and family, so that what it put in is replaced and
-//! not merely left. Parts without a family are of hooks that are called once for all stanzas of an
-//! interface, and pass from them to the first stanza, and back.
+//! A stanza is known by the heading of its part, and that changes when the stanza is edited: with
+//! another address, or another method, the old part would have no stanza any more. It passes to
+//! the stanza of the same interface and family, so that what it put in is replaced and not merely
+//! left. Parts without a family are of hooks that are called once for all stanzas of an interface,
+//! and pass from them to the first stanza, and back.
 
-use super::record::{heading, Record};
+use super::heading::Heading;
+use super::record::Record;
 use crate::ifupdown::HookCall;
-use crate::routing::State;
+use crate::routing::{InterfaceName, State};
 
 /// A stanza of now, and what it takes over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Takeover {
     /// What heads its part of the record.
-    pub heading: String,
-    /// The parts that pass to it.
-    pub superseded: Vec<String>,
+    pub heading: Heading,
+    /// The headings of the other parts that pass to it.
+    superseded: Vec<Heading>,
 }
 
 impl Takeover {
-    /// A stanza that takes nothing over but its own part.
-    pub fn alone(heading: String) -> Self {
+    /// What a hook's call takes over: one for all stanzas of an interface also the parts that
+    /// `apply` made for each of them. The record is asked for only then.
+    pub fn of_call(call: &HookCall, record: impl FnOnce(&InterfaceName) -> Record) -> Self {
+        match call.interface.parse::<InterfaceName>() {
+            Ok(interface) if call.merged => Self::of_merged(call, &record(&interface.device())),
+            _ => Self::of_own_part(Heading::of(call)),
+        }
+    }
+
+    /// Such a call knows one address: what `apply` put in for stanzas with others stays, unless no
+    /// stanza has options any more.
+    fn of_merged(call: &HookCall, record: &Record) -> Self {
+        let heading = Heading::of(call);
+        let is_told = |part: &Heading| call.options.is_empty() || part.has_address_of(&heading);
+        let parts = record.headings().filter(|part| {
+            **part != heading && part.interface() == call.interface && is_told(part)
+        });
+        Self {
+            superseded: parts.cloned().collect(),
+            heading,
+        }
+    }
+
+    /// What all stanzas of a device take over, in their order, and the parts that none of them
+    /// does, each as if its stanza were still there.
+    pub fn of_all(calls: &[HookCall], record: &Record) -> (Vec<Self>, Vec<Self>) {
+        let own = calls
+            .iter()
+            .map(|call| Self::of_own_part(Heading::of(call)));
+        let mut takeovers: Vec<Self> = own.collect();
+        let mut left = Vec::new();
+        for part in record.headings() {
+            if takeovers.iter().any(|stanza| stanza.heading == *part) {
+                continue;
+            }
+            let may_pass = |to: &Self| part.may_pass_to(&to.heading);
+            // One that has no part yet is the edited one: it puts in before the old part goes.
+            let is_new = |stanza: &Self| record.of_stanza(&stanza.heading).is_empty();
+            let edited = takeovers.iter().position(|to| may_pass(to) && is_new(to));
+            let place = edited.or_else(|| takeovers.iter().position(may_pass));
+            match place.and_then(|place| takeovers.get_mut(place)) {
+                Some(stanza) => stanza.superseded.push(part.clone()),
+                None => left.push(Self::of_own_part(part.clone())),
+            }
+        }
+        (takeovers, left)
+    }
+
+    /// For going back to the parts that a record had: each takes over itself, and the first one
+    /// also what the record has gained since.
+    pub fn of_former<'a>(former: impl Iterator<Item = &'a Heading>, record: &Record) -> Vec<Self> {
+        let mut takeovers: Vec<Self> = former.cloned().map(Self::of_own_part).collect();
+        let is_new = |part: &&Heading| !takeovers.iter().any(|old| old.heading == **part);
+        let new: Vec<Heading> = record.headings().filter(is_new).cloned().collect();
+        match takeovers.first_mut() {
+            Some(first) => first.superseded = new,
+            None => takeovers = new.into_iter().map(Self::of_own_part).collect(),
+        }
+        takeovers
+    }
+
+    fn of_own_part(heading: Heading) -> Self {
         Self {
             heading,
             superseded: Vec::new(),
         }
     }
 
-    /// A call that stands for all stanzas of its interface. It knows one address: what `apply` put
-    /// in for the others stays, unless no stanza has options any more.
-    pub fn of_all(call: &HookCall, record: &Record) -> Self {
-        let mut heir = Self::alone(heading(call));
-        let address = |heading: &str| heading.split(' ').nth(4).map(str::to_owned);
-        let own = address(&heir.heading);
-        heir.superseded = record.headings("iface");
-        heir.superseded.retain(|part| {
-            let is_told = address(part) == own || call.options.is_empty();
-            *part != heir.heading && is_told && Self::alone(part.clone()).is_of(&call.interface)
-        });
-        heir
+    /// With all parts of the same stanza as well, whatever its options were.
+    pub fn with_any_options(mut self, record: &Record) -> Self {
+        let is_alike = |part: &&Heading| {
+            **part != self.heading && part.is_alike_but_for_options(&self.heading)
+        };
+        let alike = record.headings().filter(is_alike).cloned();
+        self.superseded.extend(alike.collect::<Vec<_>>());
+        self
     }
 
-    /// Whether it is of an interface.
-    pub fn is_of(&self, interface: &str) -> bool {
-        let word = interface_and_family(&self.heading)
-            .next()
-            .unwrap_or_default();
-        word.split('=').next() == Some(interface)
+    /// Whether what a part without a stanza put in is left alone: its interface has no stanza any
+    /// more and keeps its address, so nothing says what to do.
+    pub fn stays(&self, calls: &[HookCall]) -> bool {
+        let interface = self.heading.interface();
+        !calls.iter().any(|call| call.interface == interface)
+    }
+
+    /// What was put in before by the stanza as it was.
+    pub fn previous(&self, record: &Record) -> State {
+        self.parts()
+            .flat_map(|heading| record.of_stanza(heading).objects().collect::<Vec<_>>())
+            .collect()
     }
 
     /// What the other stanzas of the device put in.
     pub fn others(&self, record: &Record) -> State {
         let mut record = record.clone();
-        for heading in self.superseded.iter().chain([&self.heading]) {
-            record.set(heading, State::default());
-        }
+        self.set(&mut record, State::default());
         record.state()
     }
 
-    /// What was put in before by the stanza as it was.
-    pub fn previous(&self, record: &Record) -> State {
-        let parts = self.superseded.iter().chain([&self.heading]);
-        parts
-            .flat_map(|heading| record.of_stanza(heading).objects().collect::<Vec<_>>())
-            .collect()
-    }
-}
-
-/// The heirs of a record, one for each stanza in their order, and the parts that have none.
-pub fn succession(record: &Record, calls: &[HookCall]) -> (Vec<Takeover>, Vec<String>) {
-    let mut heirs: Vec<Takeover> = calls
-        .iter()
-        .map(|call| Takeover::alone(heading(call)))
-        .collect();
-    let mut left = Vec::new();
-    for part in record.headings("iface") {
-        if heirs.iter().any(|heir| heir.heading == part) {
-            continue;
+    /// Notes in a record what is in force now in the place of what was taken over.
+    pub fn set(&self, record: &mut Record, state: State) {
+        for heading in &self.superseded {
+            record.set(heading, State::default());
         }
-        let kin = |heir: &Takeover| is_kin(&part, &heir.heading);
-        // One that has no part yet is the edited one: it puts in before the old part goes.
-        let is_new = |heir: &Takeover| record.of_stanza(&heir.heading).is_empty();
-        let edited = heirs.iter().position(|heir| kin(heir) && is_new(heir));
-        let place = edited.or_else(|| heirs.iter().position(kin));
-        match place.and_then(|place| heirs.get_mut(place)) {
-            Some(heir) => heir.superseded.push(part),
-            None => left.push(part),
-        }
+        record.set(&self.heading, state);
     }
-    (heirs, left)
-}
 
-/// Whether what a part without an heir put in is left alone: its interface has no stanza any more
-/// and keeps its address, so nothing says what to do.
-pub fn stays(heading: &str, calls: &[HookCall]) -> bool {
-    let heir = Takeover::alone(heading.to_owned());
-    !calls.iter().any(|call| heir.is_of(&call.interface))
-}
-
-/// Whether a part may pass to a stanza: it is of the same interface and family, or was put in for
-/// all stanzas of the interface at once, which is how ifupdown-ng and ifupdown2 call a hook.
-fn is_kin(part: &str, heading: &str) -> bool {
-    let mut part = interface_and_family(part);
-    let mut heading = interface_and_family(heading);
-    part.next() == heading.next()
-        && part
-            .next()
-            .is_some_and(|of| of == "-" || heading.next() == Some(of))
-}
-
-/// The words of a heading behind `iface` that stay the same when a stanza is edited.
-fn interface_and_family(heading: &str) -> impl Iterator<Item = &str> {
-    heading.split(' ').skip(1).take(2)
+    fn parts(&self) -> impl Iterator<Item = &Heading> {
+        self.superseded.iter().chain([&self.heading])
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::routing::Family;
+
+    fn texts(headings: &[Heading]) -> Vec<String> {
+        headings.iter().map(ToString::to_string).collect()
+    }
+
+    fn headings(takeovers: &[Takeover]) -> Vec<String> {
+        let headings = takeovers.iter().map(|stanza| stanza.heading.to_string());
+        headings.collect()
+    }
 
     fn call(interface: &str, family: Family, address: &str) -> HookCall {
         HookCall {
@@ -132,7 +159,7 @@ mod tests {
 
     fn record(headings: &[&str]) -> Record {
         let part = |heading: &&str| {
-            format!("{heading}\n\trule priority 1 from 10.0.0.1 lookup 200 proto 157\n")
+            format!("iface {heading}\n\trule priority 1 from 10.0.0.1 lookup 200 proto 157\n")
         };
         Record::read(&headings.iter().map(part).collect::<String>())
     }
@@ -140,72 +167,68 @@ mod tests {
     #[test]
     fn an_edited_stanza_takes_its_old_part_over() {
         let record = record(&[
-            "iface eth1 inet static 10.0.0.1",
-            "iface eth1 inet6 static 2001:db8::1",
-            "iface eth1:1 inet static 10.0.0.2",
+            "eth1 inet static 10.0.0.1",
+            "eth1 inet6 static 2001:db8::1",
+            "eth1:1 inet static 10.0.0.2",
         ]);
         let calls = [
             call("eth1", Family::Inet, "10.0.0.9"),
             call("eth1", Family::Inet6, "2001:db8::1"),
         ];
-        let (heirs, left) = succession(&record, &calls);
-        assert_eq!(heirs[0].superseded, ["iface eth1 inet static 10.0.0.1"]);
-        assert_eq!(heirs[0].previous(&record).rules().len(), 1);
-        assert_eq!(heirs[1].superseded, [""; 0]);
-        assert_eq!(left, ["iface eth1:1 inet static 10.0.0.2"]);
+        let (stanzas, left) = Takeover::of_all(&calls, &record);
+        assert_eq!(texts(&stanzas[0].superseded), ["eth1 inet static 10.0.0.1"]);
+        assert_eq!(stanzas[0].previous(&record).rules().len(), 1);
+        assert_eq!(texts(&stanzas[1].superseded), [""; 0]);
+        assert_eq!(headings(&left), ["eth1:1 inet static 10.0.0.2"]);
     }
 
     #[test]
     fn what_was_put_in_for_all_stanzas_at_once_passes_to_the_first() {
-        let record = record(&["iface eth1 - none 10.0.0.1", "iface eth2 - none -"]);
+        let record = record(&["eth1 - none 10.0.0.1", "eth2 - none -"]);
         let calls = [
             call("eth1", Family::Inet, "10.0.0.1"),
             call("eth1", Family::Inet6, "2001:db8::1"),
         ];
-        let (heirs, left) = succession(&record, &calls);
-        assert_eq!(heirs[0].superseded, ["iface eth1 - none 10.0.0.1"]);
-        assert_eq!(heirs[1].superseded, [""; 0]);
-        assert_eq!(left, ["iface eth2 - none -"]);
+        let (stanzas, left) = Takeover::of_all(&calls, &record);
+        assert_eq!(texts(&stanzas[0].superseded), ["eth1 - none 10.0.0.1"]);
+        assert_eq!(texts(&stanzas[1].superseded), [""; 0]);
+        assert_eq!(headings(&left), ["eth2 - none -"]);
     }
 
     #[test]
     fn a_call_for_all_stanzas_takes_over_what_it_is_told_of() {
         let record = record(&[
-            "iface eth1 inet static 10.0.0.1",
-            "iface eth1 inet6 static 2001:db8::1",
-            "iface eth1:1 inet static 10.0.0.2",
+            "eth1 inet static 10.0.0.1",
+            "eth1 inet6 static 2001:db8::1",
+            "eth1:1 inet static 10.0.0.2",
         ]);
         let call = HookCall {
             interface: "eth1".to_owned(),
             method: "none".to_owned(),
             address: Some("10.0.0.1/24".to_owned()),
+            merged: true,
             ..HookCall::default()
         };
-        let parts = [
-            "iface eth1 inet static 10.0.0.1",
-            "iface eth1 inet6 static 2001:db8::1",
-        ];
-        let without_options = Takeover::of_all(&call, &record);
-        assert_eq!(without_options.heading, "iface eth1 - none 10.0.0.1");
-        assert_eq!(without_options.superseded, parts);
+        let parts = ["eth1 inet static 10.0.0.1", "eth1 inet6 static 2001:db8::1"];
+        let without_options = Takeover::of_call(&call, |_| record.clone());
+        assert_eq!(without_options.heading.to_string(), "eth1 - none 10.0.0.1");
+        assert_eq!(texts(&without_options.superseded), parts);
         let options = vec![("policy-table".to_owned(), "rt2".into())];
-        let heir = Takeover::of_all(&HookCall { options, ..call }, &record);
-        assert_eq!(heir.superseded, parts[..1]);
+        let call = HookCall { options, ..call };
+        let with_options = Takeover::of_call(&call, |_| record.clone());
+        assert_eq!(texts(&with_options.superseded), parts[..1]);
     }
 
     #[test]
     fn of_two_stanzas_of_a_family_only_the_lost_one_passes() {
-        let record = record(&[
-            "iface eth1 inet static 10.0.0.1",
-            "iface eth1 inet static 10.0.0.2",
-        ]);
+        let record = record(&["eth1 inet static 10.0.0.1", "eth1 inet static 10.0.0.2"]);
         let calls = [
             call("eth1", Family::Inet, "10.0.0.1"),
             call("eth1", Family::Inet, "10.0.0.3"),
         ];
-        let (heirs, left) = succession(&record, &calls);
-        assert_eq!(heirs[0].superseded, [""; 0]);
-        assert_eq!(heirs[1].superseded, ["iface eth1 inet static 10.0.0.2"]);
+        let (stanzas, left) = Takeover::of_all(&calls, &record);
+        assert_eq!(texts(&stanzas[0].superseded), [""; 0]);
+        assert_eq!(texts(&stanzas[1].superseded), ["eth1 inet static 10.0.0.2"]);
         assert!(left.is_empty());
     }
 }

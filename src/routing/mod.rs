@@ -31,5 +31,5 @@ pub(crate) use rule::Ports;
 pub use rule::{Action, Rule};
 pub use state::{Object, State};
 pub use step::Step;
-pub(crate) use step::{existing_route, existing_rule, Existing, Verb};
+pub(crate) use step::Verb;
 pub use table::{TableId, TableName};

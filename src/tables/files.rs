@@ -25,11 +25,11 @@ const VENDOR_DROP_INS: [&str; 2] = [
     "usr/lib/iproute2/rt_tables.d",
 ];
 
-/// Most that is read of a file, in bytes; a line for each of 4,000 tables is a hundredth of it.
+/// Most that is read of a file, in bytes; lines for 4,000 tables are a hundredth of it.
 const LONGEST: u64 = 16 << 20;
 
-/// How much of a file is in memory at a glance, in bytes: a page first, which is more than most
-/// files have, then what makes few system calls of a long one.
+/// How much of a file is in memory at a time when it is read piece by piece, in bytes: a page
+/// first, which is more than most files have, then what makes few system calls of a long one.
 const PIECES: [usize; 2] = [4 << 10, 16 << 10];
 
 /// Where the files are, below a root directory.
@@ -74,7 +74,7 @@ impl NameFiles {
         glance
     }
 
-    /// Opens all files that are there, in the order in which `ip` reads them (measured on
+    /// Opens the files that are there, in the order in which `ip` reads them (measured on
     /// iproute2 6.15; 6.1 does not look in `/usr`, where Debian 12 has nothing).
     fn each(&self, mut see: impl FnMut(&Path, io::Result<File>)) {
         for path in [NAMES].iter().chain(&VENDOR_NAMES) {
@@ -126,7 +126,7 @@ fn is_missing<T>(opened: &io::Result<T>) -> bool {
     opened.as_ref().is_err_and(missing)
 }
 
-/// Opens a file. Of a pipe that must not wait for somebody to write into it.
+/// Opens a file; a pipe without waiting for somebody to write into it.
 fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
@@ -143,9 +143,9 @@ fn whole(file: File) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Reads a file piece by piece, and returns how many bytes it has: memory for all of one with
-/// thousands of names would cost more than to read it. What `see` does not take of a piece it
-/// gets again at the beginning of the next one.
+/// Reads a file piece by piece, and returns how many bytes it has: memory for the whole of one with
+/// thousands of names would cost more than reading it. What `see` does not take of a piece, it gets
+/// again at the beginning of the next one.
 fn in_pieces(mut file: File, mut see: impl FnMut(&[u8]) -> usize) -> io::Result<u64> {
     let [first, long] = PIECES;
     let mut piece = vec![0; first];
@@ -153,8 +153,8 @@ fn in_pieces(mut file: File, mut see: impl FnMut(&[u8]) -> usize) -> io::Result<
     loop {
         // One byte is left for the newline that the last line may lack.
         let end = piece.len() - 1;
-        let room = piece.get_mut(kept..end).unwrap_or_default();
-        let read = match file.read(room) {
+        let free = piece.get_mut(kept..end).unwrap_or_default();
+        let read = match file.read(free) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             read => read?,
         };

@@ -1,7 +1,8 @@
 //! The IDs that names of routing tables have, and new ones for new names.
 //!
 //! A file is only ever appended to, one line in one write, so that no line of anybody's can be
-//! lost, and under a lock, so that no two runs of ours register one name or ID twice. A known name costs reading; a new one a write and an fsync(2).
+//! lost, and under a lock, so that no two runs of ours register one name or ID twice. A known name
+//! costs reading; a new one a write and an fsync(2).
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use thiserror::Error;
 
 use super::append::Target;
 use super::files::{NameFiles, NAMES};
-use super::rt_tables::{derived_id, line, Glance, Tables, LARGEST_NAMED};
+use super::rt_tables::{derived_id, rt_tables_line, Glance, Tables, LARGEST_NAMED};
 use crate::routing::{TableId, TableName, WordError};
 use crate::system::{permission_hint, Lock};
 
@@ -20,36 +21,21 @@ pub enum RegistryError {
     /// The file gives the name one ID and the stanza another.
     #[error("table {name} has ID {registered} already, in {}; expected that, or no ID", .file.display())]
     OtherId {
-        /// The name.
         name: TableName,
-        /// Its ID in the file.
         registered: TableId,
-        /// The file.
         file: PathBuf,
     },
     /// The ID that the stanza gives has another name.
     #[error("ID {id} belongs to table {owner}; expected an ID that no other table has")]
-    IdTaken {
-        /// The ID.
-        id: TableId,
-        /// The name it has.
-        owner: String,
-    },
+    IdTaken { id: TableId, owner: String },
     /// The file gives the name an ID of the kernel's own tables.
     #[error("{}: {source}", .file.display())]
-    Reserved {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong with the ID.
-        #[source]
-        source: WordError,
-    },
+    Reserved { file: PathBuf, source: WordError },
 }
 
 /// The ID of a table, and what the administrator should know of how it was found.
 #[derive(Debug)]
 pub struct Registered {
-    /// The table's ID.
     pub id: TableId,
     /// Whether the name is new.
     pub new: bool,
@@ -57,9 +43,10 @@ pub struct Registered {
     pub warnings: Vec<String>,
 }
 
-/// A name in the files, or the files without it.
-enum Found<'a> {
-    Registered(TableId),
+/// What the files say of a name.
+enum LookedUp<'a> {
+    Known(TableId),
+    /// Nothing; what they say of other names.
     New(Glance<'a>),
 }
 
@@ -92,37 +79,37 @@ impl Registry {
         mut occupied: impl FnMut(TableId) -> bool,
     ) -> Result<Registered, RegistryError> {
         let mut warnings = Vec::new();
-        let (id, new) = match self.find(name, fixed, &mut warnings)? {
-            Found::Registered(id) => (id, false),
-            Found::New(glance) => {
+        let (id, new) = match self.look_up(name, fixed, &mut warnings)? {
+            LookedUp::Known(id) => (id, false),
+            LookedUp::New(glance) => {
                 self.register(name, fixed, glance, &mut occupied, &mut warnings)?
             }
         };
         Ok(Registered { id, new, warnings })
     }
 
-    /// The ID that a name has. In the files as they should be a glance tells; of others all is
-    /// read, to say what is wrong.
-    fn find<'a>(
+    /// The ID that a name has. Of files in which all is well one quick reading tells it; others are
+    /// read as a whole, to say what is wrong.
+    fn look_up<'a>(
         &self,
         name: &'a TableName,
         fixed: Option<TableId>,
         warnings: &mut Vec<String>,
-    ) -> Result<Found<'a>, RegistryError> {
+    ) -> Result<LookedUp<'a>, RegistryError> {
         let mut glance = self.files.glance(name);
         let plain = |id: &TableId| {
             TableId::of_policy(id.number()).is_ok() && fixed.is_none_or(|fixed| fixed == *id)
         };
         if let Some(id) = glance.known().filter(plain) {
-            return Ok(Found::Registered(id));
+            return Ok(LookedUp::Known(id));
         }
         if glance.is_new() {
-            return Ok(Found::New(glance));
+            return Ok(LookedUp::New(glance));
         }
         let tables = self.files.read(warnings);
-        let registered = registered(&tables, name, fixed, warnings)?;
+        let known = known_id(&tables, name, fixed, warnings)?;
         glance.learn(&tables);
-        Ok(registered.map_or(Found::New(glance), Found::Registered))
+        Ok(known.map_or(LookedUp::New(glance), LookedUp::Known))
     }
 
     /// The ID of a name that is not known, and whether it is new still: another run may be
@@ -150,21 +137,21 @@ impl Registry {
             }
         };
         // What other runs of ours do to the files is to append there.
-        let found = if target.length().ok() == glance.length(&target.path) {
-            Found::New(glance)
+        let looked_up = if target.length().ok() == glance.length(&target.path) {
+            LookedUp::New(glance)
         } else {
             warnings.clear();
-            self.find(name, fixed, warnings)?
+            self.look_up(name, fixed, warnings)?
         };
         if let Err(error) = &locked {
             warnings.push(format!("no lock on table names: {error}; going on without"));
         }
-        let glance = match found {
-            Found::Registered(id) => return Ok((id, false)),
-            Found::New(glance) => glance,
+        let glance = match looked_up {
+            LookedUp::Known(id) => return Ok((id, false)),
+            LookedUp::New(glance) => glance,
         };
         let id = self.new_id(name, fixed, &glance, occupied)?;
-        if let Err(error) = target.append(&line(id, name)) {
+        if let Err(error) = target.append(&rt_tables_line(id, name)) {
             warnings.push(not_registered(name, &target.path, &error));
         }
         Ok((id, true))
@@ -235,7 +222,7 @@ impl KnownNames {
         mut occupied: impl FnMut(TableId) -> bool,
     ) -> Result<Registered, RegistryError> {
         let mut warnings = Vec::new();
-        if let Some(id) = registered(&self.tables, name, fixed, &mut warnings)? {
+        if let Some(id) = known_id(&self.tables, name, fixed, &mut warnings)? {
             return Ok(Registered {
                 id,
                 new: false,
@@ -245,7 +232,10 @@ impl KnownNames {
         let named = |id| self.tables.names(id).next().is_some();
         let chosen = free_id(name, fixed, named, &mut occupied);
         let id = chosen.map_err(|id| taken(id, &self.tables))?;
-        self.tables.add(&self.target, line(id, name).as_bytes());
+        // A larger one would not be registered.
+        if id <= LARGEST_NAMED {
+            self.tables.add_name(&self.target, id, name);
+        }
         Ok(Registered {
             id,
             new: true,
@@ -259,8 +249,8 @@ impl KnownNames {
     }
 }
 
-/// The ID a name has already.
-fn registered(
+/// The ID that a name has already.
+fn known_id(
     tables: &Tables,
     name: &TableName,
     fixed: Option<TableId>,

@@ -1,7 +1,7 @@
 //! The lines of `rt_tables` files, read as iproute2 reads them.
 //!
-//! The peculiarities are iproute2's, measured on 6.1 and 6.15: of several IDs that one name
-//! has, the one smallest modulo 256 counts, and among equals of those the last one read.
+//! The peculiarities are iproute2's, measured on 6.1 and 6.15: of several IDs that one name has,
+//! the one smallest modulo 256 counts, and among equals of those the last one read.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use crate::routing::{TableId, TableName};
 use crate::text::fnv1a;
 
-/// The names of all files together. Who asks for those of thousands of interfaces must not read
-/// through all of them each time.
+/// The names of all files together, by ID and by name: a run may ask for those of thousands of
+/// interfaces.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tables {
-    /// The IDs that lines give a name, in the order in which they are read, and in which of the
-    /// files each of them is.
+    /// The IDs that lines give a name, in the order in which they are read, each with the place of
+    /// its file in `files`.
     ids: BTreeMap<String, Vec<(TableId, usize)>>,
     /// The names that lines give an ID, in that order.
     names: BTreeMap<TableId, Vec<String>>,
@@ -33,17 +33,27 @@ impl Tables {
         while let Some((line, next)) = read_line(rest) {
             number += 1;
             match line {
-                Line::Entry(id, name) => {
-                    let name = String::from_utf8_lossy(name).into_owned();
-                    self.names.entry(id).or_default().push(name.clone());
-                    self.ids.entry(name).or_default().push((id, place));
+                NameLine::Entry(id, name) => {
+                    self.insert(id, String::from_utf8_lossy(name).into_owned(), place);
                 }
-                Line::Nothing => {}
-                Line::Malformed => malformed.push(number),
+                NameLine::Nothing => {}
+                NameLine::Malformed => malformed.push(number),
             }
             rest = next;
         }
         malformed
+    }
+
+    /// Adds a name as if a file had it.
+    pub fn add_name(&mut self, file: &Path, id: TableId, name: &TableName) {
+        let place = self.files.len();
+        self.files.push(file.to_owned());
+        self.insert(id, name.to_string(), place);
+    }
+
+    fn insert(&mut self, id: TableId, name: String, place: usize) {
+        self.names.entry(id).or_default().push(name.clone());
+        self.ids.entry(name).or_default().push((id, place));
     }
 
     /// The ID that `ip` takes a name for.
@@ -53,7 +63,6 @@ impl Tables {
     }
 
     /// All IDs that lines give a name, in the order in which they are read.
-    #[must_use = "an iterator does nothing by itself"]
     pub fn ids(&self, name: &TableName) -> impl DoubleEndedIterator<Item = TableId> + '_ {
         self.given(name).iter().map(|(id, _)| *id)
     }
@@ -76,8 +85,8 @@ impl Tables {
     }
 }
 
-/// What one glance at the files tells of a name: enough where nothing is wrong with them. What is
-/// wrong takes all their lines to say, as [`Tables`].
+/// What one quick reading of the files tells of one name: enough where nothing is wrong with them.
+/// To say what is wrong takes all their lines, as [`Tables`].
 #[derive(Debug)]
 pub struct Glance<'a> {
     name: &'a TableName,
@@ -106,13 +115,15 @@ impl<'a> Glance<'a> {
     /// Sees the lines that end in a text, and returns how many bytes these are.
     pub fn see(&mut self, text: &[u8]) -> usize {
         let mut rest = text;
-        // Where there are thousands of lines, they are ours.
+        // The quick reader first: where there are thousands of lines, they are ours.
         while let Some((line, next)) = read_own_line(rest).or_else(|| read_line(rest)) {
             match line {
-                Line::Entry(id, name) if name == self.name.as_str().as_bytes() => self.own.push(id),
-                Line::Entry(id, _) => self.others.push(id),
-                Line::Nothing => {}
-                Line::Malformed => self.note_unreadable(),
+                NameLine::Entry(id, name) if name == self.name.as_str().as_bytes() => {
+                    self.own.push(id);
+                }
+                NameLine::Entry(id, _) => self.others.push(id),
+                NameLine::Nothing => {}
+                NameLine::Malformed => self.note_unreadable(),
             }
             rest = next;
         }
@@ -161,15 +172,14 @@ impl<'a> Glance<'a> {
 
 /// What a line says.
 #[derive(Debug, PartialEq, Eq)]
-enum Line<'a> {
-    /// An ID and a name.
+enum NameLine<'a> {
     Entry(TableId, &'a [u8]),
     Nothing,
     Malformed,
 }
 
-/// The first line of a text if it is as [`line`] writes one, in few steps, and the text behind it.
-fn read_own_line(text: &[u8]) -> Option<(Line<'_>, &[u8])> {
+/// The first line of a text if it is as [`rt_tables_line`] writes one, in few steps, and the text behind it.
+fn read_own_line(text: &[u8]) -> Option<(NameLine<'_>, &[u8])> {
     let mut bytes = text.iter();
     let mut id = 0_u32;
     let behind = loop {
@@ -191,14 +201,14 @@ fn read_own_line(text: &[u8]) -> Option<(Line<'_>, &[u8])> {
     let (name, marked) = named.split_at_checked(length)?;
     let (mark, next) = marked.split_first_chunk::<{ MARK.len() }>()?;
     let is_own = mark == MARK.as_bytes() && !name.is_empty();
-    is_own.then_some((Line::Entry(TableId::numbered(id), name), next))
+    is_own.then_some((NameLine::Entry(TableId::numbered(id), name), next))
 }
 
 /// The first line of a text, and the text behind it; `None` where no line ends.
 ///
 /// A line is a decimal or 0x number and a word; what follows is not looked at. `ip` ignores IDs that
 /// do not fit 31 bits, the largest it can name.
-fn read_line(text: &[u8]) -> Option<(Line<'_>, &[u8])> {
+fn read_line(text: &[u8]) -> Option<(NameLine<'_>, &[u8])> {
     let line = without(text, |byte| matches!(byte, b' ' | b'\t'));
     let (radix, rest) = match line {
         [b'0', b'x', rest @ ..] if rest.first().is_some_and(u8::is_ascii_hexdigit) => (16, rest),
@@ -224,13 +234,13 @@ fn read_line(text: &[u8]) -> Option<(Line<'_>, &[u8])> {
     let name = name.get(..name.len() - behind.len()).unwrap_or_default();
     let next = behind.get(behind.iter().position(|byte| *byte == b'\n')? + 1..)?;
     let said = if matches!(line, [b'#' | b'\n' | 0, ..]) {
-        Line::Nothing
+        NameLine::Nothing
     } else if !is_number || name.is_empty() {
-        Line::Malformed
+        NameLine::Malformed
     } else if negative || id > LARGEST_NAMED.number() {
-        Line::Nothing
+        NameLine::Nothing
     } else {
-        Line::Entry(TableId::numbered(id), name)
+        NameLine::Entry(TableId::numbered(id), name)
     };
     Some((said, next))
 }
@@ -253,7 +263,7 @@ pub const LARGEST_NAMED: TableId = TableId::numbered(i32::MAX as u32);
 const MARK: &str = "\t# ifupdown-policy-table\n";
 
 /// The line that names a table, marked as ours.
-pub fn line(id: TableId, name: &TableName) -> String {
+pub fn rt_tables_line(id: TableId, name: &TableName) -> String {
     format!("{id}\t{name}{MARK}")
 }
 
@@ -370,7 +380,7 @@ mod tests {
         assert_eq!(derived_id(&name), derived_id(&"rt2".parse().unwrap()));
         assert!((20_000..30_000).contains(&derived_id(&name).number()));
         assert_eq!(
-            tables(&line(TableId::numbered(7), &name)).id(&name),
+            tables(&rt_tables_line(TableId::numbered(7), &name)).id(&name),
             Some(TableId::numbered(7))
         );
     }
