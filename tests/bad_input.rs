@@ -3,14 +3,14 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::format_collect)]
 
-mod lab;
+mod support;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use lab::{lab, Lab, Said};
+use crate::support::lab::{lab, Lab, Said};
 
 const NAMES: &str = "/etc/iproute2/rt_tables";
 const HOWTO: &str = "policy-table rt2";

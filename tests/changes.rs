@@ -3,13 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-mod beside;
-mod lab;
+mod support;
 
 use std::path::Path;
 
-use beside::{assert_same, foreign, ours};
-use lab::{lab, Lab};
+use crate::support::ip_json::{self, assert_same, foreign, ours};
+use crate::support::lab::{lab, Lab};
 use policy_table::converge::remove_orphans;
 use policy_table::netlink::Kernel;
 
@@ -38,7 +37,7 @@ iface eth1:1 inet static
 fn host(test: impl FnOnce(&Lab) + Send) {
     lab(|lab| {
         lab.device("eth1");
-        beside::place(lab);
+        ip_json::place(lab);
         let before = foreign(lab, "eth1");
         lab.interfaces(FILE);
         up(lab);

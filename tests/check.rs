@@ -9,7 +9,7 @@
     clippy::print_stderr
 )]
 
-mod lab;
+mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use lab::{lab, Lab, Said};
+use crate::support::lab::{lab, Lab, Said};
 use policy_table::check::{examine, Code, Nowhere, Severity};
 use policy_table::ifupdown::interfaces::Interfaces;
 use policy_table::tables::derived_id;

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-mod lab;
+mod support;
 
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use lab::{lab, lab_of, lines, Lab, Release};
+use crate::support::lab::{lab, lab_of, lines, Lab, Release};
 
 const PLAIN: &str = "\
 iface eth1 inet static

@@ -11,7 +11,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-mod lab;
+mod support;
 
 use std::collections::BTreeMap;
 use std::env;
@@ -20,7 +20,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use lab::{lab, Lab};
+use crate::support::lab::{lab, Lab};
 
 const UP: &str = "/etc/network/if-up.d/00-policy-table";
 const DOWN: &str = "/etc/network/if-down.d/zz-policy-table";

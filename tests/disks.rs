@@ -4,9 +4,9 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-mod lab;
+mod support;
 
-use lab::{lab, Lab};
+use crate::support::lab::{lab, Lab};
 
 const RECORDS: &str = "/run/policy-table";
 const RECORD: &str = "/run/policy-table/eth1";

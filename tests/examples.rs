@@ -3,13 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod lab;
+mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use lab::{lab, lines, Lab};
+use crate::support::lab::{lab, lines, Lab};
 use policy_table::ifupdown::{Direction, HookCall};
 use policy_table::stanza::Stanza;
 

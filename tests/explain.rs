@@ -12,8 +12,7 @@
     clippy::indexing_slicing
 )]
 
-mod lab;
-mod random;
+mod support;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -21,12 +20,12 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use lab::{lab, Lab};
+use crate::support::lab::{lab, Lab, Said};
+use crate::support::random::{number_in, Random};
 use policy_table::cli::ask;
 use policy_table::explain::{End, KernelAnswer, Match, Packet, Report, TableAnswer, Then, Walk};
 use policy_table::netlink::Kernel;
 use policy_table::routing::{Family, Route};
-use random::{number_in, Random};
 
 /// Whom the random routes are from, to find them again.
 const OWNER: u8 = 44;
@@ -382,7 +381,7 @@ fn is_left_to_a_hash(walk: &Walk) -> bool {
 }
 
 /// What `ip route get` prints for a packet.
-fn by_ip(lab: &Lab, packet: &Packet, fibmatch: bool) -> lab::Said {
+fn by_ip(lab: &Lab, packet: &Packet, fibmatch: bool) -> Said {
     let mut words = packet.to_string().replace(" ipproto tcp", "");
     let protocol = if packet.ip_protocol == 6 {
         "tcp"

@@ -16,14 +16,14 @@
 
 #[path = "../fuzz/checks.rs"]
 mod checks;
-mod random;
+mod support;
 
 use std::fs;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use random::{number_in, Random};
+use crate::support::random::{number_in, Random};
 
 /// Longest input, in bytes: some changes make one longer.
 const LONGEST: usize = 4096;

@@ -3,9 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stderr)]
 
-mod lab;
+mod support;
 
-use lab::{lab, Lab, HOOK};
+use crate::support::lab::{lab, lines, Lab, HOOK};
 
 const UP: &str = "/etc/network/if-up.d/00-policy-table";
 const DOWN: &str = "/etc/network/if-down.d/zz-policy-table";
@@ -49,7 +49,7 @@ fn up_addresses(lab: &Lab) -> Vec<String> {
 
 /// What ifupdown has noted as up.
 fn recorded(lab: &Lab) -> Vec<String> {
-    let mut names = lab::lines(&lab.sh("ifquery --state").out);
+    let mut names = lines(&lab.sh("ifquery --state").out);
     names.sort();
     names
 }

@@ -2,9 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-mod lab;
+mod support;
 
-use lab::{lab, lab_of, Release};
+use crate::support::lab::{lab, lab_of, Release};
 
 const HOWTO: &str = "\
 auto eth1

@@ -6,8 +6,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-mod lab;
-mod random;
+mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -15,9 +14,9 @@ use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use lab::{lab, Lab};
+use crate::support::lab::{lab, Lab};
+use crate::support::random::{number_in, Random};
 use policy_table::ifupdown::interfaces::{Interfaces, Text, FILE};
-use random::{number_in, Random};
 
 /// A hook's variables, by name.
 type Environment = BTreeMap<OsString, OsString>;

@@ -2,13 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-mod lab;
+mod support;
 
 use std::os::unix::fs::symlink;
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::time::{Duration, Instant};
 
-use lab::{lab, Lab, Said};
+use crate::support::lab::{lab, Lab, Said};
 
 const LOG: &str = "/dev/log";
 

@@ -5,12 +5,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-mod lab;
+mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use lab::{lab, Lab, Said, HOOK};
+use crate::support::lab::{lab, lines, Lab, Said, HOOK};
 
 const NAMES: &str = "/etc/iproute2/rt_tables";
 const VENDOR: &str = "255\tlocal\n254\tmain\n253\tdefault\n0\tunspec\n";
@@ -165,7 +165,7 @@ impl Stage<'_> {
     }
 
     fn world(&self) -> World {
-        let mut kernel = lab::lines(&self.lab.ok("ip -N -4 -d rule; ip -N -6 -d rule
+        let mut kernel = lines(&self.lab.ok("ip -N -4 -d rule; ip -N -6 -d rule
              ip -N -4 -d route show table all; ip -N -6 -d route show table all"));
         kernel.sort();
         World {

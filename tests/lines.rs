@@ -7,9 +7,9 @@
     clippy::indexing_slicing
 )]
 
-mod lab;
+mod support;
 
-use lab::{lab, Lab};
+use crate::support::lab::{lab, Lab};
 
 /// Brings one interface up in silence.
 fn up(lab: &Lab, interface: &str) {

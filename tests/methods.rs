@@ -3,13 +3,14 @@
 
 #![allow(clippy::print_stderr, clippy::unwrap_used, clippy::indexing_slicing)]
 
-mod lab;
-mod router;
+mod support;
 
 use std::time::Duration;
 
-use lab::{lab, Lab};
-use router::{addresses, down, have, lasting, only_client, up, Broom, Router, ROUTER, ROUTER6};
+use crate::support::lab::{lab, Lab};
+use crate::support::router::{
+    addresses, down, have, lasting, only_client, up, Broom, Router, ROUTER, ROUTER6,
+};
 
 const DNSMASQ: &str = "dnsmasq of dnsmasq-base";
 const DHCLIENT: &str = "dhclient of isc-dhcp-client";

@@ -5,8 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::format_push_string)]
 
-mod lab;
-mod random;
+mod support;
 
 use std::fs;
 use std::os::unix::fs::{symlink, PermissionsExt};
@@ -14,12 +13,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
-use lab::{lab, Said};
+use crate::support::lab::{lab, programs, Said};
+use crate::support::random::{number_in, Random};
 use policy_table::ifupdown::interfaces::Interfaces;
 use policy_table::migrate::verify::{bring_up, differences, machine, Seen, TrialError, MULTI};
 use policy_table::migrate::Draft;
 use policy_table::routing::TableId;
-use random::{number_in, Random};
 
 /// The names that the files use, as `rt_tables` has them.
 const NAMES: [(&str, u32); 3] = [("rt2", 1002), ("isp1", 1001), ("isp2", 2001)];
@@ -105,7 +104,7 @@ fn what_is_migrated_stays_as_it_is() {
 /// A file before and after, in trials of their own.
 fn before_and_after(interfaces: &Interfaces) -> Result<(Seen, Seen), TrialError> {
     let draft = Draft::of(interfaces, &names);
-    let mut machine = machine(draft.stanzas(), lab::programs().join("policy-table"));
+    let mut machine = machine(draft.stanzas(), programs().join("policy-table"));
     let tables = NAMES.iter().map(|(name, id)| format!("{id}\t{name}\n"));
     let kernels = "255\tlocal\n254\tmain\n253\tdefault\n0\tunspec\n".to_owned();
     let tables = [kernels].into_iter().chain(tables).collect();
@@ -307,7 +306,7 @@ fn a_wrong_migration_is_found_out() {
     lab(|_| {
         let interfaces = interfaces("exception-to-main");
         let draft = Draft::of(&interfaces, &names);
-        let machine = machine(draft.stanzas(), lab::programs().join("policy-table"));
+        let machine = machine(draft.stanzas(), programs().join("policy-table"));
         let right = String::from_utf8(draft.for_trial(true)).unwrap();
         let before = bring_up(&machine, &draft.for_trial(false), None).unwrap();
         let asked: Vec<_> = before
@@ -364,7 +363,7 @@ impl Drop for Folder {
 }
 
 fn migrate(arguments: &[&str]) -> Said {
-    let mut command = Command::new(lab::programs().join("policy-table"));
+    let mut command = Command::new(programs().join("policy-table"));
     Said::new(&command.arg("migrate").args(arguments).output().unwrap())
 }
 

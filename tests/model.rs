@@ -18,14 +18,14 @@
     clippy::print_stdout
 )]
 
-mod lab;
-mod random;
+mod support;
 
 use std::fmt::Write as _;
 use std::process::Command;
 use std::time::Instant;
 
-use lab::{lab, pieces, Lab, Said};
+use crate::support::lab::{lab, pieces, Lab, Said};
+use crate::support::random::{number_in, Random};
 use policy_table::ifupdown::{Direction, HookCall};
 use policy_table::netlink::Kernel;
 use policy_table::record::heading;
@@ -33,7 +33,6 @@ use policy_table::routing::{
     Action, Family, Hop, Object, Prefix, Route, Rule, State, TableId, TableName, PROTOCOL,
 };
 use policy_table::stanza::{wanted_state, Observed, Stanza as Judged, TableIds};
-use random::{number_in, Random};
 
 /// The tables that stanzas and others use; the first has a name.
 const TABLES: [u32; 5] = [20611, 501, 502, 503, 254];

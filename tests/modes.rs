@@ -2,9 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod lab;
+mod support;
 
-use lab::{lab, Lab};
+use crate::support::lab::{lab, Lab};
 
 /// A host with a first network, a second one with the table, a bridge as Docker makes one, and
 /// a network behind a static route; somebody on each of them. Nobody is the table's gateway.

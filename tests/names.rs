@@ -3,12 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-mod lab;
+mod support;
 
 use std::fs;
 use std::os::unix::fs::{symlink, MetadataExt};
 
-use lab::{lab, lab_of, Lab, Release, Said};
+use crate::support::lab::{lab, lab_of, Lab, Release, Said};
 
 const NAMES: &str = "/etc/iproute2/rt_tables";
 const DROP_IN: &str = "/etc/iproute2/rt_tables.d/policy-table.conf";

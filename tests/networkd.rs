@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stderr)]
 
-mod lab;
+mod support;
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use lab::{lab, Lab};
+use crate::support::lab::{lab, Lab};
 
 const PROGRAM: &str = "/lib/systemd/systemd-networkd";
 const READY: &str = "/run/networkd.ready";

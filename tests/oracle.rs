@@ -3,9 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-mod lab;
+mod support;
 
-use lab::{lab, lines, Lab};
+use crate::support::lab::{lab, lines, Lab};
 
 /// A stanza that can be written both ways.
 struct Interface {

@@ -3,11 +3,11 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod lab;
+mod support;
 
 use std::path::Path;
 
-use lab::{lab, Lab, HOOK};
+use crate::support::lab::{lab, Lab, HOOK};
 use policy_table::converge::{find_orphans, remove_orphans, Orphans, Why};
 use policy_table::netlink::Kernel;
 

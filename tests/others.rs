@@ -3,11 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
-mod lab;
+mod support;
 
 use std::path::PathBuf;
 
-use lab::{lab, Lab};
+use crate::support::lab::{lab, Lab};
 
 fn stanza(table: &str) -> String {
     format!(

@@ -9,7 +9,7 @@
     clippy::indexing_slicing
 )]
 
-mod lab;
+mod support;
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use nix::sched::{setns, CloneFlags};
 
-use lab::{lab, Lab};
+use crate::support::lab::{lab, Lab};
 
 /// How long nothing must come for it to be no answer. Here an answer takes microseconds; TCP
 /// asks again after a second.

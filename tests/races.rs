@@ -7,7 +7,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout)]
 
-mod lab;
+mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use nix::fcntl::{Flock, FlockArg};
 
-use lab::{lab, Lab};
+use crate::support::lab::{lab, lines, Lab};
 
 const NAMES: &str = "/etc/iproute2/rt_tables";
 const LOCKS: [&str; 2] = [
@@ -262,12 +262,12 @@ fn assert_in_force(lab: &Lab, up: &[usize]) {
     }));
     // A list by protocol leaves the protocol out.
     let routes = lab.sh("ip -4 route list table all proto policy-table").out;
-    let mut found = lab::lines(&routes);
+    let mut found = lines(&routes);
     found.extend(lab.rules("-4"));
     expected.sort();
     found.sort();
     assert_eq!(found, expected);
-    let mut records = lab::lines(&lab.ok("ls -A /run/policy-table"));
+    let mut records = lines(&lab.ok("ls -A /run/policy-table"));
     // What they have in common goes with the last.
     records.retain(|name| up.is_empty() || name != ".shared:");
     let mut of_up: Vec<String> = up.iter().map(|n| format!("w{n}")).collect();

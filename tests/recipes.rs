@@ -8,12 +8,12 @@
     clippy::print_stderr
 )]
 
-mod lab;
+mod support;
 
 use std::fs;
 use std::path::Path;
 
-use lab::{lab, Lab};
+use crate::support::lab::{lab, Lab};
 
 const PAGE: &str = "man/policy-table-interfaces.5";
 

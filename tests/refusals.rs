@@ -3,9 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-mod lab;
+mod support;
 
-use lab::{lab, Lab, Said};
+use crate::support::lab::{lab, Lab, Said};
 
 /// A name, what is done before, the stanza's lines, the object, the kernel's text and the advice.
 struct Refusal {

@@ -18,20 +18,19 @@
     clippy::cast_possible_truncation
 )]
 
-mod lab;
-mod random;
+mod support;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 
-use lab::{lab, pieces, Lab};
+use crate::support::lab::{self, lab, pieces, Lab};
+use crate::support::random::{number_in, Random};
 use policy_table::netlink::{explain, Answer, Kernel};
 use policy_table::routing::syntax::{read_route, read_rule, LineError, UnsaidInRoute};
 use policy_table::routing::{
     Action, Family, Object, Prefix, Route, Rule, Scope, Step, TableId, PROTOCOL,
 };
-use random::{number_in, Random};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Noun {

@@ -3,11 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-mod lab;
+mod support;
 
 use std::fs;
 
-use lab::{lab, Lab};
+use crate::support::lab::{lab, Lab};
 
 const NAMES: &str = "/etc/iproute2/rt_tables";
 const RECORD: &str = "/run/policy-table/eth1";

@@ -4,11 +4,10 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-mod beside;
-mod lab;
+mod support;
 
-use beside::{assert_same, foreign, ours};
-use lab::{lab, Lab};
+use crate::support::ip_json::{self, assert_same, foreign, ours};
+use crate::support::lab::{lab, Lab};
 
 const FILE: &str = "\
 iface eth1 inet static
@@ -135,7 +134,7 @@ fn survives(cases: &[Trouble]) {
         println!("{name}");
         lab(|lab| {
             lab.device("eth1");
-            beside::place(lab);
+            ip_json::place(lab);
             lab.interfaces(FILE);
             up(lab);
             let there = ours(lab);

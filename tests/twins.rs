@@ -4,9 +4,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod lab;
+mod support;
 
-use lab::{lab, Lab};
+use crate::support::lab::{lab, Lab};
 use policy_table::converge::{put_in_state, StepError};
 use policy_table::netlink::Kernel;
 use policy_table::routing::{Object, Rule, State};

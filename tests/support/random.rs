@@ -1,9 +1,5 @@
 //! Numbers that look random and are the same on every machine, from a seed that is printed.
 
-// No test uses all of it.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
-#![allow(clippy::indexing_slicing, clippy::print_stdout)]
-
 /// Marsaglia's xorshift: enough to vary tests with.
 pub struct Random(u64);
 

@@ -2,19 +2,11 @@
 //! leases and advertises itself, and the DHCP clients that ask it. What a test started is ended
 //! with it, by number.
 
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr
-)]
-
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::lab::{Lab, Said};
+use super::lab::{Lab, Said};
 
 /// The router's own addresses; neither is the first of its network, so that a guess would show.
 pub const ROUTER: &str = "10.10.0.77";

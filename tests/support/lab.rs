@@ -4,10 +4,6 @@
 //! A lab lives in a thread, whose namespaces all that it starts inherit; nothing is left when
 //! the thread ends. It refuses to be the machine's own namespace.
 
-// No test uses all of it; the methods take a lab to show that they act inside one.
-#![allow(dead_code, clippy::unused_self, clippy::print_stderr)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::fs;
 use std::os::unix::fs::{symlink, PermissionsExt};
 use std::path::{Path, PathBuf};

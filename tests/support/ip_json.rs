@@ -1,8 +1,6 @@
 //! Routes and rules of others beside ours, and how to tell the two apart.
 
-#![allow(dead_code, clippy::unwrap_used)]
-
-use crate::lab::Lab;
+use super::lab::Lab;
 
 /// Puts in what others may have: near-twins of our rules, the same selectors under another
 /// protocol, and routes in our table by a device `other` of their own.
