@@ -1,18 +1,8 @@
 //! Bytes that a kernel and this program, or `ip`, said to each other, and what is made of them.
 //!
-//! A file of `tests/wire` is one conversation, as strace saw it: `>` is a message sent, `<` one
-//! received, in hexadecimal; `=` below says what each message in it means. Fixtures are of a
+//! A file of `tests/pure/wire` is one conversation, as strace saw it: `>` is a message sent, `<`
+//! one received, in hexadecimal; `=` below says what each message in it means. Fixtures are of a
 //! little-endian machine.
-
-#![cfg(target_endian = "little")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::format_push_string,
-    clippy::cast_possible_truncation,
-    clippy::case_sensitive_file_extension_comparisons
-)]
 
 use std::fs;
 use std::path::Path;
@@ -114,7 +104,7 @@ struct Fixture {
 }
 
 fn fixtures() -> Vec<Fixture> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wire");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pure/wire");
     let mut found: Vec<Fixture> = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

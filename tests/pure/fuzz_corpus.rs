@@ -5,25 +5,15 @@
 //! The changes come from a seed that is printed; `FUZZ_SEED` gives another one, and
 //! `FUZZ_MILLISECONDS` how long each place is tried.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    clippy::cast_possible_truncation
-)]
-
-#[path = "../fuzz/checks.rs"]
+#[path = "../../fuzz/checks.rs"]
 mod checks;
-mod support;
 
 use std::fs;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::support::random::{number_in, Random};
+use crate::random::{number_in, Random};
 
 /// Longest input, in bytes: some changes make one longer.
 const LONGEST: usize = 4096;
@@ -123,7 +113,7 @@ fn hold(name: &str, check: fn(&[u8]), folders: &[&str]) {
 
 #[test]
 fn an_environment_gives_a_stanza_or_says_why_not() {
-    let folders = ["tests/scenarios", "fuzz/seeds/environment"];
+    let folders = ["tests/pure/scenarios", "fuzz/seeds/environment"];
     hold("environment", checks::environment, &folders);
 }
 

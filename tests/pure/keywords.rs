@@ -1,8 +1,6 @@
 //! What is said of a bad `policy-rule` or `policy-route`, keyword by keyword: the option as
 //! written, the line, the word and its value, and what is expected.
 
-#![allow(clippy::too_many_lines)] // tables
-
 use policy_table::ifupdown::HookCall;
 use policy_table::routing::Family;
 use policy_table::stanza::Stanza;

@@ -6,16 +6,6 @@
 //! and the default route in main.
 //! `plan` is what follows: the objects as `ip` commands, notices, or the errors.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::format_push_string,
-    clippy::format_collect,
-    clippy::expect_used,
-    unknown_lints, // the next one is newer than the oldest clippy served
-    clippy::unnecessary_debug_formatting
-)]
-
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fs;
@@ -145,7 +135,7 @@ fn difference(expected: &[String], found: &[String]) -> String {
 
 #[test]
 fn each_environment_leads_to_its_plan() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pure/scenarios");
     let (mut wrong, mut cases) = (String::new(), 0);
     for case in entries(&folder) {
         let name = case.file_name().unwrap().to_string_lossy().into_owned();

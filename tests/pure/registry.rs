@@ -1,7 +1,5 @@
 //! The files of table names below a root of their own: no namespace is needed.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::fs;
 use std::path::PathBuf;
 
