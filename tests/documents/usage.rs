@@ -1,7 +1,5 @@
 //! The command line as a user meets it, and the silence of a hook that has nothing to do.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 use std::ffi::OsStr;
 use std::fs;
 use std::os::fd::OwnedFd;

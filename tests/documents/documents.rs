@@ -1,13 +1,6 @@
 //! What the README, the manual pages and the package's own page say of options, held against the
 //! program. Their examples are the business of `examples`.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::expect_used,
-    clippy::format_push_string
-)]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;

@@ -1,7 +1,5 @@
 //! The bash completion, in bash. The functions of bash-completion that it calls are stood in for.
 
-#![allow(clippy::unwrap_used)]
-
 use std::process::Command;
 
 use policy_table::cli::COMMANDS;

@@ -1,10 +1,6 @@
 //! Every stanza in the documents, brought up by the real `ifup` where the method needs no server,
 //! and judged where it does: an example that an administrator copies has to work.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-mod support;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

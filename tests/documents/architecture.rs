@@ -1,13 +1,5 @@
 //! What the house rules say of the source as a whole: floors, sizes, words that may not be there.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::format_push_string,
-    clippy::case_sensitive_file_extension_comparisons
-)]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,5 @@
 //! `debian/copyright` held against the crates of `Cargo.lock` and the licences that they state.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;

@@ -1,15 +1,6 @@
 //! The recipes of policy-table-interfaces(5) for what rules on addresses cannot mend, taken from
 //! the page and proven in packets.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr
-)]
-
-mod support;
-
 use std::fs;
 use std::path::Path;
 
