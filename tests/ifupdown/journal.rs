@@ -1,9 +1,5 @@
 //! What reaches syslog from the real `ifup`, and that no syslog, dead or alive, holds it up.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
-
-mod support;
-
 use std::os::unix::fs::symlink;
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::time::{Duration, Instant};

@@ -1,10 +1,6 @@
 //! Disks that are full, read-only or not as they should be: policy routing comes up all the same
 //! and says what is wrong, and `ifdown` cleans up. The real `ifup`, judged by `ip`; what becomes
-//! of table names alone is in `names.rs`.
-
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-mod support;
+//! of table names alone is in `table_names.rs`.
 
 use crate::support::lab::{lab, Lab};
 

@@ -1,10 +1,6 @@
 //! What administrators and environments can get wrong: each is told in a line of its own, and
 //! neither the network nor the kernel's routing nor a file of names suffers for it.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::format_collect)]
-
-mod support;
-
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;

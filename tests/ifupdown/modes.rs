@@ -1,9 +1,5 @@
 //! `policy-mode` and `policy-source`, in packets: what stays reachable from the policy address.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod support;
-
 use crate::support::lab::{lab, Lab};
 
 /// A host with a first network, a second one with the table, a bridge as Docker makes one, and

@@ -1,10 +1,6 @@
 //! The files of table names, in every state in which hosts have them: a name gets one ID, no
 //! line of anybody's is lost, and where a file cannot be had routing comes up all the same.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-mod support;
-
 use std::fs;
 use std::os::unix::fs::{symlink, MetadataExt};
 

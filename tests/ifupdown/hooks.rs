@@ -1,10 +1,6 @@
 //! The hooks as hooks: broken ones that must cost nobody the network, calls that are not for
 //! them, and what they say and where.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stderr)]
-
-mod support;
-
 use crate::support::lab::{lab, lines, Lab, HOOK};
 
 const UP: &str = "/etc/network/if-up.d/00-policy-table";

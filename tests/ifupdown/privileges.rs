@@ -1,10 +1,6 @@
 //! The rights of a run: which it keeps and from when on, what it says without the one it needs,
 //! and that its files are nobody else's way in.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stderr)]
-
-mod support;
-
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};

@@ -1,14 +1,5 @@
 //! `policy-rule` and `policy-route` as people write them today behind `post-up`.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
-
-mod support;
-
 use crate::support::lab::{lab, Lab};
 
 /// Brings one interface up in silence.

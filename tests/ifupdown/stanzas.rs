@@ -1,10 +1,6 @@
 //! Stanzas of many kinds through the real `ifup` and `ifdown`: what each gets, what they share,
 //! and what is left when something is in the way.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-mod support;
-
 use std::fs;
 
 use crate::support::lab::{lab, Lab};

@@ -1,9 +1,5 @@
 //! The real `ifup` and `ifdown` of Debian, with the package's links, judged by `ip`.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-mod support;
-
 use crate::support::lab::{lab, lab_of, Release};
 
 const HOWTO: &str = "\

@@ -1,10 +1,6 @@
 //! The real `ifup` and `ifdown` of ifupdown-ng and ifupdown2, which call a hook once for all
 //! stanzas of an interface, with the package's links, judged by `ip`. `tests/run` unpacks them.
 
-#![allow(clippy::unwrap_used, clippy::print_stderr)]
-
-mod support;
-
 use std::path::PathBuf;
 
 use crate::support::lab::{lab, Lab};

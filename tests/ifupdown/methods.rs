@@ -1,10 +1,6 @@
 //! Every method of interfaces(5), through the real `ifup`: leases, advertisements, addresses that
 //! come late, tunnels. Where this kernel lacks a kind of device, a tun device stands in for it.
 
-#![allow(clippy::print_stderr, clippy::unwrap_used, clippy::indexing_slicing)]
-
-mod support;
-
 use std::time::Duration;
 
 use crate::support::lab::{lab, Lab};

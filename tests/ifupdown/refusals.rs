@@ -1,10 +1,6 @@
 //! The commonest refusals of the kernel, each got from it by the real `ifup`: every error gives
 //! the object in the syntax of `ip`, the kernel's own text, and what to do.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
-
-mod support;
-
 use crate::support::lab::{lab, Lab, Said};
 
 /// A name, what is done before, the stanza's lines, the object, the kernel's text and the advice.
