@@ -2,10 +2,6 @@
 //! compares rules with absent selectors as wildcards, and ignores attributes that it does not
 //! know.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod support;
-
 use crate::support::lab::{lab, Lab};
 use policy_table::converge::{put_in_state, StepError};
 use policy_table::netlink::Kernel;

@@ -5,21 +5,7 @@
 //! Random lines come from a seed that is printed; `ROUNDTRIP_SEED` gives another one, and
 //! `ROUNDTRIP_COUNT` how many lines of each kind there are.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
 // The seed is printed; tables of lines are long; a random address is any half of a number.
-#![allow(
-    clippy::print_stdout,
-    clippy::too_many_lines,
-    clippy::cast_possible_truncation
-)]
-
-mod support;
-
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;

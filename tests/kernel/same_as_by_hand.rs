@@ -1,10 +1,6 @@
 //! Theirs and ours: what `policy-table` makes must be what the howto's lines by hand make, but
 //! for the priority of the rules and the tag that says whose it is.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-mod support;
-
 use crate::support::lab::{lab, lines, Lab};
 
 /// A stanza that can be written both ways.

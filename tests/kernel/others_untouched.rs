@@ -4,21 +4,11 @@
 //!
 //! The others' are mostly what the kernel takes for ours: the same but for the protocol, a
 //! selector, `not`, a `goto`, realms, a metric; and some bear our protocol. The model is small: a
-//! stanza is up or it is not. The hooks are called as `ifup` calls them (`ifupdown.rs` has the
+//! stanza is up or it is not. The hooks are called as `ifup` calls them (`tests/ifupdown` has the
 //! real one); addresses and links stay as they are, so that no change is the kernel's own.
 //!
 //! `MODEL_SEED` is the first sequence's seed, and `MODEL_COUNT` says how many sequences there
 //! are: the seed that a failure prints repeats it with a count of 1.
-
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout
-)]
-
-mod support;
 
 use std::fmt::Write as _;
 use std::process::Command;

@@ -2,15 +2,6 @@
 //! that drops what does not come from its own network, must answer a far-off client on each of
 //! its addresses with `policy-table`, and answers on the one of the default gateway without.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
-
-mod support;
-
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{Read, Write as _};

@@ -1,10 +1,6 @@
 //! systemd-networkd beside ifupdown: what it takes out of the kernel and when, what the remedy in
 //! the documents is worth, and the way back. A real one, with no bus, in a lab.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stderr)]
-
-mod support;
-
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
