@@ -1,10 +1,6 @@
 //! What changes between `ifup` and `ifdown`: the file, the record, both. Afterwards nothing of
 //! ours is left, and nothing of others is gone.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
-
-mod support;
-
 use std::path::Path;
 
 use crate::support::ip_json::{self, assert_same, foreign, ours};

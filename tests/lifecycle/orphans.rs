@@ -1,10 +1,6 @@
 //! What is left of ours and belongs to nothing that is up: found and removed on the real kernel
 //! with the real `ifup`'s notes, and never by the hooks of other interfaces.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::path::Path;
 
 use crate::support::lab::{lab, Lab, HOOK};

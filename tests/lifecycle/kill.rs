@@ -1,11 +1,6 @@
 //! The hooks killed at every system call they make, and every system call of theirs failing.
 //! Afterwards the next `ifup` and the next `ifdown` must each reach the right state, whatever
-//! the run had got to. `cargo test --test kill -- --nocapture` prints how many cases there were.
-
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-#![allow(clippy::print_stdout, clippy::print_stderr)]
-
-mod support;
+//! the run had got to. `cargo test --test lifecycle kill -- --nocapture` prints how many cases there were.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -2,10 +2,6 @@
 //! with `ifdown`, after which nothing of ours is left and nothing of others gone, and with another
 //! `ifup`, after which all is as it was.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
-
-mod support;
-
 use crate::support::ip_json::{self, assert_same, foreign, ours};
 use crate::support::lab::{lab, Lab};
 

@@ -1,13 +1,9 @@
 //! What runs side by side: two hundred interfaces that come up and go down, all with table names
 //! that are new, while other programs append to the file of names. The real `ifup`, judged by `ip`;
-//! `cargo test --test races -- --nocapture` prints how many runs there were. The mix at the end
+//! `cargo test --test lifecycle races -- --nocapture` prints how many runs there were. The mix at the end
 //! takes 10 seconds, or as many as `RACES_SECONDS` says.
 //!
 //! And who holds a lock that another run waits for is said, which can be nobody but root.
-
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout)]
-
-mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
