@@ -1,12 +1,8 @@
 //! Files of interfaces(5), read by us and by the real `ifup`: the environment of each stanza is
 //! the one that a hook receives, and what ifup refuses is refused at the same line.
 //!
-//! `tests/interfaces/NAME/` becomes `/etc/network` of a lab; `interfaces` is its main file. Random
+//! `tests/commands/interfaces/NAME/` becomes `/etc/network` of a lab; `interfaces` is its main file. Random
 //! files follow: `INTERFACES_SEED` gives others, `INTERFACES_COUNT` says how many.
-
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
-
-mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -25,7 +21,7 @@ type Environment = BTreeMap<OsString, OsString>;
 const HOOK: &str = "#!/bin/sh\ncat /proc/$$/environ >/run/heard/$(ls /run/heard | wc -l)\n";
 
 fn cases() -> Vec<PathBuf> {
-    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interfaces");
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/commands/interfaces");
     let entries = fs::read_dir(top).unwrap();
     let mut cases: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     cases.sort();
@@ -235,7 +231,7 @@ fn random_files_are_read_alike() {
 #[test]
 fn all_faults_are_found_with_their_places() {
     let read = |case: &str| {
-        let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interfaces");
+        let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/commands/interfaces");
         Interfaces::read(&top.join(case).join("interfaces"))
     };
     let empty = read("33-empty-value");

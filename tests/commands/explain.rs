@@ -4,16 +4,6 @@
 //! Random sets come from a seed that is printed; `EXPLAIN_SEED` gives another one, and
 //! `EXPLAIN_COUNT` how many sets there are of each family.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::indexing_slicing
-)]
-
-mod support;
-
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;

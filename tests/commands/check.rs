@@ -1,16 +1,6 @@
 //! `policy-table check`: each finding by a file that has it and one that has not, its place, what
 //! the host adds, and what no file may do to the program.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::format_push_string,
-    clippy::print_stderr
-)]
-
-mod support;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

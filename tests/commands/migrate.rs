@@ -1,11 +1,6 @@
 //! `migrate`: what becomes of files as people write them, and the proof that nothing changes by
-//! it. Each `tests/migrate/NAME.interfaces` is brought up as it is and as it is rewritten, by the
+//! it. Each `tests/commands/migrate/NAME.interfaces` is brought up as it is and as it is rewritten, by the
 //! real `ifup` in namespaces; routes, rules and the kernel's look-ups have to be equal.
-
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(clippy::format_push_string)]
-
-mod support;
 
 use std::fs;
 use std::os::unix::fs::{symlink, PermissionsExt};
@@ -29,7 +24,7 @@ fn names(name: &str) -> Option<TableId> {
 }
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/migrate")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/commands/migrate")
 }
 
 /// The names of all files, in order.

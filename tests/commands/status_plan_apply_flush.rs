@@ -1,10 +1,6 @@
 //! The commands on hosts that are up: what `plan` prints, pasted, is what `ifup` does; what
 //! `status` sees, `apply` mends; `flush` leaves nothing.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
-
-mod support;
-
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
