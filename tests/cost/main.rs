@@ -11,6 +11,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::collections::BTreeMap;
@@ -159,7 +160,7 @@ fn rustc() -> (u64, u64) {
     version_of(said.split(' ').nth(1).unwrap())
 }
 
-const HEAD: &str = "# Instructions of the program's own in a run of the hook: rustc, run, count. tests/cost.rs says more.\n";
+const HEAD: &str = "# Instructions of the program's own in a run of the hook: rustc, run, count. tests/cost/main.rs says more.\n";
 
 fn accept(version: (u64, u64), counted: BTreeMap<String, u64>) {
     let mut all = read(&fs::read_to_string(figures()).unwrap_or_default());
