@@ -1,9 +1,11 @@
 //! The hooks killed at every system call they make, and every system call of theirs failing.
 //! Afterwards the next `ifup` and the next `ifdown` must each reach the right state, whatever
-//! the run had got to. `cargo test --test lifecycle kill -- --nocapture` prints how many cases there were.
+//! the run had got to. `cargo test --test lifecycle kill -- --nocapture` prints how many cases
+//! there were.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::process::Command;
+use std::{env, fs};
 
 use crate::support::lab::{lab, lines, Lab, Said, HOOK};
 
@@ -25,16 +27,38 @@ const RESET: &str = "ip rule flush protocol 157; ip -6 rule flush protocol 157
     ip route flush table all proto 157; ip -6 route flush table all proto 157
     rm -rf /run/policy-table";
 
+/// The options of a stanza as a hook gets them: variables with their values.
+type Stanza = &'static [&'static str];
+
 /// The howto's stanza.
-const PLAIN: &str = "IF_POLICY_TABLE=rt2";
+const PLAIN: Stanza = &["IF_POLICY_TABLE=rt2"];
 /// The same with everything else that a stanza can have.
-const RICH: &str = "IF_POLICY_TABLE=rt2 IF_POLICY_MODE=main IF_POLICY_GATEWAY=10.10.0.3 \
-    'IF_POLICY_RULE=from 10.1.0.0/16; -6 from 2001:db8:1::/48 lookup rt2' \
-    'IF_POLICY_ROUTE=198.51.100.0/24 via 10.10.0.4; unreachable 192.0.2.0/24'";
+const RICH: Stanza = &[
+    "IF_POLICY_TABLE=rt2",
+    "IF_POLICY_MODE=main",
+    "IF_POLICY_GATEWAY=10.10.0.3",
+    "IF_POLICY_RULE=from 10.1.0.0/16; -6 from 2001:db8:1::/48 lookup rt2",
+    "IF_POLICY_ROUTE=198.51.100.0/24 via 10.10.0.4; unreachable 192.0.2.0/24",
+];
 /// The kernel refuses a route of it, and somebody else's stands in the place of another.
-const REFUSED: &str = "IF_POLICY_TABLE=rt2 IF_POLICY_PRIORITY=22000 \
-    'IF_POLICY_ROUTE=198.51.100.0/24 via 192.0.2.1; 203.0.113.0/24 via 10.10.0.8; \
-    192.0.2.0/24 via 10.10.0.4'";
+const REFUSED: Stanza = &[
+    "IF_POLICY_TABLE=rt2",
+    "IF_POLICY_PRIORITY=22000",
+    "IF_POLICY_ROUTE=198.51.100.0/24 via 192.0.2.1; 203.0.113.0/24 via 10.10.0.8; \
+     192.0.2.0/24 via 10.10.0.4",
+];
+
+const CALL: [&str; 6] = [
+    "IFACE=eth1",
+    "LOGICAL=eth1",
+    "ADDRFAM=inet",
+    "METHOD=static",
+    "IF_ADDRESS=10.10.0.10",
+    "IF_NETMASK=255.255.255.0",
+];
+
+/// A batch for `ip` that shows all rules and routes of a family.
+const EVERYTHING: &str = "/run/kill/everything";
 
 const UP: &str = "if-up.d";
 const DOWN: &str = "if-down.d";
@@ -45,11 +69,11 @@ struct Story {
     /// What is in `rt_tables` beside the vendor's names.
     names: &'static str,
     /// The stanza that is up before.
-    before: Option<&'static str>,
+    before: Option<Stanza>,
     hook: &'static str,
-    stanza: &'static str,
+    stanza: Stanza,
     /// The stanza of the next `ifup` and `ifdown`.
-    next: &'static str,
+    next: Stanza,
 }
 
 const KNOWN: &str = "901\trt2\t# ifupdown-policy-table\n";
@@ -129,17 +153,23 @@ struct Stage<'a> {
 }
 
 impl Stage<'_> {
-    fn hook(&self, under: &str, hook: &str, stanza: &str) -> Said {
-        let (mode, phase) = if hook == UP {
-            ("start", "post-up")
+    /// A run of a hook, or of a program that runs it. Without a shell: there are thousands.
+    fn hook(&self, under: &str, hook: &str, stanza: &[&str]) -> Said {
+        let phase = if hook == UP {
+            ["MODE=start", "PHASE=post-up"]
         } else {
-            ("stop", "pre-down")
+            ["MODE=stop", "PHASE=pre-down"]
         };
-        self.lab.sh(&format!(
-            "exec env -i PATH=$PATH IFACE=eth1 LOGICAL=eth1 ADDRFAM=inet METHOD=static \
-             IF_ADDRESS=10.10.0.10 IF_NETMASK=255.255.255.0 MODE={mode} PHASE={phase} {stanza} \
-             {under} /run/kill/{hook}/hook"
-        ))
+        let path = format!("/run/kill/{hook}/hook");
+        let mut words = under.split_whitespace().chain([path.as_str()]);
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words);
+        command.env_clear().env("PATH", env::var("PATH").unwrap());
+        for variable in CALL.iter().chain(&phase).chain(stanza) {
+            let (name, value) = variable.split_once('=').unwrap();
+            command.env(name, value);
+        }
+        self.lab.run(&mut command)
     }
 
     /// As it was before the run that is interfered with; the case before left the kernel clean.
@@ -153,15 +183,21 @@ impl Stage<'_> {
         }
     }
 
-    fn quiet(&self, hook: &str, stanza: &str, case: &str) {
+    fn quiet(&self, hook: &str, stanza: &[&str], case: &str) {
         let said = self.hook("", hook, stanza);
         let heard = (said.code, said.err.as_str());
         assert_eq!(heard, (0, ""), "{}: {case}: {hook}", self.story.name);
     }
 
     fn world(&self) -> World {
-        let mut kernel = lines(&self.lab.ok("ip -N -4 -d rule; ip -N -6 -d rule
-             ip -N -4 -d route show table all; ip -N -6 -d route show table all"));
+        let of = |family: &str| {
+            let mut ip = Command::new("ip");
+            ip.args(["-N", family, "-d", "-batch", EVERYTHING]);
+            let shown = self.lab.run(&mut ip);
+            assert_eq!(shown.code, 0, "{shown:?}");
+            lines(&shown.out)
+        };
+        let mut kernel = [of("-4"), of("-6")].concat();
         kernel.sort();
         World {
             kernel,
@@ -270,6 +306,7 @@ fn told(story: &Story, tell: impl FnOnce(&Stage) + Send) {
             lab.ok(&format!("mkdir -p {folder}; cp {HOOK} {folder}/hook"));
         }
         lab.ok(FOREIGN);
+        lab.write(EVERYTHING, "rule\nroute show table all\n");
         tell(&Stage { lab, story });
     });
 }
@@ -335,8 +372,8 @@ fn killed_everywhere(story: &Story) {
     });
 }
 
-/// The errors that are tried on a call; umask(2) always succeeds. What the allocator asks for is left out: without memory
-/// Rust ends a program at once, which is a kill.
+/// The errors that are tried on a call; umask(2) always succeeds. What the allocator asks for is
+/// left out: without memory Rust ends a program at once, which is a kill.
 fn errors(call: &str) -> &'static [&'static str] {
     match call {
         "brk" | "mmap" | "munmap" | "sigaltstack" | "exit_group" | "umask" => &[],

@@ -1,7 +1,7 @@
 //! What runs side by side: two hundred interfaces that come up and go down, all with table names
 //! that are new, while other programs append to the file of names. The real `ifup`, judged by `ip`;
-//! `cargo test --test lifecycle races -- --nocapture` prints how many runs there were. The mix at the end
-//! takes 10 seconds, or as many as `RACES_SECONDS` says.
+//! `cargo test --test lifecycle races -- --nocapture` prints how many runs there were. The mix at
+//! the end takes 10 seconds, or as many as `RACES_SECONDS` says.
 //!
 //! And who holds a lock that another run waits for is said, which can be nobody but root.
 

@@ -262,11 +262,15 @@ impl Lab {
         }
     }
 
+    /// Runs a command.
+    pub fn run(&self, command: &mut Command) -> Said {
+        let output = command.stdin(Stdio::null()).output();
+        Said::new(&output.unwrap_or_else(|error| panic!("{command:?}: {error}")))
+    }
+
     /// Runs a shell command.
     pub fn sh(&self, command: &str) -> Said {
-        let mut shell = Command::new("/bin/sh");
-        shell.args(["-c", command]).stdin(Stdio::null());
-        Said::new(&shell.output().expect("a shell"))
+        self.run(Command::new("/bin/sh").args(["-c", command]))
     }
 
     /// Runs a shell command that must succeed, and returns its output.
