@@ -15,3 +15,4 @@ pub mod ip_json;
 pub mod lab;
 pub mod random;
 pub mod router;
+pub mod tree;
