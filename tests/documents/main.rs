@@ -26,5 +26,6 @@ mod completion;
 mod documents;
 mod examples;
 mod licences;
+mod paths;
 mod recipes;
 mod usage;
