@@ -1,5 +1,5 @@
 //! What must hold of any bytes at all, one function for each place where the program reads what
-//! others wrote. libFuzzer calls them (`targets/`), and so does `tests/fuzz_corpus.rs`. Each
+//! others wrote. libFuzzer calls them (`targets/`), and so does `tests/pure/fuzz_corpus.rs`. Each
 //! panics where something does not hold.
 
 // Each target calls one of them.
@@ -27,7 +27,7 @@ use policy_table::tables::{derived_id, rt_tables_line, Glance, Tables};
 use policy_table::text::Shown;
 
 /// From the environment of a hook to the wanted state: lines `NAME=value`, a newline in a value
-/// written `\n`, as in `tests/scenarios/*/env`.
+/// written `\n`, as in `tests/pure/scenarios/*/env`.
 pub fn environment(data: &[u8]) {
     let pairs = || data.split(|byte| *byte == b'\n').filter_map(pair);
     let down = HookCall::read(Direction::Down, pairs());

@@ -2,9 +2,9 @@
 
 use std::process::Command;
 
-use crate::lab::Lab;
 use crate::many::devices;
 use crate::report::{at, Asked};
+use crate::support::lab::Lab;
 use crate::ways::{memory, run, Interface};
 
 /// What an administrator runs, with names and arguments.

@@ -16,8 +16,8 @@
     clippy::cast_precision_loss
 )]
 
-#[path = "../../tests/lab/mod.rs"]
-mod lab;
+#[path = "../../tests/support/mod.rs"]
+mod support;
 mod host;
 mod many;
 mod plot;
@@ -28,8 +28,8 @@ mod ways;
 use std::path::PathBuf;
 use std::{env, fs};
 
-use lab::lab;
 use report::{Host, Report};
+use support::lab::lab;
 
 /// A build of the hook, with the empty programs to measure it by.
 pub struct Build {

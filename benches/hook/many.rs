@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{getrusage, UsageWho};
 use nix::sys::time::TimeValLike;
 
-use crate::lab::Lab;
 use crate::report::{at, Many, Names};
+use crate::support::lab::Lab;
 use crate::ways::{memory, quiet, run, Interface, Steps, DOWN, UP};
 use crate::Build;
 

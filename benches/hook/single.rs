@@ -3,8 +3,8 @@
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::path::Path;
 
-use crate::lab::{Lab, HOOK};
 use crate::report::Row;
+use crate::support::lab::{Lab, HOOK};
 use crate::ways::{run, shell, Interface, Steps, DOWN, MULTI, UP};
 use crate::Build;
 

@@ -1,0 +1,942 @@
+//! `policy-table check`: each finding by a file that has it and one that has not, its place, what
+//! the host adds, and what no file may do to the program.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::lab::{lab, Lab, Said};
+use policy_table::check::{examine, Code, Severity};
+use policy_table::ifupdown::interfaces::Interfaces;
+use policy_table::tables::derived_id;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_policy-table");
+
+/// A folder of its own for a test's files.
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("check-{name}"));
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// Checks the file `interfaces` of a folder, which is the working directory.
+fn check(folder: &Path, arguments: &[&str]) -> Said {
+    let mut command = Command::new(PROGRAM);
+    command.arg("check").args(arguments).arg("interfaces");
+    command.current_dir(folder).stdin(Stdio::null());
+    Said::new(&command.output().unwrap())
+}
+
+/// What `check --offline` prints for a text, the summary aside.
+fn offline(folder: &Path, text: &str) -> String {
+    fs::write(folder.join("interfaces"), text).unwrap();
+    let said = check(folder, &["--offline"]);
+    assert_eq!(said.err, "", "{text}");
+    let (first, rest) = said.out.split_once('\n').unwrap();
+    assert!(first.starts_with("policy-table check: "), "{first}");
+    rest.trim_start_matches('\n').to_owned()
+}
+
+/// The numbers of what is found in a text.
+fn codes(folder: &Path, text: &str) -> Vec<Code> {
+    fs::write(folder.join("interfaces"), text).unwrap();
+    let interfaces = Interfaces::read(&folder.join("interfaces"));
+    let findings = examine(&interfaces, None);
+    findings.iter().map(|finding| finding.code).collect()
+}
+
+/// A stanza of an interface, with an address and options.
+fn stanza(interface: &str, address: &str, options: &str) -> String {
+    let options = options.replace("; ", "\n    ");
+    format!(
+        "auto {interface}\niface {interface} inet static\n    address {address}\n    {options}\n"
+    )
+}
+
+/// A finding, a file that has it, what is printed, and the file without it.
+type Case = (Code, String, &'static str, String);
+
+fn eth1(options: &str) -> String {
+    stanza("eth1", "10.1.0.10/24", options)
+}
+
+fn both(one: &str, two: &str) -> String {
+    eth1(one) + &stanza("eth2", "10.2.0.10/24", two)
+}
+
+const A: &str = "policy-table a; policy-gateway 10.1.0.1";
+const B: &str = "policy-table b; policy-gateway 10.2.0.1";
+
+fn good() -> String {
+    eth1(A)
+}
+
+/// Two uplinks by lease, the second with a metric.
+fn leases(metric: &str) -> String {
+    format!(
+        "auto eth1 eth2\niface eth1 inet dhcp\n    metric 1\n    policy-table a\n\
+         iface eth2 inet dhcp\n    metric {metric}\n    policy-table b\n"
+    )
+}
+
+/// Two tables with IDs.
+fn ids(one: &str, two: &str) -> String {
+    both(
+        &format!("{A}; policy-table-id {one}"),
+        &format!("{B}; policy-table-id {two}"),
+    )
+}
+
+fn inet6(gateway: &str) -> String {
+    format!(
+        "iface eth1 inet6 static\n    address 2001:db8::9/64\n    policy-table a\n    \
+         policy-gateway {gateway}\n"
+    )
+}
+
+/// Each finding that a file can have.
+fn cases() -> Vec<Case> {
+    let all = [of_lines(), of_stanzas(), of_tables(), of_networks()];
+    all.into_iter().flatten().collect()
+}
+
+/// What is wrong in a line.
+fn of_lines() -> Vec<Case> {
+    vec![
+        (
+            Code::Refused,
+            eth1("up"),
+            "interfaces:4:5: error: option 'up' has no value [PT102]\n    up\n    ^~\n",
+            eth1("up true"),
+        ),
+        (
+            Code::Ignored,
+            good().replace("static", "static x"),
+            "interfaces:2:24: warning: 'x' on an 'iface' line is not understood and ignored [PT103]\n\
+             iface eth1 inet static x\n                       ^\n",
+            good(),
+        ),
+        (
+            Code::UnknownOption,
+            eth1("policy-tabel a"),
+            "interfaces:4:5: error: policy-tabel: no such option [PT104]\n    policy-tabel a\n    \
+             ^~~~~~~~~~~~\nhint: did you mean \"policy-table\"?\n",
+            good(),
+        ),
+        (
+            Code::Value,
+            eth1("policy-table a; policy-gateway 10.1.0.10"),
+            "interfaces:5:20: error: policy-gateway \"10.1.0.10\": it is the interface's own \
+             address; expected the router's [PT105]\n    policy-gateway 10.1.0.10\n                   \
+             ^~~~~~~~~\n",
+            good(),
+        ),
+        (
+            Code::Line,
+            good() + "    policy-rule from 10.9.0.0/16;form 10.8.0.0/16\n",
+            "interfaces:6:34: error: policy-rule \"form 10.8.0.0/16\": unknown word \"form\" \
+             [PT106]\n    policy-rule from 10.9.0.0/16;form 10.8.0.0/16\n                                 \
+             ^~~~\nhint: did you mean \"from\"?\n",
+            good() + "    policy-rule from 10.9.0.0/16;from 10.8.0.0/16\n",
+        ),
+        (
+            Code::Together,
+            eth1("policy-mode main"),
+            "interfaces:4:17: error: policy-mode \"main\": it needs policy-table in the same \
+             stanza [PT107]\n    policy-mode main\n                ^~~~\n",
+            good() + "    policy-mode main\n",
+        ),
+    ]
+}
+
+/// What is doubtful in a stanza.
+fn of_stanzas() -> Vec<Case> {
+    vec![
+        (
+            Code::Guessed,
+            eth1("policy-table a"),
+            "interfaces:4:18: warning: no gateway is named; 10.1.0.1, the first address of the \
+             network, will be taken for the router [PT201]\n    policy-table a\n                 ^\n\
+             hint: write policy-gateway 10.1.0.1 if that is right, or policy-gateway none\n",
+            good(),
+        ),
+        (
+            Code::NoDefault,
+            inet6("auto"),
+            "interfaces:3:18: warning: no default route in table a: the router of 2001:db8::/64 \
+             is not known [PT202]\n    policy-table a\n                 ^\n\
+             hint: write policy-gateway ADDRESS, or policy-gateway none\n",
+            inet6("fe80::1"),
+        ),
+        (
+            Code::Onlink,
+            eth1("policy-table a; policy-gateway 10.3.0.1"),
+            "interfaces:5:20: warning: gateway 10.3.0.1 is outside 10.1.0.0/24; its route will be \
+             marked onlink [PT203]\n    policy-gateway 10.3.0.1\n                   ^~~~~~~~\n\
+             hint: the router has to answer ARP for it on this link\n",
+            stanza("eth1", "10.1.0.10/32", "policy-table a; policy-gateway 10.3.0.1"),
+        ),
+        (
+            Code::Leftover,
+            good() + "    post-up ip rule add from 10.1.0.10 lookup a\n",
+            "interfaces:6:13: warning: 'post-up' with a rule, or a route of another table, beside \
+             policy-* options [PT204]\n    post-up ip rule add from 10.1.0.10 lookup a\n            \
+             ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~\n\
+             hint: policy-table migrate makes options of such lines\n",
+            good() + "    post-up ip route add 10.9.0.0/16 via 10.1.0.1\n",
+        ),
+    ]
+}
+
+/// What stanzas do to tables and rules.
+fn of_tables() -> Vec<Case> {
+    vec![
+        (
+            Code::TwoIds,
+            both(
+                &format!("{A}; policy-table-id 7"),
+                "policy-table a; policy-gateway none; policy-table-id 8",
+            ),
+            "interfaces:12:21: error: table a is given ID 8 here and 7 by eth1 (interfaces:2) \
+             [PT301]\n    policy-table-id 8\n                    ^\n\
+             hint: write the same ID, or policy-table-id in one stanza alone\n",
+            both(
+                &format!("{A}; policy-table-id 7"),
+                "policy-table a; policy-gateway none; policy-table-id 7",
+            ),
+        ),
+        (
+            Code::TwoNames,
+            ids("7", "7"),
+            "interfaces:12:21: error: ID 7 is given to table b here and to a by eth1 \
+             (interfaces:2) [PT302]\n    policy-table-id 7\n                    ^\n\
+             hint: choose another ID\n",
+            ids("7", "8"),
+        ),
+        (
+            Code::SamePlace,
+            both(A, "policy-table a; policy-gateway 10.2.0.1"),
+            "interfaces:9:18: warning: the default route by 10.2.0.1 dev eth2 and that of eth1 \
+             (interfaces:2) are in one table; the first to come up is used [PT303]\n    \
+             policy-table a\n                 ^\nhint: give each interface a table of its own, or \
+             one of the routes a metric\n",
+            both(
+                A,
+                "policy-table a; policy-route default via 10.2.0.1 metric 9",
+            ),
+        ),
+        (
+            Code::RuleOrder,
+            both(
+                &format!("{A}; policy-rule from 10.8.0.0/16"),
+                &format!("{B}; policy-rule from 10.8.9.0/24"),
+            ),
+            "interfaces:12:17: warning: the rule \"from 10.8.9.0/24\" and \"from 10.8.0.0/16\" of \
+             eth1 (interfaces:2) have priority 20701 and can match the same packet; the first to \
+             come up is used [PT304]\n    policy-rule from 10.8.9.0/24\n                \
+             ^~~~~~~~~~~~~~~~\nhint: write priority in both rules\n",
+            both(
+                &format!("{A}; policy-rule from 10.8.0.0/16 fwmark 1"),
+                &format!("{B}; policy-rule from 10.8.9.0/24 fwmark 2"),
+            ),
+        ),
+    ]
+}
+
+/// What stanzas do to networks and to the main table.
+fn of_networks() -> Vec<Case> {
+    vec![
+        (
+            Code::ArpFlux,
+            stanza("eth0", "10.1.0.9/24", "") + &good(),
+            "interfaces:7:13: warning: 10.1.0.0/24 is also the network of eth0 (interfaces:2); by \
+             default each answers ARP for the other [PT305]\n    address 10.1.0.10/24\n            \
+             ^~~~~~~~~~~~\nhint: set the sysctls arp_ignore=1 and arp_announce=2 of net.ipv4.conf \
+             for both\n",
+            stanza("eth1:1", "10.1.0.9/24", "") + &good(),
+        ),
+        (
+            Code::SameAddress,
+            good() + &stanza("eth2", "10.1.0.10/16", "policy-table b; policy-gateway 10.1.1.1"),
+            "interfaces:8:13: warning: 10.1.0.10 is also an address of eth1 (interfaces:2) \
+             [PT306]\n    address 10.1.0.10/16\n            ^~~~~~~~~~~~\n\
+             hint: rules on an address cannot tell the two interfaces apart\n",
+            good() + &stanza("eth2", "10.1.0.11/16", "policy-table b; policy-gateway 10.1.1.1"),
+        ),
+        (
+            Code::OwnGateway,
+            stanza("eth0", "10.1.0.1/32", "") + &good(),
+            "interfaces:9:20: warning: gateway 10.1.0.1 is this host's own address, that of eth0 \
+             (interfaces:2) [PT307]\n    policy-gateway 10.1.0.1\n                   ^~~~~~~~\n\
+             hint: expected the router's address\n",
+            stanza("eth0", "10.1.0.2/32", "") + &good(),
+        ),
+        (
+            Code::SameMetric,
+            leases("1"),
+            "interfaces:6:12: warning: a lease with metric 1, as eth1 (interfaces:2) has one: the \
+             main table takes one such default route, and the router of the second is not known \
+             [PT308]\n    metric 1\n           ^\nhint: write metric, with another number\n",
+            leases("2"),
+        ),
+        (
+            Code::TwoGateways,
+            both("gateway 10.1.0.1", "gateway 10.2.0.1; policy-table b"),
+            "interfaces:8:13: warning: a gateway with metric 0, as eth1 (interfaces:2) has one: \
+             the main table takes one such default route, and ifup of the second fails [PT309]\n    \
+             gateway 10.2.0.1\n            ^~~~~~~~\nhint: write metric, with another number\n",
+            both("gateway 10.1.0.1", "gateway 10.2.0.1; metric 5; policy-table b"),
+        ),
+    ]
+}
+
+#[test]
+fn each_finding_is_told_where_it_is_and_not_where_it_is_not() {
+    let folder = folder("cases");
+    let (mut shown, mut wrong) = (BTreeSet::new(), String::new());
+    for (code, bad, expected, good) in cases() {
+        let told = offline(&folder, &bad);
+        if told != expected {
+            wrong += &format!("{bad}{told}instead of\n{expected}\n");
+        }
+        assert_eq!(offline(&folder, &good), "", "{code}: {good}");
+        shown.insert(code);
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+    // Those from 400 on are the host's, and 101 is not of a text.
+    let rest = Code::ALL.iter().filter(|code| !shown.contains(code));
+    let rest: Vec<u16> = rest.map(|code| *code as u16).collect();
+    assert_eq!(rest, [101, 401, 402, 403, 404, 405, 406, 407]);
+}
+
+/// Selectors of which only some bits count, too: two rules clash where one packet can match both.
+#[test]
+fn rules_of_one_priority_clash_where_a_packet_can_match_both() {
+    let folder = folder("masks");
+    for (one, two, clash) in [
+        ("dport 0x1000/0xf000", "dport 4100", true),
+        ("dport 0x1000/0xf000", "dport 8192", false),
+        ("dscp 8/0x38", "dscp 10", true),
+        ("dscp 8/0x38", "dscp 46", false),
+        ("fwmark 0x100/0xf00", "fwmark 0x1ff", true),
+        ("fwmark 0x100/0xf00", "fwmark 0x2ff", false),
+    ] {
+        let text = both(
+            &format!("{A}; policy-rule {one}"),
+            &format!("{B}; policy-rule {two}"),
+        );
+        let told = offline(&folder, &text);
+        assert_eq!(told.contains("PT304"), clash, "{one}, {two}: {told}");
+    }
+}
+
+/// Offline a name stands for the table that ifup would make of it, which is none that a stanza
+/// names by number.
+#[test]
+fn a_name_gets_no_number_that_a_stanza_uses() {
+    let folder = folder("numbers");
+    let derived = derived_id(&"a".parse().unwrap());
+    let text = both(
+        A,
+        &format!("policy-table {derived}; policy-gateway 10.2.0.1"),
+    );
+    let told = offline(&folder, &text);
+    assert!(!told.contains("PT303"), "{told}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_an_error() {
+    let folder = folder("unread");
+    fs::create_dir(folder.join("interfaces")).unwrap();
+    let said = check(&folder, &["--offline"]);
+    assert_eq!((said.code, said.err.as_str()), (2, ""));
+    assert_eq!(
+        said.out,
+        "policy-table check: 1 error\n\n\
+         error: cannot read interfaces: Is a directory (os error 21) [PT101]\n"
+    );
+}
+
+#[test]
+fn places_hold_in_any_layout() {
+    let folder = folder("places");
+    fs::write(
+        folder.join("sourced"),
+        "iface eth2 inet static\n\taddress 10.2.0.1/24\n\tpolicy-table 0\n",
+    )
+    .unwrap();
+    let text = "source sourced\n\
+        iface base inet manual\n\
+        \tpolicy-rule from 10.7.0.0/16 lookup 7\n\
+        \tpolicy-rule from 10.7.0.5/16 lookup 7\n\
+        # r\u{e4}tsel\n\
+        iface eth1 inet static inherits base\n\
+        \taddress 10.1.0.10\n\
+        \tnetmask 255.255.255.1\n\
+        policy-table\t\\\n\
+        \u{e4}\u{4e2d}#\n\
+        \tpolicy-rule  from 10.8.0.0/16 ; ;\t to 1.1.1.1 lookup x y\r\n\
+        \tpolicy-rule dev $IFACE to \\\n\
+        \t1.2.3.4/24\n\
+        \tpolicy-route-2 10.9.0.0/16 via\n\
+        \tpolicy-route-2 10.9.0.0/16 via; 10.9.0.0/16 mtu $IFACE\n\
+        \tPOLICY_MODE none\n";
+    let told = offline(&folder, text);
+    let places: Vec<&str> = told
+        .lines()
+        .filter(|line| line.ends_with(']'))
+        .map(|line| line.split(": ").next().unwrap())
+        .collect();
+    assert_eq!(
+        places,
+        [
+            "interfaces:4:19",
+            "interfaces:8:10",
+            "interfaces:10:3",
+            "interfaces:11:57",
+            "interfaces:13:2",
+            "interfaces:14:29",
+            "interfaces:15:29",
+            "interfaces:15:50",
+            "interfaces:16:14",
+            "./sourced:3:15",
+        ],
+        "{told}"
+    );
+    for shown in [
+        "\tpolicy-table 0\n\t             ^\n",
+        "\tpolicy-rule from 10.7.0.5/16 lookup 7\n\t                 ^~~~~~~~~~~\n",
+        "\n\u{e4}\u{4e2d}#\n  ^\n",
+        "\t1.2.3.4/24\n\t^~~~~~~~~~\n",
+        "\tpolicy-route-2 10.9.0.0/16 via\n\t                           ^~~\n",
+        " mtu $IFACE\n\t                                                ^~~~~~\n",
+    ] {
+        assert!(told.contains(shown), "{shown}\n{told}");
+    }
+}
+
+#[test]
+fn exit_codes_and_json_say_the_same() {
+    let folder = folder("json");
+    let good = stanza(
+        "eth1",
+        "10.1.0.10/24",
+        "policy-table a; policy-gateway 10.1.0.1",
+    );
+    let guessed = stanza("eth1", "10.1.0.10/24", "policy-table a");
+    let bad = guessed.clone() + &stanza("eth2", "10.2.0.1/24", "policy-table 254");
+    for (text, code, counts) in [
+        (&good, 0, "no findings"),
+        (&guessed, 1, "1 warning"),
+        (&bad, 2, "1 error, 1 warning"),
+    ] {
+        fs::write(folder.join("interfaces"), text).unwrap();
+        let said = check(&folder, &["--offline"]);
+        assert_eq!((said.code, said.err.as_str()), (code, ""));
+        let first = said.out.lines().next().unwrap();
+        assert_eq!(first, format!("policy-table check: {counts}"));
+        assert!(!said.out.contains('\x1b'), "{}", said.out);
+        let said = check(&folder, &["--offline", "--json"]);
+        assert_eq!(said.code, code);
+        let json: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+        assert_eq!(json["version"], 1);
+        assert_eq!(json["summary"], counts);
+    }
+    let said = check(&folder, &["--offline", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    let findings = json["findings"].as_array().unwrap();
+    assert_eq!(findings.len(), 2);
+    assert_eq!(findings[0]["number"], "PT201");
+    assert_eq!(findings[0]["severity"], "warning");
+    assert_eq!(findings[1]["number"], "PT105");
+    assert_eq!(findings[1]["file"], "interfaces");
+    assert_eq!(
+        (&findings[1]["line"], &findings[1]["column"]),
+        (&8.into(), &18.into())
+    );
+    assert!(findings[1]["hint"].is_null());
+}
+
+/// The examples of a document: its literal blocks that hold stanzas, with the heading above.
+fn examples(path: &str, open: &str, close: &str, heading: &str) -> Vec<(String, String)> {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    let (mut title, mut block, mut found) = (String::new(), None, Vec::new());
+    for line in text.lines() {
+        match &mut block {
+            None if line == open => block = Some(String::new()),
+            Some(_) if line == close => found.extend(block.take().map(|b| (title.clone(), b))),
+            Some(block) => *block += &format!("{}\n", line.replace("\\-", "-")),
+            None => title = line.strip_prefix(heading).unwrap_or(&title).to_owned(),
+        }
+    }
+    found.retain(|(_, block)| block.starts_with("auto ") || block.starts_with("iface "));
+    assert!(found.len() > 2, "{path}");
+    found
+}
+
+#[test]
+fn the_documents_examples_have_no_finding_that_is_not_meant() {
+    let folder = folder("examples");
+    let mut all = examples("man/policy-table-interfaces.5", ".EX", ".EE", ".SS ");
+    all.extend(examples("README.md", "```", "```", "## "));
+    let mut found = Vec::new();
+    for (title, text) in all {
+        for code in codes(&folder, &text) {
+            found.push((title.clone(), code));
+        }
+    }
+    let found: Vec<(&str, Code)> = found.iter().map(|(t, code)| (t.as_str(), *code)).collect();
+    assert_eq!(
+        found,
+        [
+            // The howto's example names no router.
+            ("", Code::Guessed),
+            // What the page says of ARP.
+            ("Two interfaces in one subnet", Code::ArpFlux),
+            ("The stanza", Code::Guessed),
+        ]
+    );
+}
+
+#[test]
+fn the_documents_show_what_is_printed() {
+    let folder = folder("shown");
+    let text = stanza("eth1", "10.10.0.10/24", "policy-tabel rt2");
+    fs::write(folder.join("interfaces"), text).unwrap();
+    let said = check(&folder, &["--offline"]);
+    for document in ["README.md", "man/policy-table.8"] {
+        let text = Path::new(env!("CARGO_MANIFEST_DIR")).join(document);
+        let text = fs::read_to_string(text).unwrap().replace("\\-", "-");
+        assert!(text.contains(&said.out), "{document}: {}", said.out);
+    }
+}
+
+#[test]
+fn the_page_explains_each_number() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("man/policy-table.8");
+    let page = fs::read_to_string(page).unwrap();
+    let section = page.split(".SH FINDINGS\n").nth(1).unwrap();
+    let section = section.split("\n.SH ").next().unwrap();
+    let told: Vec<&str> = section
+        .lines()
+        .filter_map(|line| line.strip_prefix(".BR PT"))
+        .collect();
+    let known = Code::ALL.map(|code| format!("{} \" ({})\"", code as u16, code.severity()));
+    assert_eq!(told, known);
+    for entry in section.split("\n.TP\n").skip(1) {
+        assert!(entry.lines().count() > 2, "explained in a line: {entry}");
+    }
+}
+
+#[test]
+fn what_others_inherit_is_told_once_and_held_against_nobody() {
+    let folder = folder("inherits");
+    let base = "iface base inet static\n    address 10.1.0.10/24\n    policy-table a\n    \
+                policy-gateway 10.1.0.1\n    policy-rule form x\n";
+    let child = "auto eth1 eth2\niface eth1 inherits base\niface eth2 inherits base\n";
+    let text = base.to_owned() + child;
+    assert_eq!(codes(&folder, &text), [Code::Line]);
+    let text = text
+        .replace("    policy-rule form x\n", "")
+        .replace(" eth2\n", "\n");
+    let good = text.replace("iface eth2 inherits base\n", "");
+    assert_eq!(codes(&folder, &good), []);
+    // A mapping may choose one of the two, and a name for no device may be long.
+    let maps =
+        "auto eth1\nmapping eth1\n    script s\n    map 1 home-with-a-long-name\n    map 2 work\n";
+    let one = stanza(
+        "home",
+        "10.1.0.10/24",
+        "policy-table a; policy-gateway 10.1.0.1",
+    );
+    let one = one
+        .replace("auto home\n", "")
+        .replace("home", "home-with-a-long-name");
+    let two = stanza(
+        "work",
+        "10.1.0.10/24",
+        "policy-table a; policy-gateway 10.1.0.2",
+    );
+    let two = two.replace("auto work\n", "");
+    assert_eq!(codes(&folder, &format!("{maps}{one}{two}")), []);
+}
+
+/// Small numbers that are the same in each run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        usize::try_from(self.0 >> 33).unwrap() % end
+    }
+}
+
+#[test]
+fn no_file_makes_it_panic_or_point_nowhere() {
+    let folder = folder("mutated");
+    let path = folder.join("interfaces");
+    let seeds: Vec<Vec<u8>> = cases()
+        .into_iter()
+        .map(|case| case.1.into_bytes())
+        .collect();
+    let scraps: [&[u8]; 14] = [
+        b"\n",
+        b"\\\n",
+        b"\t",
+        b";",
+        b"#",
+        b"\xff",
+        b"\0",
+        b" inherits eth1\n",
+        b"$IFACE",
+        b"policy-rule from ",
+        b"\xe4\xb8\xad",
+        b"iface x inet6 auto\n",
+        b"?",
+        b"/0",
+    ];
+    let mut numbers = Numbers(7);
+    let mut told = 0;
+    for _ in 0..1500 {
+        let mut text = seeds[numbers.below(seeds.len())].clone();
+        for _ in 0..=numbers.below(6) {
+            let at = numbers.below(text.len() + 1);
+            let end = (at + numbers.below(9)).min(text.len());
+            match numbers.below(4) {
+                0 => drop(text.drain(at..end)),
+                1 => text.extend_from_within(at..end),
+                2 => text.extend(&seeds[numbers.below(seeds.len())]),
+                _ => drop(text.splice(at..at, scraps[numbers.below(scraps.len())].to_vec())),
+            }
+        }
+        fs::write(&path, &text).unwrap();
+        let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
+        for finding in examine(&Interfaces::read(&path), None) {
+            let place = finding.place.clone().unwrap();
+            let line = String::from_utf8_lossy(lines[place.line - 1]);
+            let length = line.chars().count();
+            assert!((1..=length + 1).contains(&place.column), "{finding:?}");
+            assert!(place.column + place.width <= length + 2, "{finding:?}");
+            told += finding.told(false).lines().count();
+        }
+    }
+    assert!(told > 5000, "{told}");
+}
+
+/// Stanzas by the thousand, each with a table and a network of its own and one rule.
+fn thousands() -> String {
+    let mut text = String::new();
+    for n in 0..4000 {
+        text += &stanza(
+            &format!("veth{n}"),
+            &format!("10.{}.{}.10/24", n / 250, n % 250),
+            &format!(
+                "policy-table t{n}; policy-gateway 10.{}.{}.1; policy-rule fwmark {}",
+                n / 250,
+                n % 250,
+                n + 1
+            ),
+        );
+    }
+    text
+}
+
+#[test]
+fn thousands_of_stanzas_take_no_time() {
+    let folder = folder("thousands");
+    fs::write(folder.join("interfaces"), thousands()).unwrap();
+    let begin = Instant::now();
+    let said = check(&folder, &["--offline"]);
+    let took = begin.elapsed();
+    assert_eq!(said.out, "policy-table check: no findings\n");
+    eprintln!("4000 stanzas: {took:?}");
+    // A second for what users run; this one is not optimised, and not alone.
+    assert!(took < Duration::from_secs(15), "{took:?}");
+}
+
+#[test]
+fn offline_opens_no_socket_and_needs_no_root() {
+    if !Path::new("/usr/bin/strace").exists() {
+        assert!(std::env::var_os("CI").is_none(), "cannot run: no strace");
+        eprintln!("skipped: no strace");
+        return;
+    }
+    lab(|lab| {
+        let program = "/usr/sbin/policy-table check";
+        lab.interfaces(&stanza("eth1", "10.1.0.10/24", "policy-table a"));
+        lab.ok("mkdir -m 777 /run/traces");
+        let trace = |arguments: &str| {
+            let traced = lab.sh(&format!(
+                "setpriv --reuid 65534 --regid 65534 --clear-groups \
+                 strace -f -e trace=socket,open,openat -o /run/traces/one {program} {arguments}"
+            ));
+            assert_eq!((traced.code, traced.err.as_str()), (1, ""));
+            let trace = lab.text("/run/traces/one");
+            lab.ok("rm /run/traces/one");
+            trace
+        };
+        let alone = trace("--offline");
+        assert!(alone.contains("/etc/network/interfaces"), "{alone}");
+        assert!(
+            !alone.contains("socket(") && !alone.contains("rt_tables"),
+            "{alone}"
+        );
+        let with_host = trace("");
+        assert!(
+            with_host.contains("socket(") && with_host.contains("rt_tables"),
+            "{with_host}"
+        );
+    });
+}
+
+/// What `check` says of a lab's file, first lines alone, those of a number.
+fn here(lab: &Lab, code: Code) -> Vec<String> {
+    let said = lab.sh("policy-table check");
+    assert_eq!(said.err, "");
+    let mark = format!(" [{code}]");
+    let told = said.out.lines().filter_map(|line| line.strip_suffix(&mark));
+    told.map(str::to_owned).collect()
+}
+
+const NOTHING: [&str; 0] = [];
+
+#[test]
+fn what_is_called_an_error_is_one_to_ifup() {
+    lab(|lab| {
+        let up = |text: &str| {
+            for name in ["eth0", "eth1", "eth2"] {
+                lab.device(name);
+            }
+            lab.interfaces(text);
+            let said = lab.sh("ifup -a");
+            lab.sh("ifdown -a --force");
+            lab.ok("for n in 0 1 2; do ip link del eth$n; done
+                rm -rf /run/network/* /run/policy-table
+                sed -i '/ifupdown-policy-table/d' /etc/iproute2/rt_tables");
+            let well = said.code == 0 && said.ours().is_empty();
+            (well, said)
+        };
+        for (code, bad, _, good) in cases() {
+            if code.severity() == Severity::Error || code == Code::TwoGateways {
+                let (well, said) = up(&bad);
+                assert!(!well, "{code}: {bad}{said:?}");
+                let (well, said) = up(&good);
+                assert!(well, "{code}: {good}{said:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn the_names_of_tables_are_held_against_the_stanzas() {
+    lab(|lab| {
+        lab.device("eth1");
+        let gateway = "policy-gateway 10.1.0.1";
+        lab.interfaces(&stanza(
+            "eth1",
+            "10.1.0.10/24",
+            &format!("policy-table a; {gateway}; policy-table-id 7"),
+        ));
+        let said = lab.sh("policy-table check");
+        assert_eq!(
+            (said.code, said.out.as_str()),
+            (0, "policy-table check: no findings\n")
+        );
+        lab.ok("printf '8 a\\nrubbish\\n' >>/etc/iproute2/rt_tables");
+        assert_eq!(
+            here(lab, Code::TableId),
+            [
+                "/etc/network/interfaces:6:21: error: table a has ID 8 already, in \
+              /etc/iproute2/rt_tables; expected that, or no ID"
+            ]
+        );
+        assert_eq!(
+            here(lab, Code::TableFile),
+            ["warning: /etc/iproute2/rt_tables:6: not a table ID and a name; ip stops reading there"]
+        );
+        lab.ok("sed -i '/rubbish/d; s/^8 a/7 b/' /etc/iproute2/rt_tables");
+        assert_eq!(here(lab, Code::TableFile), NOTHING);
+        assert_eq!(
+            here(lab, Code::TableId),
+            ["/etc/network/interfaces:6:21: error: ID 7 belongs to table b; expected an ID that \
+              no other table has"]
+        );
+        // The name is known, and somebody else routes by it.
+        lab.ok("sed -i 's/^7 b/7 a/' /etc/iproute2/rt_tables; ip link set eth1 up");
+        assert_eq!(here(lab, Code::TableId), NOTHING);
+        assert_eq!(here(lab, Code::ForeignRoutes), NOTHING);
+        lab.ok("ip route add 192.0.2.0/24 dev eth1 table 7");
+        assert_eq!(
+            here(lab, Code::ForeignRoutes),
+            [
+                "/etc/network/interfaces:4:18: warning: table a (ID 7) has routes that are not \
+              policy-table's: 192.0.2.0/24 dev eth1 table 7 proto 3 scope link"
+            ]
+        );
+        lab.ok("ip route flush table 7; ifup eth1");
+        assert_eq!(here(lab, Code::ForeignRoutes), NOTHING);
+    });
+}
+
+#[test]
+fn devices_and_sysctls_are_looked_at() {
+    lab(|lab| {
+        lab.device("eth1");
+        let policy = "policy-table a; policy-gateway 10.1.0.1";
+        lab.interfaces(
+            &(stanza("eth1", "10.1.0.10/24", policy)
+                + &stanza("eth2", "10.1.0.11/24", &policy.replace(" a;", " b;"))),
+        );
+        assert_eq!(
+            here(lab, Code::NoDevice),
+            ["/etc/network/interfaces:7:7: note: there is no device eth2 now"]
+        );
+        lab.device("eth2");
+        assert_eq!(here(lab, Code::NoDevice), NOTHING);
+        assert_eq!(here(lab, Code::ArpFlux).len(), 1);
+        lab.ok("echo 1 >/proc/sys/net/ipv4/conf/all/arp_ignore
+            echo 2 >/proc/sys/net/ipv4/conf/eth1/arp_announce");
+        assert_eq!(here(lab, Code::ArpFlux).len(), 1);
+        lab.ok("echo 2 >/proc/sys/net/ipv4/conf/eth2/arp_announce");
+        let said = lab.sh("policy-table check");
+        assert_eq!(
+            (said.code, said.out.as_str()),
+            (0, "policy-table check: no findings\n")
+        );
+    });
+}
+
+#[test]
+fn the_reverse_path_filter_is_told_of_where_it_drops() {
+    lab(|lab| {
+        lab.ok("ip netns add r1
+            ip link add eth1 type veth peer name host netns r1
+            ip -n r1 link set host up; ip -n r1 link set lo up
+            ip -n r1 address add 10.1.0.1/24 dev host
+            ip -n r1 address add 203.0.113.9/32 dev lo");
+        lab.device("eth0");
+        lab.ok("ip link set eth0 up; ip address add 192.0.2.10/24 dev eth0
+            ip route add default via 192.0.2.1
+            for n in all default eth0; do echo 0 >/proc/sys/net/ipv4/conf/$n/rp_filter; done");
+        let by_mark = |source: &str| {
+            let policy = "policy-table a; policy-gateway 10.1.0.1; policy-rule fwmark 2";
+            stanza(
+                "eth1",
+                "10.1.0.10/24",
+                &format!("{policy}; policy-source {source}"),
+            )
+        };
+        for source in ["none", "address"] {
+            lab.interfaces(&by_mark(source));
+            lab.ok("ifup eth1");
+            for filter in ["0", "1", "2"] {
+                lab.ok(&format!(
+                    "echo {filter} >/proc/sys/net/ipv4/conf/eth1/rp_filter"
+                ));
+                let ping = "ping -n -m 2 -I 10.1.0.10 -c 3 -i 0.2 -W 1 203.0.113.9";
+                let drops = lab.sh(ping).code != 0;
+                let told = here(lab, Code::ReversePath);
+                assert_eq!(
+                    drops,
+                    source == "none" && filter == "1",
+                    "{source} {filter}"
+                );
+                assert_eq!(!told.is_empty(), drops, "{source} {filter}: {told:?}");
+            }
+            lab.ok("ifdown eth1");
+        }
+        lab.ok("echo 1 >/proc/sys/net/ipv4/conf/eth1/rp_filter");
+        assert_eq!(here(lab, Code::ReversePath), NOTHING);
+        lab.ok("echo 1 >/proc/sys/net/ipv4/ip_forward");
+        assert_eq!(
+            here(lab, Code::ReversePath),
+            [
+                "/etc/network/interfaces:6:17: warning: rp_filter is 1 on eth1: replies to marked \
+              packets that this host forwards are dropped, because the way back is looked up \
+              without the mark"
+            ]
+        );
+        lab.ok("echo 1 >/proc/sys/net/ipv4/conf/eth1/src_valid_mark");
+        assert_eq!(here(lab, Code::ReversePath), NOTHING);
+    });
+}
+
+#[test]
+fn networkd_is_told_of_while_it_runs_and_takes_rules() {
+    lab(|lab| {
+        lab.device("eth1");
+        lab.ok(
+            "rm -rf /etc/systemd/networkd.conf /etc/systemd/networkd.conf.d
+            rm -rf /usr/lib/systemd/networkd.conf.d; mkdir -p /run/systemd/netif/links",
+        );
+        lab.interfaces(&stanza(
+            "eth1",
+            "10.1.0.10/24",
+            "policy-table a; policy-gateway 10.1.0.1",
+        ));
+        assert_eq!(here(lab, Code::Networkd), NOTHING);
+        // Its name is all of it that counts here; the real one is the business of `networkd`.
+        let mut running = Command::new("/bin/bash")
+            .args(["-c", "exec -a /lib/systemd/systemd-networkd sleep 60"])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let begin = Instant::now();
+        while here(lab, Code::Networkd).is_empty() && begin.elapsed() < Duration::from_secs(10) {}
+        assert_eq!(
+            here(lab, Code::Networkd),
+            ["warning: systemd-networkd is running, and removes the rules of others"]
+        );
+        let drop_in = |folder: &str, value: &str| {
+            lab.write(
+                &format!("{folder}/systemd/networkd.conf.d/a.conf"),
+                &format!("[Network]\nManageForeignRoutingPolicyRules={value}\n"),
+            );
+            here(lab, Code::Networkd).len()
+        };
+        assert_eq!(drop_in("/usr/lib", "no"), 0);
+        assert_eq!(drop_in("/run", "yes"), 1);
+        assert_eq!(drop_in("/etc", "no"), 0);
+        lab.ok("rm -r /etc/systemd/networkd.conf.d");
+        assert_eq!(here(lab, Code::Networkd).len(), 1);
+        lab.write("/run/systemd/netif/links/1", "ADMIN_STATE=unmanaged\n");
+        assert_eq!(here(lab, Code::Networkd), NOTHING);
+        lab.write("/run/systemd/netif/links/2", "ADMIN_STATE=configured\n");
+        assert_eq!(here(lab, Code::Networkd).len(), 1);
+        lab.write("/run/systemd/netif/links/2", "ADMIN_STATE=unmanaged\n");
+        assert_eq!(here(lab, Code::Networkd), NOTHING);
+        lab.write("/etc/systemd/network/a.network", "");
+        assert_eq!(here(lab, Code::Networkd).len(), 1);
+        running.kill().unwrap();
+        running.wait().unwrap();
+        assert_eq!(here(lab, Code::Networkd), NOTHING);
+    });
+}
+
+#[test]
+fn a_large_main_table_is_not_read() {
+    lab(|lab| {
+        lab.device("eth0");
+        lab.ok("ip link set eth0 up; ip address add 192.0.2.10/24 dev eth0
+            seq 0 99999 | awk '{ printf \"route add 11.%d.%d.%d via 192.0.2.1\\n\", \
+                $1 / 65536, $1 / 256 % 256, $1 % 256 }' >/run/many; ip -b /run/many");
+        lab.interfaces(&thousands());
+        let begin = Instant::now();
+        let said = lab.sh("policy-table check");
+        let took = begin.elapsed();
+        assert!(
+            said.out.starts_with("policy-table check: 4000 notes\n"),
+            "{}",
+            &said.out[..200]
+        );
+        assert_eq!(said.code, 0);
+        eprintln!("4000 stanzas beside 100000 routes: {took:?}");
+        assert!(took < Duration::from_secs(30), "{took:?}");
+    });
+}

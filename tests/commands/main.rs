@@ -1,0 +1,24 @@
+//! The commands that an administrator calls: `status`, `plan`, `apply`, `flush`, `check`, `explain`
+//! and `migrate`, and the reader of interfaces(5) that they share, held against the real `ifup`.
+//!
+//! Needs root: nearly each test is a lab of its own.
+
+// A test says what went wrong by panicking, and what it tried or skipped by printing.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
+#![allow(clippy::format_push_string)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod check;
+mod explain;
+mod interfaces;
+mod migrate;
+mod status_plan_apply_flush;

@@ -1,0 +1,141 @@
+//! The real `ifup` and `ifdown` of ifupdown-ng and ifupdown2, which call a hook once for all
+//! stanzas of an interface, with the package's links, judged by `ip`. `tests/run` unpacks them.
+
+use std::path::PathBuf;
+
+use crate::support::lab::{lab, Lab};
+
+fn stanza(table: &str) -> String {
+    format!(
+        "auto eth1\niface eth1 inet static\n    address 10.10.0.10/24\n    policy-table {table}\n    \
+         policy-gateway 10.10.0.1\n    policy-rule-1 to 192.0.2.0/24 lookup {table} priority 900\n    \
+         policy-rule-2 iif lo lookup {table} priority 901\n"
+    )
+}
+
+fn in_table(table: &str) -> [String; 4] {
+    [
+        "900: from all to 192.0.2.0/24".to_owned(),
+        "901: from all iif lo".to_owned(),
+        "21000: from 10.10.0.10".to_owned(),
+        "21000: from all to 10.10.0.10".to_owned(),
+    ]
+    .map(|rule| format!("{rule} lookup {table} proto policy-table"))
+}
+
+/// Puts one of them in ifupdown's place, and says whether it was there to be put.
+fn install(lab: &Lab, package: &str) -> bool {
+    let unpacked = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/others");
+    let from = unpacked.join(package);
+    if !from.exists() {
+        assert!(std::env::var_os("CI").is_none(), "no {}", from.display());
+        eprintln!("skipped: no {}; tests/run unpacks it", from.display());
+        return false;
+    }
+    let from = from.display();
+    lab.ok("rm /sbin/ifup /sbin/ifdown /sbin/ifquery");
+    lab.ok(&format!(
+        "for top in {from}/*; do cp -a $top/. /${{top##*/}}/; done"
+    ));
+    // Debian 13 has ifupdown-ng beside ifupdown, under names of its own.
+    lab.ok(
+        "cd /sbin; for name in ifup ifdown ifquery; do [ -e $name ] || ln -s $name-ng $name; done",
+    );
+    // As ifupdown2's postinst does.
+    lab.ok("chmod -f +x /usr/share/ifupdown2/__main__.py || true");
+    lab.ok("mount -t sysfs lab /sys"); // in which it looks for the devices of its namespace
+    true
+}
+
+fn in_force(lab: &Lab, table: &str) {
+    assert_eq!(lab.rules("-4"), in_table(table));
+    let routes = [
+        "default via 10.10.0.1 dev eth1 proto policy-table",
+        "10.10.0.0/24 dev eth1 proto policy-table scope link src 10.10.0.10",
+    ];
+    assert_eq!(lab.routes("-4", table), routes);
+    assert_eq!(lab.tagged().len(), 6, "and nothing else");
+    let said = lab.sh("policy-table status");
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    let beginning = format!("eth1 inet static 10.10.0.10, table {table} ");
+    assert!(said.out.starts_with(&beginning), "{}", said.out);
+    assert_eq!(said.out.matches("eth1 inet").count(), 1, "{}", said.out);
+}
+
+fn serves(package: &'static str) {
+    lab(|lab| {
+        if !install(lab, package) {
+            return;
+        }
+        lab.device("eth1");
+        lab.interfaces(&stanza("rt2"));
+        lab.ok("ifup eth1");
+        in_force(lab, "rt2");
+        assert_eq!(lab.ok("policy-table plan | grep -v '^#' || true"), "");
+
+        lab.interfaces(&stanza("rt3"));
+        lab.ok("policy-table apply eth1");
+        in_force(lab, "rt3");
+
+        // The hook stands for the part that apply has made of the stanza, too. That the address is
+        // there already is an error to ifupdown-ng.
+        lab.interfaces(&stanza("rt4"));
+        lab.sh("ifup --force eth1");
+        in_force(lab, "rt4");
+
+        lab.ok("ifdown eth1");
+        assert!(lab.tagged().is_empty(), "{:?}", lab.tagged());
+        assert_eq!(lab.ok("ls -A /run/policy-table"), "");
+    });
+}
+
+const BOTH_FAMILIES: &str = "\
+auto eth1
+iface eth1 inet static
+    address 10.10.0.10/24
+    policy-table rt2
+    policy-gateway none
+iface eth1 inet6 static
+    address 2001:db8:1::10/64
+    policy-table rt2
+    policy-gateway none
+";
+
+/// A hook that is called once is told one address.
+fn apply_serves_the_second_address(package: &'static str) {
+    lab(|lab| {
+        if !install(lab, package) {
+            return;
+        }
+        lab.device("eth1");
+        lab.ok("sysctl -q net.ipv6.conf.eth1.accept_dad=0");
+        lab.interfaces(BOTH_FAMILIES);
+        lab.ok("ifup eth1");
+        assert_eq!((lab.rules("-4").len(), lab.rules("-6").len()), (2, 0));
+        assert_eq!(lab.sh("policy-table status").code, 1);
+
+        lab.ok("policy-table apply eth1");
+        assert_eq!((lab.rules("-4").len(), lab.rules("-6").len()), (2, 2));
+        assert_eq!(lab.sh("policy-table status").code, 0);
+
+        // What the hook is not told of stays.
+        lab.sh("ifup --force eth1");
+        assert_eq!((lab.rules("-4").len(), lab.rules("-6").len()), (2, 2));
+        assert_eq!(lab.sh("policy-table status").code, 0);
+
+        lab.ok("ifdown eth1");
+        assert!(lab.tagged().is_empty(), "{:?}", lab.tagged());
+    });
+}
+
+#[test]
+fn ifupdown_ng_is_served() {
+    serves("ifupdown-ng");
+    apply_serves_the_second_address("ifupdown-ng");
+}
+
+#[test]
+fn ifupdown2_is_served() {
+    serves("ifupdown2");
+    apply_serves_the_second_address("ifupdown2");
+}

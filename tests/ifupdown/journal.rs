@@ -1,0 +1,269 @@
+//! What reaches syslog from the real `ifup`, and that no syslog, dead or alive, holds it up.
+
+use std::os::unix::fs::symlink;
+use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::time::{Duration, Instant};
+
+use crate::support::lab::{lab, Lab, Said};
+
+const LOG: &str = "/dev/log";
+
+/// Nothing to guess and no name to register: one line sums this up.
+const PLAIN: &str = "\
+iface eth1 inet static
+    address 10.10.0.10/24
+    gateway 10.10.0.1
+    policy-table 200
+";
+
+const WRONG: &str = "\
+iface eth1 inet static
+    address 10.10.0.10/24
+    policy-tabel 200
+    policy-table 255
+";
+
+/// A `/dev` with what programs cannot do without, and no `log`.
+fn private_dev(lab: &Lab) {
+    lab.ok("mkdir /run/dev && mount -t tmpfs -o mode=755 lab /run/dev");
+    lab.ok("for device in null zero full random urandom tty; do
+            touch /run/dev/$device && mount --bind /dev/$device /run/dev/$device
+        done");
+    lab.ok("mount --rbind /run/dev /dev && test ! -e /dev/log && echo x >/dev/null");
+}
+
+fn prepared(lab: &Lab, stanza: &str) {
+    private_dev(lab);
+    lab.device("eth1");
+    lab.interfaces(stanza);
+}
+
+/// A syslog, and what has come in.
+struct Syslog(UnixDatagram);
+
+impl Syslog {
+    fn bound() -> Self {
+        let socket = UnixDatagram::bind(LOG).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        Self(socket)
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let mut buffer = [0; 4096];
+        let mut lines = Vec::new();
+        while let Ok(length) = self.0.recv(&mut buffer) {
+            lines.push(String::from_utf8(buffer[..length].to_vec()).unwrap());
+        }
+        lines
+    }
+}
+
+/// The priority and the text of a line; its tag must be the program's.
+fn read(line: &str) -> (&str, &str) {
+    let (priority, rest) = line
+        .split_once("policy-table[")
+        .unwrap_or_else(|| panic!("{line}"));
+    let (pid, text) = rest.split_once("]: ").unwrap_or_else(|| panic!("{line}"));
+    assert!(pid.parse::<u32>().is_ok() && !text.contains('\n'), "{line}");
+    (priority, text)
+}
+
+/// The texts of one priority.
+fn of<'a>(priority: &str, lines: &'a [String]) -> Vec<&'a str> {
+    let read = lines.iter().map(|line| read(line));
+    read.filter(|(own, _)| *own == priority)
+        .map(|(_, text)| text)
+        .collect()
+}
+
+const INFO: &str = "<30>";
+const WARNING: &str = "<28>";
+const ERROR: &str = "<27>";
+const DEBUG: &str = "<31>";
+
+#[test]
+fn a_run_is_one_line_with_counts() {
+    lab(|lab| {
+        prepared(lab, PLAIN);
+        let syslog = Syslog::bound();
+        let said = lab.sh("ifup eth1");
+        assert_eq!((said.code, said.err.as_str()), (0, ""));
+        let lines = syslog.lines();
+        assert_eq!(
+            of(INFO, &lines),
+            ["eth1: table 200: 2 routes and 2 rules in force, 4 added, 0 removed"]
+        );
+        assert_eq!(lines.len(), 1, "{lines:?}");
+
+        lab.ok("ifup --force --ignore-errors eth1");
+        let lines = syslog.lines();
+        assert_eq!(
+            of(INFO, &lines),
+            ["eth1: table 200: 2 routes and 2 rules in force, 0 added, 0 removed"]
+        );
+        assert_eq!(lines.len(), 1, "{lines:?}");
+
+        assert_eq!(lab.sh("ifdown eth1").err, "");
+        let lines = syslog.lines();
+        assert_eq!(of(INFO, &lines), ["eth1: 4 routes and rules removed"]);
+        assert_eq!(lines.len(), 1, "{lines:?}");
+    });
+}
+
+#[test]
+fn a_guess_and_a_new_name_are_told_to_syslog_alone() {
+    lab(|lab| {
+        prepared(
+            lab,
+            "iface eth1 inet static\n address 10.10.0.10/24\n policy-table rt2\n",
+        );
+        let syslog = Syslog::bound();
+        assert_eq!(lab.sh("ifup eth1").err, "");
+        let lines = syslog.lines();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        let [told] = of(INFO, &lines)[..] else {
+            panic!("{lines:?}")
+        };
+        for words in [
+            "table rt2 (20611, new)",
+            "taking 10.10.0.1",
+            "4 added, 0 removed",
+        ] {
+            assert!(told.contains(words), "{words}: {told}");
+        }
+    });
+}
+
+#[test]
+fn each_step_is_a_line_with_verbosity_1_only() {
+    lab(|lab| {
+        prepared(lab, PLAIN);
+        let syslog = Syslog::bound();
+        let said = lab.sh("ifup --verbose eth1");
+        let steps = [
+            "ip route add 10.10.0.0/24 dev eth1 table 200 proto 157 scope link src 10.10.0.10",
+            "ip route add default via 10.10.0.1 dev eth1 table 200 proto 157",
+            "ip rule add priority 21000 from 10.10.0.10 lookup 200 proto 157",
+            "ip rule add priority 21000 to 10.10.0.10 lookup 200 proto 157",
+        ];
+        let lines = syslog.lines();
+        assert_eq!(of(DEBUG, &lines), steps);
+        assert_eq!((lines.len(), of(INFO, &lines).len()), (5, 1), "{lines:?}");
+        let ours = said.ours();
+        assert_eq!(&ours[..4], steps, "{said:?}");
+        assert!(ours.len() == 5 && ours[4].contains("4 added"), "{said:?}");
+        // What is told is what `ip` would do: it takes the commands as they stand.
+        lab.ok("ip rule flush proto 157; ip route flush table 200");
+        for step in steps {
+            lab.ok(step);
+        }
+        assert_eq!(lab.tagged().len(), 4);
+    });
+}
+
+#[test]
+fn warnings_and_errors_are_on_standard_error_too() {
+    lab(|lab| {
+        prepared(lab, WRONG);
+        let syslog = Syslog::bound();
+        let both = |said: &Said, priority: &str, count: usize| {
+            let lines = syslog.lines();
+            assert_eq!(of(priority, &lines), said.ours(), "{lines:?}");
+            assert_eq!(said.ours().len(), count, "{said:?}");
+        };
+        let said = lab.sh("ifup eth1");
+        assert_eq!(said.code, 0, "{said:?}");
+        both(&said, ERROR, 3);
+        lab.ok("ifdown eth1");
+        assert_eq!(syslog.lines().len(), 0, "nothing was in force");
+
+        lab.interfaces(
+            "iface eth1 inet6 static
+                address 2001:db8:1::10/64
+                dad-attempts 0
+                policy-table 200",
+        );
+        let said = lab.sh("ifup eth1");
+        let lines = syslog.lines();
+        assert_eq!(of(WARNING, &lines), said.ours());
+        assert_eq!(
+            (of(WARNING, &lines).len(), of(INFO, &lines).len()),
+            (1, 1),
+            "{lines:?}"
+        );
+        lab.ok("ifdown eth1");
+        syslog.lines();
+
+        lab.interfaces(&format!("{PLAIN}    policy-gateway \u{1b}[2J\u{7}%s%n\n"));
+        let said = lab.sh("ifup eth1");
+        let lines = syslog.lines();
+        let control = |text: &str| text.chars().any(char::is_control);
+        assert!(!lines.iter().any(|line| control(line)), "{lines:?}");
+        assert!(
+            of(ERROR, &lines)[0].contains("[2J") && !control(said.ours()[0]),
+            "{said:?}"
+        );
+    });
+}
+
+/// `ifup` with plenty to say, and how long it took.
+fn quick(lab: &Lab, what: &str) {
+    let started = Instant::now();
+    // With an end, and not through a pipe that a hanging hook would keep open.
+    let mut said = lab.sh("timeout -s KILL 20 ifup --verbose eth1 >/run/said 2>&1");
+    said.err = lab.text("/run/said");
+    let took = started.elapsed();
+    assert_eq!(said.code, 0, "{what}: {said:?}");
+    assert!(
+        said.ours().iter().any(|line| line.contains("4 added")),
+        "{what}: {said:?}"
+    );
+    assert!(took < Duration::from_secs(5), "{what}: {took:?}");
+    assert_eq!(lab.tagged().len(), 4, "{what}");
+    lab.ok("ifdown eth1");
+    assert!(lab.tagged().is_empty(), "{what}");
+}
+
+#[test]
+fn what_is_no_syslog_at_dev_log_is_left_alone() {
+    lab(|lab| {
+        prepared(lab, PLAIN);
+        quick(lab, "nothing there");
+        lab.write(LOG, "");
+        quick(lab, "a file");
+        assert_eq!(lab.text(LOG), "", "nothing is written to a file");
+        lab.ok("rm /dev/log && mkdir /dev/log");
+        quick(lab, "a folder");
+        lab.ok("rmdir /dev/log");
+        symlink("/run/nowhere", LOG).unwrap();
+        quick(lab, "a link to nothing");
+        lab.ok("rm /dev/log && mkfifo /dev/log");
+        quick(lab, "a pipe");
+        lab.ok("rm /dev/log");
+        drop(UnixDatagram::bind(LOG).unwrap());
+        quick(lab, "a syslog that is gone");
+        lab.ok("rm /dev/log");
+        let _listener = UnixListener::bind(LOG).unwrap();
+        quick(lab, "a syslog of another kind");
+    });
+}
+
+#[test]
+fn a_syslog_that_does_not_read_holds_nothing_up() {
+    lab(|lab| {
+        prepared(lab, PLAIN);
+        let syslog = Syslog::bound();
+        let filler = UnixDatagram::unbound().unwrap();
+        filler.set_nonblocking(true).unwrap();
+        while filler.send_to(b"x", LOG).is_ok() {}
+        quick(lab, "a full queue");
+        assert!(
+            syslog.lines().iter().all(|line| line == "x"),
+            "the queue was not full"
+        );
+        quick(lab, "room again");
+        assert!(of(INFO, &syslog.lines())
+            .iter()
+            .any(|line| line.contains("4 added")));
+    });
+}

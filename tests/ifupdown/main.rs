@@ -1,0 +1,32 @@
+//! What comes of stanzas with the real `ifup` and `ifdown`, and of calls of the hooks: what they put
+//! in, what they say, and whom they cost nothing whatever is wrong.
+//!
+//! Needs root: each test is a lab of its own.
+
+// A test says what went wrong by panicking, and what it tried or skipped by printing.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
+#![allow(clippy::format_collect)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bad_input;
+mod disks;
+mod hooks;
+mod ifupdown;
+mod ifupdown_ng_and_2;
+mod journal;
+mod methods;
+mod modes;
+mod option_lines;
+mod privileges;
+mod refusals;
+mod stanzas;
+mod table_names;
