@@ -35,7 +35,7 @@ pub fn environment(data: &[u8]) {
         return;
     };
     let _ = on_error(&call);
-    match Stanza::judge(&call) {
+    match Stanza::parse(&call) {
         Err(errors) => says_why(&errors),
         Ok(None) => {}
         Ok(Some(stanza)) => {

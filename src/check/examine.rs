@@ -88,7 +88,7 @@ fn understood<'a>(
         let Some((interface, call)) = call(selection, stanza) else {
             continue;
         };
-        match Stanza::judge(&call) {
+        match Stanza::parse(&call) {
             Ok(policy) => understood.push(Understood {
                 stanza,
                 written,

@@ -29,7 +29,7 @@ pub fn up(call: &HookCall) -> Result<Option<String>, Failure> {
 
 /// As [`up`], in the place of what the stanza takes over of the record.
 pub fn up_with(call: &HookCall, takeover: Takeover) -> Result<Option<String>, Failure> {
-    let Some(stanza) = Stanza::judge(call).map_err(Failure::Options)? else {
+    let Some(stanza) = Stanza::parse(call).map_err(Failure::Options)? else {
         return withdraw(call, takeover);
     };
     let mut kernel = Kernel::open()?;
@@ -200,7 +200,7 @@ fn to_take_out(
 
 /// What the stanza as it stands now would have put in. Errors in it are no matter here.
 fn by_stanza(call: &HookCall, kernel: &mut Kernel) -> State {
-    let Ok(Some(stanza)) = Stanza::judge(call) else {
+    let Ok(Some(stanza)) = Stanza::parse(call) else {
         return State::default();
     };
     let found = observe::at_once(kernel, &stanza).unwrap_or_default();

@@ -190,7 +190,7 @@ impl View {
         record: &Record,
     ) -> Result<(), Failure> {
         let mut wanted = State::default();
-        if let Some(stanza) = Stanza::judge(call).map_err(Failure::Options)? {
+        if let Some(stanza) = Stanza::parse(call).map_err(Failure::Options)? {
             let found = observe::required(&mut self.kernel, &stanza)?;
             status.tables = self.tables(&stanza)?;
             let asked = status.tables.wanted(&stanza, &found);

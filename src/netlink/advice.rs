@@ -19,7 +19,7 @@ enum Of {
 }
 
 /// A refusal whose cause is known.
-struct Known {
+struct KnownRefusal {
     errnos: &'static [Errno],
     of: Of,
     /// A part of the kernel's text, in small letters.
@@ -29,81 +29,81 @@ struct Known {
 }
 
 /// The first that fits counts.
-const KNOWN: [Known; 13] = [
-    Known {
+const KNOWN: [KnownRefusal; 13] = [
+    KnownRefusal {
         errnos: &[Errno::EPERM],
         of: Of::Any,
         text: "",
         advice: "this needs root (CAP_NET_ADMIN)",
     },
-    Known {
+    KnownRefusal {
         errnos: &[Errno::EACCES],
         of: Of::Route,
         text: "invalid gateway",
         advice: "a rule or a route prohibits packets to the gateway: see policy-table explain GATEWAY",
     },
-    Known {
+    KnownRefusal {
         errnos: &[Errno::EACCES],
         of: Of::Route,
         text: "",
         advice: "IPv6 is switched off on DEV: set net.ipv6.conf.DEV.disable_ipv6 to 0",
     },
-    Known {
+    KnownRefusal {
         errnos: &[Errno::ENODEV],
         of: Of::Route,
         text: "",
         advice: "there is no device DEV now: is the name right, and does something make the device first?",
     },
-    Known {
+    KnownRefusal {
         errnos: &[Errno::ENETDOWN],
         of: Of::Route,
         text: "",
         advice: "the device is down; ip link set DEV up takes it up",
     },
-    Known {
+    KnownRefusal {
         errnos: &[Errno::EINVAL],
         of: Of::Route,
         text: "local address",
         advice: "the gateway is this host's own address: write the router's",
     },
-    Known {
+    KnownRefusal {
         errnos: &[Errno::EINVAL],
         of: Of::Route,
         text: "invalid gateway",
         advice: "the gateway is no address that a router can have here: is it this host's own, or a \
          broadcast or multicast address?",
     },
-    Known {
+    KnownRefusal {
         errnos: &[Errno::ENETUNREACH, Errno::EHOSTUNREACH],
         of: Of::RouteNotOnlink,
         text: "",
         advice: "the gateway is not reached through this device: correct its address, or add onlink",
     },
-    Known {
+    KnownRefusal {
         errnos: &[Errno::EINVAL],
         of: Of::Route,
         text: "source address",
         advice: "the address is not on this host, or not yet",
     },
-    Known {
+    KnownRefusal {
         errnos: &[Errno::EINVAL],
         of: Of::Route,
         text: "prefsrc",
         advice: "the address is not on this host, or not yet",
     },
-    Known {
+    KnownRefusal {
         errnos: &[Errno::EINVAL],
         of: Of::Route,
         text: "congestion",
         advice: "net.ipv4.tcp_available_congestion_control lists those that are loaded",
     },
-    Known {
+    KnownRefusal {
         errnos: &[Errno::EOPNOTSUPP, Errno::EAFNOSUPPORT],
         of: Of::Route,
         text: "",
         advice: "this kernel has the address family switched off",
     },
-    Known {
+    KnownRefusal {
         errnos: &[Errno::EOPNOTSUPP, Errno::EAFNOSUPPORT],
         of: Of::Rule,
         text: "",

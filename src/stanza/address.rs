@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::options::{OptionError, OptionFault};
+use super::fault::{OptionError, OptionFault};
 use crate::ifupdown::HookCall;
 use crate::routing::{parse_length, Family, InterfaceAddress};
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::options::OptionFault;
+use super::fault::OptionFault;
 use super::stanza::{Gateway, Stanza};
 use crate::routing::{Family, InterfaceAddress, Prefix};
 

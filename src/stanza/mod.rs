@@ -1,8 +1,8 @@
 //! The policy-* options of one stanza: what they say, what is wrong with them, and the routes and
 //! rules that they stand for.
 //!
-//! - `options.rs`: the options there are; reading their values out of a call; each thing that can
-//!   be wrong with one, in the words of the administrator.
+//! - `fault.rs`: each thing that can be wrong with an option, in the words of the administrator.
+//! - `options.rs`: the options there are; reading their values out of a call.
 //! - `address.rs`: the address that the stanza gives its interface.
 //! - `stanza.rs`: a stanza in which all is well, and how its `policy-rule` and `policy-route`
 //!   lines are read.
@@ -15,6 +15,7 @@
 //! Pure: no file is read here and nothing is asked of the kernel. Names of tables get their
 //! numbers from `tables`, addresses and routers are observed by `converge`.
 
+mod fault;
 mod options;
 mod address;
 mod stanza;
@@ -24,11 +25,12 @@ mod table_ids;
 mod wanted;
 
 pub(crate) use address::own_address;
-pub(crate) use options::OptionFault;
-pub use options::{OptionError, OPTIONS};
+pub use fault::OptionError;
+pub(crate) use fault::OptionFault;
+pub use options::OPTIONS;
 pub use parse::on_error;
 pub(crate) use stanza::{OnError, Source, PRIORITY};
 pub use stanza::{Stanza, Table};
 pub use table_ids::TableIds;
 pub(crate) use wanted::Notice;
-pub use wanted::{wanted as wanted_state, Observed};
+pub use wanted::{wanted_state, Observed};

@@ -4,8 +4,9 @@
 //! administrator wrote it, the value, and what is expected.
 
 use super::address::read_address;
+use super::fault::{OptionError, OptionFault};
 use super::gateway::{check_against, read_gateway};
-use super::options::{OptionError, OptionFault, Options};
+use super::options::Options;
 use super::stanza::{FixedId, Gateway, Mode, OnError, Source, Stanza, Table, PRIORITY};
 use crate::ifupdown::HookCall;
 use crate::routing::{
@@ -13,19 +14,19 @@ use crate::routing::{
 };
 
 impl Stanza {
-    /// Judges a call's options; `None` where it has none.
-    pub fn judge(call: &HookCall) -> Result<Option<Self>, Vec<OptionError>> {
+    /// Reads a call's options; `None` where it has none.
+    pub fn parse(call: &HookCall) -> Result<Option<Self>, Vec<OptionError>> {
         if call.options.is_empty() {
             return Ok(None);
         }
-        let mut judge = Judge {
+        let mut parser = Parser {
             call,
             options: Options::of(call),
         };
-        let stanza = judge.stanza();
+        let stanza = parser.stanza();
         match stanza {
-            Some(stanza) if judge.options.errors.is_empty() => Ok(Some(stanza)),
-            _ => Err(judge.options.errors),
+            Some(stanza) if parser.options.errors.is_empty() => Ok(Some(stanza)),
+            _ => Err(parser.options.errors),
         }
     }
 }
@@ -46,12 +47,12 @@ pub fn on_error(call: &HookCall) -> OnError {
 }
 
 /// A call on the way to being a stanza.
-struct Judge<'a> {
+struct Parser<'a> {
     call: &'a HookCall,
     options: Options<'a>,
 }
 
-impl Judge<'_> {
+impl Parser<'_> {
     fn stanza(&mut self) -> Option<Stanza> {
         let interface = self.interface();
         let rules = self.options.lines("policy-rule", interface.as_ref());

@@ -4,8 +4,9 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::options::{IpLine, OptionError, OptionFault};
-use crate::routing::syntax::{read_route, read_rule, UnsaidInRoute};
+use super::fault::{OptionError, OptionFault};
+use super::options::IpLine;
+use crate::routing::syntax::{read_route, read_rule, RouteDefaults};
 use crate::routing::{
     Action, Family, InterfaceAddress, InterfaceName, Route, Rule, TableId, TableName, PROTOCOL,
 };
@@ -243,7 +244,7 @@ impl Stanza {
         line: &IpLine,
         has_table: bool,
     ) -> Result<Route<TableRef>, OptionError> {
-        let unsaid = UnsaidInRoute {
+        let unsaid = RouteDefaults {
             table: has_table.then_some(TableRef::Own),
             device: Some(self.interface.device()),
             family: Some(self.family),

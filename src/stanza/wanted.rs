@@ -4,8 +4,9 @@ use std::net::IpAddr;
 
 use thiserror::Error;
 
+use super::fault::{OptionError, OptionFault};
 use super::gateway::{check_gateway, first_host};
-use super::options::{IpLine, OptionError, OptionFault};
+use super::options::IpLine;
 use super::stanza::{Gateway, Mode, Source, Stanza, Table, TableRef};
 use super::table_ids::TableIds;
 use crate::routing::syntax::LineError;
@@ -48,7 +49,7 @@ pub struct Observed {
 
 /// The state that a stanza asks for, and what is to be said about it.
 /// Errors: options that what was found shows to be wrong.
-pub fn wanted(
+pub fn wanted_state(
     stanza: &Stanza,
     tables: &TableIds,
     found: &Observed,

@@ -178,7 +178,7 @@ fn call(iface: &Iface<'_>) -> HookCall {
 fn every_stanza_in_the_documents_passes_the_judgement() {
     for example in all() {
         for iface in example.ifaces() {
-            let judged = Stanza::judge(&call(&iface));
+            let judged = Stanza::parse(&call(&iface));
             let judged = judged.unwrap_or_else(|errors| panic!("{}: {errors:#?}", example.place));
             let has_options = iface
                 .options

@@ -87,7 +87,7 @@ impl Stanza {
         let told = with_phase(&environment, Direction::Up);
         let told = told.map(|(name, value)| (name.into(), value.into()));
         let call = HookCall::read(Direction::Up, told).unwrap();
-        let judged = Judged::judge(&call).ok()??;
+        let judged = Judged::parse(&call).ok()??;
         Some(Self {
             interface,
             environment,

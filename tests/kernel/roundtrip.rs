@@ -13,7 +13,7 @@ use std::fs;
 use crate::support::lab::{self, lab, pieces, Lab};
 use crate::support::random::{number_in, Random};
 use policy_table::netlink::{Answer, Kernel};
-use policy_table::routing::syntax::{read_route, read_rule, LineError, UnsaidInRoute};
+use policy_table::routing::syntax::{read_route, read_rule, LineError, RouteDefaults};
 use policy_table::routing::{
     Action, Family, Object, Prefix, Route, Rule, Scope, Step, TableId, PROTOCOL,
 };
@@ -155,7 +155,7 @@ fn read_line(noun: Noun, family: Family, line: &str) -> Result<Object, LineError
             read_rule(line, unsaid, &names).map(|(rule, _)| Object::Rule(rule))
         }
         Noun::Route => {
-            let unsaid = UnsaidInRoute {
+            let unsaid = RouteDefaults {
                 table: Some(TableId::MAIN),
                 device: None,
                 family: Some(family),

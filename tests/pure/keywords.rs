@@ -22,7 +22,7 @@ fn faults(family: Family, options: &[(&str, String)]) -> Vec<String> {
         options: options.iter().map(option).collect(),
         ..HookCall::default()
     };
-    let errors = Stanza::judge(&call).err().unwrap_or_default();
+    let errors = Stanza::parse(&call).err().unwrap_or_default();
     errors.iter().map(ToString::to_string).collect()
 }
 

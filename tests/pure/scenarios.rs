@@ -85,7 +85,7 @@ fn plan(environment: &str, observed: &str) -> Vec<String> {
             .map(|error| format!("error: {error}"))
             .collect()
     };
-    let stanza = match Stanza::judge(&call) {
+    let stanza = match Stanza::parse(&call) {
         Ok(Some(stanza)) => stanza,
         Ok(None) => return vec!["no options".to_owned()],
         Err(faults) => return errors(faults),

@@ -7,7 +7,7 @@
 use thiserror::Error;
 
 use crate::routing::syntax::{
-    abbreviates, read_route, read_rule, LineError, SaidInRule, TableNames, UnsaidInRoute, Words,
+    abbreviates, read_route, read_rule, Given, LineError, RouteDefaults, TableNames, Words,
 };
 use crate::routing::{Action, Family, Kind, Route, Rule, TableId, PROTOCOL};
 use crate::text::Shown;
@@ -33,7 +33,7 @@ pub struct SpelledRule {
     /// The rule, tagged as ours; its priority is 0 where none is given.
     pub rule: Rule,
     /// What of it was given.
-    pub given: SaidInRule,
+    pub given: Given,
     /// The words behind the verb.
     pub words: Vec<String>,
 }
@@ -227,7 +227,7 @@ fn route(parts: Parts<'_>, names: TableNames<'_>) -> Result<IpCommand, IpError> 
         Some("flush") => return flush(&parts, names),
         _ => return Err(IpError::Verb("route", parts.verb.to_owned())),
     };
-    let unsaid = UnsaidInRoute {
+    let unsaid = RouteDefaults {
         table: Some(None),
         device: None,
         family: Some(Family::Inet),

@@ -16,7 +16,7 @@ pub fn reckon(call: &HookCall, options: &[NewOption], names: TableNames<'_>) -> 
         options: as_in_call(options),
         ..call.clone()
     };
-    let stanza = Stanza::judge(&call).ok()??;
+    let stanza = Stanza::parse(&call).ok()??;
     if stanza.asks_address() || stanza.asks_gateway() {
         return None;
     }

@@ -6,19 +6,22 @@ use super::numbers;
 use crate::routing::{Action, Rule, TableId};
 
 /// The action of a rule and what limits it; `name` says how its table is written.
-pub struct Effect<'a, Name> {
+pub struct RuleEffect<'a, Name> {
     rule: &'a Rule,
     name: Name,
 }
 
 impl Rule {
     /// What it does, without its priority, its selectors and its protocol.
-    pub fn effect<T: fmt::Display, Name: Fn(TableId) -> T>(&self, name: Name) -> Effect<'_, Name> {
-        Effect { rule: self, name }
+    pub fn effect<T: fmt::Display, Name: Fn(TableId) -> T>(
+        &self,
+        name: Name,
+    ) -> RuleEffect<'_, Name> {
+        RuleEffect { rule: self, name }
     }
 }
 
-impl<T: fmt::Display, Name: Fn(TableId) -> T> fmt::Display for Effect<'_, Name> {
+impl<T: fmt::Display, Name: Fn(TableId) -> T> fmt::Display for RuleEffect<'_, Name> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rule = self.rule;
         match rule.action {

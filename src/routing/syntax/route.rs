@@ -49,7 +49,7 @@ const KEYWORDS: [&str; 36] = [
 
 /// What a line leaves to the stanza it stands in.
 #[derive(Debug, Clone)]
-pub struct Unsaid<Table = TableId> {
+pub struct RouteDefaults<Table = TableId> {
     /// The table, where the line names none.
     pub table: Option<Table>,
     /// The device, where the line names none and the route leaves by one.
@@ -60,13 +60,13 @@ pub struct Unsaid<Table = TableId> {
 
 /// Reads the words of ip-route(8).
 /// Errors: the first word that ip-route(8) would not take, or words that cannot stand together.
-pub fn read<Table: From<TableId>>(
+pub fn read_route<Table: From<TableId>>(
     line: &str,
-    unsaid: Unsaid<Table>,
+    unsaid: RouteDefaults<Table>,
     names: TableNames<'_, Table>,
 ) -> Result<Route<Table>, LineError> {
     let unset = Prefix::any(unsaid.family.unwrap_or(Family::Inet));
-    let mut reader = Reader {
+    let mut reader = RouteReader {
         route: Route {
             hops: Vec::new(),
             ..Route::to(unset, (), Hop::direct())
@@ -92,7 +92,7 @@ pub fn read<Table: From<TableId>>(
     reader.finish(unsaid)
 }
 
-struct Reader<Table> {
+struct RouteReader<Table> {
     /// All that is read so far but for the table.
     route: Route<()>,
     hop: Hop,
@@ -104,7 +104,7 @@ struct Reader<Table> {
     scope: Option<Scope>,
 }
 
-impl<Table: From<TableId>> Reader<Table> {
+impl<Table: From<TableId>> RouteReader<Table> {
     /// Takes the words that say by what way packets go.
     fn way(&mut self, word: &str, words: &mut Words<'_>) -> Result<bool, LineError> {
         match word {
@@ -191,7 +191,7 @@ impl<Table: From<TableId>> Reader<Table> {
         Ok(true)
     }
 
-    fn finish(mut self, unsaid: Unsaid<Table>) -> Result<Route<Table>, LineError> {
+    fn finish(mut self, unsaid: RouteDefaults<Table>) -> Result<Route<Table>, LineError> {
         let wrong = |text: &str| Err(LineError::Contradiction(text.to_owned()));
         let family = self.family.or(unsaid.family).unwrap_or(Family::Inet);
         let Some(destination) = self.destination else {
@@ -365,9 +365,9 @@ impl FromStr for Route {
     type Err = LineError;
 
     fn from_str(line: &str) -> Result<Self, LineError> {
-        read(
+        read_route(
             line,
-            Unsaid {
+            RouteDefaults {
                 table: Some(TableId::MAIN),
                 device: None,
                 family: None,

@@ -53,12 +53,12 @@ pub struct Given {
 
 /// Reads a line over a rule that holds what is left unsaid.
 /// Errors: the first word that ip-rule(8) would not take, or words that cannot stand together.
-pub fn read<Table: From<TableId> + PartialEq>(
+pub fn read_rule<Table: From<TableId> + PartialEq>(
     line: &str,
     unsaid: Rule<Table>,
     names: TableNames<'_, Table>,
 ) -> Result<(Rule<Table>, Given), LineError> {
-    let mut reader = Reader {
+    let mut reader = RuleReader {
         rule: unsaid,
         family: None,
         said: Given::default(),
@@ -73,14 +73,14 @@ pub fn read<Table: From<TableId> + PartialEq>(
     reader.finish()
 }
 
-struct Reader<Table> {
+struct RuleReader<Table> {
     rule: Rule<Table>,
     family: Option<Family>,
     said: Given,
     vrf: bool,
 }
 
-impl<Table: From<TableId> + PartialEq> Reader<Table> {
+impl<Table: From<TableId> + PartialEq> RuleReader<Table> {
     /// Takes a selector or one of the words that say neither what matches nor what happens.
     fn selector(&mut self, word: &str, words: &mut Words<'_>) -> Result<bool, LineError> {
         let rule = &mut self.rule;
@@ -370,7 +370,7 @@ impl FromStr for Rule {
             Some((priority, rest)) => (Self { priority, ..unsaid }, rest),
             None => (unsaid, line),
         };
-        read(line, unsaid, &no_names).map(|(rule, _)| rule)
+        read_rule(line, unsaid, &no_names).map(|(rule, _)| rule)
     }
 }
 
