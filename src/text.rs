@@ -1,5 +1,6 @@
-//! Text from outside made safe to print, what the end of an error message is put together from, and
-//! the hash that names and headings share. Knows nothing of routes, options or files.
+//! Text from outside made safe to print (`Shown`), "did you mean" (`nearest`, `Hint`), an error with
+//! its causes in one line (`chain`), and the hash that table names and headings share. Knows nothing
+//! of routes, options or files.
 
 use std::error::Error;
 use std::fmt;
