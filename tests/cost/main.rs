@@ -21,7 +21,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::support::lab::{lab, Lab};
+use support::lab::{lab, Lab};
+use support::tree::top;
 
 const UP: &str = "/etc/network/if-up.d/00-policy-table";
 const DOWN: &str = "/etc/network/if-down.d/zz-policy-table";
@@ -129,7 +130,7 @@ fn system_calls(lab: &Lab) -> BTreeMap<String, u64> {
 }
 
 fn figures() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/cost/figures")
+    top().join("tests/cost/figures")
 }
 
 /// Lines of a version, a run and its count.

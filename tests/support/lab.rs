@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use nix::mount::{mount, MsFlags};
 use nix::sched::{unshare, CloneFlags};
 
+use super::tree::top;
+
 /// What a command in the lab said.
 #[derive(Debug, Clone)]
 pub struct Said {
@@ -175,7 +177,7 @@ impl Lab {
 
     /// Puts in place what the package installs, and takes out what other packages have for hooks.
     fn install(&self) {
-        let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let top = top();
         for program in ["/usr/sbin/policy-table", HOOK].map(Path::new) {
             fs::create_dir_all(program.parent().unwrap()).unwrap();
             fs::copy(programs().join(program.file_name().unwrap()), program).unwrap();
@@ -203,8 +205,11 @@ impl Lab {
 
     /// Puts in place the DHCP clients that `tests/run` unpacked because they are not installed.
     fn clients(&self) {
-        let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients");
-        for package in fs::read_dir(unpacked).into_iter().flatten().flatten() {
+        for package in fs::read_dir(top().join("target/clients"))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
             for top in fs::read_dir(package.path()).unwrap().flatten() {
                 let to = top.file_name();
                 let (from, to) = (top.path(), to.to_string_lossy());
