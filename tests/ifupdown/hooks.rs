@@ -1,11 +1,9 @@
 //! The hooks as hooks: broken ones that must cost nobody the network, calls that are not for
 //! them, and what they say and where.
 
-use crate::support::lab::{lab, lines, Lab, HOOK};
+use crate::support::lab::{lab, lines, Lab, DOWN, HOOK, UP};
 use crate::support::needs::{have, STRACE};
 
-const UP: &str = "/etc/network/if-up.d/00-policy-table";
-const DOWN: &str = "/etc/network/if-down.d/zz-policy-table";
 const ENVIRONMENT: &str = "IFACE=eth1 LOGICAL=eth1 ADDRFAM=inet METHOD=static \
                            IF_ADDRESS=10.10.0.10 IF_NETMASK=255.255.255.0";
 const POLICY: &str = "auto eth1\niface eth1 inet static\naddress 10.10.0.10/24\npolicy-table rt2\n";

@@ -6,12 +6,9 @@ use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::lab::{lab, lab_of, lines, Lab, Release, Said};
+use crate::support::lab::{lab, lab_of, lines, Lab, Release, Said, DOWN, NAMES, UP};
 use crate::support::needs::{have, STRACE};
 
-const UP: &str = "/etc/network/if-up.d/00-policy-table";
-const DOWN: &str = "/etc/network/if-down.d/zz-policy-table";
-const NAMES: &str = "/etc/iproute2/rt_tables";
 const FOLDER: &str = "/run/policy-table";
 const STANZA: &str = "iface eth1 inet static\naddress 10.10.0.10/24\npolicy-table rt2\n";
 

@@ -7,10 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::{env, fs};
 
-use crate::support::lab::{lab, lines, Lab, Said, HOOK};
+use crate::support::lab::{lab, lines, Lab, Said, HOOK, NAMES};
 use crate::support::needs::{have, STRACE};
 
-const NAMES: &str = "/etc/iproute2/rt_tables";
 const VENDOR: &str = "255\tlocal\n254\tmain\n253\tdefault\n0\tunspec\n";
 const RECORDS: &str = "/run/policy-table";
 const KILLED: i32 = 128 + 9;

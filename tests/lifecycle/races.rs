@@ -14,10 +14,9 @@ use std::time::{Duration, Instant};
 
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::support::lab::{lab, lines, Lab};
+use crate::support::lab::{lab, lines, Lab, NAMES};
 use crate::support::random::{number_in, Random};
 
-const NAMES: &str = "/etc/iproute2/rt_tables";
 const LOCKS: [&str; 2] = [
     "/run/policy-table-names.lock",
     "/run/policy-table-records.lock",

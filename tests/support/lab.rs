@@ -54,6 +54,14 @@ impl Said {
 /// Where the links for ifupdown lead to.
 pub const HOOK: &str = "/usr/libexec/ifupdown-policy-table/policy-table-hook";
 
+/// The links for ifupdown, which `ifup` and `ifdown` run.
+pub const UP: &str = "/etc/network/if-up.d/00-policy-table";
+/// As above.
+pub const DOWN: &str = "/etc/network/if-down.d/zz-policy-table";
+
+/// Where Debian 12 has the names of tables.
+pub const NAMES: &str = "/etc/iproute2/rt_tables";
+
 /// The folder that the package's programs are in: what `POLICY_TABLE_PROGRAMS` says, or cargo's.
 pub fn programs() -> PathBuf {
     let cargos = || Path::new(env!("CARGO_BIN_EXE_policy-table")).parent();
@@ -170,7 +178,7 @@ impl Lab {
             let _ = fs::remove_dir_all(format!("{folder}/rt_tables.d"));
         }
         match release {
-            Release::Debian12 => self.write("/etc/iproute2/rt_tables", VENDOR_NAMES),
+            Release::Debian12 => self.write(NAMES, VENDOR_NAMES),
             Release::Debian13 => self.write("/usr/share/iproute2/rt_tables", VENDOR_NAMES),
         }
     }
