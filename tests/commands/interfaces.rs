@@ -1,8 +1,8 @@
 //! Files of interfaces(5), read by us and by the real `ifup`: the environment of each stanza is
 //! the one that a hook receives, and what ifup refuses is refused at the same line.
 //!
-//! `tests/commands/interfaces/NAME/` becomes `/etc/network` of a lab; `interfaces` is its main file. Random
-//! files follow: `INTERFACES_SEED` gives others, `INTERFACES_COUNT` says how many.
+//! `tests/commands/interfaces/NAME/` becomes `/etc/network` of a lab; `interfaces` is its main
+//! file. Random files follow: `INTERFACES_SEED` gives others, `INTERFACES_COUNT` says how many.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;

@@ -1,6 +1,6 @@
 //! `migrate`: what becomes of files as people write them, and the proof that nothing changes by
-//! it. Each `tests/commands/migrate/NAME.interfaces` is brought up as it is and as it is rewritten, by the
-//! real `ifup` in namespaces; routes, rules and the kernel's look-ups have to be equal.
+//! it. Each `tests/commands/migrate/NAME.interfaces` is brought up as it is and as it is rewritten,
+//! by the real `ifup` in namespaces; routes, rules and the kernel's look-ups have to be equal.
 
 use std::fs;
 use std::os::unix::fs::{symlink, PermissionsExt};
