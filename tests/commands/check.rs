@@ -8,6 +8,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::lab::{lab, Lab, Said};
+use crate::support::needs::{have, STRACE};
+use crate::support::tree::text;
 use policy_table::check::{examine, Code, Severity};
 use policy_table::ifupdown::interfaces::Interfaces;
 use policy_table::tables::derived_id;
@@ -462,7 +464,7 @@ fn exit_codes_and_json_say_the_same() {
 
 /// The examples of a document: its literal blocks that hold stanzas, with the heading above.
 fn examples(path: &str, open: &str, close: &str, heading: &str) -> Vec<(String, String)> {
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    let text = text(path);
     let (mut title, mut block, mut found) = (String::new(), None, Vec::new());
     for line in text.lines() {
         match &mut block {
@@ -504,20 +506,18 @@ fn the_documents_examples_have_no_finding_that_is_not_meant() {
 #[test]
 fn the_documents_show_what_is_printed() {
     let folder = folder("shown");
-    let text = stanza("eth1", "10.10.0.10/24", "policy-tabel rt2");
-    fs::write(folder.join("interfaces"), text).unwrap();
+    let stanza = stanza("eth1", "10.10.0.10/24", "policy-tabel rt2");
+    fs::write(folder.join("interfaces"), stanza).unwrap();
     let said = check(&folder, &["--offline"]);
     for document in ["README.md", "man/policy-table.8"] {
-        let text = Path::new(env!("CARGO_MANIFEST_DIR")).join(document);
-        let text = fs::read_to_string(text).unwrap().replace("\\-", "-");
-        assert!(text.contains(&said.out), "{document}: {}", said.out);
+        let shown = text(document).replace("\\-", "-");
+        assert!(shown.contains(&said.out), "{document}: {}", said.out);
     }
 }
 
 #[test]
 fn the_page_explains_each_number() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("man/policy-table.8");
-    let page = fs::read_to_string(page).unwrap();
+    let page = text("man/policy-table.8");
     let section = page.split(".SH FINDINGS\n").nth(1).unwrap();
     let section = section.split("\n.SH ").next().unwrap();
     let told: Vec<&str> = section
@@ -662,9 +662,7 @@ fn thousands_of_stanzas_take_no_time() {
 
 #[test]
 fn offline_opens_no_socket_and_needs_no_root() {
-    if !Path::new("/usr/bin/strace").exists() {
-        assert!(std::env::var_os("CI").is_none(), "cannot run: no strace");
-        eprintln!("skipped: no strace");
+    if !have(&[STRACE]) {
         return;
     }
     lab(|lab| {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::lab::{lab, Lab, Said};
 use crate::support::random::{number_in, Random};
+use crate::support::tree::text;
 use policy_table::explain::{
     walk_and_ask, End, KernelAnswer, Match, Packet, Report, TableAnswer, Then, Walk,
 };
@@ -573,18 +574,13 @@ fn explained(lab: &Lab, arguments: &str) -> (String, i32) {
     (said.out, said.code)
 }
 
-fn document(path: &str) -> String {
-    let top = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    std::fs::read_to_string(top.join(path)).unwrap()
-}
-
 #[test]
 fn what_the_documents_show_is_what_is_printed() {
-    let readme = document("README.md");
+    let readme = text("README.md");
     let mut blocks = readme.split("```\n");
     let stanza = blocks.find(|block| block.starts_with("auto eth1")).unwrap();
     let shown = blocks.find(|block| block.starts_with("# policy-table explain"));
-    let page = document("man/policy-table.8").replace("\\-", "-");
+    let page = text("man/policy-table.8").replace("\\-", "-");
     let mut blocks = page
         .split(".EX\n")
         .map(|block| block.split(".EE").next().unwrap());

@@ -1,8 +1,8 @@
 //! Files of interfaces(5), read by us and by the real `ifup`: the environment of each stanza is
 //! the one that a hook receives, and what ifup refuses is refused at the same line.
 //!
-//! `tests/commands/interfaces/NAME/` becomes `/etc/network` of a lab; `interfaces` is its main file. Random
-//! files follow: `INTERFACES_SEED` gives others, `INTERFACES_COUNT` says how many.
+//! `tests/commands/interfaces/NAME/` becomes `/etc/network` of a lab; `interfaces` is its main
+//! file. Random files follow: `INTERFACES_SEED` gives others, `INTERFACES_COUNT` says how many.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use crate::support::lab::{lab, Lab};
 use crate::support::random::{number_in, Random};
+use crate::support::tree::top;
 use policy_table::ifupdown::interfaces::{Interfaces, Text, FILE};
 
 /// A hook's variables, by name.
@@ -21,7 +22,7 @@ type Environment = BTreeMap<OsString, OsString>;
 const HOOK: &str = "#!/bin/sh\ncat /proc/$$/environ >/run/heard/$(ls /run/heard | wc -l)\n";
 
 fn cases() -> Vec<PathBuf> {
-    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/commands/interfaces");
+    let top = top().join("tests/commands/interfaces");
     let entries = fs::read_dir(top).unwrap();
     let mut cases: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     cases.sort();
@@ -231,7 +232,7 @@ fn random_files_are_read_alike() {
 #[test]
 fn all_faults_are_found_with_their_places() {
     let read = |case: &str| {
-        let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/commands/interfaces");
+        let top = top().join("tests/commands/interfaces");
         Interfaces::read(&top.join(case).join("interfaces"))
     };
     let empty = read("33-empty-value");

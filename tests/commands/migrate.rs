@@ -1,6 +1,6 @@
 //! `migrate`: what becomes of files as people write them, and the proof that nothing changes by
-//! it. Each `tests/commands/migrate/NAME.interfaces` is brought up as it is and as it is rewritten, by the
-//! real `ifup` in namespaces; routes, rules and the kernel's look-ups have to be equal.
+//! it. Each `tests/commands/migrate/NAME.interfaces` is brought up as it is and as it is rewritten,
+//! by the real `ifup` in namespaces; routes, rules and the kernel's look-ups have to be equal.
 
 use std::fs;
 use std::os::unix::fs::{symlink, PermissionsExt};
@@ -10,6 +10,7 @@ use std::sync::Mutex;
 
 use crate::support::lab::{lab, programs, Said};
 use crate::support::random::{number_in, Random};
+use crate::support::tree::{text, top};
 use policy_table::ifupdown::interfaces::Interfaces;
 use policy_table::migrate::verify::{differences, run_trial, Machine, Seen, TrialError, MULTI};
 use policy_table::migrate::Draft;
@@ -24,7 +25,7 @@ fn names(name: &str) -> Option<TableId> {
 }
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/commands/migrate")
+    top().join("tests/commands/migrate")
 }
 
 /// The names of all files, in order.
@@ -358,8 +359,7 @@ fn shape(name: &str, ending: &str) -> String {
 
 #[test]
 fn the_readme_has_what_migrate_makes() {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let readme = fs::read_to_string(readme).unwrap();
+    let readme = text("README.md");
     let section = readme.split("## Moving from post-up lines").nth(1).unwrap();
     let blocks: Vec<&str> = section.split("```\n").collect();
     let folder = Folder::new("readme");

@@ -21,10 +21,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::support::lab::{lab, Lab};
-
-const UP: &str = "/etc/network/if-up.d/00-policy-table";
-const DOWN: &str = "/etc/network/if-down.d/zz-policy-table";
+use support::lab::{lab, Lab, DOWN, NAMES, UP};
+use support::tree::top;
 
 /// By how much a count may exceed its figure, in percent.
 const SLACK: u64 = 5;
@@ -44,8 +42,7 @@ fn call(direction: &str, options: &str) -> String {
     format!("env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin {stanza} {options} {when} TOOL {hook}")
 }
 
-const NAMES: &str = "/etc/iproute2/rt_tables";
-/// Its text as the tests find it, and with the names of 4,000 tables behind.
+/// The text of [`NAMES`] as the tests find it, and with the names of 4,000 tables behind.
 const FEW: &str = "/run/names.few";
 const MANY: &str = "/run/names.many";
 
@@ -129,7 +126,7 @@ fn system_calls(lab: &Lab) -> BTreeMap<String, u64> {
 }
 
 fn figures() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/cost/figures")
+    top().join("tests/cost/figures")
 }
 
 /// Lines of a version, a run and its count.

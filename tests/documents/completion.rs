@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use crate::support::tree::top;
 use policy_table::cli::COMMANDS;
 
 const STAND_INS: &str = r#"
@@ -23,7 +24,7 @@ fn offered(words: &[&str]) -> Vec<String> {
     let output = Command::new("bash")
         .args(["-euc", &script, "bash"])
         .args(words)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .current_dir(top())
         .output()
         .unwrap();
     let error = String::from_utf8_lossy(&output.stderr);

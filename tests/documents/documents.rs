@@ -2,9 +2,8 @@
 //! program. Their examples are the business of `examples`.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
 
+use crate::support::tree;
 use policy_table::cli::{help, COMMANDS};
 use policy_table::stanza::OPTIONS;
 
@@ -22,10 +21,11 @@ const NO_OPTIONS: [&str; 3] = [
 
 /// A document's text, of a manual page without its markup.
 fn text(path: &str) -> String {
-    match fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)) {
-        Ok(text) if path.starts_with("man/") => without_markup(&text),
-        Ok(text) => text,
-        Err(error) => panic!("{path}: {error}"),
+    let text = tree::text(path);
+    if path.starts_with("man/") {
+        without_markup(&text)
+    } else {
+        text
     }
 }
 
@@ -203,9 +203,7 @@ fn commands_have_the_same_options_in_help_page_and_completion() {
 
 #[test]
 fn the_package_has_the_programs_version() {
-    let changelog =
-        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("debian/changelog"));
-    let changelog = changelog.unwrap();
+    let changelog = text("debian/changelog");
     let version = changelog.split(['(', ')']).nth(1).unwrap();
     let upstream = version
         .rsplit_once('-')

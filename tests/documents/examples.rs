@@ -2,10 +2,9 @@
 //! and judged where it does: an example that an administrator copies has to work.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 
 use crate::support::lab::{lab, lines, Lab};
+use crate::support::tree::{text, top};
 use policy_table::ifupdown::{Direction, HookCall};
 use policy_table::stanza::Stanza;
 
@@ -26,17 +25,12 @@ struct Iface<'a> {
     options: BTreeMap<String, String>,
 }
 
-fn document(path: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
-    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
 /// The literal blocks of a document that open with `first` and end with `last`, if they hold
 /// stanzas.
 fn examples(path: &str, first: &str, last: &str) -> Vec<Example> {
     let mut found = Vec::new();
     let mut block: Option<Example> = None;
-    for (number, line) in document(path).lines().enumerate() {
+    for (number, line) in text(path).lines().enumerate() {
         match &mut block {
             None if line == first => {
                 block = Some(Example {
@@ -204,7 +198,7 @@ fn every_stanza_that_needs_no_server_comes_up_and_goes_down() {
 
 #[test]
 fn what_the_readme_says_ifup_leaves_is_what_it_leaves() {
-    let readme = document(README);
+    let readme = text(README);
     let mut blocks = readme.split("```\n");
     let shown = blocks
         .find(|block| block.starts_with("# ip route list"))
@@ -227,11 +221,11 @@ fn what_the_readme_says_ifup_leaves_is_what_it_leaves() {
 /// But for the one route that ip-route(8) takes for the kernel's own.
 #[test]
 fn what_is_said_to_take_out_everything_does() {
-    let readme = document(README);
+    let readme = text(README);
     let removal = readme.split("## Removal\n").nth(1).unwrap();
     let commands = removal.split("```\n").nth(1).unwrap();
-    let page = document("man/policy-table.8").replace("\\-", "-");
-    let package = document("debian/ifupdown-policy-table.README.Debian");
+    let page = text("man/policy-table.8").replace("\\-", "-");
+    let package = text("debian/ifupdown-policy-table.README.Debian");
     for command in commands.lines() {
         assert!(page.contains(&format!("\n{command}\n")), "{command}");
         assert!(package.contains(&format!("\n  {command}\n")), "{command}");
@@ -257,7 +251,7 @@ fn what_is_said_to_take_out_everything_does() {
         lab.ok(&format!("ip {}", rest.replace("TABLE", "rt2")));
         assert_eq!(lab.tagged(), [""; 0]);
         lab.ok("policy-table apply eth1");
-        let root = env!("CARGO_MANIFEST_DIR");
+        let root = top().display();
         let postrm = format!("{root}/debian/ifupdown-policy-table.postrm");
         let said = lab.ok(&format!("DPKG_ROOT= sh {postrm} remove"));
         lab.ok(said.split_once("now: ").unwrap().1);

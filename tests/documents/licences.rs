@@ -1,11 +1,10 @@
 //! `debian/copyright` held against the crates of `Cargo.lock` and the licences that they state.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::Path;
 use std::process::Command;
 
-const TOP: &str = env!("CARGO_MANIFEST_DIR");
+use crate::support::tree::{text, top};
+
 const OWN: &str = env!("CARGO_PKG_NAME");
 
 /// Debian's names of licences, and SPDX's.
@@ -15,13 +14,9 @@ const NAMES: [(&str, &str); 3] = [
     ("Unicode-3.0", "Unicode-3.0"),
 ];
 
-fn read(path: &str) -> String {
-    fs::read_to_string(Path::new(TOP).join(path)).unwrap()
-}
-
 /// The crates of `Cargo.lock` without the program itself.
 fn locked() -> BTreeSet<String> {
-    let lock = read("Cargo.lock");
+    let lock = text("Cargo.lock");
     let names = lock.lines().filter_map(|line| line.strip_prefix("name = "));
     let names = names.map(|name| name.trim_matches('"').to_owned());
     names.filter(|name| name != OWN).collect()
@@ -30,7 +25,9 @@ fn locked() -> BTreeSet<String> {
 /// What each crate says of its licence; those of other systems and the tests' included.
 fn stated() -> BTreeMap<String, String> {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(TOP).args(["tree", "--locked", "--quiet"]);
+    cargo
+        .current_dir(top())
+        .args(["tree", "--locked", "--quiet"]);
     cargo.args(["--target=all", "--edges=normal,build,dev", "--prefix=none"]);
     cargo.args(["--no-dedupe", "--format={p}|{l}"]);
     let output = cargo.output().unwrap();
@@ -115,13 +112,13 @@ fn licences_are_compared_by_what_they_ask_for() {
 
 #[test]
 fn the_package_names_every_crate_and_no_other() {
-    let listed: BTreeSet<String> = listed(&read("debian/copyright")).into_keys().collect();
+    let listed: BTreeSet<String> = listed(&text("debian/copyright")).into_keys().collect();
     assert_eq!(listed, locked());
 }
 
 #[test]
 fn the_package_names_the_licence_that_each_crate_has() {
-    let (listed, stated) = (listed(&read("debian/copyright")), stated());
+    let (listed, stated) = (listed(&text("debian/copyright")), stated());
     assert!(stated.len() > 20, "only {} crates were found", stated.len());
     for (name, expression) in &stated {
         let Some(licence) = listed.get(name) else {
@@ -136,7 +133,7 @@ fn the_package_names_the_licence_that_each_crate_has() {
 
 #[test]
 fn the_text_of_every_licence_is_there_and_the_other_check_knows_them() {
-    let (copyright, deny) = (read("debian/copyright"), read("deny.toml"));
+    let (copyright, deny) = (text("debian/copyright"), text("deny.toml"));
     for (debian, spdx) in NAMES {
         let text = copyright.split("\n\n").filter(|paragraph| {
             let mut lines = paragraph.lines();

@@ -1,17 +1,17 @@
 //! The recipes of policy-table-interfaces(5) for what rules on addresses cannot mend, taken from
 //! the page and proven in packets.
 
-use std::fs;
 use std::path::Path;
 
 use crate::support::lab::{lab, Lab};
+use crate::support::needs::have;
+use crate::support::tree::text;
 
 const PAGE: &str = "man/policy-table-interfaces.5";
 
 /// The first example behind a heading of the page that begins in a certain way.
 fn recipe(heading: &str, beginning: &str) -> String {
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE)).unwrap();
-    let page = page.replace("\\-", "-");
+    let page = text(PAGE).replace("\\-", "-");
     let section = page
         .split(".SS ")
         .find(|section| section.starts_with(heading));
@@ -70,12 +70,7 @@ fn a_program_bound_to_the_interface_uses_its_router() {
 
 #[test]
 fn a_published_port_of_a_container_answers() {
-    if !Path::new("/usr/sbin/nft").exists() {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "cannot run: no nft; install nftables"
-        );
-        eprintln!("skipped: no nft; install nftables");
+    if !have(&["nft of nftables"]) {
         return;
     }
     let example = recipe("Published ports", "auto eth1");

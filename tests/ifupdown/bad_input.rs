@@ -6,9 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::support::lab::{lab, Lab, Said};
+use crate::support::lab::{lab, Lab, Said, NAMES};
 
-const NAMES: &str = "/etc/iproute2/rt_tables";
 const HOWTO: &str = "policy-table rt2";
 const COMMENT: &str = "interfaces(5) has no comments behind a value, all of it arrived here; \
                        put the comment on a line of its own";

@@ -1,10 +1,9 @@
 //! The hooks as hooks: broken ones that must cost nobody the network, calls that are not for
 //! them, and what they say and where.
 
-use crate::support::lab::{lab, lines, Lab, HOOK};
+use crate::support::lab::{lab, lines, Lab, DOWN, HOOK, UP};
+use crate::support::needs::{have, STRACE};
 
-const UP: &str = "/etc/network/if-up.d/00-policy-table";
-const DOWN: &str = "/etc/network/if-down.d/zz-policy-table";
 const ENVIRONMENT: &str = "IFACE=eth1 LOGICAL=eth1 ADDRFAM=inet METHOD=static \
                            IF_ADDRESS=10.10.0.10 IF_NETMASK=255.255.255.0";
 const POLICY: &str = "auto eth1\niface eth1 inet static\naddress 10.10.0.10/24\npolicy-table rt2\n";
@@ -205,18 +204,9 @@ fn calls_of_another_mode_or_phase_are_not_ours() {
     });
 }
 
-fn has_strace(lab: &Lab) -> bool {
-    let has = lab.sh("command -v strace").code == 0;
-    if !has {
-        assert!(std::env::var_os("CI").is_none(), "strace is not installed");
-        eprintln!("skipped: strace is not installed");
-    }
-    has
-}
-
 /// Files opened and sockets made by a hook, as strace tells, without the loader's own.
 fn traced(lab: &Lab, hook: &str, environment: &str) -> Option<Vec<String>> {
-    if !has_strace(lab) {
+    if !have(&[STRACE]) {
         return None;
     }
     // Through a shell: strace would start the link's target under its own name.
@@ -391,7 +381,7 @@ fn nobody_need_listen() {
 #[test]
 fn ifdown_that_cannot_ask_the_kernel_says_what_takes_out_what_stays() {
     lab(|lab| {
-        if !has_strace(lab) {
+        if !have(&[STRACE]) {
             return;
         }
         lab.device("eth1");

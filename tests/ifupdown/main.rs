@@ -1,5 +1,5 @@
-//! What comes of stanzas with the real `ifup` and `ifdown`, and of calls of the hooks: what they put
-//! in, what they say, and whom they cost nothing whatever is wrong.
+//! What comes of stanzas with the real `ifup` and `ifdown`, and of calls of the hooks: what is put
+//! in, what is said, and whom nothing is taken from, whatever is wrong.
 //!
 //! Needs root: each test is a lab of its own.
 

@@ -6,11 +6,9 @@ use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::lab::{lab, lab_of, lines, Lab, Release, Said};
+use crate::support::lab::{lab, lab_of, lines, Lab, Release, Said, DOWN, NAMES, UP};
+use crate::support::needs::{have, STRACE};
 
-const UP: &str = "/etc/network/if-up.d/00-policy-table";
-const DOWN: &str = "/etc/network/if-down.d/zz-policy-table";
-const NAMES: &str = "/etc/iproute2/rt_tables";
 const FOLDER: &str = "/run/policy-table";
 const STANZA: &str = "iface eth1 inet static\naddress 10.10.0.10/24\npolicy-table rt2\n";
 
@@ -43,16 +41,6 @@ fn brought_up(lab: &Lab, said: &Said) {
     assert_eq!(said.code, 0, "{said:?}");
     assert_eq!(lab.rules("-4").len(), 2, "{said:?}");
     assert_eq!(lab.tagged().len(), 4, "{said:?}");
-}
-
-/// Whether strace is here; in CI it is not to be missing.
-fn no_strace(lab: &Lab) -> bool {
-    let missing = lab.sh("command -v strace").code != 0;
-    if missing {
-        assert!(std::env::var_os("CI").is_none(), "strace is not installed");
-        eprintln!("skipped: strace is not installed");
-    }
-    missing
 }
 
 /// The system calls that a command makes once it runs, without the loader's.
@@ -103,7 +91,7 @@ fn status_at_first_message(lab: &Lab, command: &str) -> String {
 #[test]
 fn the_first_message_to_the_kernel_is_sent_with_net_admin_alone() {
     lab(|lab| {
-        if no_strace(lab) {
+        if !have(&[STRACE]) {
             return;
         }
         prepared(lab);
@@ -136,7 +124,7 @@ fn the_first_message_to_the_kernel_is_sent_with_net_admin_alone() {
 #[test]
 fn rights_are_given_up_in_three_calls_before_anything_else() {
     lab(|lab| {
-        if no_strace(lab) {
+        if !have(&[STRACE]) {
             return;
         }
         prepared(lab);
@@ -250,7 +238,7 @@ fn net_admin_is_enough_whoever_has_it() {
 #[test]
 fn a_sandbox_that_forbids_the_call_costs_no_routes() {
     lab(|lab| {
-        if no_strace(lab) {
+        if !have(&[STRACE]) {
             return;
         }
         prepared(lab);

@@ -3,9 +3,8 @@
 
 use std::fs;
 
-use crate::support::lab::{lab, Lab};
+use crate::support::lab::{lab, Lab, NAMES};
 
-const NAMES: &str = "/etc/iproute2/rt_tables";
 const RECORD: &str = "/run/policy-table/eth1";
 
 fn inet(interface: &str, address: &str, options: &str) -> String {

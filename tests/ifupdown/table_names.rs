@@ -4,9 +4,8 @@
 use std::fs;
 use std::os::unix::fs::{symlink, MetadataExt};
 
-use crate::support::lab::{lab, lab_of, Lab, Release, Said};
+use crate::support::lab::{lab, lab_of, Lab, Release, Said, NAMES};
 
-const NAMES: &str = "/etc/iproute2/rt_tables";
 const DROP_IN: &str = "/etc/iproute2/rt_tables.d/policy-table.conf";
 const OURS: &str = "20611\trt2\t# ifupdown-policy-table\n";
 

@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 use std::process::Command;
 use std::time::Instant;
 
-use crate::support::lab::{lab, pieces, Lab, Said};
+use crate::support::lab::{lab, pieces, Lab, Said, DOWN, UP};
 use crate::support::random::{number_in, Random};
 use policy_table::ifupdown::{Direction, HookCall};
 use policy_table::netlink::Kernel;
@@ -98,8 +98,8 @@ impl Stanza {
 
     fn hook(&self, direction: Direction) -> Said {
         let hook = match direction {
-            Direction::Up => "/etc/network/if-up.d/00-policy-table",
-            Direction::Down => "/etc/network/if-down.d/zz-policy-table",
+            Direction::Up => UP,
+            Direction::Down => DOWN,
         };
         let mut command = Command::new(hook);
         let told = with_phase(&self.environment, direction);

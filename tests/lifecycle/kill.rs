@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::{env, fs};
 
-use crate::support::lab::{lab, lines, Lab, Said, HOOK};
+use crate::support::lab::{lab, lines, Lab, Said, HOOK, NAMES};
+use crate::support::needs::{have, STRACE};
 
-const NAMES: &str = "/etc/iproute2/rt_tables";
 const VENDOR: &str = "255\tlocal\n254\tmain\n253\tdefault\n0\tunspec\n";
 const RECORDS: &str = "/run/policy-table";
 const KILLED: i32 = 128 + 9;
@@ -289,12 +289,10 @@ impl Stage<'_> {
 
 /// Runs a story in a lab, unless there is no strace.
 fn told(story: &Story, tell: impl FnOnce(&Stage) + Send) {
+    if !have(&[STRACE]) {
+        return;
+    }
     lab(|lab| {
-        if lab.sh("command -v strace").code != 0 {
-            assert!(std::env::var_os("CI").is_none(), "strace is not installed");
-            eprintln!("skipped: strace is not installed");
-            return;
-        }
         lab.device("eth1");
         // No link-local address is to come of itself in the middle of a case.
         lab.ok("ip link set eth1 addrgenmode none; ip link set eth1 up

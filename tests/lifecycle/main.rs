@@ -1,5 +1,6 @@
 //! What happens between an `ifup` and the `ifdown` that follows: changed files, broken links, runs
-//! side by side, runs that are killed. Afterwards nothing of ours is left and nothing of others gone.
+//! side by side, runs that are killed. Afterwards nothing of ours is left, and nothing of others
+//! is gone.
 //!
 //! Needs root: each test is a lab of its own.
 

@@ -9,13 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::support::lab::{lab, lines, Lab};
+use crate::support::lab::{lab, lines, Lab, NAMES};
+use crate::support::random::{number_in, Random};
 
-const NAMES: &str = "/etc/iproute2/rt_tables";
 const LOCKS: [&str; 2] = [
     "/run/policy-table-names.lock",
     "/run/policy-table-records.lock",
@@ -313,19 +314,11 @@ fn assert_names(lab: &Lab, appended: &[(&str, usize)]) {
     assert_eq!(times.len(), count);
 }
 
-/// xorshift: the same mix each time, as far as the machine plays along.
-fn random(state: &mut u64) -> usize {
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    usize::try_from(*state >> 33).unwrap()
-}
-
 #[test]
 fn two_hundred_interfaces_side_by_side() {
     lab(|lab| {
         prepared(lab);
-        let seconds = std::env::var("RACES_SECONDS").map_or(10, |text| text.parse().unwrap());
+        let seconds = number_in("RACES_SECONDS", 10);
         let started = Instant::now();
         let strangers = [
             stranger("a", 100_000, &format!(">>{NAMES}")),
@@ -343,12 +336,12 @@ fn two_hundred_interfaces_side_by_side() {
         let taken_down = started.elapsed();
 
         let deadline = Instant::now() + Duration::from_secs(seconds);
-        let states: Vec<_> = (1..=WORKERS as u64).map(std::sync::Mutex::new).collect();
+        // The same mix each time, as far as the machine plays along.
+        let random = |worker| Mutex::new(Random::new(1, worker));
+        let mixes: Vec<_> = (1..=WORKERS as u64).map(random).collect();
         let runs = side_by_side(lab, |worker| {
-            let mut state = states[worker].lock().unwrap();
-            *state = state.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-            let (verb, n) = (random(&mut state), random(&mut state) % INTERFACES);
-            let verb = ["ifup", "ifdown"][verb % 2];
+            let mut random = mixes[worker].lock().unwrap();
+            let (verb, n) = (random.pick(&["ifup", "ifdown"]), random.place(INTERFACES));
             (Instant::now() < deadline).then(|| format!("{verb} w{n}"))
         });
         assert!(runs > WORKERS, "{runs}");

@@ -10,38 +10,17 @@ mod checks;
 
 use std::fs;
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::random::{number_in, Random};
+use crate::tree::{files, text, top};
 
 /// Longest input, in bytes: some changes make one longer.
 const LONGEST: usize = 4096;
 
-/// All files below a folder, in the order of their names.
-fn files(folder: &str) -> Vec<(String, Vec<u8>)> {
-    let mut waiting = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
-    let mut found = Vec::new();
-    while let Some(path) = waiting.pop() {
-        if path.is_dir() {
-            waiting.extend(
-                fs::read_dir(&path)
-                    .unwrap()
-                    .map(|file| file.unwrap().path()),
-            );
-        } else {
-            found.push((path.display().to_string(), fs::read(&path).unwrap()));
-        }
-    }
-    found.sort();
-    assert!(!found.is_empty(), "{folder}");
-    found
-}
-
 /// The words of libFuzzer's dictionary, which stand in quotes there.
 fn words() -> Vec<Vec<u8>> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/words.dict");
-    let text = fs::read_to_string(path).unwrap();
+    let text = text("fuzz/words.dict");
     let quoted = text.lines().filter_map(|line| line.strip_prefix('"'));
     let words = quoted.map(|word| word.trim_end_matches('"').as_bytes().to_vec());
     let words: Vec<_> = words.filter(|word| !word.contains(&b'\\')).collect();
@@ -87,7 +66,12 @@ fn change(random: &mut Random, bytes: &mut Vec<u8>, other: &[u8], words: &[Vec<u
 
 /// Holds a check against the files below some folders, and against changes of them.
 fn hold(name: &str, check: fn(&[u8]), folders: &[&str]) {
-    let seeds: Vec<_> = folders.iter().flat_map(|folder| files(folder)).collect();
+    let files = folders.iter().flat_map(|folder| files(folder));
+    let read = |path: String| {
+        let bytes = fs::read(top().join(&path)).unwrap();
+        (path, bytes)
+    };
+    let seeds: Vec<_> = files.map(read).collect();
     for (path, seed) in &seeds {
         println!("{path}");
         check(seed);

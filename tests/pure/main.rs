@@ -25,6 +25,9 @@
 #[allow(dead_code)]
 #[path = "../support/random.rs"]
 mod random;
+#[allow(dead_code)]
+#[path = "../support/tree.rs"]
+mod tree;
 
 mod fuzz_corpus;
 mod keywords;

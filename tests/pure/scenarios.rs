@@ -11,6 +11,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::tree::top;
 use policy_table::ifupdown::{Direction, HookCall};
 use policy_table::routing::{parse_length, Family, InterfaceAddress, Object, TableId, TableName};
 use policy_table::stanza::{wanted_state, Observed, Stanza, TableIds};
@@ -135,7 +136,7 @@ fn difference(expected: &[String], found: &[String]) -> String {
 
 #[test]
 fn each_environment_leads_to_its_plan() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pure/scenarios");
+    let folder = top().join("tests/pure/scenarios");
     let (mut wrong, mut cases) = (String::new(), 0);
     for case in entries(&folder) {
         let name = case.file_name().unwrap().to_string_lossy().into_owned();

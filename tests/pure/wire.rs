@@ -5,11 +5,11 @@
 //! little-endian machine.
 
 use std::fs;
-use std::path::Path;
 
 use neli::consts::nl::NlmF;
 use neli::consts::rtnl::Rtm;
 
+use crate::tree::top;
 use policy_table::netlink::{
     decode_route, decode_rule, encode_route, encode_route_dump, encode_rule, encode_rule_dump,
     replies, request, Reply, WireError,
@@ -104,7 +104,7 @@ struct Fixture {
 }
 
 fn fixtures() -> Vec<Fixture> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pure/wire");
+    let folder = top().join("tests/pure/wire");
     let mut found: Vec<Fixture> = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use nix::mount::{mount, MsFlags};
 use nix::sched::{unshare, CloneFlags};
 
+use super::tree::top;
+
 /// What a command in the lab said.
 #[derive(Debug, Clone)]
 pub struct Said {
@@ -51,6 +53,14 @@ impl Said {
 
 /// Where the links for ifupdown lead to.
 pub const HOOK: &str = "/usr/libexec/ifupdown-policy-table/policy-table-hook";
+
+/// The links for ifupdown, which `ifup` and `ifdown` run.
+pub const UP: &str = "/etc/network/if-up.d/00-policy-table";
+/// As above.
+pub const DOWN: &str = "/etc/network/if-down.d/zz-policy-table";
+
+/// Where Debian 12 has the names of tables.
+pub const NAMES: &str = "/etc/iproute2/rt_tables";
 
 /// The folder that the package's programs are in: what `POLICY_TABLE_PROGRAMS` says, or cargo's.
 pub fn programs() -> PathBuf {
@@ -168,14 +178,14 @@ impl Lab {
             let _ = fs::remove_dir_all(format!("{folder}/rt_tables.d"));
         }
         match release {
-            Release::Debian12 => self.write("/etc/iproute2/rt_tables", VENDOR_NAMES),
+            Release::Debian12 => self.write(NAMES, VENDOR_NAMES),
             Release::Debian13 => self.write("/usr/share/iproute2/rt_tables", VENDOR_NAMES),
         }
     }
 
     /// Puts in place what the package installs, and takes out what other packages have for hooks.
     fn install(&self) {
-        let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let top = top();
         for program in ["/usr/sbin/policy-table", HOOK].map(Path::new) {
             fs::create_dir_all(program.parent().unwrap()).unwrap();
             fs::copy(programs().join(program.file_name().unwrap()), program).unwrap();
@@ -203,8 +213,11 @@ impl Lab {
 
     /// Puts in place the DHCP clients that `tests/run` unpacked because they are not installed.
     fn clients(&self) {
-        let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients");
-        for package in fs::read_dir(unpacked).into_iter().flatten().flatten() {
+        for package in fs::read_dir(top().join("target/clients"))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
             for top in fs::read_dir(package.path()).unwrap().flatten() {
                 let to = top.file_name();
                 let (from, to) = (top.path(), to.to_string_lossy());

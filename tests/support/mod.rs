@@ -13,6 +13,7 @@
 
 pub mod ip_json;
 pub mod lab;
+pub mod needs;
 pub mod random;
 pub mod router;
 pub mod tree;

@@ -13,29 +13,6 @@ pub const ROUTER: &str = "10.10.0.77";
 /// As above.
 pub const ROUTER6: &str = "2001:db8:1::77";
 
-/// Whether the programs are there that a test needs, each given as `PROGRAM of PACKAGE`. One that
-/// is missing is named; where `CI` is set that is a failure.
-pub fn have(programs: &[&str]) -> bool {
-    programs.iter().all(|needed| {
-        let (program, package) = needed.split_once(" of ").expect("PROGRAM of PACKAGE");
-        let unpacked = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("target/clients")
-            .join(package);
-        let there = ["usr/sbin", "sbin", "usr/bin"].iter().any(|folder| {
-            let is_below = |root: &Path| root.join(folder).join(program).exists();
-            is_below(Path::new("/")) || is_below(&unpacked)
-        });
-        assert!(
-            there || std::env::var_os("CI").is_none(),
-            "cannot run: no {program}; install {package}"
-        );
-        if !there {
-            eprintln!("skipped: no {program}; install {package}");
-        }
-        there
-    })
-}
-
 /// A router behind `eth1`. What runs in its namespace or the lab's ends with it.
 pub struct Router<'a> {
     lab: &'a Lab,
