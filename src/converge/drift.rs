@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_put_in_and_what_is_stale_goes_after_it() {
+    fn what_misses_is_put_in_and_what_is_stale_goes_after_it() {
         let old = "rule priority 21000 from 10.0.0.9 lookup 200 proto 157";
         let gone = "rule priority 21000 from 10.0.0.8 lookup 200 proto 157";
         assert_eq!(

@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_heading_is_one_line_and_reads_back_whatever_the_environment_says() {
+    fn headings_are_one_line_whatever_the_environment_says() {
         let without_table = HookCall {
             options: Vec::new(),
             family: None,

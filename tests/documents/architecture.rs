@@ -116,7 +116,7 @@ fn is_program(source: &Source) -> bool {
     source.path.starts_with("src/bin/")
 }
 
-/// What the programs name but for the doors to the library.
+/// What the programs name beside hook, cli and what ifupdown tells.
 fn past_the_doors(tree: &Tree) -> Vec<String> {
     let mut wrong = Vec::new();
     for program in tree.files().filter(|source| is_program(source)) {
@@ -266,7 +266,7 @@ fn each_room_uses_only_those_listed_above_it() {
 }
 
 #[test]
-fn the_programs_use_the_doors_of_the_library_alone() {
+fn the_programs_use_hook_cli_and_the_call_alone() {
     none(&past_the_doors(&tree()));
 }
 

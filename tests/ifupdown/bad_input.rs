@@ -684,7 +684,7 @@ fn the_address_that_is_none_gets_no_rules() {
     });
 }
 
-/// Errors of each room: options, files of names, kernel.
+/// Errors of each concern: options, files of names, kernel.
 const FAILING: [&str; 6] = [
     "policy-table main",
     "policy-tabel rt2",

@@ -326,7 +326,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_line_belongs_to_one_block_and_every_byte_is_kept() {
+    fn every_line_belongs_to_one_part_and_every_byte_is_kept() {
         let bytes = b"# a\n\nauto lo \\\n eth0\niface eth0 inet manual\n\n# b\n\tup x\n# c\n\n\
             mapping *\n script s\n map m\nfoo\nrename\nx y\nz w\r\niface\nup\xff \0\\";
         let text = Text::read(bytes);
