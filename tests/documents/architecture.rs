@@ -31,7 +31,7 @@ const NOT_THE_HOOKS: [&str; 5] = [
 ];
 
 /// What the programs in `src/bin` may name.
-const DOORS: [&str; 3] = ["src/cli/", "src/hook.rs", "src/ifupdown/call.rs"];
+const ENTRANCES: [&str; 3] = ["src/cli/", "src/hook.rs", "src/ifupdown/call.rs"];
 
 /// Who may open files, look into `/proc` and start processes, and what for.
 const MAY_TOUCH_FILES: [(&str, &str); 6] = [
@@ -117,11 +117,11 @@ fn is_program(source: &Source) -> bool {
 }
 
 /// What the programs name beside hook, cli and what ifupdown tells.
-fn past_the_doors(tree: &Tree) -> Vec<String> {
+fn beside_the_entrances(tree: &Tree) -> Vec<String> {
     let mut wrong = Vec::new();
     for program in tree.files().filter(|source| is_program(source)) {
         for (of, name) in tree.uses(program) {
-            if !is_of(&of.path, &DOORS) {
+            if !is_of(&of.path, &ENTRANCES) {
                 let name = name.path.join("::");
                 wrong.push(format!("{} uses {name} of {}", program.path, of.path));
             }
@@ -267,7 +267,7 @@ fn each_room_uses_only_those_listed_above_it() {
 
 #[test]
 fn the_programs_use_hook_cli_and_the_call_alone() {
-    none(&past_the_doors(&tree()));
+    none(&beside_the_entrances(&tree()));
 }
 
 #[test]
