@@ -3,8 +3,8 @@
 
 use super::source::Tree;
 use super::{
-    crates, out_of_order, past_the_doors, reaches, too_long, touching_files, unlisted, with_word,
-    without_a_word, HEADER, LONGEST, NOT_THE_HOOKS,
+    beside_the_entrances, crates, out_of_order, reaches, too_long, touching_files, unlisted,
+    with_word, without_a_word, HEADER, LONGEST, NOT_THE_HOOKS,
 };
 
 /// A tree in which all is well. `net` has a file, a folder and one that uses both.
@@ -225,14 +225,14 @@ fn a_use_between_those_that_are_apart_is_found() {
 }
 
 #[test]
-fn a_program_past_the_doors_is_found() {
+fn a_program_that_reaches_further_is_found() {
     finds(
-        past_the_doors,
+        beside_the_entrances,
         &[("src/bin/hook.rs", "use policy_table::net::Name;\n")],
         "src/bin/hook.rs uses net::Name of src/net/name.rs",
     );
     finds(
-        past_the_doors,
+        beside_the_entrances,
         &[(
             "src/bin/hook.rs",
             "use policy_table::ifupdown::interfaces;\n",
