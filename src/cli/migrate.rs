@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::command::{Arguments, Command, Opt, Trouble, Verdict};
 use crate::ifupdown::interfaces::{Interfaces, FILE};
-use crate::migrate::verify::{differences, run_trial, Machine, Seen};
+use crate::migrate::verify::{differences, other_hooks, run_trial, Machine, Seen};
 use crate::migrate::{Draft, Rewriting};
 use crate::system::NAME;
 use crate::tables::Registry;
@@ -27,8 +27,8 @@ the same routes and rules. So it does with the options of ifupdown-multi. All
 else stays as it is, byte for byte. What no option can say stays, too, and is
 named with the reason.
 
-Prints the new file. The exit code is 0 if no such line stays, 1 if some do,
-2 in case of an error.",
+Prints the new file. The exit code is 0 if no such line stays, 1 if some do or
+--verify could not prove all of it, 2 in case of an error.",
     options: &[
         Opt::flag("diff", "print the changes only, as diff -u does"),
         Opt::flag("write", "write the files; the old ones are kept"),
@@ -57,7 +57,11 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
         let place = format!("{}:{}", remark.path.display(), remark.line);
         tell(&format!("{place}: the line stays: {}", remark.reason));
     }
-    if arguments.has("verify") && !verify(&draft)? {
+    let proof = arguments
+        .has("verify")
+        .then(|| verify(&draft))
+        .transpose()?;
+    if proof == Some(Proof::Differs) {
         return Ok(Verdict::Bad);
     }
     let changed: Vec<&(&Path, Rewriting)> =
@@ -75,7 +79,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     if arguments.has("write") {
         write(&changed)?;
     }
-    Ok(if remarks.is_empty() {
+    Ok(if remarks.is_empty() && proof != Some(Proof::InPart) {
         Verdict::Good
     } else {
         Verdict::Differs
@@ -116,10 +120,40 @@ fn read(path: &Path) -> Result<Interfaces, Trouble> {
     Ok(interfaces)
 }
 
-/// Tries both versions, as `migrate/verify` does it, and says whether they are equal.
-fn verify(draft: &Draft<'_>) -> Result<bool, Trouble> {
+/// What `--verify` has found out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Proof {
+    /// Both versions do the same.
+    Equal,
+    /// They do, as far as they have been tried.
+    InPart,
+    /// They do not.
+    Differs,
+}
+
+/// Tries both versions, as `migrate/verify` does it, and says how far they are equal.
+fn verify(draft: &Draft<'_>) -> Result<Proof, Trouble> {
     let failed = |error: &dyn std::fmt::Display| Trouble::Failed(format!("--verify: {error}"));
     let program = std::env::current_exe().map_err(|error| failed(&error))?;
+    let not_run = draft.not_run();
+    for remark in &not_run {
+        let place = format!("{}:{}", remark.path.display(), remark.line);
+        tell(&format!(
+            "--verify: {place}: not run, so not proven: {}",
+            remark.reason
+        ));
+    }
+    let hooks = other_hooks();
+    if !hooks.is_empty() {
+        let hooks: Vec<String> = hooks
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        tell(&format!(
+            "--verify: other packages' hooks are not run: {}",
+            hooks.join(", ")
+        ));
+    }
     let machine = Machine::for_stanzas(draft.stanzas(), program);
     let trial = |after, earlier: Option<&Seen>| {
         run_trial(&machine, &draft.for_trial(after), earlier).map_err(|error| failed(&error))
@@ -135,19 +169,47 @@ fn verify(draft: &Draft<'_>) -> Result<bool, Trouble> {
     for difference in &differences {
         tell(&format!("--verify: {difference}"));
     }
-    let equal = differences.is_empty();
+    let unproven = unproven(not_run.len(), &before, &after);
+    let (proof, said) = if !differences.is_empty() {
+        (Proof::Differs, "not equal; nothing is written".to_owned())
+    } else if unproven.is_empty() {
+        (Proof::Equal, "equal before and after".to_owned())
+    } else {
+        let said = format!(
+            "equal before and after; not proven: {}",
+            unproven.join(", ")
+        );
+        (Proof::InPart, said)
+    };
     tell(&format!(
-        "--verify: {} routes, {} rules and {} look-ups are {}",
+        "--verify: {} routes, {} rules and {} look-ups are {said}",
         before.routes.len(),
         before.rules.len(),
         before.lookups.len(),
-        if equal {
-            "equal before and after"
-        } else {
-            "not equal; nothing is written"
-        },
     ));
-    Ok(equal)
+    Ok(proof)
+}
+
+/// What is not known, although two trials were equal.
+fn unproven(not_run: usize, before: &Seen, after: &Seen) -> Vec<String> {
+    let mut unproven = match not_run {
+        0 => Vec::new(),
+        1 => vec!["what 1 line does that was not run".to_owned()],
+        lines => vec![format!("what {lines} lines do that were not run")],
+    };
+    let mut failed: Vec<&str> = [before, after]
+        .into_iter()
+        .flat_map(|seen| &seen.failed)
+        .map(String::as_str)
+        .collect();
+    failed.sort_unstable();
+    failed.dedup();
+    unproven.extend(
+        failed
+            .iter()
+            .map(|name| format!("{name}, which did not come up")),
+    );
+    unproven
 }
 
 /// Writes all files or none: each is complete beside the old one before the first is replaced.

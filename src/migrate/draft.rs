@@ -3,7 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::lines::{scripted_stanza, ScriptedStanza, WhyItStays};
+use super::lines::{
+    scripted_stanza, why_not_run, CommandLine, ScriptedStanza, WhyItStays, WhyNotRun,
+};
 use super::replay::Fate;
 use super::rewrite::{Change, Rewriting};
 use super::search::{migrate, Migration};
@@ -11,15 +13,15 @@ use super::verify::trial_text;
 use crate::ifupdown::interfaces::{IfaceStanza, Interfaces, Text};
 use crate::routing::syntax::TableNames;
 
-/// A line that stays, and why.
+/// Something about a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remark {
+pub struct Remark<Reason> {
     /// The file.
     pub path: PathBuf,
     /// The line in it, from 1.
     pub line: usize,
-    /// Why it stays.
-    pub reason: WhyItStays,
+    /// Why it stays, or why a trial does not run it.
+    pub reason: Reason,
 }
 
 /// A configuration, and what becomes of it.
@@ -27,6 +29,8 @@ pub struct Draft<'a> {
     interfaces: &'a Interfaces,
     stanzas: Vec<ScriptedStanza>,
     migration: Migration,
+    /// Why a trial does not run lines, for those of each stanza.
+    not_run: Vec<Vec<Option<WhyNotRun>>>,
 }
 
 impl<'a> Draft<'a> {
@@ -35,7 +39,13 @@ impl<'a> Draft<'a> {
         let stanzas = interfaces.stanzas();
         let stanzas = stanzas.filter_map(|defined| scripted_stanza(interfaces, defined));
         let stanzas: Vec<ScriptedStanza> = stanzas.collect();
+        let not_run = stanzas.iter().map(|stanza| {
+            let lines = stanza.lines.iter();
+            let why = |line: &CommandLine| why_not_run(&line.command, &stanza.variables, names);
+            lines.map(why).collect()
+        });
         Self {
+            not_run: not_run.collect(),
             migration: migrate(&stanzas, names),
             interfaces,
             stanzas,
@@ -60,20 +70,35 @@ impl<'a> Draft<'a> {
     }
 
     /// The lines that stay although they are about routes or rules, in the order of the files.
-    pub fn remarks(&self) -> Vec<Remark> {
+    pub fn remarks(&self) -> Vec<Remark<WhyItStays>> {
+        self.remarks_of(&self.migration.fates, |fate| match fate {
+            Fate::Stays(reason) => Some(reason.clone()),
+            Fate::Replaced | Fate::Other => None,
+        })
+    }
+
+    /// The lines that a trial does not run, in the order of the files.
+    pub fn not_run(&self) -> Vec<Remark<WhyNotRun>> {
+        self.remarks_of(&self.not_run, Clone::clone)
+    }
+
+    /// What there is to be said of lines, from what is known of those of each stanza.
+    fn remarks_of<T, R>(
+        &self,
+        known: &[Vec<T>],
+        reason: impl Fn(&T) -> Option<R>,
+    ) -> Vec<Remark<R>> {
         let mut remarks = Vec::new();
-        for (stanza, fates) in self.stanzas.iter().zip(&self.migration.fates) {
+        for (stanza, known) in self.stanzas.iter().zip(known) {
             let Some(file) = self.interfaces.files.get(stanza.file) else {
                 continue;
             };
-            for (line, fate) in stanza.lines.iter().zip(fates) {
-                if let Fate::Stays(reason) = fate {
-                    remarks.push(Remark {
-                        path: file.path.clone(),
-                        line: line.number,
-                        reason: reason.clone(),
-                    });
-                }
+            for (line, known) in stanza.lines.iter().zip(known) {
+                remarks.extend(reason(known).map(|reason| Remark {
+                    path: file.path.clone(),
+                    line: line.number,
+                    reason,
+                }));
             }
         }
         remarks
@@ -88,9 +113,17 @@ impl<'a> Draft<'a> {
             } else {
                 Change::default()
             };
-            Some(trial_text(written, text, &change))
+            Some(trial_text(written, text, &change, |at| self.runs(s, at)))
         });
         stanzas.collect::<Vec<_>>().concat()
+    }
+
+    /// Whether a trial runs a line of a stanza's file.
+    fn runs(&self, s: usize, at: usize) -> bool {
+        let stanzas = self.stanzas.get(s).zip(self.not_run.get(s));
+        let lines = stanzas.map(|(stanza, why)| stanza.lines.iter().zip(why));
+        let mut lines = lines.into_iter().flatten();
+        lines.any(|(line, why)| why.is_none() && line.text_lines.contains(&at))
     }
 
     /// The change of a stanza, by its place among all.

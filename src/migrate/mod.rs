@@ -10,8 +10,8 @@
 //! - `draft`: all of it put together: a configuration, and what becomes of it.
 //!
 //! A line that is not understood to the end stays, with the reason; a guess could cost somebody a
-//! host. Only `verify/namespaces` touches the host: interfaces(5) comes read from `ifupdown/`, and
-//! `cli/migrate` writes the files.
+//! host. Only `verify/` starts programs, in a room of their own: interfaces(5) comes read from
+//! `ifupdown/`, and `cli/` writes the files.
 
 mod same_walk;
 mod lines;

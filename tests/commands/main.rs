@@ -21,4 +21,5 @@ mod check;
 mod explain;
 mod interfaces;
 mod migrate;
+mod migrate_on_the_host;
 mod status_plan_apply_flush;

@@ -136,3 +136,55 @@ fn ifupdown2_is_served() {
     serves("ifupdown2");
     apply_serves_the_second_address("ifupdown2");
 }
+
+const BY_HAND: &str = "\
+auto eth1
+iface eth1 inet static
+    address 10.10.0.10/24
+    post-up ip route add 10.10.0.0/24 dev eth1 src 10.10.0.10 table 102
+    post-up ip route add default via 10.10.0.1 dev eth1 table 102
+    post-up ip rule add from 10.10.0.10 lookup 102 priority 21000
+    pre-down ip rule del from 10.10.0.10 lookup 102 priority 21000
+";
+
+/// What they know of their interfaces is theirs: a trial has its own.
+fn verify_leaves_its_state_alone(package: &'static str) {
+    lab(|lab| {
+        if !install(lab, package) {
+            return;
+        }
+        lab.device("eth1");
+        lab.interfaces(BY_HAND);
+        lab.ok("ifup eth1");
+        let state = || {
+            lab.ok(
+                "find /var/tmp /var/log /var/lib /run /etc -xdev -newer /usr/sbin/policy-table \
+                 -type f ! -path '/run/lab/*' | sort | xargs md5sum",
+            )
+        };
+        let (before, routing) = (state(), lab.routing());
+        assert!(before.contains("state"), "{before}");
+        let said = lab.sh("policy-table migrate --verify --diff");
+        assert_eq!(said.code, 0, "{said:?}");
+        assert!(
+            said.err.contains(" 6 rules and ")
+                && said.err.contains(" are equal before and after\n"),
+            "{said:?}"
+        );
+        assert_eq!(state(), before);
+        assert_eq!(lab.routing(), routing);
+        let said = lab.sh("ifdown eth1");
+        assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
+        assert!(lab.rules("-4").is_empty(), "{:?}", lab.rules("-4"));
+    });
+}
+
+#[test]
+fn ifupdown2_knows_its_interfaces_after_a_trial() {
+    verify_leaves_its_state_alone("ifupdown2");
+}
+
+#[test]
+fn ifupdown_ng_knows_its_interfaces_after_a_trial() {
+    verify_leaves_its_state_alone("ifupdown-ng");
+}

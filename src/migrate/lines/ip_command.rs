@@ -104,13 +104,40 @@ pub fn lists_rules(words: &[String]) -> bool {
     parts(words).is_ok_and(|parts| parts.is_some_and(lists))
 }
 
+/// Whether a command shows or changes links or addresses, and no others than are there, where it
+/// is. A new link may take a module, and one may be sent elsewhere, or be given a program.
+pub fn is_about_links(words: &[String]) -> bool {
+    const SHOWS: [&str; 3] = ["show", "list", "lst"];
+    const CHANGES: [&str; 6] = ["add", "change", "chg", "replace", "delete", "flush"];
+    let mut words = words.iter().map(String::as_str);
+    if !is_ip(words.next()) {
+        return false;
+    }
+    let Ok((_, Some(object))) = options(&mut words) else {
+        return false;
+    };
+    let verb = words.next().unwrap_or("show");
+    let is_one_of = |all: &[&'static str]| first_of(verb, all).is_some();
+    let leads_out = |word: &str| word.starts_with("net") || word.starts_with("xdp") || word == "vf";
+    if abbreviates(object, "address") {
+        is_one_of(&SHOWS) || is_one_of(&CHANGES)
+    } else if abbreviates(object, "link") {
+        is_one_of(&SHOWS) || verb == "set" && !words.any(leads_out)
+    } else {
+        false
+    }
+}
+
+fn is_ip(program: Option<&str>) -> bool {
+    matches!(
+        program,
+        Some("ip" | "/sbin/ip" | "/bin/ip" | "/usr/sbin/ip" | "/usr/bin/ip")
+    )
+}
+
 fn parts(words: &[String]) -> Result<Option<Parts<'_>>, IpError> {
     let mut words = words.iter().map(String::as_str);
-    let program = words.next().unwrap_or_default();
-    if !matches!(
-        program,
-        "ip" | "/sbin/ip" | "/bin/ip" | "/usr/sbin/ip" | "/usr/bin/ip"
-    ) {
+    if !is_ip(words.next()) {
         return Ok(None);
     }
     let (family, object) = options(&mut words)?;

@@ -79,10 +79,7 @@ pub fn meaning(
     variables: &[(String, String)],
     names: TableNames<'_>,
 ) -> Meaning {
-    let value = |name: &str| {
-        let mut found = variables.iter().filter(|(known, _)| known == name);
-        found.next().map(|(_, value)| value.clone())
-    };
+    let value = variable_of(variables);
     let read = match line {
         LineCommand::Words(commands) => Ok((None, commands.clone())),
         LineCommand::Shell(text) => commands(text, &value),
@@ -100,8 +97,16 @@ pub fn meaning(
     }
 }
 
+/// What knows the values of some variables.
+pub(super) fn variable_of(variables: &[(String, String)]) -> impl Fn(&str) -> Option<String> + '_ {
+    |name| {
+        let mut found = variables.iter().filter(|(known, _)| known == name);
+        found.next().map(|(_, value)| value.clone())
+    }
+}
+
 /// The commands of a line of shell, and the guard in front of them.
-fn commands(
+pub(super) fn commands(
     text: &str,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<(Option<Guard>, Vec<ShellCommand>), ShellError> {
@@ -143,7 +148,7 @@ fn routing(
 }
 
 /// `true` and its like.
-fn does_nothing(words: &[String]) -> bool {
+pub(super) fn does_nothing(words: &[String]) -> bool {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     matches!(
         words.as_slice(),

@@ -105,7 +105,13 @@ impl ShellReader<'_> {
     fn line(&mut self) -> Result<(), ShellError> {
         while let Some(c) = self.rest.next() {
             match c {
-                ' ' | '\t' | '\n' => self.end_word(),
+                ' ' | '\t' => self.end_word(),
+                '\n' => {
+                    self.end_word();
+                    if !self.words.is_empty() {
+                        self.end_command(Joint::Then)?;
+                    }
+                }
                 '#' if self.word.is_none() => break,
                 '\'' => self.single_quoted()?,
                 '"' => self.double_quoted()?,
@@ -341,6 +347,7 @@ mod tests {
             ("a > /dev/null 2>&1 </dev/null", "; a"),
             ("a 100 >/dev/null", "; a_100"),
             ("a x2>/dev/null", "; a_x2"),
+            ("a b\n\nc &&\nd", "; a_b ; c && d"),
             ("", ""),
             ("# nothing", ""),
             ("[ -d x ] || a", "; [_-d_x_] || a"),

@@ -22,6 +22,8 @@ pub struct Seen {
     pub addresses: Vec<IpAddr>,
     /// What `ifup` and `ifdown` said and where they failed.
     pub said: Vec<String>,
+    /// The interfaces that did not come up: of them less was seen than there may be.
+    pub failed: Vec<String>,
     /// Rules and routes that were left in the end, the kernel's own aside.
     pub left: Vec<String>,
 }

@@ -10,19 +10,21 @@
 //! - `machine`: the devices, addresses and routers that a file takes for granted.
 //! - `trial_text`: a stanza without what has no place in a trial.
 //! - `ip_output`: what `ip` prints, read and made comparable.
+//! - `sandbox`: the room that a trial runs in, from which nothing outside is reached.
 //! - `namespaces`: running a trial.
 //!
-//! Only `namespaces` touches the host, and of it nothing that is seen outside its thread. Nothing
-//! here knows why lines became the options that they became.
+//! Only the last two touch anything, and of the host nothing. Nothing here knows why lines became the options that they became.
 
 mod lookups;
 mod compare;
 mod machine;
 mod trial_text;
 mod ip_output;
+mod sandbox;
 mod namespaces;
 
 pub use compare::{differences, Seen};
 pub use machine::Machine;
-pub use namespaces::{run_trial, TrialError, MULTI};
+pub use namespaces::{other_hooks, run_trial, MULTI};
+pub use sandbox::TrialError;
 pub(crate) use trial_text::trial_text;

@@ -1,49 +1,38 @@
-//! Running a trial: interfaces are brought up with the real `ifup` in namespaces of their own, and
+//! Running a trial: interfaces are brought up with the real `ifup` in a room of their own, and
 //! what is there then is looked at. The judge is `ip`, which knows nothing of this program, and so
 //! here alone it is run.
 //!
-//! Nothing outside changes: network, `/run` and `/etc` are private to a thread, what other
-//! packages have for ifupdown to run is left out, and veth devices stand in for the interfaces.
+//! What other packages have for ifupdown to run is left out, and veth devices stand in for the
+//! interfaces.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use nix::mount::{mount, MsFlags};
-use nix::sched::{unshare, CloneFlags};
-use thiserror::Error;
-
 use super::compare::Seen;
-use super::ip_output::{self, flag, NotUnderstood};
+use super::ip_output::{self, flag};
 use super::lookups::{queries, Query};
 use super::machine::Machine;
+use super::sandbox::{Sandbox, TrialError, PATH, PROGRAM};
+use crate::ifupdown::Direction;
 use crate::routing::{Family, PROTOCOL};
-
-/// Why there is no trial.
-#[derive(Debug, Error)]
-pub enum TrialError {
-    /// Not root, or in a container that may not.
-    #[error("cannot make namespaces of its own: {0}; run as root")]
-    Namespaces(nix::Error),
-    /// Something in them could not be put in place.
-    #[error("cannot set up {0}: {1}")]
-    SetUp(String, io::Error),
-    /// A command could not be run, or failed where it must not.
-    #[error("{0}")]
-    Command(String),
-    /// What `ip` prints was not understood.
-    #[error(transparent)]
-    Output(#[from] NotUnderstood),
-    /// The thread ended by itself.
-    #[error("the trial broke off")]
-    Broken,
-}
 
 /// The program of ifupdown-multi.
 pub const MULTI: &str = "/usr/lib/ifupdown-multi.py";
+
+/// The folders whose programs ifupdown runs, or ifupdown2 and ifupdown-ng.
+const HOOK_FOLDERS: [&str; 6] = [
+    "if-pre-up.d",
+    "if-up.d",
+    "if-post-up.d",
+    "if-pre-down.d",
+    "if-down.d",
+    "if-post-down.d",
+];
 
 /// Where a trial's interfaces file is.
 const INTERFACES: &str = "/run/network/trial";
@@ -58,7 +47,7 @@ pub fn run_trial(
     // The namespaces are those of a thread, and gone with it.
     let ran = std::thread::scope(|scope| {
         let ran = scope.spawn(|| {
-            enter(machine)?;
+            let _sandbox = enter(machine)?;
             fs::write(INTERFACES, text).map_err(|error| set_up(INTERFACES, error))?;
             run(machine, earlier)
         });
@@ -71,20 +60,10 @@ fn set_up(what: &str, error: io::Error) -> TrialError {
     TrialError::SetUp(what.to_owned(), error)
 }
 
-/// Goes into namespaces where the machine is set up.
-fn enter(machine: &Machine) -> Result<(), TrialError> {
-    unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).map_err(TrialError::Namespaces)?;
-    let bind = |kind: Option<&str>, target: &str, flags, data: Option<&str>| {
-        mount(kind, target, kind, flags, data).map_err(|error| set_up(target, error.into()))
-    };
-    bind(None, "/", MsFlags::MS_REC | MsFlags::MS_PRIVATE, None)?;
-    bind(Some("tmpfs"), "/run", MsFlags::empty(), Some("mode=755"))?;
-    for folder in ["/run/trial/etc", "/run/trial/work", "/run/network"] {
-        fs::create_dir_all(folder).map_err(|error| set_up(folder, error))?;
-    }
-    let layers = "lowerdir=/etc,upperdir=/run/trial/etc,workdir=/run/trial/work";
-    bind(Some("overlay"), "/etc", MsFlags::empty(), Some(layers))?;
-    hooks(&machine.program).map_err(|error| set_up("/etc/network", error))?;
+/// Goes into a room of its own and sets the machine up there.
+fn enter(machine: &Machine) -> Result<Sandbox, TrialError> {
+    let sandbox = Sandbox::enter(&machine.program)?;
+    hooks().map_err(|error| set_up("/etc/network", error))?;
     for (path, text) in &machine.files {
         let folder = path.parent().unwrap_or(Path::new("/"));
         let written = fs::create_dir_all(folder).and_then(|()| fs::write(path, text));
@@ -98,24 +77,43 @@ fn enter(machine: &Machine) -> Result<(), TrialError> {
     ] {
         let _ = fs::write(format!("/proc/sys/net/ipv6/conf/{file}"), "0");
     }
-    devices(machine)
+    devices(machine)?;
+    Ok(sandbox)
 }
 
 /// Has ifupdown run this program's hooks and no others but ifupdown-multi's, whose options lines
 /// may have to be compared with.
-fn hooks(program: &Path) -> io::Result<()> {
-    for phase in ["if-pre-up.d", "if-up.d", "if-down.d", "if-post-down.d"] {
+fn hooks() -> io::Result<()> {
+    for phase in HOOK_FOLDERS {
         let folder = Path::new("/etc/network").join(phase);
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder)?;
-        if phase == "if-up.d" || phase == "if-down.d" {
-            symlink(program, folder.join("policy-table"))?;
-            if Path::new(MULTI).exists() {
-                symlink(MULTI, folder.join("ifupdown-multi"))?;
-            }
+        let own = folder.join("policy-table");
+        if Direction::of_path(own.as_os_str()).is_some() {
+            symlink(PROGRAM, own)?;
+        }
+        if matches!(phase, "if-up.d" | "if-down.d") && Path::new(MULTI).exists() {
+            symlink(MULTI, folder.join("ifupdown-multi"))?;
         }
     }
     Ok(())
+}
+
+/// What other packages, and the administrator, have for ifupdown to run and a trial leaves out.
+pub fn other_hooks() -> Vec<PathBuf> {
+    let is_kept = |path: &Path| {
+        let target = fs::canonicalize(path).unwrap_or_default();
+        let program = target.file_name().unwrap_or_default();
+        program == "policy-table-hook" || target == Path::new(MULTI)
+    };
+    let folders = HOOK_FOLDERS.map(|phase| Path::new("/etc/network").join(phase));
+    let files = folders
+        .iter()
+        .filter_map(|folder| fs::read_dir(folder).ok());
+    let files = files.flatten().flatten().map(|file| file.path());
+    let mut hooks: Vec<PathBuf> = files.filter(|path| !is_kept(path)).collect();
+    hooks.sort();
+    hooks
 }
 
 /// Makes the devices, and what comes from elsewhere than the file.
@@ -171,9 +169,10 @@ fn ip(options: &[&str], commands: &str, must: bool) -> Result<(String, String), 
 }
 
 fn output(command: &mut Command) -> Result<std::process::Output, TrialError> {
-    let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     let command = command
-        .env("PATH", path)
+        .env_clear()
+        .process_group(0)
+        .env("PATH", PATH)
         .env("LC_ALL", "C")
         .stdin(Stdio::null());
     let program = command.get_program().to_string_lossy().into_owned();
@@ -185,7 +184,11 @@ fn output(command: &mut Command) -> Result<std::process::Output, TrialError> {
 fn run(machine: &Machine, earlier: Option<&Seen>) -> Result<Seen, TrialError> {
     let mut seen = Seen::default();
     for name in &machine.interfaces {
-        seen.said.extend(configure("ifup", name)?);
+        let (is_up, said) = configure("ifup", name)?;
+        seen.said.extend(said);
+        if !is_up {
+            seen.failed.push(name.clone());
+        }
     }
     look(&mut seen)?;
     let queries: Vec<Query> = match earlier {
@@ -198,14 +201,15 @@ fn run(machine: &Machine, earlier: Option<&Seen>) -> Result<Seen, TrialError> {
         seen.lookups.extend(ask(family, &of_family)?);
     }
     for name in machine.interfaces.iter().rev() {
-        seen.said.extend(configure("ifdown", name)?);
+        seen.said.extend(configure("ifdown", name)?.1);
     }
     seen.left = left()?;
     Ok(seen)
 }
 
-/// Runs `ifup` or `ifdown`, and returns what it said if that is worth telling.
-fn configure(program: &str, name: &str) -> Result<Option<String>, TrialError> {
+/// Runs `ifup` or `ifdown`, and returns whether it succeeded, and what it said if that is worth
+/// telling.
+fn configure(program: &str, name: &str) -> Result<(bool, Option<String>), TrialError> {
     let mut command = Command::new(program);
     let said = output(command.args(["-i", INTERFACES, name]))?;
     let error = String::from_utf8_lossy(&said.stderr).into_owned();
@@ -215,7 +219,8 @@ fn configure(program: &str, name: &str) -> Result<Option<String>, TrialError> {
         None => " (killed)".to_owned(),
     };
     let worth = !told.is_empty() || !error.trim().is_empty();
-    Ok(worth.then(|| format!("{program} {name}{told}: {}", error.trim())))
+    let worth = worth.then(|| format!("{program} {name}{told}: {}", error.trim()));
+    Ok((said.status.success(), worth))
 }
 
 fn look(seen: &mut Seen) -> Result<(), TrialError> {

@@ -1,16 +1,22 @@
-//! A stanza for a trial: without commands about anything but interfaces, addresses and routes,
-//! and as `manual` where its method would wait for somebody to configure the interface.
+//! A stanza for a trial: without the lines that a trial does not run, and as `manual` where its method would wait for somebody to configure the interface.
 
-use crate::ifupdown::interfaces::{about, About, IfaceStanza, OptionLine, Phase, Text};
+use crate::ifupdown::interfaces::{IfaceStanza, OptionLine, Phase, Text};
 use crate::migrate::rewrite::Change;
 
 /// The methods that need nobody else to bring an interface up.
 const ALONE: [&str; 3] = ["static", "manual", "loopback"];
 
-/// A stanza of a file with a change, as it is tried.
-pub fn trial_text(stanza: &IfaceStanza, file: &Text, change: &Change) -> Vec<u8> {
+/// A stanza of a file with a change, as it is tried; `runs` says of the lines of the file which
+/// ones are run.
+pub fn trial_text(
+    stanza: &IfaceStanza,
+    file: &Text,
+    change: &Change,
+    runs: impl Fn(usize) -> bool,
+) -> Vec<u8> {
+    let is_tried = |option: &&OptionLine| Phase::of(&option.name).is_none() || runs(option.line);
     let mut text = header(stanza).into_bytes();
-    for option in stanza.options.iter().filter(|option| is_for_trial(option)) {
+    for option in stanza.options.iter().filter(is_tried) {
         if change.is_first(option.line) {
             for option in &change.options {
                 text.extend(format!("    {option}\n").into_bytes());
@@ -40,13 +46,4 @@ fn header(stanza: &IfaceStanza) -> String {
         words.extend(["inherits", parent]);
     }
     words.join(" ") + "\n"
-}
-
-fn is_for_trial(option: &OptionLine) -> bool {
-    if Phase::of(&option.name).is_none() {
-        return true;
-    }
-    let command = option.value.to_string_lossy();
-    let first = command.split_whitespace().next().unwrap_or_default();
-    about(&command) != About::default() || first.rsplit('/').next() == Some("ip")
 }
