@@ -1,13 +1,12 @@
 //! `policy-table migrate`: lines behind `post-up` and its like become options. What becomes of
-//! which line is found out in `migrate/`; here files are read, printed and written.
+//! which line is found out in `migrate/`; here files are read and printed.
 
 use std::cell::RefCell;
-use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{fchown, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::command::{Arguments, Command, Opt, Trouble, Verdict};
+use super::replace_files::{replace_files, Replacement};
 use crate::ifupdown::interfaces::{Interfaces, FILE};
 use crate::migrate::verify::{differences, other_hooks, run_trial, Machine, Seen};
 use crate::migrate::{Draft, Rewriting};
@@ -212,22 +211,16 @@ fn unproven(not_run: usize, before: &Seen, after: &Seen) -> Vec<String> {
     unproven
 }
 
-/// Writes all files or none: each is complete beside the old one before the first is replaced.
+/// Writes all files or none.
 fn write(files: &[&(&Path, Rewriting)]) -> Result<(), Trouble> {
-    let mut ready: Vec<PathBuf> = Vec::new();
-    let prepared = files.iter().try_for_each(|(path, file)| {
-        ready.push(prepare(path, file).map_err(|error| unwritten(path, &error))?);
-        Ok(())
+    let replacements = files.iter().map(|(path, file)| Replacement {
+        path,
+        before: file.before(),
+        after: file.after(),
     });
-    if prepared.is_err() {
-        for new in &ready {
-            let _ = fs::remove_file(new);
-        }
-        return prepared;
-    }
-    for ((path, file), new) in files.iter().zip(ready) {
-        let kept = keep(path).map_err(|error| unwritten(path, &error))?;
-        fs::rename(&new, path).map_err(|error| unwritten(path, &error))?;
+    let replacements: Vec<Replacement<'_>> = replacements.collect();
+    let kept = replace_files(&replacements).map_err(|error| Trouble::Failed(error.to_string()))?;
+    for ((path, file), kept) in files.iter().zip(kept) {
         let (removed, added) = file.counts();
         tell(&format!(
             "{}: {removed} lines gave way to {added} options; the old file is {}",
@@ -236,69 +229,4 @@ fn write(files: &[&(&Path, Rewriting)]) -> Result<(), Trouble> {
         ));
     }
     Ok(())
-}
-
-fn unwritten(path: &Path, error: &io::Error) -> Trouble {
-    Trouble::Failed(format!("cannot write {}: {error}", path.display()))
-}
-
-/// A name beside a file that no `source /etc/network/interfaces.d/*` finds: wildcards leave out
-/// names that begin with a dot.
-fn beside(path: &Path, ending: &str) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{ending}"))
-}
-
-/// Writes the new file under another name, with the old one's owner and mode.
-fn prepare(path: &Path, file: &Rewriting) -> io::Result<PathBuf> {
-    let old = fs::symlink_metadata(path)?;
-    if old.file_type().is_symlink() {
-        let target = fs::canonicalize(path)?;
-        let said = format!("it is a link; name the file itself, {}", target.display());
-        return Err(io::Error::other(said));
-    }
-    if !old.is_file() || old.nlink() > 1 {
-        return Err(io::Error::other("it is not a file of one name"));
-    }
-    if fs::read(path)? != file.before() {
-        return Err(io::Error::other("it has changed meanwhile"));
-    }
-    let new = beside(path, "after-migrate");
-    let _ = fs::remove_file(&new);
-    let mut target = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&new)?;
-    let written = target
-        .write_all(&file.after())
-        .and_then(|()| fchown(&target, Some(old.uid()), Some(old.gid())))
-        .and_then(|()| target.set_permissions(fs::Permissions::from_mode(old.mode() & 0o7777)))
-        .and_then(|()| target.sync_all());
-    if let Err(error) = written {
-        let _ = fs::remove_file(&new);
-        return Err(error);
-    }
-    Ok(new)
-}
-
-/// Keeps the old file under a name that is not taken.
-fn keep(path: &Path) -> io::Result<PathBuf> {
-    let mut kept = beside(path, "before-migrate");
-    for n in 2.. {
-        match fs::hard_link(path, &kept) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                kept = beside(path, &format!("before-migrate.{n}"));
-            }
-            linked => {
-                linked?;
-                break;
-            }
-        }
-    }
-    if let Some(folder) = path.parent() {
-        // The names are to outlive a power cut, too.
-        let _ = File::open(folder).and_then(|folder| folder.sync_all());
-    }
-    Ok(kept)
 }

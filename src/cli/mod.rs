@@ -9,14 +9,15 @@
 //! - `apply.rs`: brings what is up in step with the file; asks before it cuts off who types;
 //! - `flush.rs`: takes out what was put in;
 //! - `check.rs`, `explain.rs`: print what the folders `check` and `explain` find;
-//! - `migrate.rs`: prints the file that `migrate` makes, or writes it beside the old one.
+//! - `replace_files.rs`: several files in the place of others, all or none;
+//! - `migrate.rs`: prints the files that `migrate` makes, or has them written.
 //!
 //! This file says which command is meant and turns its end into an exit code. A new command is a
 //! file with its `COMMAND`, a line in `COMMANDS` below, its part of policy-table(8) and of the
 //! completion.
 //!
 //! Commands read arguments, call what the other folders do, and print: what is right or to be done is
-//! decided there. Of files only `migrate.rs` opens some itself. Hooks never come here.
+//! decided there. Of files only `replace_files.rs` opens some itself. Hooks never come here.
 
 mod command;
 mod running;
@@ -27,12 +28,15 @@ mod apply;
 mod flush;
 mod check;
 mod explain;
+mod replace_files;
 mod migrate;
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
+
+use nix::sys::signal::{SigSet, Signal};
 
 use crate::system::NAME;
 use crate::text::{nearest, Hint};
@@ -83,6 +87,7 @@ pub fn help() -> String {
 
 /// Runs the program; `arguments` are those behind its name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    outlive_limits();
     let mut out = BufWriter::new(io::stdout().lock());
     let mut arguments = arguments.into_iter();
     let first = arguments.next();
@@ -114,6 +119,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verdict::Differs => ExitCode::from(1),
         Verdict::Bad => ExitCode::from(2),
     }
+}
+
+/// Has a file that would grow beyond what is allowed (`RLIMIT_FSIZE`) be an error like others: the
+/// signal would end the run in the middle of what it does.
+fn outlive_limits() {
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGXFSZ);
+    let _ = signals.thread_block();
 }
 
 fn tell(trouble: &Trouble, command: Option<&Command>) {

@@ -20,6 +20,8 @@ mod support;
 mod check;
 mod explain;
 mod interfaces;
+mod limits;
 mod migrate;
 mod migrate_on_the_host;
+mod migrate_write;
 mod status_plan_apply_flush;

@@ -40,7 +40,7 @@ const MAY_TOUCH_FILES: [(&str, &str); 6] = [
     ("src/ifupdown/", "what ifupdown reads and writes"),
     ("src/record/store.rs", "records are in /run"),
     ("src/migrate/verify/", "runs ifup in namespaces of its own"),
-    ("src/cli/migrate.rs", "writes what was migrated"),
+    ("src/cli/replace_files.rs", "writes what was migrated"),
 ];
 
 /// What that is in Rust, but for [`NO_FILES`].

@@ -1,0 +1,247 @@
+//! Files in the place of others: of several all or none, each with everything that the old one has
+//! beside its bytes, and the old ones kept.
+//!
+//! Each new file is complete beside the old one, and the old one has its second name, before the
+//! first is replaced; if one cannot be, those that were go back. Signals wait until that is over. A
+//! power cut in between leaves some replaced, and all old ones under their second names.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{fchown, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::sys::signal::{SigSet, SigmaskHow};
+use rustix::fs::{fgetxattr, flistxattr, fremovexattr, fsetxattr, XattrFlags};
+
+/// A file, what it is to hold now and what then.
+pub struct Replacement<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// What it is to hold still.
+    pub before: Vec<u8>,
+    /// What it is to hold.
+    pub after: Vec<u8>,
+}
+
+/// Why the files are as they were.
+#[derive(Debug)]
+pub struct NotReplaced {
+    /// The file that could not be replaced.
+    path: PathBuf,
+    reason: io::Error,
+    /// What could not be undone.
+    left: Vec<String>,
+}
+
+impl fmt::Display for NotReplaced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot write {}: {}; ", self.path.display(), self.reason)?;
+        if self.left.is_empty() {
+            f.write_str("all files are as they were")
+        } else {
+            f.write_str(&self.left.join("; "))
+        }
+    }
+}
+
+/// How far a file is on its way.
+struct Staged<'a> {
+    path: &'a Path,
+    /// The new file, beside the old one.
+    new: PathBuf,
+    /// The second name of the old one.
+    kept: Option<PathBuf>,
+    is_replaced: bool,
+}
+
+/// Replaces files, and returns the names under which the old ones are kept.
+pub fn replace_files(files: &[Replacement<'_>]) -> Result<Vec<PathBuf>, NotReplaced> {
+    let held = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK);
+    let mut staged = Vec::new();
+    let done = replace_each(files, &mut staged).map_err(|(path, reason)| NotReplaced {
+        path: path.to_owned(),
+        reason,
+        left: staged.iter_mut().rev().flat_map(Staged::undo).collect(),
+    });
+    if let Ok(held) = held {
+        let _ = held.thread_set_mask();
+    }
+    done.map(|()| staged.into_iter().filter_map(|file| file.kept).collect())
+}
+
+fn replace_each<'a>(
+    files: &'a [Replacement<'a>],
+    staged: &mut Vec<Staged<'a>>,
+) -> Result<(), (&'a Path, io::Error)> {
+    for file in files {
+        let new = prepare(file).map_err(|error| (file.path, error))?;
+        staged.push(Staged {
+            path: file.path,
+            new,
+            kept: None,
+            is_replaced: false,
+        });
+    }
+    for file in staged.iter_mut() {
+        file.kept = Some(keep(file.path).map_err(|error| (file.path, error))?);
+    }
+    for file in staged.iter_mut() {
+        fs::rename(&file.new, file.path).map_err(|error| (file.path, error))?;
+        file.is_replaced = true;
+    }
+    for file in staged {
+        sync_folder(file.path);
+    }
+    Ok(())
+}
+
+impl Staged<'_> {
+    /// Undoes what has been done, and says what could not be.
+    fn undo(&mut self) -> Vec<String> {
+        let mut left = Vec::new();
+        if let Some(kept) = self.kept.take() {
+            let undone = if self.is_replaced {
+                fs::rename(&kept, self.path)
+            } else {
+                fs::remove_file(&kept)
+            };
+            if let Err(error) = undone {
+                let (path, kept) = (self.path.display(), kept.display());
+                left.push(if self.is_replaced {
+                    format!("{path} is written, and cannot be put back: {error}; {kept} is the old file")
+                } else {
+                    format!("{kept}, another name of {path}, cannot be removed: {error}")
+                });
+            }
+        }
+        if !self.is_replaced {
+            if let Err(error) = fs::remove_file(&self.new) {
+                left.push(format!("{} cannot be removed: {error}", self.new.display()));
+            }
+        }
+        left
+    }
+}
+
+/// A name beside a file that no `source /etc/network/interfaces.d/*` finds: wildcards leave out
+/// names that begin with a dot.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".");
+    name.push(ending);
+    path.with_file_name(name)
+}
+
+/// Writes the new file under another name.
+fn prepare(file: &Replacement<'_>) -> io::Result<PathBuf> {
+    let path = file.path;
+    if fs::symlink_metadata(path)?.file_type().is_symlink() {
+        let target = fs::canonicalize(path)?;
+        let said = format!("it is a link; name the file itself, {}", target.display());
+        return Err(io::Error::other(said));
+    }
+    let mut old = File::open(path)?;
+    let about = old.metadata()?;
+    if !about.is_file() || about.nlink() > 1 {
+        return Err(io::Error::other("it is not a file of one name"));
+    }
+    let mut text = Vec::new();
+    old.read_to_end(&mut text)?;
+    if text != file.before {
+        return Err(io::Error::other("it has changed meanwhile"));
+    }
+    let new = beside(path, "after-migrate");
+    let _ = fs::remove_file(&new);
+    let mut target = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&new)?;
+    let written = target
+        .write_all(&file.after)
+        .and_then(|()| fchown(&target, Some(about.uid()), Some(about.gid())))
+        .and_then(|()| target.set_permissions(Permissions::from_mode(about.mode() & 0o7777)))
+        .and_then(|()| copy_attributes(&old, &target))
+        .and_then(|()| target.sync_all());
+    if let Err(error) = written {
+        let _ = fs::remove_file(&new);
+        return Err(error);
+    }
+    Ok(new)
+}
+
+/// Gives a file the extended attributes of another and no others: access lists, the label, notes.
+/// They come after the mode, which an access list has a part of.
+fn copy_attributes(from: &File, to: &File) -> io::Result<()> {
+    let said = |name: &[u8], what: &str, error: rustix::io::Errno| {
+        let name = String::from_utf8_lossy(name);
+        io::Error::other(format!("its attribute {name} {what}: {error}"))
+    };
+    // These are about the bytes; where they are used the kernel makes them itself.
+    let is_about_bytes = |name: &[u8]| matches!(name, b"security.ima" | b"security.evm");
+    let (wanted, there) = (attribute_names(from)?, attribute_names(to)?);
+    // Access lists that the folder hands on. A label cannot be taken away.
+    let more = there.iter().filter(|name| !wanted.contains(name));
+    for name in more.filter(|name| !name.starts_with(b"security.")) {
+        fremovexattr(to, name.as_slice()).map_err(|error| said(name, "is too much", error))?;
+    }
+    for name in wanted.iter().filter(|name| !is_about_bytes(name)) {
+        let value = attribute(from, name).map_err(|error| said(name, "cannot be read", error))?;
+        if attribute(to, name).is_ok_and(|there| there == value) {
+            continue;
+        }
+        fsetxattr(to, name.as_slice(), &value, XattrFlags::empty())
+            .map_err(|error| said(name, "cannot be kept", error))?;
+    }
+    Ok(())
+}
+
+/// What the kernel lets no list of names and no value be longer than (`XATTR_SIZE_MAX`).
+const LONGEST: usize = 65536;
+
+fn attribute_names(file: &File) -> io::Result<Vec<Vec<u8>>> {
+    let mut names = Vec::with_capacity(LONGEST);
+    match flistxattr(file, rustix::buffer::spare_capacity(&mut names)) {
+        Ok(_) => {}
+        // A file system without.
+        Err(rustix::io::Errno::OPNOTSUPP) => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    }
+    let names = names
+        .split(|byte| *byte == 0)
+        .filter(|name| !name.is_empty());
+    Ok(names.map(<[u8]>::to_vec).collect())
+}
+
+fn attribute(file: &File, name: &[u8]) -> Result<Vec<u8>, rustix::io::Errno> {
+    let mut value = Vec::with_capacity(LONGEST);
+    fgetxattr(file, name, rustix::buffer::spare_capacity(&mut value))?;
+    Ok(value)
+}
+
+/// Keeps the old file under a name that is not taken.
+fn keep(path: &Path) -> io::Result<PathBuf> {
+    let mut kept = beside(path, "before-migrate");
+    for n in 2.. {
+        match fs::hard_link(path, &kept) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                kept = beside(path, &format!("before-migrate.{n}"));
+            }
+            linked => {
+                linked?;
+                break;
+            }
+        }
+    }
+    // The names are to outlive a power cut, too.
+    sync_folder(path);
+    Ok(kept)
+}
+
+fn sync_folder(path: &Path) {
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    let _ = File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all());
+}

@@ -1,0 +1,178 @@
+//! What `migrate --write` does to files: to all of them or to none, and nothing to what they have
+//! beside their bytes.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use crate::support::lab::{lab, Lab};
+
+/// The names in a folder, in order.
+fn names(folder: &Path) -> Vec<String> {
+    let files = fs::read_dir(folder).unwrap().flatten();
+    let names = files.map(|file| file.file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    names
+}
+
+const TWO: [&str; 2] = [
+    "iface eth1 inet static
+    address 10.10.0.10/24
+    post-up ip route add default via 10.10.0.1 dev eth1 table 102
+    post-up ip rule add from 10.10.0.10 lookup 102 priority 21000
+",
+    "iface eth2 inet static
+    address 10.20.0.10/24
+    post-up ip route add default via 10.20.0.1 dev eth2 table 103
+    post-up ip rule add from 10.20.0.10 lookup 103 priority 21000
+",
+];
+
+/// Two files to be migrated, on a file system of their own, with a name each.
+fn two_files(lab: &Lab) -> [String; 2] {
+    lab.ok("mkdir /run/disk && mount -t tmpfs -o size=2m disk /run/disk");
+    lab.write(
+        "/run/disk/interfaces",
+        &format!("source /run/disk/more/*\n{}", TWO[0]),
+    );
+    lab.write("/run/disk/more/two", TWO[1]);
+    ["/run/disk/interfaces", "/run/disk/more/two"].map(str::to_owned)
+}
+
+fn unchanged(lab: &Lab, why: &str) {
+    let main = lab.text("/run/disk/interfaces");
+    assert_eq!(
+        main,
+        format!("source /run/disk/more/*\n{}", TWO[0]),
+        "{why}"
+    );
+    assert_eq!(lab.text("/run/disk/more/two"), TWO[1], "{why}");
+    assert_eq!(names(Path::new("/run/disk/more")), ["two"], "{why}");
+    let hidden = names(Path::new("/run/disk"));
+    let hidden: Vec<&String> = hidden.iter().filter(|name| name.starts_with('.')).collect();
+    assert!(hidden.is_empty(), "{why}: {hidden:?}");
+}
+
+const WRITE: &str = "policy-table migrate --write /run/disk/interfaces";
+
+#[test]
+fn all_files_are_written_or_none() {
+    lab(|lab| {
+        let [_, two] = two_files(lab);
+        let mut tried = 0;
+        for (spoil, mend, names) in [
+            ("chattr +i more/two", "chattr -i more/two", "more/two: "),
+            ("chattr +a more/two", "chattr -a more/two", "more/two: "),
+            ("chattr +i more", "chattr -i more", "more/two: "),
+            (
+                "mount --bind more/two more/two",
+                "umount more/two",
+                "more/two: ",
+            ),
+            (
+                "dd if=/dev/zero of=full bs=4k count=1000 2>/dev/null || true",
+                "rm full",
+                "No space left",
+            ),
+            (
+                "mount -o remount,ro .",
+                "mount -o remount,rw .",
+                "Read-only",
+            ),
+            // The new files cannot be written, or not be complete.
+            ("true", "true", "File too large"),
+        ] {
+            let spoiled = lab.sh(&format!("cd /run/disk; {spoil}"));
+            if spoiled.code != 0 && spoil.starts_with("chattr") {
+                eprintln!("skipped: {spoil}: {}", spoiled.err);
+                continue;
+            }
+            let limit = if spoil == "true" { "ulimit -f 0; " } else { "" };
+            let said = lab.sh(&format!("{limit}{WRITE}"));
+            lab.ok(&format!("cd /run/disk; {mend}"));
+            assert_eq!((said.code, said.out.as_str()), (2, ""), "{spoil}: {said:?}");
+            assert!(said.err.contains(names), "{spoil}: {said:?}");
+            let end = "; all files are as they were\n";
+            assert!(said.err.ends_with(end), "{spoil}: {said:?}");
+            unchanged(lab, spoil);
+            tried += 1;
+        }
+        // Where names can be added and none taken away the first has been replaced already, and
+        // something is left that cannot be removed: that is said.
+        if lab.sh("chattr +a /run/disk/more").code == 0 {
+            let said = lab.sh(WRITE);
+            lab.ok("chattr -a /run/disk/more");
+            assert_eq!(said.code, 2, "{said:?}");
+            for name in ["before", "after"] {
+                let left = format!("/run/disk/more/.two.{name}-migrate");
+                assert!(said.err.contains(&left), "{said:?}");
+                fs::remove_file(left).unwrap();
+            }
+            unchanged(lab, "chattr +a more");
+            tried += 1;
+        }
+        println!("{tried} times one of two files could not be written, and both stayed");
+        let said = lab.sh(&format!("ulimit -n 12; {WRITE}"));
+        assert_eq!(said.code, 0, "{said:?}");
+        assert!(lab.text(&two).contains("policy-r"));
+    });
+}
+
+#[test]
+fn many_files_need_no_more_descriptors_than_one() {
+    lab(|lab| {
+        two_files(lab);
+        for n in 3..40 {
+            let text = TWO[1]
+                .replace("eth2", &format!("eth{n}"))
+                .replace("10.20.", &format!("10.1{n}."))
+                .replace("103", &format!("1{n:02}0"));
+            lab.write(&format!("/run/disk/more/n{n}"), &text);
+        }
+        let said = lab.sh(&format!("ulimit -n 12; {WRITE}"));
+        assert_eq!(said.code, 0, "{said:?}");
+        assert_eq!(said.err.lines().count(), 39, "{said:?}");
+    });
+}
+
+/// The extended attributes of a file, as text.
+fn attributes(lab: &Lab, path: &str) -> String {
+    lab.ok(&format!(
+        "python3 -c 'import os
+for name in sorted(os.listxattr(\"{path}\")): print(name, os.getxattr(\"{path}\", name).hex())'"
+    ))
+}
+
+#[test]
+fn what_a_file_has_beside_its_bytes_is_kept() {
+    lab(|lab| {
+        let files = two_files(lab);
+        // An access list as setfacl -m u:65534:r makes it, and one that the folder hands on.
+        let set = "python3 -c 'import os, struct, sys
+acl = lambda user: struct.pack(\"<I\", 2) + b\"\".join(struct.pack(\"<HHI\", *entry) for entry in [
+    (1, 6, 2**32-1), (2, 4, user), (4, 4, 2**32-1), (16, 4, 2**32-1), (32, 0, 2**32-1)])
+def put(path, name, value):
+    try: os.setxattr(path, name, value)
+    except OSError as error: print(name, error, file=sys.stderr)
+put(\"/run/disk/interfaces\", \"system.posix_acl_access\", acl(65534))
+put(\"/run/disk/more\", \"system.posix_acl_default\", acl(65533))
+put(\"/run/disk/interfaces\", \"user.note\", b\"x\")
+put(\"/run/disk/interfaces\", \"trusted.note\", b\"y\")
+put(\"/run/disk/interfaces\", \"security.selinux\", b\"system_u:object_r:net_conf_t:s0\\0\")'";
+        eprint!("{}", lab.sh(set).err);
+        lab.ok("chown 0:8 /run/disk/interfaces; chmod 640 /run/disk/more/two");
+        let before = files.each_ref().map(|file| attributes(lab, file));
+        assert!(before[0].contains("trusted.note"), "{before:?}");
+        let modes = |file: &String| {
+            let about = fs::metadata(file).unwrap();
+            (about.permissions().mode(), about.uid(), about.gid())
+        };
+        let (main, two) = (modes(&files[0]), modes(&files[1]));
+        let said = lab.sh(WRITE);
+        assert_eq!(said.code, 0, "{said:?}");
+        assert!(lab.text(&files[0]).contains("policy-r"));
+        assert_eq!(files.each_ref().map(|file| attributes(lab, file)), before);
+        assert_eq!((modes(&files[0]), modes(&files[1])), (main, two));
+    });
+}
