@@ -25,7 +25,9 @@ pub enum Standing {
     Usable,
     /// Not before duplicate address detection is over.
     Tentative,
-    /// Not for policy routing: of the link alone, temporary, deprecated or a duplicate.
+    /// Not for new connections, or not for long: temporary or deprecated.
+    Fleeting,
+    /// Not for policy routing: of the link alone, or a duplicate.
     Unfit,
 }
 
@@ -38,7 +40,7 @@ pub struct Assigned {
     pub standing: Standing,
 }
 
-/// The message that asks for the addresses of one device.
+/// The message that asks for the addresses of one device, or for those of all by number 0.
 pub fn encode_dump(family: Family, index: u32) -> Result<Ifaddrmsg, WireError> {
     IfaddrmsgBuilder::default()
         .ifa_family(family_number(family))
@@ -52,11 +54,15 @@ pub fn encode_dump(family: Family, index: u32) -> Result<Ifaddrmsg, WireError> {
 
 /// The address in a message of the kernel's; `None` if it is another device's.
 pub fn decode(payload: &[u8], index: u32) -> Result<Option<Assigned>, WireError> {
+    let found = decode_any(payload)?;
+    let found = found.filter(|(device, _)| *device == index);
+    Ok(found.map(|(_, assigned)| assigned))
+}
+
+/// The address in a message of the kernel's, with the number of its device.
+pub fn decode_any(payload: &[u8]) -> Result<Option<(u32, Assigned)>, WireError> {
     let message = Ifaddrmsg::from_bytes_with_input(&mut Cursor::new(payload), payload.len())
         .map_err(WireError::new)?;
-    if *message.ifa_index() != index {
-        return Ok(None);
-    }
     let (mut local, mut other, mut label) = (None, None, None);
     let mut flags = u32::from(message.ifa_flags().bits());
     for (kind, value) in attributes(message.rtattrs()) {
@@ -77,19 +83,23 @@ pub fn decode(payload: &[u8], index: u32) -> Result<Option<Assigned>, WireError>
     };
     let address = paired.facing(other);
     let temporary = address.family() == Family::Inet6 && flags & TEMPORARY != 0;
-    let standing = if *message.ifa_scope() != RtScope::Universe
-        || temporary
-        || flags & (DAD_FAILED | DEPRECATED) != 0
-    {
+    let standing = if *message.ifa_scope() != RtScope::Universe || flags & DAD_FAILED != 0 {
         Standing::Unfit
+    } else if temporary || flags & DEPRECATED != 0 {
+        if flags & TENTATIVE != 0 {
+            Standing::Unfit
+        } else {
+            Standing::Fleeting
+        }
     } else if flags & TENTATIVE != 0 {
         Standing::Tentative
     } else {
         Standing::Usable
     };
-    Ok(Some(Assigned {
+    let assigned = Assigned {
         address,
         label,
         standing,
-    }))
+    };
+    Ok(Some((*message.ifa_index(), assigned)))
 }

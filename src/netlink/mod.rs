@@ -7,6 +7,7 @@
 //! - `advice.rs`: what an administrator can do about a refusal.
 //! - `kernel.rs`: [`Kernel`], the open socket: carries out steps, takes dumps, asks.
 //! - `dump.rs`: its methods that list what the kernel has.
+//! - `look_around.rs`: what others have that decides what becomes of our packets.
 //! - `watch.rs`: waiting until devices, addresses or routes change.
 //!
 //! The objects are those of `routing/`. Nothing here decides: what "File exists" is to mean, or
@@ -19,6 +20,7 @@ mod rule;
 mod advice;
 mod kernel;
 mod dump;
+mod look_around;
 mod watch;
 
 pub use address::decode as decode_address;

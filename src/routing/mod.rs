@@ -8,6 +8,8 @@
 //! - `syntax/`: how `ip` spells all that, both ways.
 //! - `state.rs`: routes and rules together, each once, in the order in which they are put in.
 //! - `step.rs`: one request to the kernel, and what a state is after it.
+//! - `surroundings.rs`: what rules and addresses of others make of ours: which of their rules a
+//!   packet's walk ends at before it comes to one of ours.
 //!
 //! Equality is identity: two routes or rules are equal where they agree in all that the kernel
 //! knows of them, who put them in included.
@@ -22,6 +24,7 @@ mod rule;
 pub mod syntax;
 mod state;
 mod step;
+mod surroundings;
 
 pub use address::{parse_length, Family, InterfaceAddress, InterfaceName, Prefix, PROTOCOL};
 pub(crate) use address::{parse_number, WordError};
@@ -32,4 +35,5 @@ pub use rule::{Action, Rule};
 pub use state::{Object, State};
 pub use step::Step;
 pub(crate) use step::Verb;
+pub(crate) use surroundings::{asks_main, Surroundings, WIDEST};
 pub use table::{TableId, TableName};

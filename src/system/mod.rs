@@ -9,6 +9,7 @@
 //! - `lock.rs`: a lock that one run at a time can have, and who has it if waiting takes too long.
 //! - `journal.rs`: where messages go, standard error and syslog.
 //! - `networkd.rs`: whether systemd-networkd would take our rules out.
+//! - `old_examples.rs`: examples of this package that somebody has installed.
 //!
 //! The files that hold something of ours are not here: records are `record/store.rs`, names of
 //! tables `tables/`. Nothing here knows of stanzas or decides what becomes of routes and rules.
@@ -22,11 +23,13 @@ mod devices;
 mod lock;
 mod journal;
 mod networkd;
+mod old_examples;
 
 pub(crate) use devices::device_names;
 pub(crate) use journal::{start_logging, NAME};
 pub(crate) use lock::Lock;
 pub(crate) use networkd::networkd_removes_rules;
+pub(crate) use old_examples::installed_examples;
 pub(crate) use privileges::{keep_net_admin, permission_hint, NotPermitted};
 pub(crate) use processes::variable_above;
 pub(crate) use sysctl::{arp_is_strict, ipv4_forwards, ipv6_forwards, rp_filter_ignores_marks};

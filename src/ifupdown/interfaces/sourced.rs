@@ -98,11 +98,21 @@ impl Interfaces {
     /// in the order in which `ifup` brings them up. `no-scripts` takes patterns of fnmatch(3) and
     /// compares them with the logical name, not the interface's (measured).
     pub fn stanzas_with_hooks(&self) -> HashMap<&str, Vec<&StanzaInForce>> {
+        self.stanzas_by_hooks(true)
+    }
+
+    /// The stanzas in force that ifup and ifdown run no hooks for, in the same way.
+    pub fn stanzas_without_hooks(&self) -> HashMap<&str, Vec<&StanzaInForce>> {
+        self.stanzas_by_hooks(false)
+    }
+
+    fn stanzas_by_hooks(&self, wanted: bool) -> HashMap<&str, Vec<&StanzaInForce>> {
         let quiet: Vec<&str> = self.selected("no-scripts").collect();
         let mut found: HashMap<&str, Vec<&StanzaInForce>> = HashMap::new();
         for stanza in self.stanzas() {
             let name = stanza.definition.name.as_str();
-            if !quiet.iter().any(|pattern| fits(pattern, name)) {
+            let has_hooks = !quiet.iter().any(|pattern| fits(pattern, name));
+            if has_hooks == wanted {
                 found.entry(name).or_default().push(stanza);
             }
         }
