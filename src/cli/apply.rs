@@ -13,11 +13,13 @@ use super::confirm::{Confirm, Confirmed};
 use super::plan;
 use super::running::{Device, Running};
 use crate::converge;
-use crate::converge::{remove_orphans, settle, Snapshot, View};
+use crate::converge::{remove_orphans, settle, Beside, Snapshot, View};
 use crate::explain::{ssh_replies, warning_of_move, Packet};
+use crate::ifupdown::HookCall;
 use crate::netlink::Kernel;
 use crate::record::{Store, Takeover};
-use crate::routing::State;
+use crate::routing::{Family, State, Surroundings};
+use crate::stanza::{remarks, Stanza};
 use crate::system::{keep_net_admin, start_logging};
 
 pub const COMMAND: Command = Command {
@@ -172,8 +174,9 @@ fn apply(devices: &[Device], all: bool, out: &mut dyn Write) -> Result<Verdict, 
 
 fn change(devices: &[Device], all: bool, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let mut verdict = Verdict::Good;
+    let around = look_around();
     for device in devices {
-        verdict = verdict.max(converge_device(device, out)?);
+        verdict = verdict.max(converge_device(device, around.as_ref(), out)?);
     }
     if all {
         let mut kernel = Kernel::open()?;
@@ -196,15 +199,48 @@ fn change(devices: &[Device], all: bool, out: &mut dyn Write) -> Result<Verdict,
     Ok(verdict)
 }
 
-fn converge_device(device: &Device, out: &mut dyn Write) -> Result<Verdict, Trouble> {
+/// An interface with the family: it may have stanzas of both.
+fn named(call: &HookCall) -> String {
+    match call.family {
+        Some(family) => format!("{} {family}", call.interface),
+        None => call.interface.clone(),
+    }
+}
+
+/// What others have; where the kernel does not tell, it need not be known.
+fn look_around() -> Option<Surroundings> {
+    let mut around = Surroundings::default();
+    let mut kernel = Kernel::open().ok()?;
+    for family in Family::ALL {
+        around.note_rules(&kernel.rules(family).unwrap_or_default());
+    }
+    kernel.look_around(&mut around).ok()?;
+    Some(around)
+}
+
+fn converge_device(
+    device: &Device,
+    around: Option<&Surroundings>,
+    out: &mut dyn Write,
+) -> Result<Verdict, Trouble> {
     let mut verdict = Verdict::Good;
     let (takeovers, left) = Takeover::of_all(&device.calls, &Store::peek(&device.name));
+    let cut_off = |stanza: &Stanza, state: &State, table| {
+        let all = around.map_or_else(Vec::new, |around| remarks(stanza, state, table, around));
+        // What else there is to remark is for who asks for the status.
+        let cut_off = all.iter().filter(|remark| !remark.is_warning());
+        cut_off.map(ToString::to_string).collect()
+    };
+    let beside = Beside {
+        calls: &device.calls,
+        add: Some(&cut_off),
+    };
     for (call, takeover) in device.calls.iter().zip(takeovers) {
-        match converge::up_with(call, takeover) {
-            Ok(Some(summary)) => writeln!(out, "{}: {summary}", call.interface)?,
+        match converge::up_with(call, takeover, &beside) {
+            Ok(Some(summary)) => writeln!(out, "{}: {summary}", named(call))?,
             Ok(None) => {}
             Err(failure) => {
-                converge::tell(&call.interface, &failure);
+                converge::tell(&named(call), &failure);
                 verdict = Verdict::Bad;
             }
         }
@@ -216,7 +252,7 @@ fn converge_device(device: &Device, out: &mut dyn Write) -> Result<Verdict, Trou
         let nothing = State::default();
         let mut kernel = Kernel::open()?;
         match settle(&mut kernel, &device.name, &takeover, &nothing) {
-            Ok(outcome) => writeln!(out, "{}: {} removed", device.name, outcome.removed)?,
+            Ok(outcome) => writeln!(out, "{}: {} removed", takeover.heading, outcome.removed)?,
             Err(failure) => {
                 converge::tell(device.name.as_str(), &failure);
                 verdict = Verdict::Bad;

@@ -9,13 +9,14 @@
 //! - `renamed_device.rs`: routes whose device has another name now.
 //! - `observe.rs`: the addresses and the default route that a stanza leaves to the kernel to know,
 //!   and how long is waited for them.
+//! - `share.rs`: which addresses `policy-source all` leaves to other stanzas.
 //! - `table_ids.rs`: the IDs of the tables that a stanza names.
 //! - `stanza.rs`: the story of a stanza: up, down, and between them the record (`settle`).
 //! - `survey.rs`: how the stanzas of a device stand; changes nothing.
 //! - `orphans.rs`: what is left of ours and belongs to nothing that is up.
 //! - `snapshot.rs`: what is in force at a moment, and the way back to it.
 //!
-//! `existing.rs` and `drift.rs` only decide. The others reach the kernel through `netlink/`, the
+//! `existing.rs`, `drift.rs` and `share.rs` only decide. The others reach the kernel through `netlink/`, the
 //! records through `record/`, table names through `tables/`, and what ifup notes through
 //! `ifupdown/`; none opens a file itself. What the administrator should know while a run goes on is
 //! logged; printing is left to `cli/`. Nothing here knows of `check/`, `migrate/` or `explain/`.
@@ -27,6 +28,7 @@ mod remove;
 mod put_in;
 mod renamed_device;
 mod observe;
+mod share;
 mod table_ids;
 mod stanza;
 mod survey;
@@ -40,5 +42,5 @@ pub(crate) use outcome::{Failure, Removal};
 pub use put_in::{put_in, Known};
 pub(crate) use remove::take_out;
 pub(crate) use snapshot::Snapshot;
-pub(crate) use stanza::{down, has_previous, settle, tell, up, up_with};
+pub(crate) use stanza::{down, has_previous, settle, tell, up, up_with, Beside};
 pub(crate) use survey::{StanzaStatus, View};

@@ -64,6 +64,11 @@ fn find(kernel: &mut Kernel, stanza: &Stanza, longest: Duration) -> Result<Obser
     } else {
         stanza.address.into_iter().collect()
     };
+    let addresses = if stanza.asks_all() {
+        with_further(kernel, stanza, addresses)?
+    } else {
+        addresses
+    };
     let default = if stanza.asks_gateway() {
         let longest = longest.min(route_behind(stanza, &addresses));
         let device = stanza.interface.device();
@@ -100,6 +105,24 @@ fn addresses(
         let ready = is_checked && !usable.is_empty() && kernel.is_up(&device)?;
         Ok((usable, ready))
     })
+}
+
+/// With all other addresses of the interface that are valid and may be used, for `policy-source all`.
+fn with_further(
+    kernel: &mut Kernel,
+    stanza: &Stanza,
+    mut addresses: Vec<InterfaceAddress>,
+) -> Result<Vec<InterfaceAddress>, KernelError> {
+    let found = kernel.addresses(&stanza.interface.device(), stanza.family)?;
+    let fit = [Standing::Usable, Standing::Fleeting];
+    for assigned in found {
+        let own = assigned.address;
+        let known = addresses.iter().any(|other| other.address == own.address);
+        if !known && fit.contains(&assigned.standing) && is_of(&assigned, &stanza.interface) {
+            addresses.push(own);
+        }
+    }
+    Ok(addresses)
 }
 
 /// Looks again at each change until what is found is ready, but not for longer than given;

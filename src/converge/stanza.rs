@@ -12,11 +12,12 @@ use super::outcome::{Failure, Outcome, Removal};
 use super::put_in::{put_in, Known};
 use super::remove::take_out;
 use super::renamed_device::renamed_routes;
+use super::share::leave_to_others;
 use super::table_ids::StanzaTables;
 use crate::ifupdown::HookCall;
 use crate::netlink::Kernel;
 use crate::record::{DeviceRecord, Heading, Record, Store, Takeover};
-use crate::routing::{InterfaceName, State};
+use crate::routing::{InterfaceName, State, TableId};
 use crate::stanza::{Notice, Stanza};
 use crate::text::chain;
 
@@ -24,16 +25,38 @@ use crate::text::chain;
 /// there was anything to do.
 /// Errors: nothing of the stanza is half done: all is as it was.
 pub fn up(call: &HookCall) -> Result<Option<String>, Failure> {
-    up_with(call, Takeover::of_call(call, Store::peek))
+    let alone = Beside::default();
+    up_with(call, Takeover::of_call(call, Store::peek), &alone)
 }
 
+/// What is known besides a call; to a hook, which has no time to look around, nothing.
+#[derive(Default)]
+pub struct Beside<'a> {
+    /// All calls of the device.
+    pub calls: &'a [HookCall],
+    /// What else goes into the summary.
+    pub add: Option<&'a Addition<'a>>,
+}
+
+/// What there is to add of a stanza, what it asks for, and its own table. The hooks' program is linked
+/// without what only a command has to say.
+type Addition<'a> = dyn Fn(&Stanza, &State, Option<TableId>) -> Vec<String> + 'a;
+
 /// As [`up`], in the place of what the stanza takes over of the record.
-pub fn up_with(call: &HookCall, takeover: Takeover) -> Result<Option<String>, Failure> {
+pub fn up_with(
+    call: &HookCall,
+    takeover: Takeover,
+    beside: &Beside<'_>,
+) -> Result<Option<String>, Failure> {
     let Some(stanza) = Stanza::parse(call).map_err(Failure::Options)? else {
         return withdraw(call, takeover);
     };
     let mut kernel = Kernel::open()?;
-    let found = observe::awaited(&mut kernel, &stanza)?;
+    let mut found = observe::awaited(&mut kernel, &stanza)?;
+    if stanza.asks_all() {
+        let record = Store::peek(&stanza.interface.device());
+        leave_to_others(&mut found, &stanza, &takeover, &record, beside.calls);
+    }
     let tables = StanzaTables::registered(&stanza, &mut kernel)?;
     let (wanted, notices) = tables.wanted(&stanza, &found).map_err(Failure::Options)?;
     for name in tables.new_and_empty(&wanted) {
@@ -47,6 +70,10 @@ pub fn up_with(call: &HookCall, takeover: Takeover) -> Result<Option<String>, Fa
     warn_of(&stanza.interface, &outcome.warnings);
     let mut summary = vec![sum_up(&tables, &outcome)];
     summary.extend(remarks);
+    if let Some(add) = beside.add {
+        let table = tables.own().map(|(id, _)| id);
+        summary.extend(add(&stanza, &wanted, table));
+    }
     Ok(Some(summary.join("; ")))
 }
 

@@ -7,14 +7,16 @@ use std::path::Path;
 use super::drift::{assess, steps, Condition, Item};
 use super::observe;
 use super::outcome::Failure;
+use super::share::leave_to_others;
 use super::table_ids::StanzaTables;
 use crate::ifupdown::HookCall;
 use crate::netlink::{Kernel, KernelError};
 use crate::record::{Heading, Record, Store, Takeover};
 use crate::routing::{
-    Action, Family, InterfaceName, Object, Route, Rule, State, Step, TableId, PROTOCOL,
+    Action, Family, InterfaceName, Object, Route, Rule, State, Step, Surroundings, TableId,
+    PROTOCOL,
 };
-use crate::stanza::{Notice, Stanza};
+use crate::stanza::{remarks, unserved, Notice, Remark, Stanza};
 use crate::tables::{KnownNames, Registry};
 
 /// One stanza of an interface, and how what it wants stands.
@@ -33,6 +35,10 @@ pub struct StanzaStatus {
     pub items: Vec<Item>,
     /// What the administrator should know of how they came about.
     pub notices: Vec<Notice>,
+    /// What this host makes of it, where that was asked for.
+    pub remarks: Vec<Remark>,
+    /// What it says, and asks for.
+    policy: Option<(Stanza, State)>,
     /// Why it cannot be said what it wants.
     pub failure: Option<Failure>,
 }
@@ -47,6 +53,8 @@ impl StanzaStatus {
             tables: StanzaTables::default(),
             items: Vec::new(),
             notices: Vec::new(),
+            remarks: Vec::new(),
+            policy: None,
             failure: None,
         }
     }
@@ -92,6 +100,7 @@ pub struct View {
     pub kernel: Kernel,
     pub names: KnownNames,
     rules: BTreeMap<TableKey, Vec<Rule>>,
+    around: Surroundings,
     /// What would mend the stanzas surveyed so far, where that counts as done.
     ahead: Option<BTreeMap<TableKey, Vec<Step>>>,
 }
@@ -120,8 +129,11 @@ impl View {
     pub fn open() -> Result<Self, KernelError> {
         let mut kernel = Kernel::open()?;
         let mut rules: BTreeMap<_, Vec<Rule>> = BTreeMap::new();
+        let mut around = Surroundings::default();
         for family in Family::ALL {
-            for rule in kernel.rules(family)? {
+            let found = kernel.rules(family)?;
+            around.note_rules(&found);
+            for rule in found {
                 rules.entry(key_of_rule(&rule)).or_default().push(rule);
             }
         }
@@ -129,6 +141,7 @@ impl View {
             kernel,
             names: Registry::below(Path::new("/")).names(),
             rules,
+            around,
             ahead: None,
         })
     }
@@ -151,7 +164,7 @@ impl View {
         for (call, takeover) in calls.iter().zip(takeovers) {
             let mut status = StanzaStatus::new(takeover.heading.clone());
             status.recorded = !takeover.previous(&record).is_empty();
-            let filled = self.fill(&mut status, device, call, &takeover, &record);
+            let filled = self.fill(&mut status, device, call, calls, &takeover, &record);
             status.call = Some(call.clone());
             status.failure = filled.err();
             self.foresee(&status);
@@ -171,6 +184,38 @@ impl View {
         found
     }
 
+    /// Asks for what others have, before there is anything to remark.
+    /// Errors: the kernel could not be asked.
+    pub fn look_around(&mut self) -> Result<(), KernelError> {
+        self.kernel.look_around(&mut self.around)
+    }
+
+    /// Adds what this host makes of the stanzas of a device.
+    pub fn remark(&self, stanzas: &mut [StanzaStatus]) {
+        let (mut places, mut policies) = (Vec::new(), Vec::new());
+        for (place, status) in stanzas.iter().enumerate() {
+            if let Some((stanza, state)) = &status.policy {
+                places.push(place);
+                policies.push((stanza, state));
+            }
+        }
+        let mut found: Vec<(usize, Remark)> = unserved(&policies, &self.around);
+        for (n, (stanza, state)) in policies.iter().enumerate() {
+            let table = places
+                .get(n)
+                .and_then(|place| stanzas.get(*place)?.tables.own());
+            let table = table.map(|(id, _)| id);
+            let all = remarks(stanza, state, table, &self.around);
+            found.extend(all.into_iter().map(|remark| (n, remark)));
+        }
+        for (n, remark) in found {
+            let status = places.get(n).and_then(|place| stanzas.get_mut(*place));
+            if let Some(status) = status {
+                status.remarks.push(remark);
+            }
+        }
+    }
+
     /// Where a plan is made, what follows finds what would mend this stanza.
     fn foresee(&mut self, status: &StanzaStatus) {
         if let Some(ahead) = &mut self.ahead {
@@ -186,15 +231,20 @@ impl View {
         status: &mut StanzaStatus,
         device: &InterfaceName,
         call: &HookCall,
+        calls: &[HookCall],
         takeover: &Takeover,
         record: &Record,
     ) -> Result<(), Failure> {
         let mut wanted = State::default();
         if let Some(stanza) = Stanza::parse(call).map_err(Failure::Options)? {
-            let found = observe::required(&mut self.kernel, &stanza)?;
+            let mut found = observe::required(&mut self.kernel, &stanza)?;
+            if stanza.asks_all() {
+                leave_to_others(&mut found, &stanza, takeover, record, calls);
+            }
             status.tables = self.tables(&stanza)?;
             let asked = status.tables.wanted(&stanza, &found);
             (wanted, status.notices) = asked.map_err(Failure::Options)?;
+            status.policy = Some((stanza, wanted.clone()));
         }
         status.items = self.held_against(device, takeover, record, &wanted)?;
         Ok(())

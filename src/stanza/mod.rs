@@ -11,6 +11,7 @@
 //! - `table_ids.rs`: the number of each table that the stanza names.
 //! - `wanted.rs`: the policy, on one page. From a stanza, the numbers of its tables and what was
 //!   observed of its interface to routes and rules.
+//! - `remark.rs`: what this host makes of them though all are in place.
 //!
 //! Pure: no file is read here and nothing is asked of the kernel. Names of tables get their
 //! numbers from `tables`, addresses and routers are observed by `converge`.
@@ -23,12 +24,14 @@ mod gateway;
 mod parse;
 mod table_ids;
 mod wanted;
+mod remark;
 
 pub(crate) use address::own_address;
 pub use fault::OptionError;
 pub(crate) use fault::OptionFault;
 pub use options::OPTIONS;
 pub use parse::on_error;
+pub(crate) use remark::{remarks, unserved, Remark};
 pub(crate) use stanza::{OnError, Source, PRIORITY};
 pub use stanza::{Stanza, Table};
 pub use table_ids::TableIds;

@@ -124,11 +124,12 @@ impl Parser<'_> {
     fn source(&mut self) -> Option<Source> {
         let words = [
             ("address", Source::Address),
+            ("all", Source::All),
             ("subnet", Source::Subnet),
             ("none", Source::None),
         ];
         self.options
-            .choice("policy-source", &words, "address, subnet or none")
+            .choice("policy-source", &words, "address, all, subnet or none")
     }
 
     fn on_error(&mut self) {

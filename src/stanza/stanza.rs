@@ -100,6 +100,8 @@ pub enum Mode {
 pub enum Source {
     /// The interface's addresses.
     Address,
+    /// All addresses of the interface, also those that the stanza does not name.
+    All,
     /// Their networks.
     Subnet,
     /// There are none.
@@ -152,6 +154,11 @@ impl Stanza {
     /// Whether the interface's addresses have to be asked of the kernel.
     pub fn asks_address(&self) -> bool {
         self.derives() && self.address.is_none()
+    }
+
+    /// Whether the interface's further addresses have to be asked of the kernel, too.
+    pub fn asks_all(&self) -> bool {
+        self.derives() && self.source == Source::All
     }
 
     /// Whether the interface's default route in main is the one for its table too: where the

@@ -148,7 +148,9 @@ fn connected(stanza: &Stanza, table: TableId, found: &Observed) -> Vec<Route> {
         let known = routes.iter().any(|route| route.destination == network);
         // Of a network that is everything the default route has the place.
         let alone = network.is_host() && !own.is_point_to_point();
-        if known || alone || network.is_any() {
+        // The other end of a further address is no network of the stanza's.
+        let is_further = stanza.source == Source::All && stanza.address != Some(*own);
+        if known || alone || network.is_any() || is_further && own.is_point_to_point() {
             continue;
         }
         let hop = Hop {
@@ -237,9 +239,14 @@ fn gateway(
     notices: &mut Vec<Notice>,
 ) -> Result<Option<Way>, OptionError> {
     let wrong = |option, value: &str, fault| OptionError::new(option, Some(value), fault);
+    // A further address may be taken over from the router itself (VRRP): the stanza's own decides.
+    let judges = match (stanza.source, &stanza.address) {
+        (Source::All, Some(_)) => 1,
+        _ => found.addresses.len(),
+    };
     // The kernel refuses an own address as a gateway in main alone (measured on 6.18).
     let checked = |option, gateway: IpAddr| {
-        let every = found.addresses.iter();
+        let every = found.addresses.iter().take(judges);
         every
             .map(|own| check_gateway(gateway, own.address, own.network()))
             .find_map(Result::err)
@@ -287,7 +294,7 @@ fn selectors(stanza: &Stanza, table: TableId, found: &Observed) -> Result<Vec<Ru
         let source = match stanza.source {
             // The network of a point-to-point link is the other end.
             Source::Subnet if !own.is_point_to_point() => own.network(),
-            Source::Address | Source::Subnet => Prefix::host(own.address),
+            Source::Address | Source::All | Source::Subnet => Prefix::host(own.address),
             Source::None => continue,
         };
         if source.is_any() {

@@ -28,5 +28,6 @@ mod modes;
 mod option_lines;
 mod privileges;
 mod refusals;
+mod source_all;
 mod stanzas;
 mod table_names;

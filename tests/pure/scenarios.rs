@@ -62,7 +62,7 @@ fn found(stanza: &Stanza, observed: &str) -> Observed {
         }
     }
     assert_eq!(
-        stanza.asks_address(),
+        stanza.asks_address() || stanza.asks_all(),
         !found.addresses.is_empty(),
         "what the kernel is asked"
     );
@@ -70,7 +70,9 @@ fn found(stanza: &Stanza, observed: &str) -> Observed {
         stanza.asks_gateway() || found.default.is_none(),
         "nobody asks for the gateway"
     );
-    found.addresses.extend(stanza.address);
+    // The stanza's own comes first.
+    let further = std::mem::take(&mut found.addresses);
+    found.addresses = stanza.address.into_iter().chain(further).collect();
     found
 }
 

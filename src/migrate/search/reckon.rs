@@ -17,7 +17,7 @@ pub fn reckon(call: &HookCall, options: &[NewOption], names: TableNames<'_>) -> 
         ..call.clone()
     };
     let stanza = Stanza::parse(&call).ok()??;
-    if stanza.asks_address() || stanza.asks_gateway() {
+    if stanza.asks_address() || stanza.asks_all() || stanza.asks_gateway() {
         return None;
     }
     let known = |name: &TableName, _| names(name.as_str()).ok_or(());

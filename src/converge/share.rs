@@ -1,0 +1,67 @@
+//! Which addresses of an interface `policy-source all` leaves to other stanzas of the device. Decides
+//! only.
+
+use crate::ifupdown::HookCall;
+use crate::record::{Heading, Record, Takeover};
+use crate::routing::{InterfaceAddress, Prefix, Rule, State};
+use crate::stanza::{Observed, Source, Stanza};
+
+/// Leaves to the other stanzas what they derive rules from: what those that are up have in the
+/// record, and what those in the file name, of which a hook knows none.
+pub fn leave_to_others(
+    found: &mut Observed,
+    stanza: &Stanza,
+    takeover: &Takeover,
+    record: &Record,
+    calls: &[HookCall],
+) {
+    let mut others = record.clone();
+    takeover.set(&mut others, State::default());
+    let kept = others.headings().filter(|part| is_kept(part, calls));
+    let mut taken: Vec<Prefix> = kept
+        .flat_map(|part| derived_from(&others.of_stanza(part)))
+        .collect();
+    for call in calls {
+        let Ok(Some(other)) = Stanza::parse(call) else {
+            continue;
+        };
+        let own = other
+            .address
+            .filter(|_| other.derives() && other != *stanza);
+        taken.extend(own.and_then(|own| match other.source {
+            Source::None => None,
+            Source::Subnet => Some(own.network()),
+            Source::Address | Source::All => Some(Prefix::host(own.address)),
+        }));
+    }
+    let is_taken = |own: &InterfaceAddress| taken.iter().any(|by| by.contains(own.address));
+    let is_own = |own: &InterfaceAddress| stanza.address == Some(*own);
+    found.addresses.retain(|own| is_own(own) || !is_taken(own));
+}
+
+/// Whether a part of the record will still be there: its interface has no stanza in the file, as
+/// far as that is known, or one that takes it over and has options.
+fn is_kept(part: &Heading, calls: &[HookCall]) -> bool {
+    let mut of_interface = calls
+        .iter()
+        .filter(|call| call.interface == part.interface())
+        .peekable();
+    of_interface.peek().is_none()
+        || of_interface.any(|call| {
+            let heading = Heading::of(call);
+            !call.options.is_empty() && (*part == heading || part.may_pass_to(&heading))
+        })
+}
+
+/// The addresses and networks that rules were derived from; these come in pairs.
+fn derived_from(state: &State) -> Vec<Prefix> {
+    let rules = state.rules();
+    let derived = rules.iter().filter_map(|rule| {
+        let is_counterpart = |other: &Rule| {
+            let of = |rule: &Rule| (rule.priority, rule.action);
+            other.to == rule.from && other.from.is_none() && of(other) == of(rule)
+        };
+        rule.from.filter(|_| rules.iter().any(is_counterpart))
+    });
+    derived.collect()
+}
