@@ -11,7 +11,8 @@ use std::net::IpAddr;
 use super::finding::{Code, Finding};
 use super::rule_order;
 use super::stanza::{CheckedStanza, Policy};
-use crate::routing::{Hop, InterfaceName, Kind, Prefix, Route, TableId};
+use crate::ifupdown::interfaces::Phase;
+use crate::routing::{Family, Hop, InterfaceName, Kind, Prefix, Route, TableId};
 use crate::stanza::{Notice, Table};
 use crate::text::Shown;
 
@@ -27,6 +28,8 @@ pub fn clashes(
     findings.extend(networks(stanzas, arp_is_set));
     findings.extend(own_gateways(stanzas));
     findings.extend(main_defaults(stanzas));
+    findings.extend(no_main_default(stanzas));
+    findings.extend(all_twice(stanzas));
     findings
 }
 
@@ -267,9 +270,11 @@ fn main_defaults(stanzas: &[CheckedStanza<'_>]) -> Vec<Finding> {
         let first = *same_kind.entry(metric.clone()).or_insert(stanza);
         let needs_it = |stanza: &CheckedStanza<'_>| {
             let policy = stanza.policy.as_ref();
-            policy.is_some_and(|policy| code == Code::TwoGateways || policy.stanza.asks_gateway())
+            policy.is_some_and(|policy| policy.stanza.asks_gateway())
         };
-        if !stanza.is_on_other_device(first) || !(needs_it(stanza) || needs_it(first)) {
+        // That ifup fails concerns every file, options or none.
+        let matters = code == Code::TwoGateways || needs_it(stanza) || needs_it(first);
+        if !stanza.is_on_other_device(first) || !matters {
             continue;
         }
         let (what, effect, option) = if code == Code::SameMetric {
@@ -284,6 +289,78 @@ fn main_defaults(stanzas: &[CheckedStanza<'_>]) -> Vec<Finding> {
         );
         let place = stanza.written.of_first(&[option]);
         findings.push(Finding::at(code, place, text).hint("write metric, with another number"));
+    }
+    findings
+}
+
+/// Interfaces that all have tables of their own, and nothing gives main a default route: programs
+/// that have not bound a socket to an address get nowhere. Told of static IPv4 alone, since others
+/// are given their routes.
+fn no_main_default(stanzas: &[CheckedStanza<'_>]) -> Option<Finding> {
+    let of_family = |stanza: &&CheckedStanza<'_>| {
+        stanza.definition.family == "inet" && stanza.definition.method != "loopback"
+    };
+    let all: Vec<&CheckedStanza<'_>> = stanzas.iter().filter(of_family).collect();
+    let first = all.first()?;
+    let has_table = |stanza: &&CheckedStanza<'_>| {
+        let policy = stanza.policy.as_ref();
+        policy.is_some_and(|policy| policy.table.is_some())
+    };
+    let in_main = |stanza: &CheckedStanza<'_>| {
+        let routes = stanza
+            .policy
+            .as_ref()
+            .map_or(&[][..], |policy| policy.state.routes());
+        let is_one = |route: &Route| route.table == TableId::MAIN && route.destination.is_any();
+        let mut written = stanza.written.options.iter();
+        let by_hand =
+            |name: &str, value: &str| Phase::of(name).is_some() && value.contains("default");
+        routes.iter().any(is_one)
+            || stanza.call.gateway.is_some()
+            || written
+                .any(|option| by_hand(&option.option.name, &option.option.value.to_string_lossy()))
+    };
+    let is_static = |stanza: &&CheckedStanza<'_>| stanza.definition.method == "static";
+    if !all
+        .iter()
+        .all(|stanza| is_static(stanza) && has_table(stanza))
+        || !all.iter().any(|stanza| stanza.is_on_other_device(first))
+        || stanzas.iter().any(in_main)
+    {
+        return None;
+    }
+    let text = "every interface has a table of its own, and no stanza gives the main table a \
+                default route: what is not bound to an address has no way out";
+    let place = first.written.of_option("policy-table");
+    Some(
+        Finding::at(Code::NoMainDefault, place, text)
+            .hint("write gateway in the stanza whose router is to be the usual one"),
+    )
+}
+
+/// Stanzas of one device and family that both ask for all of its addresses.
+fn all_twice(stanzas: &[CheckedStanza<'_>]) -> Vec<Finding> {
+    let mut firsts: HashMap<(InterfaceName, Family), &CheckedStanza<'_>> = HashMap::new();
+    let mut findings = Vec::new();
+    for stanza in stanzas {
+        let policy = stanza.policy.as_ref();
+        let Some(policy) = policy.filter(|policy| policy.stanza.asks_all()) else {
+            continue;
+        };
+        let key = (stanza.device(), policy.stanza.family);
+        let first = *firsts.entry(key).or_insert(stanza);
+        if !std::ptr::eq(first, stanza) {
+            let text = format!(
+                "{} asks for all addresses of {} too; the first to come up gets them",
+                first.named(),
+                stanza.device()
+            );
+            let place = stanza.written.of_option("policy-source");
+            findings.push(
+                Finding::at(Code::AllTwice, place, text)
+                    .hint("write policy-source all in one stanza of an interface"),
+            );
+        }
     }
     findings
 }

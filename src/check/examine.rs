@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::between_stanzas::clashes;
+use super::commands::leftovers;
 use super::finding::{Code, Finding, Span};
 use super::origin::Written;
 use super::stanza::{of_errors, CheckedStanza, Ids, Policy};
@@ -24,25 +25,50 @@ pub fn examine(interfaces: &Interfaces, mut host: Option<&mut ThisHost>) -> Vec<
     let policies = understood.iter().filter_map(|one| one.policy.as_ref());
     let mut ids = Ids::beside(policies);
     findings.extend(name_tables(&understood, &mut ids, host.as_deref_mut()));
-    let mut stanzas = Vec::new();
+    let (mut stanzas, mut models) = (Vec::new(), Vec::new());
     for one in understood {
         let is_used = one.stanza.reached && !selection.is_model(&one.stanza.definition.name);
         match one.checked(&ids) {
             Ok(stanza) => {
                 findings.extend(stanza.notices());
-                findings.extend(stanza.leftovers());
+                findings.extend(stanza.beside_vpns());
                 // Those that are never up do nothing to others.
-                stanzas.extend(Some(stanza).filter(|_| is_used));
+                if is_used {
+                    stanzas.push(stanza);
+                } else {
+                    models.push(stanza);
+                }
             }
             Err(errors) => findings.extend(errors),
         }
     }
+    findings.extend(leftovers(&stanzas));
+    findings.extend(leftovers(&models));
+    findings.extend(without_hooks(interfaces, &stanzas));
     let arp_is_set = |device: &InterfaceName| host.is_some() && arp_is_strict(device);
     findings.extend(clashes(&stanzas, &arp_is_set));
     if let Some(host) = host {
         findings.extend(host.findings(&stanzas));
     }
     sorted(findings, interfaces)
+}
+
+/// Stanzas with options for which ifupdown runs no hooks.
+fn without_hooks(interfaces: &Interfaces, stanzas: &[CheckedStanza<'_>]) -> Vec<Finding> {
+    let quiet = interfaces.stanzas_without_hooks();
+    let concerned = stanzas.iter().filter(|stanza| {
+        stanza.policy.is_some() && quiet.contains_key(stanza.definition.name.as_str())
+    });
+    let finding = |stanza: &CheckedStanza<'_>| {
+        let names = ["policy-table", "policy-rule", "policy-route"];
+        let place = stanza.written.of_first(&names);
+        let text = format!(
+            "no-scripts keeps ifupdown from running hooks for {}: its policy-* options do nothing",
+            stanza.interface
+        );
+        Finding::at(Code::NoScripts, place, text).hint("take its name out of the no-scripts line")
+    };
+    concerned.map(finding).collect()
 }
 
 /// A stanza whose options are understood, before its tables have IDs.

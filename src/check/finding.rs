@@ -51,6 +51,12 @@ pub enum Code {
     Onlink = 203,
     /// Hand-written commands beside options.
     Leftover = 204,
+    /// A rule before which there is no room.
+    LowPriority = 205,
+    /// A table that wg-quick takes for its own.
+    LikeWgQuick = 206,
+    /// ifupdown runs no hooks for the stanza.
+    NoScripts = 207,
     /// One table name, two IDs.
     TwoIds = 301,
     /// One ID, two table names.
@@ -69,6 +75,10 @@ pub enum Code {
     SameMetric = 308,
     /// Two `gateway`s in the main table, one metric.
     TwoGateways = 309,
+    /// Two stanzas ask for all addresses of one interface.
+    AllTwice = 310,
+    /// Every interface has a table, and main gets no default route.
+    NoMainDefault = 311,
     /// The reverse path filter drops what comes in.
     ReversePath = 401,
     /// systemd-networkd removes rules.
@@ -83,10 +93,18 @@ pub enum Code {
     NoDevice = 406,
     /// The kernel has no policy routing.
     NoRules = 407,
+    /// A rule of somebody else comes first.
+    InFront = 408,
+    /// Addresses that no rule is about.
+    Unserved = 409,
+    /// Networks that `policy-mode strict` cuts off.
+    CutOff = 410,
+    /// An example of this package is installed.
+    Example = 411,
 }
 
 impl Code {
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 36] = [
         Self::Unread,
         Self::Refused,
         Self::Ignored,
@@ -98,6 +116,9 @@ impl Code {
         Self::NoDefault,
         Self::Onlink,
         Self::Leftover,
+        Self::LowPriority,
+        Self::LikeWgQuick,
+        Self::NoScripts,
         Self::TwoIds,
         Self::TwoNames,
         Self::SamePlace,
@@ -107,6 +128,8 @@ impl Code {
         Self::OwnGateway,
         Self::SameMetric,
         Self::TwoGateways,
+        Self::AllTwice,
+        Self::NoMainDefault,
         Self::ReversePath,
         Self::Networkd,
         Self::TableFile,
@@ -114,6 +137,10 @@ impl Code {
         Self::ForeignRoutes,
         Self::NoDevice,
         Self::NoRules,
+        Self::InFront,
+        Self::Unserved,
+        Self::CutOff,
+        Self::Example,
     ];
 
     pub fn severity(self) -> Severity {
@@ -128,7 +155,7 @@ impl Code {
             | Self::TwoNames
             | Self::TableId
             | Self::NoRules => Severity::Error,
-            Self::NoDevice => Severity::Note,
+            Self::NoDevice | Self::CutOff | Self::Example => Severity::Note,
             _ => Severity::Warning,
         }
     }

@@ -5,11 +5,12 @@
 //!   grave it is, its place in a file, and how it is printed;
 //! - `origin.rs`: from an error in an option's value back to file, line and column;
 //! - `stanza.rs`: a stanza with what it asks for; errors and notices of it alone (PT104 to PT107,
-//!   PT201 to PT204);
+//!   PT201 to PT207);
+//! - `commands.rs`: commands that do by hand what options do, or undo it (PT204);
 //! - `rule_order.rs`: rules of two stanzas whose order nobody has decided (PT304);
 //! - `between_stanzas.rs`: what else two stanzas do to each other, in tables, addresses, networks
-//!   and gateways (PT301 to PT309);
-//! - `this_host.rs`: what this host does to them (PT401 to PT407);
+//!   and gateways (PT301 to PT311);
+//! - `this_host.rs`: what this host does to them (PT401 to PT411);
 //! - `examine.rs`: all of it for one file, and what ifupdown itself refuses (PT101 to PT103).
 //!
 //! A new finding is a `Code` here, a function in one of these files, and an entry under FINDINGS in
@@ -23,6 +24,7 @@
 mod finding;
 mod origin;
 mod stanza;
+mod commands;
 mod rule_order;
 mod between_stanzas;
 mod this_host;

@@ -4,10 +4,10 @@
 use std::collections::{HashMap, HashSet};
 
 use super::finding::{Code, Finding};
-use super::origin::{Written, WrittenOption};
-use crate::ifupdown::interfaces::{about, Definition, Phase};
+use super::origin::Written;
+use crate::ifupdown::interfaces::Definition;
 use crate::ifupdown::HookCall;
-use crate::routing::{InterfaceAddress, InterfaceName, State, TableId, TableName};
+use crate::routing::{InterfaceAddress, InterfaceName, State, Surroundings, TableId, TableName};
 use crate::stanza::{
     wanted_state, Notice, Observed, OptionError, OptionFault, Stanza, Table, TableIds,
 };
@@ -39,6 +39,7 @@ pub struct Policy {
     pub state: State,
     /// What the administrator should know of how they came about.
     pub notices: Vec<Notice>,
+    tables: TableIds,
 }
 
 /// The IDs of the tables that the stanzas of a file name: those that are known, else those that
@@ -104,7 +105,32 @@ impl Policy {
             table: tables.own(),
             state,
             notices,
+            tables,
         })
+    }
+}
+
+impl Policy {
+    /// The routes and rules that it comes to with the addresses that its interface has now, where it
+    /// goes by them.
+    pub fn with_addresses_of(&self, around: &Surroundings) -> State {
+        let stanza = &self.stanza;
+        if !stanza.asks_address() && !stanza.asks_all() {
+            return self.state.clone();
+        }
+        let there = around.addresses.get(&stanza.interface.device());
+        let there = there
+            .into_iter()
+            .flatten()
+            .filter(|own| own.family() == stanza.family);
+        let mut addresses: Vec<InterfaceAddress> = stanza.address.into_iter().collect();
+        addresses.extend(there.filter(|own| Some(**own) != stanza.address));
+        let found = Observed {
+            addresses,
+            default: None,
+        };
+        let wanted = wanted_state(stanza, &self.tables, &found);
+        wanted.map_or_else(|_| self.state.clone(), |(state, _)| state)
     }
 }
 
@@ -169,41 +195,44 @@ impl CheckedStanza<'_> {
         })
     }
 
-    /// Commands about policy routing in a stanza that has options for it.
-    pub fn leftovers(&self) -> Vec<Finding> {
-        if self.policy.is_none() {
+    /// What programs that put rules of their own in front of all others make of its rules.
+    pub fn beside_vpns(&self) -> Vec<Finding> {
+        let Some(policy) = &self.policy else {
             return Vec::new();
-        }
-        let options = self.written.options.iter();
-        let ups =
-            options.filter(|written| Phase::of(&written.option.name).is_some_and(Phase::is_up));
-        let left = ups.filter(|written| routes_by_policy(&written.option.value.to_string_lossy()));
-        let finding = |written: &WrittenOption<'_>| {
-            let all = 0..written.option.value.len();
-            let text = format!(
-                "'{}' with a rule, or a route of another table, beside policy-* options",
-                written.option.name
-            );
-            let place = written.place(all)?;
-            let hint = "policy-table migrate makes options of such lines";
-            Some(Finding::at(Code::Leftover, place, text).hint(hint))
         };
-        left.filter_map(finding).collect()
+        let mut findings = Vec::new();
+        for (line, rule) in &policy.stanza.rules {
+            if rule.priority < LOWEST {
+                let text = format!(
+                    "a rule at priority {}: rules that come later without a priority, as those of \
+                     wg-quick, all get 0 and stand in reversed order",
+                    rule.priority
+                );
+                let place = self.written.of_option(&line.option);
+                let hint = format!("write priority {LOWEST} or higher");
+                findings.push(Finding::at(Code::LowPriority, place, text).hint(hint));
+            }
+        }
+        let written = policy.stanza.table.as_ref().map(Table::to_string);
+        let written = written.filter(|table| table.starts_with(OF_WG_QUICK));
+        if let Some(table) = written {
+            let text = format!(
+                "\"lookup {table}\" begins like the rules that wg-quick looks for, and wg-quick down \
+                 deletes them or fails"
+            );
+            let place = self.written.of_option("policy-table");
+            let hint = format!("choose one that does not begin with {OF_WG_QUICK}");
+            findings.push(Finding::at(Code::LikeWgQuick, place, text).hint(hint));
+        }
+        findings
     }
 }
 
-/// Whether a shell command has an `ip rule`, or an `ip route` that names a table other than main.
-fn routes_by_policy(command: &str) -> bool {
-    let about = about(command);
-    let words: Vec<&str> = command.split_whitespace().collect();
-    let other = words.windows(2).any(|pair| match *pair {
-        [keyword, table] => {
-            ["table", "lookup"].contains(&keyword) && !["main", "254"].contains(&table)
-        }
-        _ => false,
-    });
-    about.rules || about.routes && other
-}
+/// The lowest priority below which the kernel finds two more, which is what wg-quick(8) needs.
+const LOWEST: u32 = 2;
+
+/// The table of wg-quick(8), which it looks for in the text that `ip rule show` prints.
+const OF_WG_QUICK: &str = "51820";
 
 /// The errors of a stanza as findings.
 pub fn of_errors(written: &Written<'_>, errors: &[OptionError]) -> Vec<Finding> {
@@ -242,26 +271,5 @@ fn code(error: &OptionError) -> Code {
         | OptionFault::TooMany(_)
         | OptionFault::NoAddress(_) => Code::Together,
         _ => Code::Value,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn commands_of_policy_routing_are_told_from_others() {
-        for (command, expected) in [
-            ("ip rule add from 10.0.0.1 lookup 7", true),
-            ("/sbin/ip -4 ru a from 10.0.0.1 table 7 || true", true),
-            ("ip route add default via 10.0.0.1 table 7", true),
-            ("ip ro add default via 10.0.0.1 table main", false),
-            ("ip route add 10.9.0.0/16 via 10.0.0.1", false),
-            ("ip link set eth1 up", false),
-            ("echo zip rule", false),
-            ("sleep 1; ip -6 rule add from ::1 lookup 7", true),
-        ] {
-            assert_eq!(routes_by_policy(command), expected, "{command}");
-        }
     }
 }

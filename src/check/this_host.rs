@@ -9,9 +9,13 @@ use nix::errno::Errno;
 use super::finding::{Code, Finding};
 use super::stanza::{CheckedStanza, Policy};
 use crate::netlink::{Kernel, KernelError};
-use crate::routing::{Action, Family, Kind, TableId, TableName, PROTOCOL};
-use crate::stanza::{Source, Table};
-use crate::system::{ipv4_forwards, networkd_removes_rules, rp_filter_ignores_marks};
+use crate::routing::{
+    Action, Family, InterfaceName, Kind, State, Surroundings, TableId, TableName, PROTOCOL,
+};
+use crate::stanza::{remarks, unserved, Remark, Source, Stanza, Table};
+use crate::system::{
+    installed_examples, ipv4_forwards, networkd_removes_rules, rp_filter_ignores_marks,
+};
 use crate::tables::{KnownNames, Registry};
 use crate::text::chain;
 
@@ -21,6 +25,8 @@ pub struct ThisHost {
     names: KnownNames,
     /// Families that the kernel was built without policy routing for.
     without_rules: Vec<Family>,
+    /// Rules of others, and the addresses of this host.
+    around: Surroundings,
     /// Tables that rules of others look up.
     looked_up: HashSet<TableId>,
     /// Tables that stanzas name and whose names are in the files already.
@@ -36,9 +42,11 @@ impl ThisHost {
         let root = Path::new("/");
         let mut kernel = Kernel::open().map_err(|error| chain(&error))?;
         let (mut without_rules, mut looked_up) = (Vec::new(), HashSet::new());
+        let mut around = Surroundings::default();
         for family in Family::ALL {
             match kernel.rules(family) {
                 Ok(rules) => {
+                    around.note_rules(&rules);
                     let others = rules.iter().filter(|rule| rule.protocol != PROTOCOL);
                     looked_up.extend(others.filter_map(|rule| match rule.action {
                         Action::Lookup(table) => Some(table),
@@ -55,6 +63,7 @@ impl ThisHost {
             kernel,
             names: Registry::below(root).names(),
             without_rules,
+            around,
             looked_up,
             registered: BTreeMap::new(),
         })
@@ -81,6 +90,7 @@ impl ThisHost {
     /// What this host does to the stanzas of a file.
     pub fn findings(&mut self, stanzas: &[CheckedStanza<'_>]) -> Vec<Finding> {
         let mut findings = self.of_all(stanzas);
+        findings.extend(self.remarked(stanzas));
         for stanza in stanzas {
             let Some(policy) = &stanza.policy else {
                 continue;
@@ -123,8 +133,55 @@ impl ThisHost {
                  then restart it",
             ));
         }
+        for example in installed_examples() {
+            let text = format!(
+                "{} is from this package's examples, and runs policy-table apply by itself",
+                example.display()
+            );
+            findings.push(Finding::new(Code::Example, text).hint("remove it unless that is meant"));
+        }
         let files = self.names.warnings.iter();
         findings.extend(files.map(|warning| Finding::new(Code::TableFile, warning)));
+        findings
+    }
+
+    /// What this host makes of what the stanzas ask for.
+    fn remarked(&mut self, stanzas: &[CheckedStanza<'_>]) -> Vec<Finding> {
+        let with_policy = stanzas
+            .iter()
+            .filter_map(|stanza| Some((stanza, stanza.policy.as_ref()?)));
+        let with_policy: Vec<(&CheckedStanza<'_>, &Policy)> = with_policy.collect();
+        // What cannot be asked has been told.
+        if with_policy.is_empty() || self.kernel.look_around(&mut self.around).is_err() {
+            return Vec::new();
+        }
+        let mut devices: BTreeMap<InterfaceName, Vec<(&CheckedStanza<'_>, &Policy, State)>> =
+            BTreeMap::new();
+        for (stanza, policy) in with_policy {
+            let state = policy.with_addresses_of(&self.around);
+            let of_device = devices.entry(stanza.device()).or_default();
+            of_device.push((stanza, policy, state));
+        }
+        let mut findings = Vec::new();
+        for (device, of_device) in &devices {
+            let is_there = self.kernel.has_device(device);
+            let states = of_device
+                .iter()
+                .map(|(_, policy, state)| (&policy.stanza, state));
+            let states: Vec<(&Stanza, &State)> = states.collect();
+            let mut found = unserved(&states, &self.around);
+            for (n, (_, policy, state)) in of_device.iter().enumerate() {
+                let all = remarks(&policy.stanza, state, policy.table, &self.around);
+                // What has no device cuts nothing off.
+                let concerns = |remark: &Remark| is_there || remark.is_warning();
+                let all = all.into_iter().filter(concerns);
+                found.extend(all.map(|remark| (n, remark)));
+            }
+            for (n, remark) in found {
+                let stanza = of_device.get(n).map(|(stanza, _, _)| stanza);
+                findings.extend(stanza.map(|stanza| finding(stanza, &remark)));
+            }
+        }
         findings
     }
 
@@ -196,6 +253,18 @@ impl ThisHost {
                 .hint(format!("set the sysctl net.ipv4.conf.{device}.rp_filter=2")),
         )
     }
+}
+
+/// A remark as a finding.
+fn finding(stanza: &CheckedStanza<'_>, remark: &Remark) -> Finding {
+    let (code, option) = match remark {
+        Remark::InFront { .. } => (Code::InFront, "policy-priority"),
+        Remark::Unserved(..) => (Code::Unserved, "policy-source"),
+        Remark::CutOff(_) => (Code::CutOff, "policy-mode"),
+    };
+    let names = [option, "policy-table", "policy-rule", "policy-route"];
+    let place = stanza.written.of_first(&names);
+    Finding::at(code, place, remark.to_string()).hint(remark.hint())
 }
 
 /// What a kernel says of rules that it was built without.

@@ -18,6 +18,8 @@ pub struct Device {
     pub calls: Vec<HookCall>,
     /// What is up on it without a stanza in the file, or with one that runs no hooks.
     pub without_stanza: Vec<InterfaceName>,
+    /// What is up on it with options in its stanza, and has no hooks run for it.
+    pub without_hooks: Vec<InterfaceName>,
 }
 
 /// Which interfaces are up, and the file that says what they should have.
@@ -92,6 +94,7 @@ impl Running {
     /// What is up, by device, with the stanzas that it was brought up from.
     fn gathered(&self, up: Vec<UpInterface>) -> Vec<Device> {
         let stanzas = self.file.stanzas_with_hooks();
+        let quiet = self.file.stanzas_without_hooks();
         let mut devices: Vec<Device> = Vec::new();
         let mut places: HashMap<InterfaceName, usize> = HashMap::new();
         for up in up {
@@ -103,10 +106,17 @@ impl Running {
                         name: name.clone(),
                         calls: Vec::new(),
                         without_stanza: Vec::new(),
+                        without_hooks: Vec::new(),
                     });
                     devices.len() - 1
                 });
             if let Some(device) = devices.get_mut(place) {
+                if self::calls(&quiet, &up)
+                    .iter()
+                    .any(|call| !call.options.is_empty())
+                {
+                    device.without_hooks.push(up.interface.clone());
+                }
                 if calls.is_empty() {
                     device.without_stanza.push(up.interface);
                 }

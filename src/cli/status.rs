@@ -1,29 +1,36 @@
 //! `policy-table status`: how the policy routing of running interfaces stands.
 
+use std::fmt;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{json, Value};
 
-use super::command::{coloured, Arguments, Command, Trouble, Verdict, INTERFACES, JSON};
+use super::command::{coloured, Arguments, Command, Opt, Trouble, Verdict, INTERFACES, JSON};
 use super::running::Running;
 use crate::converge::{find_orphans, Condition, Failure, Item, Orphans, StanzaStatus, View};
-use crate::routing::State;
+use crate::routing::{InterfaceName, State};
+use crate::system::installed_examples;
 
 pub const COMMAND: Command = Command {
     name: "status",
     operands: "[INTERFACE...]",
     summary: "show what is in force, and what is not as the file has it",
     about: "\
-Holds the stanzas of the interfaces that are up against the kernel, and lists
-each route and rule as in place, missing, stale (an earlier ifup put it in and
-the stanza no longer asks for it), or as somebody else's that serves or stands
-in the way. What belongs to no interface that is up is listed as orphaned.
+Holds the stanzas of the interfaces that are up against the kernel. The first
+line sums it up; a stanza that is in step has one line, any other one for each
+route and rule: in place, missing, stale (an earlier ifup put it in and the
+stanza no longer asks for it), or somebody else's that serves or stands in the
+way. What belongs to no interface that is up is listed as orphaned. It warns of
+a rule of somebody else that comes before the stanza's own, and of addresses
+that no rule is about.
 Exit status: 0 if all is in step, 1 if something is not, 2 in trouble.",
-    options: &[INTERFACES, JSON],
+    options: &[INTERFACES, JSON, VERBOSE],
     example: "policy-table status eth1",
     run,
 };
+
+const VERBOSE: Opt = Opt::flag("verbose", "list routes and rules that are in step, too").short('v');
 
 /// Version of what `--json` prints; it changes when a reader would have to.
 const SCHEMA: u32 = 1;
@@ -32,40 +39,137 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let running = Running::read(arguments.value(INTERFACES.long))?;
     let devices = running.devices(&arguments.interfaces()?)?;
     let mut view = View::open()?;
-    let mut orphans = Orphans::default();
+    view.look_around()?;
+    let mut rest = Rest::default();
     if arguments.operands.is_empty() {
         let found = find_orphans(&mut view.kernel, Path::new("/"));
-        orphans = found.map_err(|error| Trouble::Failed(error.to_string()))?;
+        rest.orphans = found.map_err(|error| Trouble::Failed(error.to_string()))?;
+        rest.examples = installed_examples();
     }
     let mut printer: Box<dyn Printer + '_> = if arguments.has(JSON.long) {
         Box::new(ForPrograms { out, any: false })
     } else {
         Box::new(ForPeople {
             out,
+            said: Vec::new(),
             coloured: coloured(),
-            any: false,
+            verbose: arguments.has(VERBOSE.long),
         })
     };
     let mut verdict = Verdict::Good;
+    let mut summary = Summary::default();
     printer.begin()?;
     for device in devices {
-        for stanza in view.stanzas(&device.name, &device.calls) {
+        let mut stanzas = view.stanzas(&device.name, &device.calls);
+        view.remark(&mut stanzas);
+        for stanza in stanzas {
             if stanza.is_empty() {
                 continue;
             }
             // Where the record is lost the stanza says what is whose.
             for item in stanza.items.iter().filter(|_| !stanza.recorded) {
-                orphans.unclaimed.retain(|object| *object != item.object);
+                rest.orphans
+                    .unclaimed
+                    .retain(|object| *object != item.object);
             }
             verdict = verdict.max(verdict_on(&stanza));
+            summary.count(&stanza);
             printer.stanza(&stanza)?;
         }
+        rest.without_hooks.extend(device.without_hooks);
     }
-    if !orphans.is_empty() || !orphans.damaged.is_empty() {
+    if !rest.orphans.is_empty() || !rest.orphans.damaged.is_empty() {
         verdict = verdict.max(Verdict::Differs);
     }
-    printer.end(&orphans)?;
+    summary.count_rest(&rest);
+    printer.end(&rest, &summary.to_string())?;
     Ok(verdict)
+}
+
+/// What is told behind the stanzas.
+#[derive(Default)]
+struct Rest {
+    orphans: Orphans,
+    /// What is up with options in its stanza, and no hooks run for it.
+    without_hooks: Vec<InterfaceName>,
+    /// Examples of this package that act by themselves.
+    examples: Vec<PathBuf>,
+}
+
+impl Rest {
+    fn warnings(&self) -> Vec<String> {
+        let quiet = self.without_hooks.iter().map(|interface| {
+            format!(
+                "{interface}: no-scripts in the file keeps ifup from running hooks for it, so its \
+                 policy-* options do nothing"
+            )
+        });
+        quiet.collect()
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let examples = self.examples.iter().map(|path| {
+            format!(
+                "{}: from this package's examples; it runs policy-table apply by itself",
+                path.display()
+            )
+        });
+        examples.collect()
+    }
+}
+
+/// How many there are of what; the first line.
+#[derive(Default)]
+struct Summary {
+    bad: usize,
+    differ: usize,
+    good: usize,
+    orphaned: usize,
+    damaged: usize,
+    warnings: usize,
+}
+
+impl Summary {
+    fn count(&mut self, stanza: &StanzaStatus) {
+        match verdict_on(stanza) {
+            Verdict::Good => self.good += 1,
+            Verdict::Differs => self.differ += 1,
+            Verdict::Bad => self.bad += 1,
+        }
+        let warnings = stanza.remarks.iter().filter(|remark| remark.is_warning());
+        self.warnings += warnings.count();
+    }
+
+    fn count_rest(&mut self, rest: &Rest) {
+        self.orphaned = rest.orphans.stanzas.len() + rest.orphans.unclaimed.len();
+        self.damaged = rest.orphans.damaged.len();
+        self.warnings += rest.warnings().len();
+    }
+}
+
+/// What is worst comes first.
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut said = Vec::new();
+        for (count, one, many) in [
+            (self.bad, "stanza in trouble", "stanzas in trouble"),
+            (self.differ, "stanza not in step", "stanzas not in step"),
+            (self.damaged, "record damaged", "records damaged"),
+            (self.orphaned, "orphan", "orphans"),
+            (self.warnings, "warning", "warnings"),
+            (self.good, "stanza in step", "stanzas in step"),
+        ] {
+            match count {
+                0 => {}
+                1 => said.push(format!("1 {one}")),
+                count => said.push(format!("{count} {many}")),
+            }
+        }
+        if said.is_empty() {
+            return f.write_str("no interface that is up has policy routing");
+        }
+        f.write_str(&said.join(", "))
+    }
 }
 
 fn verdict_on(stanza: &StanzaStatus) -> Verdict {
@@ -78,17 +182,19 @@ fn verdict_on(stanza: &StanzaStatus) -> Verdict {
     }
 }
 
-/// Prints the answer in one of two forms, a stanza at a time: a host may have thousands.
+/// Prints the answer in one of two forms.
 trait Printer {
     fn begin(&mut self) -> io::Result<()>;
     fn stanza(&mut self, stanza: &StanzaStatus) -> io::Result<()>;
-    fn end(&mut self, orphans: &Orphans) -> io::Result<()>;
+    fn end(&mut self, rest: &Rest, summary: &str) -> io::Result<()>;
 }
 
+/// The sum comes first, so that all else is kept until it is known.
 struct ForPeople<'a> {
     out: &'a mut dyn Write,
+    said: Vec<u8>,
     coloured: bool,
-    any: bool,
+    verbose: bool,
 }
 
 const GREEN: &str = "32";
@@ -98,18 +204,33 @@ const RED: &str = "31";
 impl ForPeople<'_> {
     fn line(&mut self, colour: &str, mark: char, word: &str, rest: &str) -> io::Result<()> {
         if self.coloured {
-            writeln!(self.out, "  \x1b[{colour}m{mark} {word:<8}\x1b[0m  {rest}")
+            writeln!(self.said, "  \x1b[{colour}m{mark} {word:<8}\x1b[0m  {rest}")
         } else {
-            writeln!(self.out, "  {mark} {word:<8}  {rest}")
+            writeln!(self.said, "  {mark} {word:<8}  {rest}")
         }
     }
 
     fn heading(&mut self, text: &str) -> io::Result<()> {
-        self.any = true;
         if self.coloured {
-            writeln!(self.out, "\x1b[1m{text}\x1b[0m")
+            writeln!(self.said, "\x1b[1m{text}\x1b[0m")
         } else {
-            writeln!(self.out, "{text}")
+            writeln!(self.said, "{text}")
+        }
+    }
+
+    fn item(&mut self, item: &Item) -> io::Result<()> {
+        let object = item.object.to_string();
+        match &item.condition {
+            Condition::InPlace => self.line(GREEN, '✓', "in place", &object),
+            Condition::Missing(_) => self.line(RED, '✗', "missing", &object),
+            Condition::Stale => self.line(YELLOW, '~', "stale", &object),
+            Condition::Served(by) => {
+                self.line(YELLOW, '~', "foreign", &format!("{by}, which serves"))
+            }
+            Condition::Blocked(by) => {
+                let rest = format!("{object}, by {by}");
+                self.line(RED, '✗', "blocked", &rest)
+            }
         }
     }
 }
@@ -126,23 +247,22 @@ impl Printer for ForPeople<'_> {
             Verdict::Bad => "in trouble",
         };
         self.heading(&format!("{}: {verdict}", stanza.title()))?;
-        for item in &stanza.items {
-            let object = item.object.to_string();
-            match &item.condition {
-                Condition::InPlace => self.line(GREEN, '✓', "in place", &object)?,
-                Condition::Missing(_) => self.line(RED, '✗', "missing", &object)?,
-                Condition::Stale => self.line(YELLOW, '~', "stale", &object)?,
-                Condition::Served(by) => {
-                    self.line(YELLOW, '~', "foreign", &format!("{by}, which serves"))?;
-                }
-                Condition::Blocked(by) => {
-                    let rest = format!("{object}, by {by}");
-                    self.line(RED, '✗', "blocked", &rest)?;
-                }
-            }
+        let is_quiet = stanza.is_in_step() && !self.verbose;
+        // Somebody else's that serves is worth a line at any time.
+        let is_told = |item: &&Item| !is_quiet || item.condition != Condition::InPlace;
+        for item in stanza.items.iter().filter(is_told) {
+            self.item(item)?;
         }
         for notice in &stanza.notices {
             self.line(YELLOW, '!', "note", &notice.to_string())?;
+        }
+        for remark in &stanza.remarks {
+            let (colour, word) = if remark.is_warning() {
+                (RED, "warning")
+            } else {
+                (YELLOW, "note")
+            };
+            self.line(colour, '!', word, &format!("{remark}; {}", remark.hint()))?;
         }
         for line in stanza.failure.iter().flat_map(Failure::lines) {
             self.line(RED, '!', "error", &line)?;
@@ -150,7 +270,8 @@ impl Printer for ForPeople<'_> {
         Ok(())
     }
 
-    fn end(&mut self, orphans: &Orphans) -> io::Result<()> {
+    fn end(&mut self, rest: &Rest, summary: &str) -> io::Result<()> {
+        let orphans = &rest.orphans;
         for orphan in &orphans.stanzas {
             self.heading(&format!("{}: orphaned, {}", orphan.heading, orphan.why))?;
             for object in orphan.state.objects() {
@@ -169,10 +290,11 @@ impl Printer for ForPeople<'_> {
                  policy-table flush {device}, then apply {device}, writes it anew"
             ))?;
         }
-        if !self.any {
-            writeln!(self.out, "no interface that is up has policy routing")?;
+        for line in rest.warnings().into_iter().chain(rest.notes()) {
+            self.heading(&line)?;
         }
-        Ok(())
+        writeln!(self.out, "policy-table status: {summary}")?;
+        self.out.write_all(&self.said)
     }
 }
 
@@ -192,7 +314,8 @@ impl Printer for ForPrograms<'_> {
         write!(self.out, "{lead}{}", json_of(stanza))
     }
 
-    fn end(&mut self, found: &Orphans) -> io::Result<()> {
+    fn end(&mut self, rest: &Rest, summary: &str) -> io::Result<()> {
+        let found = &rest.orphans;
         let objects = |state: &State| -> Vec<String> {
             state.objects().map(|object| object.to_string()).collect()
         };
@@ -217,9 +340,12 @@ impl Printer for ForPrograms<'_> {
         let damaged: Value = damaged.collect::<Vec<_>>().into();
         let orphans: Vec<Value> = stanzas.chain(unclaimed).collect();
         let orphans = Value::from(orphans);
+        let (warnings, notes) = (Value::from(rest.warnings()), Value::from(rest.notes()));
+        let summary = Value::from(summary);
         writeln!(
             self.out,
-            "\n],\"orphans\":{orphans},\"damaged\":{damaged}}}"
+            "\n],\"orphans\":{orphans},\"damaged\":{damaged},\"warnings\":{warnings},\
+             \"notes\":{notes},\"summary\":{summary}}}"
         )
     }
 }
@@ -235,6 +361,11 @@ fn json_of(stanza: &StanzaStatus) -> Value {
         Verdict::Differs => "drift",
         Verdict::Bad => "trouble",
     };
+    let remarks = |warnings: bool| -> Vec<String> {
+        let remarks = stanza.remarks.iter();
+        let remarks = remarks.filter(|remark| remark.is_warning() == warnings);
+        remarks.map(ToString::to_string).collect()
+    };
     let notices: Vec<String> = stanza.notices.iter().map(ToString::to_string).collect();
     json!({
         "stanza": stanza.heading.to_string(),
@@ -243,6 +374,8 @@ fn json_of(stanza: &StanzaStatus) -> Value {
         "verdict": verdict,
         "objects": stanza.items.iter().map(json_of_item).collect::<Vec<_>>(),
         "notices": notices,
+        "warnings": remarks(true),
+        "notes": remarks(false),
         "errors": stanza.failure.as_ref().map(Failure::lines).unwrap_or_default(),
     })
 }

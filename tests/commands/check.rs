@@ -65,11 +65,17 @@ fn eth1(options: &str) -> String {
     stanza("eth1", "10.1.0.10/24", options)
 }
 
+/// Two interfaces with these options, and a third that main's default route is of.
 fn both(one: &str, two: &str) -> String {
+    only_both(one, two) + "iface eth3 inet dhcp\n"
+}
+
+fn only_both(one: &str, two: &str) -> String {
     eth1(one) + &stanza("eth2", "10.2.0.10/24", two)
 }
 
 const A: &str = "policy-table a; policy-gateway 10.1.0.1";
+const ALL: &str = "policy-table b; policy-gateway 10.4.0.1; policy-source all";
 const B: &str = "policy-table b; policy-gateway 10.2.0.1";
 
 fn good() -> String {
@@ -190,6 +196,39 @@ fn of_stanzas() -> Vec<Case> {
              hint: policy-table migrate makes options of such lines\n",
             good() + "    post-up ip route add 10.9.0.0/16 via 10.1.0.1\n",
         ),
+        (
+            Code::Leftover,
+            good() + &stanza("eth1:1", "10.1.0.11/24", "pre-down ip route flush table a"),
+            "interfaces:9:14: warning: 'pre-down' takes out rules or routes that policy-* options \
+             put in [PT204]\n    pre-down ip route flush table a\n             \
+             ^~~~~~~~~~~~~~~~~~~~~~\n\
+             hint: remove the line: ifdown takes out what the options put in\n",
+            good() + &stanza("eth1:1", "10.1.0.11/24", "pre-down ip route flush table other"),
+        ),
+        (
+            Code::LowPriority,
+            good() + "    policy-rule fwmark 1 priority 1\n",
+            "interfaces:6:17: warning: a rule at priority 1: rules that come later without a \
+             priority, as those of wg-quick, all get 0 and stand in reversed order [PT205]\n    \
+             policy-rule fwmark 1 priority 1\n                ^~~~~~~~~~~~~~~~~~~\n\
+             hint: write priority 2 or higher\n",
+            good() + "    policy-rule fwmark 1 priority 2\n",
+        ),
+        (
+            Code::LikeWgQuick,
+            eth1("policy-table 518201; policy-gateway 10.1.0.1"),
+            "interfaces:4:18: warning: \"lookup 518201\" begins like the rules that wg-quick looks \
+             for, and wg-quick down deletes them or fails [PT206]\n    policy-table 518201\n                 ^~~~~~\nhint: choose one that does not begin with 51820\n",
+            eth1("policy-table 151820; policy-gateway 10.1.0.1"),
+        ),
+        (
+            Code::NoScripts,
+            good() + "no-scripts eth*\n",
+            "interfaces:4:18: warning: no-scripts keeps ifupdown from running hooks for eth1: its \
+             policy-* options do nothing [PT207]\n    policy-table a\n                 ^\n\
+             hint: take its name out of the no-scripts line\n",
+            good() + "no-scripts eth2\n",
+        ),
     ]
 }
 
@@ -262,11 +301,11 @@ fn of_networks() -> Vec<Case> {
         ),
         (
             Code::SameAddress,
-            good() + &stanza("eth2", "10.1.0.10/16", "policy-table b; policy-gateway 10.1.1.1"),
+            good() + &stanza("eth2", "10.1.0.10/16", "policy-table b; gateway 10.1.1.1"),
             "interfaces:8:13: warning: 10.1.0.10 is also an address of eth1 (interfaces:2) \
              [PT306]\n    address 10.1.0.10/16\n            ^~~~~~~~~~~~\n\
              hint: rules on an address cannot tell the two interfaces apart\n",
-            good() + &stanza("eth2", "10.1.0.11/16", "policy-table b; policy-gateway 10.1.1.1"),
+            good() + &stanza("eth2", "10.1.0.11/16", "policy-table b; gateway 10.1.1.1"),
         ),
         (
             Code::OwnGateway,
@@ -286,11 +325,29 @@ fn of_networks() -> Vec<Case> {
         ),
         (
             Code::TwoGateways,
-            both("gateway 10.1.0.1", "gateway 10.2.0.1; policy-table b"),
+            both("gateway 10.1.0.1", "gateway 10.2.0.1"),
             "interfaces:8:13: warning: a gateway with metric 0, as eth1 (interfaces:2) has one: \
              the main table takes one such default route, and ifup of the second fails [PT309]\n    \
              gateway 10.2.0.1\n            ^~~~~~~~\nhint: write metric, with another number\n",
-            both("gateway 10.1.0.1", "gateway 10.2.0.1; metric 5; policy-table b"),
+            both("gateway 10.1.0.1", "gateway 10.2.0.1; metric 5"),
+        ),
+        (
+            Code::AllTwice,
+            good() + "    policy-source all\n" + &stanza("eth1", "10.4.0.9/24", ALL),
+            "interfaces:12:19: warning: eth1 (interfaces:2) asks for all addresses of eth1 too; the \
+             first to come up gets them [PT310]\n    policy-source all\n                  ^~~\n\
+             hint: write policy-source all in one stanza of an interface\n",
+            good() + "    policy-source all\n" + &stanza("eth2", "10.4.0.9/24", ALL)
+                + "iface eth3 inet dhcp\n",
+        ),
+        (
+            Code::NoMainDefault,
+            only_both(A, B),
+            "interfaces:4:18: warning: every interface has a table of its own, and no stanza gives \
+             the main table a default route: what is not bound to an address has no way out \
+             [PT311]\n    policy-table a\n                 ^\n\
+             hint: write gateway in the stanza whose router is to be the usual one\n",
+            only_both(A, "policy-table b; gateway 10.2.0.1"),
         ),
     ]
 }
@@ -311,7 +368,10 @@ fn each_finding_is_told_where_it_is_and_not_where_it_is_not() {
     // Those from 400 on are the host's, and 101 is not of a text.
     let rest = Code::ALL.iter().filter(|code| !shown.contains(code));
     let rest: Vec<u16> = rest.map(|code| *code as u16).collect();
-    assert_eq!(rest, [101, 401, 402, 403, 404, 405, 406, 407]);
+    assert_eq!(
+        rest,
+        [101, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411]
+    );
 }
 
 /// Selectors of which only some bits count, too: two rules clash where one packet can match both.
@@ -629,9 +689,10 @@ fn no_file_makes_it_panic_or_point_nowhere() {
     assert!(told > 5000, "{told}");
 }
 
-/// Stanzas by the thousand, each with a table and a network of its own and one rule.
+/// Stanzas by the thousand, each with a table and a network of its own and one rule; and one that
+/// has main's default route.
 fn thousands() -> String {
-    let mut text = String::new();
+    let mut text = "iface eth9 inet dhcp\n".to_owned();
     for n in 0..4000 {
         text += &stanza(
             &format!("veth{n}"),
@@ -788,8 +849,11 @@ fn devices_and_sysctls_are_looked_at() {
         lab.device("eth1");
         let policy = "policy-table a; policy-gateway 10.1.0.1";
         lab.interfaces(
-            &(stanza("eth1", "10.1.0.10/24", policy)
-                + &stanza("eth2", "10.1.0.11/24", &policy.replace(" a;", " b;"))),
+            &(stanza(
+                "eth1",
+                "10.1.0.10/24",
+                &policy.replace("policy-gateway", "gateway"),
+            ) + &stanza("eth2", "10.1.0.11/24", &policy.replace(" a;", " b;"))),
         );
         assert_eq!(
             here(lab, Code::NoDevice),

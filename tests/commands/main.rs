@@ -25,3 +25,4 @@ mod migrate;
 mod migrate_on_the_host;
 mod migrate_write;
 mod status_plan_apply_flush;
+mod surroundings;

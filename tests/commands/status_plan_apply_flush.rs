@@ -321,7 +321,7 @@ fn orphans_are_named_and_go_with_all() {
         assert_eq!(lab.tagged(), [""; 0]);
         assert_eq!(
             lab.sh("policy-table status").out,
-            "no interface that is up has policy routing\n"
+            "policy-table status: no interface that is up has policy routing\n"
         );
     });
 }

@@ -1,5 +1,5 @@
-//! The recipes of policy-table-interfaces(5) for what rules on addresses cannot mend, taken from
-//! the page and proven in packets.
+//! The recipes of policy-table-interfaces(5) for what rules on addresses cannot mend, and that of
+//! policy-table(8) for VPN software, taken from the pages and proven in packets.
 
 use std::path::Path;
 
@@ -7,6 +7,7 @@ use crate::support::lab::{lab, Lab};
 use crate::support::needs::have;
 use crate::support::tree::text;
 
+const PROGRAM: &str = "man/policy-table.8";
 const PAGE: &str = "man/policy-table-interfaces.5";
 
 /// The first example behind a heading of the page that begins in a certain way.
@@ -115,5 +116,132 @@ fn container(lab: &Lab) {
     );
     if Path::new("/usr/sbin/nft").exists() {
         lab.ok("nft -f /run/forward");
+    }
+}
+
+/// The examples of policy-table(8) about VPN software: wg-quick's commands, and the stanza.
+fn of_vpns() -> (String, String) {
+    let page = text(PROGRAM).replace("\\-", "-");
+    let section = page
+        .split(".SH ")
+        .find(|section| section.starts_with("\"WITH WG-QUICK AND OPENVPN\""));
+    let examples = section.expect("the heading").split(".EX\n").skip(1);
+    let mut examples = examples.map(|rest| rest.split(".EE").next().unwrap().to_owned());
+    (examples.next().unwrap(), examples.next().unwrap())
+}
+
+const UPLINK: &str = "\
+iface eth1 inet static
+    address 198.51.100.10/24
+    policy-table uplink2
+    policy-gateway 198.51.100.1
+";
+
+/// A stand-in for wg-quick(8), with its own commands, and its own way to find what it deletes.
+fn wg_quick(lab: &Lab, commands: &str) {
+    let path = "/usr/local/bin/wg-quick";
+    lab.script(
+        path,
+        &format!(
+            "#!/bin/bash
+set -e
+if [ \"$1\" = up ]; then
+ip link add wg0 type veth peer name wg0p; ip link set wg0 up; ip link set wg0p up
+{commands}
+else
+while [[ $(ip -4 rule show) == *\"lookup 51820\"* ]]; do ip -4 rule delete table 51820; done
+while [[ $(ip -4 rule show) == *\"from all lookup main suppress_prefixlength 0\"* ]]
+do ip -4 rule delete table main suppress_prefixlength 0; done
+ip link del wg0
+fi
+"
+        ),
+    );
+}
+
+fn leaves_by(lab: &Lab, device: &str) {
+    let way = lab.ok("ip route get 203.0.113.9 from 198.51.100.10");
+    assert!(way.contains(&format!(" dev {device} ")), "{way}");
+}
+
+#[test]
+fn a_tunnel_that_is_brought_up_by_its_stanza_leaves_answers_alone() {
+    let (commands, stanza) = of_vpns();
+    lab(|lab| {
+        host(lab);
+        wg_quick(lab, &commands);
+        lab.interfaces(&format!("{UPLINK}\n{stanza}"));
+        lab.ok("ifup eth1");
+        // Without the stanza it is as the page says, and told; halves in main do nothing.
+        lab.ok("wg-quick up wg0");
+        leaves_by(lab, "wg0");
+        assert!(lab.sh("policy-table check").out.contains("[PT408]"));
+        lab.ok("wg-quick down wg0");
+        lab.ok("ip link add tun0 type veth peer name tun0p; ip link set tun0 up");
+        lab.ok("ip route add 0.0.0.0/1 dev tun0; ip route add 128.0.0.0/1 dev tun0");
+        leaves_by(lab, "eth1");
+        lab.ok("ip link del tun0");
+        // With it, and again.
+        for _ in 0..2 {
+            let said = lab.sh("ifup wg0");
+            assert_eq!((said.code, said.err.as_str()), (0, ""));
+            leaves_by(lab, "eth1");
+            let from = "ip netns exec r1 ping -n -c 1 -W 2 -I 203.0.113.9 198.51.100.10";
+            assert_eq!(lab.sh(from).code, 0);
+            assert!(lab.ok("ip route get 203.0.113.9").contains(" dev wg0 "));
+            // What is local stays so: the two rules of wg-quick stand in their order.
+            assert!(lab.ok("ip route get 192.0.2.77").contains(" dev eth0 "));
+            let said = lab.sh("policy-table status");
+            assert!(said.code == 0 && !said.out.contains("warning"), "{said:?}");
+            assert!(!lab.sh("policy-table check").out.contains("[PT408]"));
+            lab.ok("ifdown wg0");
+            assert_eq!(lab.tagged().len(), 4);
+        }
+        // Where wg-quick alone is run again, as the page warns.
+        lab.ok("ifup wg0; wg-quick down wg0; wg-quick up wg0");
+        leaves_by(lab, "wg0");
+    });
+}
+
+/// What a priority below 2 does to rules that come without one.
+#[test]
+fn rules_that_find_no_room_below_ours_stand_in_reversed_order() {
+    let (commands, _) = of_vpns();
+    for (priority, device) in [(0, "wg0"), (1, "wg0"), (2, "eth0")] {
+        lab(|lab| {
+            host(lab);
+            wg_quick(lab, &commands);
+            lab.interfaces(&format!(
+                "{UPLINK}    policy-rule from 198.51.100.10 priority {priority}\n"
+            ));
+            lab.ok("ifup eth1; wg-quick up wg0");
+            let local = lab.ok("ip route get 192.0.2.77");
+            assert!(
+                local.contains(&format!(" dev {device} ")),
+                "{priority}: {local}"
+            );
+            let told = lab.sh("policy-table check").out.contains("[PT205]");
+            assert_eq!(told, priority < 2);
+        });
+    }
+}
+
+/// A table whose number begins like wg-quick's.
+#[test]
+fn a_table_number_like_that_of_wg_quick_comes_to_harm() {
+    let (commands, _) = of_vpns();
+    for (table, is_harmed) in [("518201", true), ("151820", false)] {
+        lab(|lab| {
+            host(lab);
+            wg_quick(lab, &commands);
+            lab.interfaces(&UPLINK.replace("uplink2", table));
+            lab.ok("ifup eth1; wg-quick up wg0");
+            let said = lab.sh("wg-quick down wg0");
+            assert_eq!(said.code != 0, is_harmed, "{table}: {said:?}");
+            assert_eq!(
+                lab.sh("policy-table check").out.contains("[PT206]"),
+                is_harmed
+            );
+        });
     }
 }

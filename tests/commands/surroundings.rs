@@ -1,0 +1,397 @@
+//! What others have that decides what becomes of a stanza's packets, as `status` and `check` tell of
+//! it: rules of VPN software in front, addresses without a rule, networks that are cut off, hooks
+//! that do not run; and how much `status` says of what is in step.
+//!
+//! `FOREIGN_SEED` says which random rules of others are tried, `FOREIGN_COUNT` how many sets.
+
+use serde_json::Value;
+
+use crate::support::lab::{lab, Lab};
+use crate::support::random::{number_in, Random};
+
+/// Two uplinks, IPv4 and IPv6 on the second.
+const TWO: &str = "\
+auto eth0 eth1
+iface eth0 inet static
+    address 192.0.2.10/24
+    gateway 192.0.2.1
+
+iface eth1 inet static
+    address 198.51.100.10/24
+    policy-table isp2
+    policy-gateway 198.51.100.1
+    policy-mode main
+
+iface eth1 inet6 static
+    address 2001:db8:2::10/64
+    dad-attempts 0
+    policy-table isp2
+    policy-gateway 2001:db8:2::1
+    policy-mode main
+";
+
+fn up(lab: &Lab, interfaces: &str, names: &str) {
+    for name in names.split(' ').filter(|name| !name.contains(':')) {
+        lab.device(name);
+    }
+    lab.interfaces(interfaces);
+    lab.ok(&format!("ifup {names}"));
+}
+
+/// The commands of wg-quick(8) for `AllowedIPs = 0.0.0.0/0` and `::/0`; a veth stands in for wg0.
+fn wg_quick(lab: &Lab, family: &str) {
+    let all = if family == "-4" { "0.0.0.0/0" } else { "::/0" };
+    lab.ok(&format!(
+        "ip link show wg0 >/dev/null 2>&1 || ip link add wg0 type veth peer name wg0p
+        ip link set wg0 up; ip link set wg0p up
+        ip {family} route add {all} dev wg0 table 51820
+        ip {family} rule add not fwmark 51820 table 51820
+        ip {family} rule add table main suppress_prefixlength 0"
+    ));
+}
+
+fn json(lab: &Lab) -> Value {
+    serde_json::from_str(&lab.sh("policy-table status --json").out).unwrap()
+}
+
+fn warnings(lab: &Lab) -> Vec<String> {
+    let status = json(lab);
+    let stanzas = status["stanzas"].as_array().unwrap();
+    let all = stanzas
+        .iter()
+        .flat_map(|stanza| stanza["warnings"].as_array().unwrap());
+    all.map(|warning| warning.as_str().unwrap().to_owned())
+        .collect()
+}
+
+fn findings(lab: &Lab, number: &str) -> Vec<String> {
+    let said = lab.sh("policy-table check --json");
+    let said: Value = serde_json::from_str(&said.out).unwrap();
+    let findings = said["findings"].as_array().unwrap();
+    let of_number = findings
+        .iter()
+        .filter(|finding| finding["number"] == number);
+    of_number
+        .map(|finding| finding["text"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// The device that an answer from an address leaves by.
+fn leaves_by(lab: &Lab, from: &str, to: &str, device: &str) -> bool {
+    lab.ok(&format!("ip route get {to} from {from}"))
+        .contains(&format!(" dev {device} "))
+}
+
+#[test]
+fn a_vpn_whose_rules_come_first_is_named_where_packets_leave_by_it() {
+    lab(|lab| {
+        up(lab, TWO, "eth0 eth1");
+        assert_eq!(warnings(lab), [""; 0]);
+        assert_eq!(findings(lab, "PT408"), [""; 0]);
+        for (n, (family, from, to)) in [
+            ("-4", "198.51.100.10", "203.0.113.9"),
+            ("-6", "2001:db8:2::10", "2001:db8:9::9"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            assert!(leaves_by(lab, from, to, "eth1"));
+            wg_quick(lab, family);
+            assert!(leaves_by(lab, from, to, "wg0"));
+            let told = warnings(lab);
+            assert_eq!(told.len(), n + 1, "{told:?}");
+            assert!(
+                told[n].contains("not from all fwmark 0xca6c lookup 51820"),
+                "{told:?}"
+            );
+            assert!(told[n].contains(&format!("from {from}")), "{told:?}");
+            let found = findings(lab, "PT408");
+            assert_eq!(found.len(), n + 1, "{found:?}");
+        }
+        let said = lab.sh("policy-table status");
+        let first = said.out.lines().next().unwrap();
+        assert_eq!(first, "policy-table status: 2 warnings, 2 stanzas in step");
+        // What wg-quick down does.
+        lab.ok("ip rule del table 51820; ip rule del table main suppress_prefixlength 0");
+        assert_eq!(warnings(lab).len(), 1);
+        assert!(leaves_by(lab, "198.51.100.10", "203.0.113.9", "eth1"));
+    });
+}
+
+/// `redirect-gateway def1` puts halves into main, which a rule of wg-quick's kind has looked up.
+#[test]
+fn halves_in_main_count_as_a_default_route() {
+    lab(|lab| {
+        up(lab, TWO, "eth0 eth1");
+        lab.ok("ip rule add table main suppress_prefixlength 0");
+        assert_eq!(warnings(lab), [""; 0]);
+        lab.device("tun0");
+        lab.ok("ip link set tun0 up; ip route add 0.0.0.0/1 dev tun0");
+        assert_eq!(warnings(lab), [""; 0]);
+        lab.ok("ip route add 128.0.0.0/1 dev tun0");
+        assert!(leaves_by(lab, "198.51.100.10", "203.0.113.9", "tun0"));
+        assert_eq!(warnings(lab).len(), 1, "{:?}", warnings(lab));
+    });
+}
+
+/// Rules that select something else, or lead nowhere, or come behind.
+#[test]
+fn rules_of_others_that_take_nothing_away_are_not_named() {
+    lab(|lab| {
+        up(lab, TWO, "eth0 eth1");
+        lab.ok("ip route add blackhole default table 77
+            ip rule add priority 100 fwmark 5 lookup 77
+            ip rule add priority 101 from 10.9.0.0/16 lookup 77
+            ip rule add priority 102 iif wlan0 lookup 77
+            ip rule add priority 103 to 10.8.0.0/16 lookup 77
+            ip rule add priority 104 lookup 78
+            ip rule add priority 22000 lookup 77
+            ip rule add priority 105 from 198.51.100.10 lookup isp2");
+        assert!(leaves_by(lab, "198.51.100.10", "203.0.113.9", "eth1"));
+        assert_eq!(warnings(lab), [""; 0]);
+        lab.ok("ip rule add priority 106 from 198.51.100.0/24 lookup 77");
+        assert_eq!(warnings(lab).len(), 1, "{:?}", warnings(lab));
+    });
+}
+
+const STATIC: &str = "\
+auto eth1
+iface eth1 inet static
+    address 198.51.100.10/24
+    policy-table uplink2
+    policy-gateway 198.51.100.1
+    up ip addr add 203.0.113.50/32 dev eth1
+    up ip addr add 203.0.113.51/32 dev eth1
+";
+
+#[test]
+fn addresses_that_no_rule_is_about_are_named_until_one_is() {
+    lab(|lab| {
+        up(lab, STATIC, "eth1");
+        let told = warnings(lab);
+        assert_eq!(
+            told,
+            ["no rule is about 203.0.113.50, 203.0.113.51 of eth1"]
+        );
+        assert_eq!(findings(lab, "PT409"), told);
+        lab.interfaces(&format!("{STATIC}    policy-rule from 203.0.113.50\n"));
+        lab.ok("policy-table apply eth1");
+        assert_eq!(warnings(lab), ["no rule is about 203.0.113.51 of eth1"]);
+        lab.interfaces(&format!("{STATIC}    policy-source all\n"));
+        assert_eq!(lab.sh("policy-table status").code, 1);
+        lab.ok("policy-table apply eth1");
+        assert_eq!(warnings(lab), [""; 0]);
+        assert_eq!(findings(lab, "PT409"), [""; 0]);
+    });
+}
+
+#[test]
+fn networks_that_strict_cuts_off_are_named_until_main_is_asked() {
+    lab(|lab| {
+        up(lab, STATIC, "eth1");
+        let notes = || {
+            let status = json(lab);
+            status["stanzas"][0]["notes"].as_array().unwrap().clone()
+        };
+        assert!(notes().is_empty(), "{:?}", notes());
+        lab.ok("ip link add docker0 type bridge; ip link set docker0 up
+            ip addr add 172.17.0.1/16 dev docker0");
+        assert_eq!(
+            notes(),
+            ["policy-mode strict cuts off 172.17.0.0/16 (docker0)"]
+        );
+        assert_eq!(findings(lab, "PT410").len(), 1);
+        let said = lab.ok("policy-table apply eth1");
+        assert!(said
+            .trim_end()
+            .ends_with("; policy-mode strict cuts off 172.17.0.0/16 (docker0)"));
+        for option in [
+            "policy-mode main",
+            "policy-rule to 172.17.0.0/16 lookup main",
+        ] {
+            lab.interfaces(&format!("{STATIC}    {option}\n"));
+            lab.ok("policy-table apply eth1");
+            assert!(notes().is_empty(), "{option}: {:?}", notes());
+            assert_eq!(findings(lab, "PT410"), [""; 0]);
+        }
+    });
+}
+
+#[test]
+fn what_is_in_step_is_one_line_and_the_first_line_sums_up() {
+    lab(|lab| {
+        up(lab, TWO, "eth0 eth1");
+        let said = lab.sh("policy-table status");
+        let mut lines = said.out.lines();
+        assert_eq!(lines.next(), Some("policy-table status: 2 stanzas in step"));
+        for family in ["inet static 198.51.100.10", "inet6 static 2001:db8:2::10"] {
+            let line = lines.next().unwrap();
+            assert!(
+                line.starts_with(&format!("eth1 {family}, table isp2")),
+                "{line}"
+            );
+            assert!(line.ends_with(": in step"), "{line}");
+        }
+        assert_eq!(lines.next(), None);
+        let said = lab.ok("policy-table status -v");
+        assert_eq!(
+            said.lines()
+                .filter(|line| line.contains("in place"))
+                .count(),
+            12
+        );
+        lab.ok("ip -6 route flush table isp2");
+        let said = lab.sh("policy-table status");
+        assert_eq!(said.code, 1);
+        let first = said.out.lines().next().unwrap();
+        assert_eq!(
+            first,
+            "policy-table status: 1 stanza not in step, 1 stanza in step"
+        );
+        assert_eq!(
+            json(lab)["summary"],
+            "1 stanza not in step, 1 stanza in step"
+        );
+        let said = lab.ok("policy-table apply eth1");
+        for (line, family) in said.lines().zip(["eth1 inet: ", "eth1 inet6: "]) {
+            assert!(line.starts_with(family), "{line}");
+        }
+    });
+}
+
+#[test]
+fn interfaces_whose_hooks_do_not_run_are_named() {
+    lab(|lab| {
+        up(lab, &format!("no-scripts eth1\n{TWO}"), "eth0 eth1");
+        assert_eq!(lab.tagged(), [""; 0]);
+        let said = lab.sh("policy-table status");
+        assert!(
+            said.out.starts_with("policy-table status: 1 warning\n"),
+            "{said:?}"
+        );
+        assert!(
+            said.out.contains("eth1: no-scripts in the file"),
+            "{said:?}"
+        );
+        assert_eq!(findings(lab, "PT207").len(), 2);
+        lab.interfaces(TWO);
+        assert_eq!(findings(lab, "PT207"), [""; 0]);
+    });
+}
+
+/// As the examples say that they are to be copied.
+#[test]
+fn examples_that_are_installed_are_named() {
+    lab(|lab| {
+        up(lab, TWO, "eth0 eth1");
+        let named = || {
+            let notes = json(lab)["notes"].as_array().unwrap().clone();
+            let paths = notes.iter().map(|note| {
+                note.as_str()
+                    .unwrap()
+                    .split(": ")
+                    .next()
+                    .unwrap()
+                    .to_owned()
+            });
+            paths.collect::<Vec<_>>()
+        };
+        lab.ok("rm -f /etc/dhcpcd.exit-hook; rm -rf /etc/dhcp/dhclient-exit-hooks.d");
+        assert_eq!(named(), [""; 0]);
+        let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
+        lab.ok(&format!(
+            "mkdir -p /etc/dhcp/dhclient-exit-hooks.d /etc/systemd/system
+            printf '#!/bin/sh\\n# policy-table apply\\n' >/etc/dhcp/dhclient-exit-hooks.d/other
+            cp {examples}/dhclient-exit-hook /etc/dhcp/dhclient-exit-hooks.d/policy-table
+            cp {examples}/dhcpcd-exit-hook /etc/dhcpcd.exit-hook
+            cp {examples}/policy-table-apply.* /etc/systemd/system"
+        ));
+        let paths = [
+            "/etc/dhcp/dhclient-exit-hooks.d/policy-table",
+            "/etc/dhcpcd.exit-hook",
+            "/etc/systemd/system/policy-table-apply.timer",
+        ];
+        assert_eq!(named(), paths);
+        assert_eq!(findings(lab, "PT411").len(), 3);
+        assert_eq!(lab.sh("policy-table status").code, 0);
+    });
+}
+
+/// Some of what rules can select on; the first three match what is asked for below.
+const SELECTORS: [&str; 12] = [
+    "from all",
+    "from 198.51.100.0/24",
+    "from 198.51.100.10 iif lo",
+    "not fwmark 51820",
+    "not from 10.0.0.0/8",
+    "not to 10.0.0.0/8",
+    "fwmark 7",
+    "from 10.9.0.0/16",
+    "to 10.8.0.0/16",
+    "iif eth5",
+    "not from 198.51.100.10",
+    "oif eth5",
+];
+
+/// What they do. Table 601 has a default route, 602 its halves, 603 nothing, 604 a `throw`, 605 an
+/// `unreachable`.
+const EFFECTS: [&str; 10] = [
+    "lookup 601",
+    "lookup 601 suppress_prefixlength 0",
+    "lookup 602",
+    "lookup 602 suppress_prefixlength 0",
+    "lookup 602 suppress_prefixlength 1",
+    "lookup 603",
+    "lookup 604",
+    "lookup 605 suppress_prefixlength 0",
+    "prohibit",
+    "goto 20990",
+];
+
+/// Random rules of others before, at and behind the stanza's own, with the kernel as the judge: one is
+/// named if and only if packets do not leave by the stanza's interface.
+#[test]
+fn a_rule_is_named_if_and_only_if_the_kernel_goes_by_it() {
+    let mut random = Random::seeded("FOREIGN_SEED", 13, 0);
+    let (mut named, count) = (0, number_in("FOREIGN_COUNT", 200));
+    lab(|lab| {
+        up(lab, &TWO.replace("    policy-mode main\n", ""), "eth0 eth1");
+        lab.device("t0");
+        lab.ok("ip link set t0 up
+            ip route add default dev t0 table 601
+            ip route add 0.0.0.0/1 dev t0 table 602; ip route add 128.0.0.0/1 dev t0 table 602
+            ip route add throw default table 604; ip route add unreachable default table 605");
+        for _ in 0..count {
+            let rules: Vec<String> = (0..=random.below(3))
+                .map(|_| {
+                    let priority = random.pick(&[100, 20_980, 20_990, 21_000, 21_001]);
+                    let (selector, effect) = (random.pick(&SELECTORS), random.pick(&EFFECTS));
+                    if effect.starts_with("goto") && priority >= 20_990 {
+                        return format!("priority {priority} {selector} lookup 603");
+                    }
+                    format!("priority {priority} {selector} {effect}")
+                })
+                .collect();
+            let all = |verb: &str| -> String {
+                let lines = rules.iter().map(|rule| format!("rule {verb} {rule}\n"));
+                lines.collect()
+            };
+            lab.write("/run/rules", &all("add"));
+            // Of two that are the same the second is refused.
+            lab.sh("ip -force -batch /run/rules");
+            let leaves = ["9.9.9.9", "203.0.113.9"].map(|to| {
+                let way = lab.sh(&format!("ip route get {to} from 198.51.100.10"));
+                way.out.contains(" dev eth1 ")
+            });
+            assert_eq!(leaves[0], leaves[1], "{rules:?}");
+            let told = warnings(lab);
+            assert_eq!(told.is_empty(), leaves[0], "{rules:?} {told:?}");
+            named += usize::from(!leaves[0]);
+            lab.write("/run/rules", &all("del"));
+            lab.sh("ip -force -batch /run/rules");
+            assert_eq!(lab.rules("-4").len(), 2, "{rules:?}");
+        }
+        eprintln!("{count} sets of rules, {named} with one in front");
+        assert!(named > 20);
+    });
+}
