@@ -69,6 +69,10 @@ pub enum Code {
     SameMetric = 308,
     /// Two `gateway`s in the main table, one metric.
     TwoGateways = 309,
+    /// A last resort is taken by a rule that is to pass over it.
+    Stopped = 312,
+    /// A last resort by rules does not hold for another stanza's.
+    LetThrough = 313,
     /// The reverse path filter drops what comes in.
     ReversePath = 401,
     /// systemd-networkd removes rules.
@@ -83,10 +87,12 @@ pub enum Code {
     NoDevice = 406,
     /// The kernel has no policy routing.
     NoRules = 407,
+    /// As `Stopped`, by a route that is there and that no stanza has.
+    StoppedHere = 412,
 }
 
 impl Code {
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 30] = [
         Self::Unread,
         Self::Refused,
         Self::Ignored,
@@ -107,6 +113,8 @@ impl Code {
         Self::OwnGateway,
         Self::SameMetric,
         Self::TwoGateways,
+        Self::Stopped,
+        Self::LetThrough,
         Self::ReversePath,
         Self::Networkd,
         Self::TableFile,
@@ -114,6 +122,7 @@ impl Code {
         Self::ForeignRoutes,
         Self::NoDevice,
         Self::NoRules,
+        Self::StoppedHere,
     ];
 
     pub fn severity(self) -> Severity {

@@ -7,9 +7,11 @@
 //! - `stanza.rs`: a stanza with what it asks for; errors and notices of it alone (PT104 to PT107,
 //!   PT201 to PT204);
 //! - `rule_order.rs`: rules of two stanzas whose order nobody has decided (PT304);
+//! - `last_resort.rs`: default routes that drop packets, and rules that pass over routes (PT312,
+//!   PT313);
 //! - `between_stanzas.rs`: what else two stanzas do to each other, in tables, addresses, networks
 //!   and gateways (PT301 to PT309);
-//! - `this_host.rs`: what this host does to them (PT401 to PT407);
+//! - `this_host.rs`: what this host does to them (PT401 to PT412);
 //! - `examine.rs`: all of it for one file, and what ifupdown itself refuses (PT101 to PT103).
 //!
 //! A new finding is a `Code` here, a function in one of these files, and an entry under FINDINGS in
@@ -24,6 +26,7 @@ mod finding;
 mod origin;
 mod stanza;
 mod rule_order;
+mod last_resort;
 mod between_stanzas;
 mod this_host;
 mod examine;
