@@ -33,10 +33,7 @@ Exit code 0: they agree, also that there is no way; 1: they do not; 2: the
 kernel could not be asked, or the command line is wrong. With --reply, 0: the
 connection is answered by the interface that it comes in by; 1: it is not.",
     options: &[
-        Opt::flag(
-            "reply",
-            "how a connection --from a client by --iif is answered",
-        ),
+        Opt::flag("reply", "how a connection is answered (--iif, --from)"),
         Opt::value("from", "ADDRESS", "the source, if it is chosen already"),
         Opt::value("iif", "IFACE", "a packet that came in by IFACE"),
         Opt::value("oif", "IFACE", "of a socket that is bound to IFACE"),
