@@ -1,5 +1,5 @@
 //! What stanzas do to each other in tables, addresses, networks and gateways, and by their rules
-//! (`rule_order.rs`).
+//! (`rule_order.rs`, `last_resort.rs`).
 //!
 //! Each question is put to an index (by table, network, address, priority), never to all pairs:
 //! a file may have thousands of stanzas.
@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::finding::{Code, Finding};
+use super::last_resort;
 use super::rule_order;
 use super::stanza::{CheckedStanza, Policy};
 use crate::ifupdown::interfaces::Phase;
@@ -25,6 +26,7 @@ pub fn clashes(
     let mut findings = ids(stanzas);
     findings.extend(tables(stanzas));
     findings.extend(rule_order::clashes(stanzas));
+    findings.extend(last_resort::clashes(stanzas));
     findings.extend(networks(stanzas, arp_is_set));
     findings.extend(own_gateways(stanzas));
     findings.extend(main_defaults(stanzas));

@@ -79,6 +79,10 @@ pub enum Code {
     AllTwice = 310,
     /// Every interface has a table, and main gets no default route.
     NoMainDefault = 311,
+    /// A last resort is taken by a rule that is to pass over it.
+    Stopped = 312,
+    /// A last resort by rules does not hold for another stanza's.
+    LetThrough = 313,
     /// The reverse path filter drops what comes in.
     ReversePath = 401,
     /// systemd-networkd removes rules.
@@ -101,10 +105,12 @@ pub enum Code {
     CutOff = 410,
     /// An example of this package is installed.
     Example = 411,
+    /// As `Stopped`, by a route that is there and that no stanza has.
+    StoppedHere = 412,
 }
 
 impl Code {
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 39] = [
         Self::Unread,
         Self::Refused,
         Self::Ignored,
@@ -130,6 +136,8 @@ impl Code {
         Self::TwoGateways,
         Self::AllTwice,
         Self::NoMainDefault,
+        Self::Stopped,
+        Self::LetThrough,
         Self::ReversePath,
         Self::Networkd,
         Self::TableFile,
@@ -141,6 +149,7 @@ impl Code {
         Self::Unserved,
         Self::CutOff,
         Self::Example,
+        Self::StoppedHere,
     ];
 
     pub fn severity(self) -> Severity {

@@ -8,9 +8,11 @@
 //!   PT201 to PT207);
 //! - `commands.rs`: commands that do by hand what options do, or undo it (PT204);
 //! - `rule_order.rs`: rules of two stanzas whose order nobody has decided (PT304);
+//! - `last_resort.rs`: default routes that drop packets, and rules that pass over routes (PT312,
+//!   PT313);
 //! - `between_stanzas.rs`: what else two stanzas do to each other, in tables, addresses, networks
 //!   and gateways (PT301 to PT311);
-//! - `this_host.rs`: what this host does to them (PT401 to PT411);
+//! - `this_host.rs`: what this host does to them (PT401 to PT412);
 //! - `examine.rs`: all of it for one file, and what ifupdown itself refuses (PT101 to PT103).
 //!
 //! A new finding is a `Code` here, a function in one of these files, and an entry under FINDINGS in
@@ -26,6 +28,7 @@ mod origin;
 mod stanza;
 mod commands;
 mod rule_order;
+mod last_resort;
 mod between_stanzas;
 mod this_host;
 mod examine;

@@ -9,7 +9,8 @@ use crate::ifupdown::interfaces::Definition;
 use crate::ifupdown::HookCall;
 use crate::routing::{InterfaceAddress, InterfaceName, State, Surroundings, TableId, TableName};
 use crate::stanza::{
-    wanted_state, Notice, Observed, OptionError, OptionFault, Stanza, Table, TableIds,
+    refuses_by_rules, wanted_state, Notice, Observed, OptionError, OptionFault, Stanza, Table,
+    TableIds,
 };
 use crate::tables::next_free_id;
 
@@ -37,6 +38,8 @@ pub struct Policy {
     pub table: Option<TableId>,
     /// Routes and rules, of those that follow from the file alone.
     pub state: State,
+    /// Whether a default route of its table that drops packets is rules.
+    pub refuses_by_rules: bool,
     /// What the administrator should know of how they came about.
     pub notices: Vec<Notice>,
     tables: TableIds,
@@ -101,6 +104,7 @@ impl Policy {
         };
         let (state, notices) = wanted_state(&stanza, &tables, &found)?;
         Ok(Self {
+            refuses_by_rules: refuses_by_rules(&stanza, &tables),
             stanza,
             table: tables.own(),
             state,
@@ -269,6 +273,7 @@ fn code(error: &OptionError) -> Code {
         | OptionFault::SamePlace(_)
         | OptionFault::SubnetIsAll(_)
         | OptionFault::TooMany(_)
+        | OptionFault::NoRoomBehind(_)
         | OptionFault::NoAddress(_) => Code::Together,
         _ => Code::Value,
     }

@@ -7,8 +7,10 @@ use std::path::Path;
 use nix::errno::Errno;
 
 use super::finding::{Code, Finding};
+use super::last_resort::{passing, Passing, DROPPING};
 use super::stanza::{CheckedStanza, Policy};
 use crate::netlink::{Kernel, KernelError};
+use crate::routing::syntax::ListedRoute;
 use crate::routing::{
     Action, Family, InterfaceName, Kind, State, Surroundings, TableId, TableName, PROTOCOL,
 };
@@ -31,6 +33,8 @@ pub struct ThisHost {
     looked_up: HashSet<TableId>,
     /// Tables that stanzas name and whose names are in the files already.
     registered: BTreeMap<TableId, TableName>,
+    /// Looks at tables that were held against their routes already.
+    looked_at: HashSet<Passing>,
 }
 
 /// The routing protocol of routes that the kernel makes by itself, `RTPROT_KERNEL`.
@@ -66,6 +70,7 @@ impl ThisHost {
             around,
             looked_up,
             registered: BTreeMap::new(),
+            looked_at: HashSet::new(),
         })
     }
 
@@ -98,6 +103,7 @@ impl ThisHost {
             if matches!(policy.stanza.table, Some(Table::Named(_, _))) {
                 findings.extend(self.foreign_routes(stanza, policy));
             }
+            findings.extend(self.stopped(stanza, policy));
             let device = stanza.device();
             if self.kernel.has_device(&device) {
                 findings.extend(self.reverse_path(stanza, policy));
@@ -210,6 +216,36 @@ impl ThisHost {
             )
             .hint("choose another name, unless the table is meant to be shared"),
         )
+    }
+
+    /// A route of somebody else that drops packets, in a table whose shortest routes a rule of the
+    /// stanza is to pass over. Each table is told of once.
+    fn stopped(&mut self, stanza: &CheckedStanza<'_>, policy: &Policy) -> Option<Finding> {
+        let looks = passing(policy).into_iter();
+        let fresh: Vec<Passing> = looks.filter(|look| self.looked_at.insert(*look)).collect();
+        let route = fresh.into_iter().find_map(|look| {
+            let each = DROPPING.into_iter().flat_map(|kind| {
+                let routes = self.kernel.routes_of_kind(look.family, look.table, kind);
+                routes.unwrap_or_default()
+            });
+            let mut foreign = each.filter(|route| route.protocol != PROTOCOL);
+            foreign.find(|route| look.is_stopped_by(route))
+        })?;
+        let text = format!(
+            "\"{}\" is in table {}, and is taken by the rule with suppress_prefixlength on it, \
+             which passes over no route that drops packets: it refuses what later rules know",
+            ListedRoute {
+                route: &route,
+                sources: None
+            },
+            route.table
+        );
+        let place = stanza
+            .written
+            .of_first(&["policy-mode", "policy-rule", "policy-table"]);
+        Some(Finding::at(Code::StoppedHere, place, text).hint(
+            "take it out, or put it into a table of its own that a rule behind these looks up",
+        ))
     }
 
     /// Rules that choose the table by mark, on an interface with a strict reverse path filter: it

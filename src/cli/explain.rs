@@ -2,13 +2,13 @@
 //! says the same.
 
 use std::io::Write;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use nix::unistd::getuid;
 
 use super::command::{Arguments, Command, Opt, Trouble, Verdict};
 use crate::converge::Failure;
-use crate::explain::{walk_and_ask, Packet, Report};
+use crate::explain::{follow, walk_and_ask, Answered, Packet, Report};
 use crate::netlink::{Kernel, KernelError};
 use crate::routing::syntax::{dsfield, ip_protocol};
 use crate::routing::{parse_number, Family, InterfaceName, TableId};
@@ -24,9 +24,16 @@ rule that is tried, whether it matches or the selector that does not, the
 table it looks up and the route there. Then asks the kernel, and says whether
 the two agree. Changes nothing, sends nothing, and needs no root.
 
+With --reply it tells both halves of a connection that comes in by --iif from
+the client --from to DESTINATION, or DESTINATION:PORT: the packet that comes
+in, what rp_filter makes of it, and the answer. The last line says which
+interface that leaves by.
+
 Exit code 0: they agree, also that there is no way; 1: they do not; 2: the
-kernel could not be asked, or the command line is wrong.",
+kernel could not be asked, or the command line is wrong. With --reply, 0: the
+connection is answered by the interface that it comes in by; 1: it is not.",
     options: &[
+        Opt::flag("reply", "how a connection is answered (--iif, --from)"),
         Opt::value("from", "ADDRESS", "the source, if it is chosen already"),
         Opt::value("iif", "IFACE", "a packet that came in by IFACE"),
         Opt::value("oif", "IFACE", "of a socket that is bound to IFACE"),
@@ -43,7 +50,12 @@ kernel could not be asked, or the command line is wrong.",
 };
 
 fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
-    let packet = packet(arguments)?;
+    let reply = arguments.has("reply");
+    let packet = if reply {
+        incoming(arguments)?
+    } else {
+        packet(arguments)?
+    };
     let mut kernel = Kernel::open().map_err(trouble)?;
     let devices = [&packet.iif, &packet.oif];
     for device in devices.into_iter().flatten() {
@@ -51,7 +63,6 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
             return Err(Trouble::Failed(format!("there is no device {device}")));
         }
     }
-    let (walk, answer) = walk_and_ask(&mut kernel, packet).map_err(trouble)?;
     let names = Registry::below("/".as_ref()).names();
     let table = |id: TableId| name(names.name(id), id);
     let report = Report {
@@ -60,10 +71,18 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     };
     let mut text = String::new();
     // Writing to a text does not fail.
-    let _ = report.walk(&mut text, &walk);
-    let _ = report.kernel(&mut text, &walk, &answer);
+    let is_good = if let Some(device) = packet.iif.clone().filter(|_| reply) {
+        let connection = follow(&mut kernel, &device, packet).map_err(trouble)?;
+        let _ = report.connection(&mut text, &connection);
+        matches!(connection.answered, Answered::Here(_))
+    } else {
+        let (walk, answer) = walk_and_ask(&mut kernel, packet).map_err(trouble)?;
+        let _ = report.walk(&mut text, &walk);
+        let _ = report.kernel(&mut text, &walk, &answer);
+        answer.agrees(&walk)
+    };
     out.write_all(text.as_bytes())?;
-    Ok(if answer.agrees(&walk) {
+    Ok(if is_good {
         Verdict::Good
     } else {
         Verdict::Differs
@@ -86,11 +105,78 @@ fn trouble(error: KernelError) -> Trouble {
 }
 
 fn packet(arguments: &Arguments) -> Result<Packet, Trouble> {
-    let to = arguments
-        .only()?
-        .ok_or_else(|| Trouble::Usage("expected an address: where the packet goes".to_owned()))?;
+    let to = destination(arguments)?;
     let to = address(to).ok_or_else(|| wrong("DESTINATION", to, "an address"))?;
     let mut packet = Packet::to(to, getuid().as_raw());
+    let user = said(&mut packet, arguments)?;
+    if packet.iif.is_some() {
+        came_in(&mut packet, user)?;
+    }
+    Ok(packet)
+}
+
+/// The first packet of a connection. Its user is that of the answer.
+fn incoming(arguments: &Arguments) -> Result<Packet, Trouble> {
+    let usage = |text: &str| Err(Trouble::Usage(text.to_owned()));
+    let to = destination(arguments)?;
+    let expected = "an address of a host, or ADDRESS:PORT ([ADDRESS]:PORT for IPv6)";
+    let read = local(to).filter(|(to, _)| is_a_hosts(*to));
+    let (to, port) = read.ok_or_else(|| wrong("DESTINATION", to, expected))?;
+    let mut packet = Packet::to(to, getuid().as_raw());
+    // A connection to a port is TCP's, if nothing else is said.
+    packet.ip_protocol = port.map_or(packet.ip_protocol, |_| TCP);
+    said(&mut packet, arguments)?;
+    if packet.iif.is_none() || packet.from.is_none() {
+        return usage(
+            "--reply needs --iif and --from: where the connection comes in, and from whom",
+        );
+    }
+    if packet.oif.is_some() {
+        return usage("--oif is for a packet that this host sends; --reply finds the way out");
+    }
+    if packet.dport != 0 {
+        return usage("--dport: with --reply write DESTINATION:PORT");
+    }
+    packet.dport = port.unwrap_or(0);
+    match packet.from {
+        Some(from) if !is_a_hosts(from) => Err(wrong(
+            "--from",
+            &from.to_string(),
+            "an address of another host",
+        )),
+        _ => Ok(packet),
+    }
+}
+
+/// `IPPROTO_TCP`.
+const TCP: u8 = 6;
+
+fn destination(arguments: &Arguments) -> Result<&str, Trouble> {
+    let missing = || Trouble::Usage("expected an address: where the packet goes".to_owned());
+    arguments.only()?.ok_or_else(missing)
+}
+
+/// An address and a port, if that is said.
+fn local(text: &str) -> Option<(IpAddr, Option<u16>)> {
+    if let Some(address) = address(text) {
+        return Some((address, None));
+    }
+    let with_port: SocketAddr = text.parse().ok()?;
+    let port = Some(with_port.port()).filter(|port| *port != 0)?;
+    Some((address(&with_port.ip().to_string())?, Some(port)))
+}
+
+/// Whether a packet over a wire can come from there, and go there.
+fn is_a_hosts(address: IpAddr) -> bool {
+    let other = match address {
+        IpAddr::V4(address) => address.is_broadcast() || address.octets().starts_with(&[0]),
+        IpAddr::V6(_) => false,
+    };
+    !(other || address.is_multicast() || address.is_loopback())
+}
+
+/// What the options say of a packet; the user, if one is named.
+fn said(packet: &mut Packet, arguments: &Arguments) -> Result<Option<u32>, Trouble> {
     let family = packet.family();
     let icmp = match family {
         Family::Inet => 1,
@@ -122,10 +208,7 @@ fn packet(arguments: &Arguments) -> Result<Packet, Trouble> {
     packet.dport = port("dport")?.unwrap_or(0);
     let user = read(arguments, "uid", "a user ID", parse_number)?;
     packet.user = user.unwrap_or(packet.user);
-    if packet.iif.is_some() {
-        came_in(&mut packet, user)?;
-    }
-    Ok(packet)
+    Ok(user)
 }
 
 /// What a packet that came in has, and what the kernel does not look up for one.

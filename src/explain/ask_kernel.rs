@@ -12,10 +12,14 @@ use super::message::{
     KernelAnswer,
 };
 use super::packet::Packet;
-use super::walk::{walk, Settings, Walk};
+use super::source_check::{way_back, SourceCheck, SourceSettings};
+use super::walk::{look_up, walk, End, Settings, Walk};
 use crate::netlink::{Kernel, KernelError, WireError};
 use crate::routing::{Family, InterfaceName, Rule, Step, TableId};
-use crate::system::{ipv4_forwards, ipv6_forwards};
+use crate::system::{
+    ipv4_forwards, ipv6_forwards, ipv6_forwards_from, rp_filter, source_is_checked_with_mark,
+    takes_own_sources,
+};
 
 /// The walk of a packet, and what the kernel says of it.
 pub fn walk_and_ask(
@@ -39,6 +43,67 @@ pub fn walk_after(
         let found = candidates(kernel, table, to)?;
         Ok(after_steps::candidates(found, table, to, steps))
     })
+}
+
+/// Checks the source of an IPv4 packet that comes in by a device and is to leave by another one, or
+/// to stay.
+pub fn check_source(
+    kernel: &mut Kernel,
+    packet: &Packet,
+    device: InterfaceName,
+    leaves_by: Option<InterfaceName>,
+) -> Result<SourceCheck, KernelError> {
+    let settings = SourceSettings {
+        rp_filter: rp_filter(&device),
+        with_mark: source_is_checked_with_mark(&device),
+        accepts_own: takes_own_sources(&device),
+        has_address: !kernel.addresses(&device, packet.family())?.is_empty(),
+    };
+    let back = way_back(packet, leaves_by, settings.with_mark);
+    let rules = kernel.rules(back.family())?;
+    let back = look_up_by(kernel, back, &rules)?;
+    Ok(SourceCheck::of(settings, device, back))
+}
+
+/// Whether one of the rules behind the one that a walk ended at leads to an end that is looked for,
+/// before the others were tried.
+pub fn next_that_leads(
+    kernel: &mut Kernel,
+    walk: &Walk,
+    is_wanted: impl Fn(&End) -> bool,
+) -> Result<bool, KernelError> {
+    let mut rules = kernel.rules(walk.packet.family())?;
+    let mut last = walk.tried.last().map(|tried| tried.rule.clone());
+    while let Some(rule) = last {
+        let Some(place) = rules.iter().position(|other| *other == rule) else {
+            break;
+        };
+        rules.drain(..=place);
+        let next = look_up_by(kernel, walk.packet.clone(), &rules)?;
+        if is_wanted(&next.end) {
+            return Ok(true);
+        }
+        let ended = !matches!(next.end, End::NoRoute);
+        last = next
+            .tried
+            .last()
+            .filter(|_| ended)
+            .map(|tried| tried.rule.clone());
+    }
+    Ok(false)
+}
+
+fn look_up_by(kernel: &mut Kernel, packet: Packet, rules: &[Rule]) -> Result<Walk, KernelError> {
+    let settings = settings(kernel, &packet, rules)?;
+    look_up(packet, rules, &settings, |table, to| {
+        candidates(kernel, table, to)
+    })
+}
+
+/// Whether a packet that comes in by a device and is not for this host may go on. Of IPv4 that is
+/// the walk's.
+pub fn is_forwarded(packet: &Packet, device: &InterfaceName) -> bool {
+    packet.to.is_ipv4() || ipv6_forwards_from(device)
 }
 
 /// What the walk depends on besides, asked for only where it does.

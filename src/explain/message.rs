@@ -8,6 +8,7 @@ use neli::consts::rtnl::{
 };
 use neli::rtnl::{Ifinfomsg, IfinfomsgBuilder, Ndmsg, NdmsgBuilder, Rtmsg, RtmsgBuilder};
 use neli::types::Buffer;
+use nix::errno::Errno;
 
 use super::best_route::Candidate;
 use super::packet::Packet;
@@ -51,6 +52,14 @@ pub enum KernelAnswer {
 }
 
 impl KernelAnswer {
+    /// Whether IPv4 refused a packet for its source.
+    pub fn is_bad_source(&self) -> bool {
+        match self {
+            Self::Refused(refusal) => matches!(refusal.errno, Errno::EINVAL | Errno::EXDEV),
+            Self::Taken { .. } => false,
+        }
+    }
+
     /// Whether a walk comes to the same: the table, the route in it and, where that shares packets
     /// out over several hops, one of those; or the same error.
     pub fn agrees(&self, walk: &Walk) -> bool {

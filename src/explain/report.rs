@@ -2,8 +2,6 @@
 
 use std::fmt::{self, Write as _};
 
-use nix::errno::Errno;
-
 use super::best_route::Candidate;
 use super::message::KernelAnswer;
 use super::packet::{Match, Packet, UDP};
@@ -60,16 +58,24 @@ impl Report<'_> {
         walk: &Walk,
         answer: &KernelAnswer,
     ) -> fmt::Result {
-        match answer {
-            KernelAnswer::Refused(refusal) => writeln!(f, "By the kernel: {refusal}")?,
-            KernelAnswer::Taken { way, route } => {
-                writeln!(f, "By the kernel: {}", self.way(way, route.as_ref()))?;
-            }
-        }
+        self.kernel_says(f, answer)?;
         if answer.agrees(walk) {
             writeln!(f, "They agree.")
         } else {
-            writeln!(f, "They do not agree: {}.", disagreement(walk, answer))
+            disagree(f, walk, answer)
+        }
+    }
+
+    pub(super) fn kernel_says(
+        &self,
+        f: &mut impl fmt::Write,
+        answer: &KernelAnswer,
+    ) -> fmt::Result {
+        match answer {
+            KernelAnswer::Refused(refusal) => writeln!(f, "By the kernel: {refusal}"),
+            KernelAnswer::Taken { way, route } => {
+                writeln!(f, "By the kernel: {}", self.way(way, route.as_ref()))
+            }
         }
     }
 
@@ -133,7 +139,7 @@ impl Report<'_> {
         text
     }
 
-    fn end(&self, end: &End) -> String {
+    pub(super) fn end(&self, end: &End) -> String {
         match end {
             End::Route(table, best) => {
                 let route = best.first().map(line).unwrap_or_default();
@@ -188,13 +194,15 @@ fn plain(route: &Route) -> String {
     ListedRoute { route, sources }.to_string()
 }
 
+pub(super) fn disagree(f: &mut impl fmt::Write, walk: &Walk, answer: &KernelAnswer) -> fmt::Result {
+    writeln!(f, "They do not agree: {}.", disagreement(walk, answer))
+}
+
 /// What may be behind a disagreement.
 fn disagreement(walk: &Walk, answer: &KernelAnswer) -> &'static str {
     let came_in = walk.packet.iif.is_some() && walk.packet.family() == Family::Inet;
     match (answer, &walk.end) {
-        (KernelAnswer::Refused(refusal), End::Route(..))
-            if came_in && matches!(refusal.errno, Errno::EINVAL | Errno::EXDEV) =>
-        {
+        (_, End::Route(..)) if came_in && answer.is_bad_source() => {
             "the kernel takes no packet with this source in by this device \
              (a martian source, or rp_filter)"
         }

@@ -140,6 +140,24 @@ pub fn walk<E>(
     Ok(Walk { packet, tried, end })
 }
 
+/// The rules alone, as the kernel looks the way back up of a packet that comes in.
+pub fn look_up<E>(
+    packet: Packet,
+    rules: &[Rule],
+    settings: &Settings,
+    routes: impl FnMut(TableId, IpAddr) -> Result<Vec<Candidate>, E>,
+) -> Result<Walk, E> {
+    let mut walker = Walker {
+        packet: &packet,
+        settings,
+        routes,
+        tried: Vec::new(),
+    };
+    let end = walker.try_in_order(rules)?;
+    let tried = walker.tried;
+    Ok(Walk { packet, tried, end })
+}
+
 /// What IPv4 makes of the end of a walk.
 fn after(packet: &Packet, settings: &Settings, end: End) -> End {
     if packet.family() == Family::Inet6 {

@@ -5,6 +5,7 @@
 use std::io;
 
 use neli::consts::rtnl::Rtm;
+use neli::rtnl::Rtmsg;
 use nix::errno::Errno;
 use nix::net::if_::InterfaceFlags;
 
@@ -12,7 +13,7 @@ use super::address::Assigned;
 use super::kernel::{Kernel, KernelError};
 use super::message::WireError;
 use super::{address, route, rule};
-use crate::routing::{Action, Family, InterfaceName, Object, Route, Rule, TableId, PROTOCOL};
+use crate::routing::{Action, Family, InterfaceName, Kind, Object, Route, Rule, TableId, PROTOCOL};
 
 impl Kernel {
     /// Whether the kernel has routes of others in a table, or rules of others that look it up.
@@ -87,6 +88,21 @@ impl Kernel {
         }
     }
 
+    /// The routes of one table that are of a kind, of which there are few where others are many.
+    pub fn routes_of_kind(
+        &mut self,
+        family: Family,
+        table: TableId,
+        kind: Kind,
+    ) -> Result<Vec<Route>, KernelError> {
+        let encode = || route::encode_dump_of(family, table, kind);
+        let mut routes = self.list(family, table, encode, |kernel, payload| {
+            route::decode(payload, |index| kernel.device(index))
+        })?;
+        routes.retain(|route| route.table == table && route.kind == kind);
+        Ok(routes)
+    }
+
     fn routes_by_index(
         &mut self,
         family: Family,
@@ -109,10 +125,20 @@ impl Kernel {
         index: Option<u32>,
         decode: impl Fn(&mut Self, &[u8]) -> Result<Option<T>, WireError>,
     ) -> Result<Vec<T>, KernelError> {
+        let encode = || route::encode_dump(family, table, index);
+        self.list(family, table, encode, decode)
+    }
+
+    fn list<T>(
+        &mut self,
+        family: Family,
+        table: TableId,
+        encode: impl Fn() -> Result<Rtmsg, WireError>,
+        decode: impl Fn(&mut Self, &[u8]) -> Result<Option<T>, WireError>,
+    ) -> Result<Vec<T>, KernelError> {
         // Without strict checking the kernel ignores the table and lists them all.
         self.filter_dumps()?;
         let what = format!("{} routes of table {table}", family.name());
-        let encode = || route::encode_dump(family, table, index);
         match self.dump(&what, Rtm::Getroute, encode, decode) {
             Err(KernelError::Dump { refusal, .. }) if refusal.errno == Errno::ENOENT => {
                 Ok(Vec::new())

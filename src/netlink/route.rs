@@ -143,6 +143,16 @@ pub fn encode_dump(family: Family, table: TableId, index: Option<u32>) -> Result
     message(family, attrs).build().map_err(WireError::new)
 }
 
+/// As [`encode_dump`], for routes of a kind alone.
+pub fn encode_dump_of(family: Family, table: TableId, kind: Kind) -> Result<Rtmsg, WireError> {
+    let mut attrs = Attributes::new();
+    attrs.add(Rta::Table, table.number())?;
+    message(family, attrs)
+        .rtm_type(Rtn::from(kind.0))
+        .build()
+        .map_err(WireError::new)
+}
+
 /// The message that asks for the routes of all tables that bear a protocol.
 pub fn encode_dump_by(family: Family, protocol: u8) -> Result<Rtmsg, WireError> {
     message(family, Attributes::new())

@@ -69,6 +69,12 @@ pub enum OptionFault {
     /// Not a priority.
     #[error("expected a number of 301 to 32765")]
     Priority,
+    /// Not one that leaves room for the rule of a last resort.
+    #[error(
+        "expected at most {0} here: with policy-mode main a default route that drops packets is a \
+         rule behind this one"
+    )]
+    NoRoomBehind(u32),
     /// Not one of a few words.
     #[error("expected {0}")]
     Choice(&'static str),

@@ -6,11 +6,14 @@ use thiserror::Error;
 
 use super::fault::{OptionError, OptionFault};
 use super::gateway::{check_gateway, first_host};
+use super::last_resort;
 use super::options::IpLine;
 use super::stanza::{Gateway, Mode, Source, Stanza, Table, TableRef};
 use super::table_ids::TableIds;
 use crate::routing::syntax::LineError;
-use crate::routing::{Hop, InterfaceAddress, Kind, Object, Prefix, Route, Rule, State, TableId};
+use crate::routing::{
+    Action, Hop, InterfaceAddress, Kind, Object, Prefix, Route, Rule, State, TableId,
+};
 
 /// What the administrator should know of how the wanted state came about.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -55,21 +58,25 @@ pub fn wanted_state(
     found: &Observed,
 ) -> Result<(State, Vec<Notice>), Vec<OptionError>> {
     let mut notices = Vec::new();
-    let lines: Vec<Route> = collect(stanza.routes.iter().map(|(line, route)| {
+    let mut lines: Vec<Route> = collect(stanza.routes.iter().map(|(line, route)| {
         let table = tables.of_ref(&route.table);
         let table = table.ok_or_else(|| unknown(line, &route.table))?;
         Ok(route.clone().in_table(table))
     }))?;
     one_place_each(stanza, &lines)?;
     let mut routes = Vec::new();
-    let mut rules: Vec<Rule> = collect(stanza.rules.iter().map(|(line, rule)| {
+    let further: Vec<Rule> = collect(stanza.rules.iter().map(|(line, rule)| {
         let named = rule
             .clone()
             .with_table(|table| tables.of_ref(&table).ok_or(table));
         named.map_err(|table| unknown(line, &table))
     }))?;
+    let mut rules = Vec::new();
     match tables.own().filter(|_| stanza.derives()) {
-        None => routes.extend(lines),
+        None => {
+            routes.extend(lines);
+            rules.extend(further);
+        }
         Some(table) => {
             let derived = connected(stanza, table, found);
             let unsaid = |route: &Route| !lines.iter().any(|line| line.same_place(route));
@@ -77,13 +84,22 @@ pub fn wanted_state(
             let said = lines
                 .iter()
                 .any(|route| replaces_default(route, stanza, table));
+            let last_resort = last_resort::take_out(stanza, table, &mut lines);
+            let last_resort = last_resort.map_err(|error| vec![error])?;
             routes.extend(lines);
             // Behind the lines, one of which may lead to the router.
             if !said {
                 let default = default(stanza, table, found, &mut notices);
                 routes.extend(default.map_err(|error| vec![error])?);
             }
-            rules.extend(selectors(stanza, table, found).map_err(|error| vec![error])?);
+            rules.extend(match last_resort {
+                Some(drops) => last_resort::behind_each(further, stanza, table, drops),
+                None => further,
+            });
+            let sources = sources(stanza, found).map_err(|error| vec![error])?;
+            for source in sources {
+                rules.extend(of_source(stanza, table, source, last_resort));
+            }
         }
     }
     let routes = routes.into_iter().map(Object::Route);
@@ -287,8 +303,8 @@ fn is_link_local(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
 }
 
-/// The rules that bring packets to the table, for each address or network.
-fn selectors(stanza: &Stanza, table: TableId, found: &Observed) -> Result<Vec<Rule>, OptionError> {
+/// The addresses or networks whose packets the derived rules bring to the table.
+fn sources(stanza: &Stanza, found: &Observed) -> Result<Vec<Prefix>, OptionError> {
     let mut sources: Vec<Prefix> = Vec::new();
     for own in &found.addresses {
         let source = match stanza.source {
@@ -305,13 +321,15 @@ fn selectors(stanza: &Stanza, table: TableId, found: &Observed) -> Result<Vec<Ru
             sources.push(source);
         }
     }
-    Ok(sources
-        .into_iter()
-        .flat_map(|source| of_source(stanza, table, source))
-        .collect())
+    Ok(sources)
 }
 
-fn of_source(stanza: &Stanza, table: TableId, source: Prefix) -> Vec<Rule> {
+fn of_source(
+    stanza: &Stanza,
+    table: TableId,
+    source: Prefix,
+    last_resort: Option<Action>,
+) -> Vec<Rule> {
     let source = Some(source);
     let lookup = |table| Rule::lookup(stanza.family, stanza.priority, table);
     let mut rules = Vec::new();
@@ -344,5 +362,12 @@ fn of_source(stanza: &Stanza, table: TableId, source: Prefix) -> Vec<Rule> {
         to: source,
         ..lookup(table)
     });
+    // Instead of the kernel's next rule, which has main's default route.
+    rules.extend(last_resort.map(|action| Rule {
+        from: source,
+        priority: stanza.priority + 1,
+        action,
+        ..lookup(table)
+    }));
     rules
 }

@@ -32,4 +32,7 @@ pub(crate) use networkd::networkd_removes_rules;
 pub(crate) use old_examples::installed_examples;
 pub(crate) use privileges::{keep_net_admin, permission_hint, NotPermitted};
 pub(crate) use processes::variable_above;
-pub(crate) use sysctl::{arp_is_strict, ipv4_forwards, ipv6_forwards, rp_filter_ignores_marks};
+pub(crate) use sysctl::{
+    arp_is_strict, ipv4_forwards, ipv6_forwards, ipv6_forwards_from, rp_filter,
+    rp_filter_ignores_marks, source_is_checked_with_mark, takes_own_sources,
+};

@@ -30,6 +30,28 @@ pub fn ipv6_forwards() -> bool {
     read("ipv6/conf/all/forwarding").is_some_and(|value| value != 0)
 }
 
+/// Whether IPv6 packets that come in by a device are forwarded: the sysctl of the device alone counts
+/// where the kernel has it (6.17).
+pub fn ipv6_forwards_from(device: &InterfaceName) -> bool {
+    let forced = || read(&format!("ipv6/conf/{device}/force_forwarding"));
+    ipv6_forwards() || forced().is_some_and(|value| value != 0)
+}
+
+/// What a device does with packets whose way back is another: 1 and 2 are strict and loose.
+pub fn rp_filter(device: &InterfaceName) -> i32 {
+    in_force(device, "rp_filter")
+}
+
+/// Whether the way back is looked up with the packet's mark.
+pub fn source_is_checked_with_mark(device: &InterfaceName) -> bool {
+    in_force(device, "src_valid_mark") != 0
+}
+
+/// Whether packets may come in that have an address of this host as their source.
+pub fn takes_own_sources(device: &InterfaceName) -> bool {
+    in_force(device, "accept_local") != 0
+}
+
 /// Whether a device answers ARP for its own addresses alone, and asks with them.
 pub fn arp_is_strict(device: &InterfaceName) -> bool {
     in_force(device, "arp_ignore") >= 1 && in_force(device, "arp_announce") >= 2
@@ -37,5 +59,5 @@ pub fn arp_is_strict(device: &InterfaceName) -> bool {
 
 /// Whether a device drops packets whose way back, looked up without their mark, is another.
 pub fn rp_filter_ignores_marks(device: &InterfaceName) -> bool {
-    in_force(device, "rp_filter") == 1 && in_force(device, "src_valid_mark") == 0
+    rp_filter(device) == 1 && !source_is_checked_with_mark(device)
 }

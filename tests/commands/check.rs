@@ -107,7 +107,13 @@ fn inet6(gateway: &str) -> String {
 
 /// Each finding that a file can have.
 fn cases() -> Vec<Case> {
-    let all = [of_lines(), of_stanzas(), of_tables(), of_networks()];
+    let all = [
+        of_lines(),
+        of_stanzas(),
+        of_tables(),
+        of_networks(),
+        of_last_resorts(),
+    ];
     all.into_iter().flatten().collect()
 }
 
@@ -287,6 +293,52 @@ fn of_tables() -> Vec<Case> {
     ]
 }
 
+/// What default routes that drop packets do to rules.
+fn of_last_resorts() -> Vec<Case> {
+    let main = format!("{A}; policy-mode main");
+    let line = "policy-route unreachable default metric 9";
+    let elsewhere = format!("policy-table-id 8; {line} table a");
+    vec![
+        (
+            Code::Stopped,
+            both(&main, &format!("{B}; {elsewhere}")),
+            "interfaces:13:18: warning: \"unreachable default metric 9\" is taken by the rule of \
+             eth1 (interfaces:2) with suppress_prefixlength on that table, which passes over no \
+             route that drops packets: it refuses what later rules know [PT312]\n    policy-route \
+             unreachable default metric 9 table a\n                 \
+             ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~\nhint: write it into the stanza with policy-mode \
+             main, which makes a rule of it, or a policy-rule that drops in its place\n",
+            both(&format!("{main}; {line}"), &format!("{B}; {line}")),
+        ),
+        (
+            Code::Stopped,
+            eth1(&format!(
+                "{A}; {line}; policy-rule fwmark 1 suppress_prefixlength 0"
+            )),
+            "interfaces:6:18: warning: \"unreachable default metric 9\" is taken by the rule of \
+             this stanza with suppress_prefixlength on that table, which passes over no route that \
+             drops packets: it refuses what later rules know [PT312]\n    policy-route \
+             unreachable default metric 9\n                 ^~~~~~~~~~~~~~~~~~~~~~~~~~~~\n\
+             hint: write it into the stanza with policy-mode main, which makes a rule of it, or a \
+             policy-rule that drops in its place\n",
+            eth1(&format!(
+                "{main}; {line}; policy-rule fwmark 1 suppress_prefixlength 0"
+            )),
+        ),
+        (
+            Code::LetThrough,
+            eth1(&format!("{main}; {line}")) + &stanza("eth1:1", "10.1.0.11/24", &main),
+            "interfaces:11:18: warning: the default route that drops packets is, by policy-mode \
+             main of eth1 (interfaces:2), rules for what that stanza selects: what this one brings \
+             to the table goes on to the main table when its default route is gone [PT313]\n    \
+             policy-table a\n                 ^\nhint: write that policy-route here as well, if \
+             this stanza has the table\n",
+            eth1(&format!("{main}; {line}"))
+                + &stanza("eth1:1", "10.1.0.11/24", &format!("{main}; {line}")),
+        ),
+    ]
+}
+
 /// What stanzas do to networks and to the main table.
 fn of_networks() -> Vec<Case> {
     vec![
@@ -370,7 +422,7 @@ fn each_finding_is_told_where_it_is_and_not_where_it_is_not() {
     let rest: Vec<u16> = rest.map(|code| *code as u16).collect();
     assert_eq!(
         rest,
-        [101, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411]
+        [101, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411, 412]
     );
 }
 
@@ -1000,5 +1052,39 @@ fn a_large_main_table_is_not_read() {
         assert_eq!(said.code, 0);
         eprintln!("4000 stanzas beside 100000 routes: {took:?}");
         assert!(took < Duration::from_secs(30), "{took:?}");
+    });
+}
+
+/// A last resort that somebody else has put in, in the main table or in the stanza's.
+#[test]
+fn a_route_that_drops_and_is_not_passed_over_is_told_of() {
+    lab(|lab| {
+        lab.device("eth1");
+        let stanza = format!("{A}; policy-table-id 7; policy-mode main");
+        lab.interfaces(&eth1(&stanza));
+        lab.ok("ip link set eth1 up; ip address add 10.1.0.10/24 dev eth1");
+        assert_eq!(here(lab, Code::StoppedHere), NOTHING);
+        for (line, place, there) in [
+            ("unreachable default metric 9", "table 254", true),
+            ("prohibit 128.0.0.0/1", "table 254", true),
+            ("blackhole default table 7", "table 7", true),
+            ("blackhole 10.9.0.0/16 table 7", "", false),
+            ("throw default table 7", "", false),
+            ("unreachable default table 8", "", false),
+            ("-6 unreachable default", "", false),
+        ] {
+            let (family, line) = match line.strip_prefix("-6 ") {
+                Some(line) => ("-6", line),
+                None => ("-4", line),
+            };
+            lab.ok(&format!("ip {family} route add {line}"));
+            let found = here(lab, Code::StoppedHere);
+            assert_eq!(found.len(), usize::from(there), "{line}: {found:?}");
+            assert!(found.iter().all(|found| found.contains(place)), "{found:?}");
+            lab.ok(&format!("ip {family} route del {line}"));
+        }
+        lab.interfaces(&eth1(&stanza.replace("main", "strict")));
+        lab.ok("ip route add unreachable default metric 9");
+        assert_eq!(here(lab, Code::StoppedHere), NOTHING);
     });
 }

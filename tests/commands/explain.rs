@@ -22,7 +22,7 @@ use policy_table::routing::{Family, Route};
 /// Whom the random routes are from, to find them again.
 const OWNER: u8 = 44;
 
-fn flag(family: Family) -> &'static str {
+pub fn flag(family: Family) -> &'static str {
     match family {
         Family::Inet => "-4",
         Family::Inet6 => "-6",
@@ -31,7 +31,7 @@ fn flag(family: Family) -> &'static str {
 
 /// Three devices with a network each, of which the second is in a group; where the third has no
 /// carrier its routes are not to be used.
-fn set_up(lab: &Lab) {
+pub fn set_up(lab: &Lab) {
     lab.ok("echo 0 >/proc/sys/net/ipv4/conf/all/rp_filter
         echo 0 >/proc/sys/net/ipv4/conf/default/rp_filter
         echo 1 >/proc/sys/net/ipv4/conf/all/ignore_routes_with_linkdown");
@@ -52,7 +52,7 @@ fn set_up(lab: &Lab) {
 }
 
 /// Waits until a command has nothing to say.
-fn wait_for(lab: &Lab, unsettled: &str) {
+pub fn wait_for(lab: &Lab, unsettled: &str) {
     let limit = Instant::now() + Duration::from_secs(5);
     while !lab.sh(unsettled).out.is_empty() {
         assert!(Instant::now() < limit, "{}", lab.ok("ip -d link"));
@@ -61,7 +61,7 @@ fn wait_for(lab: &Lab, unsettled: &str) {
 }
 
 /// Runs lines through `ip -batch`; those that the kernel refuses are passed over.
-fn batch(family: Family, lines: &str) {
+pub fn batch(family: Family, lines: &str) {
     let mut ip = Command::new("ip");
     ip.args([flag(family), "-force", "-batch", "-"]);
     ip.stdin(Stdio::piped())
@@ -115,7 +115,7 @@ fn prefix(random: &mut Random, family: Family) -> &'static str {
 }
 
 /// An address to ask for; packets that come in go to no group and not to all hosts.
-fn destination(random: &mut Random, family: Family, comes_in: bool) -> &'static str {
+pub fn destination(random: &mut Random, family: Family, comes_in: bool) -> &'static str {
     let (routed, others): (&[&str], &[&str]) = match family {
         Family::Inet => (
             &[
@@ -273,7 +273,7 @@ fn further_way(random: &mut Random, family: Family) -> String {
 }
 
 /// What puts a set in place of the one before.
-fn set(random: &mut Random, family: Family) -> String {
+pub fn set(random: &mut Random, family: Family) -> String {
     let mut lines = format!(
         "route flush table all proto {OWNER}\nrule flush\nrule del priority 0\n\
          rule add priority 32766 table main\nrule add priority 32767 table default\n"
@@ -373,7 +373,7 @@ fn is_left_to_a_hash(walk: &Walk) -> bool {
 }
 
 /// What `ip route get` prints for a packet.
-fn by_ip(lab: &Lab, packet: &Packet, fibmatch: bool) -> Said {
+pub fn by_ip(lab: &Lab, packet: &Packet, fibmatch: bool) -> Said {
     let mut words = packet.to_string().replace(" ipproto tcp", "");
     let protocol = if packet.ip_protocol == 6 {
         "tcp"

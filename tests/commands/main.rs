@@ -19,6 +19,7 @@ mod support;
 
 mod check;
 mod explain;
+mod explain_reply;
 mod interfaces;
 mod limits;
 mod migrate;
