@@ -107,12 +107,19 @@ fn apply_on_trial(
         Ok((_, Confirmed::GoBack(why))) => why.to_owned(),
         Err(trouble) => trouble.to_string(),
     };
-    for (device, failure) in before.restore() {
-        converge::tell(device.as_str(), &failure);
+    let restored = before.restore();
+    for (device, failure) in &restored.failures {
+        converge::tell(device.as_str(), failure);
     }
-    Err(Trouble::Failed(format!(
-        "{why}: gone back to what was before"
-    )))
+    for warning in &restored.warnings {
+        warn!("{warning}");
+    }
+    let how = if restored.failures.is_empty() && restored.warnings.is_empty() {
+        "gone back to what was before"
+    } else {
+        "gone back, but not to all that was before, as said above"
+    };
+    Err(Trouble::Failed(format!("{why}: {how}")))
 }
 
 fn ask(confirm: &Confirm, patience: Duration, out: &mut dyn Write) -> io::Result<Confirmed> {
@@ -231,12 +238,21 @@ fn converge_device(
         let cut_off = all.iter().filter(|remark| !remark.is_warning());
         cut_off.map(ToString::to_string).collect()
     };
-    let beside = Beside {
-        calls: &device.calls,
-        add: Some(&cut_off),
-    };
+    // The stanzas' rules of equal priority stand in the order of the file.
+    let mut before = State::default();
     for (call, takeover) in device.calls.iter().zip(takeovers) {
-        match converge::up_with(call, takeover, &beside) {
+        let heading = takeover.heading.clone();
+        let beside = Beside {
+            calls: &device.calls,
+            before: Some(&before),
+            add: Some(&cut_off),
+        };
+        let done = converge::up_with(call, takeover, &beside);
+        if device.calls.len() > 1 {
+            let record = Store::peek(&device.name);
+            before = before.with(&record.of_stanza(&heading));
+        }
+        match done {
             Ok(Some(summary)) => writeln!(out, "{}: {summary}", named(call))?,
             Ok(None) => {}
             Err(failure) => {

@@ -74,6 +74,9 @@ fn print_stanza(stanza: &StanzaStatus, names: &Path, out: &mut dyn Write) -> io:
         match &item.condition {
             Condition::Served(by) => writeln!(out, "# there already, and not ours: {by}")?,
             Condition::Blocked(by) => writeln!(out, "# {}: in the way is {by}", item.object)?,
+            Condition::Misplaced(behind) => {
+                writeln!(out, "# {}: has to stand behind {behind}", item.object)?;
+            }
             Condition::InPlace | Condition::Missing(_) | Condition::Stale => {}
         }
     }

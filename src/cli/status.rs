@@ -227,9 +227,10 @@ impl ForPeople<'_> {
             Condition::Served(by) => {
                 self.line(YELLOW, '~', "foreign", &format!("{by}, which serves"))
             }
-            Condition::Blocked(by) => {
-                let rest = format!("{object}, by {by}");
-                self.line(RED, '✗', "blocked", &rest)
+            Condition::Blocked(by) => self.line(RED, '✗', "blocked", &format!("{object}, by {by}")),
+            Condition::Misplaced(behind) => {
+                let rest = format!("{object}, to stand behind {behind}");
+                self.line(YELLOW, '~', "order", &rest)
             }
         }
     }
@@ -387,6 +388,7 @@ fn json_of_item(item: &Item) -> Value {
         Condition::Stale => ("stale", None),
         Condition::Served(by) => ("foreign", Some(by)),
         Condition::Blocked(by) => ("blocked", Some(by)),
+        Condition::Misplaced(behind) => ("order", Some(behind)),
     };
     json!({
         "object": item.object.to_string(),

@@ -14,6 +14,9 @@ pub enum Condition {
     Missing(Step),
     /// It is not there, and somebody else's stands in its place.
     Blocked(Object),
+    /// It is there, a rule that has to stand behind this one and does not, or will not once that
+    /// is put in.
+    Misplaced(Object),
     /// It is there, put in by an earlier run, and no longer wanted.
     Stale,
 }
@@ -125,6 +128,7 @@ mod tests {
                 Condition::Served(by) => format!("served by: {by}"),
                 Condition::Missing(_) => format!("missing: {}", item.object),
                 Condition::Blocked(by) => format!("blocked by: {by}"),
+                Condition::Misplaced(behind) => format!("misplaced: {}, {behind}", item.object),
                 Condition::Stale => format!("stale: {}", item.object),
             })
             .collect();

@@ -4,6 +4,8 @@
 //! - `outcome.rs`: what became of a run, and the errors that it can end in.
 //! - `existing.rs`: what the kernel's "File exists" means, which may be false.
 //! - `drift.rs`: how each route and rule that is wanted stands, and the steps that mend it.
+//! - `order.rs`: which rules of equal priority stand in another order than ifup gives them.
+//! - `reorder.rs`: giving them that order.
 //! - `remove.rs`: taking out what is meant and nothing else, since the kernel may take another one.
 //! - `put_in.rs`: putting in what is wanted, all of it or nothing.
 //! - `renamed_device.rs`: routes whose device has another name now.
@@ -16,7 +18,7 @@
 //! - `orphans.rs`: what is left of ours and belongs to nothing that is up.
 //! - `snapshot.rs`: what is in force at a moment, and the way back to it.
 //!
-//! `existing.rs`, `drift.rs` and `share.rs` only decide. The others reach the kernel through `netlink/`, the
+//! `existing.rs`, `drift.rs`, `order.rs` and `share.rs` only decide. The others reach the kernel through `netlink/`, the
 //! records through `record/`, table names through `tables/`, and what ifup notes through
 //! `ifupdown/`; none opens a file itself. What the administrator should know while a run goes on is
 //! logged; printing is left to `cli/`. Nothing here knows of `check/`, `migrate/` or `explain/`.
@@ -24,6 +26,8 @@
 mod outcome;
 mod existing;
 mod drift;
+mod order;
+mod reorder;
 mod remove;
 mod put_in;
 mod renamed_device;

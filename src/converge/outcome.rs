@@ -81,6 +81,8 @@ pub struct Outcome {
     pub removed: usize,
     /// Those of them that could not be.
     pub stuck: State,
+    /// How many rules were given another place among those of their priority.
+    pub moved: usize,
     /// What the administrator should know.
     pub warnings: Vec<String>,
 }

@@ -1,11 +1,15 @@
 //! What is in force at a moment, and the way back to it: for `apply --confirm`.
 
-use super::outcome::Failure;
+use super::order::{way_back, WayBack};
+use super::outcome::{Failure, StepError};
 use super::put_in::{put_in, Known};
+use super::remove::take_out_once;
+use super::reorder::put_behind;
 use super::stanza::settle;
 use crate::netlink::{Kernel, KernelError};
 use crate::record::{Part, Store, Takeover};
-use crate::routing::{InterfaceName, State};
+use crate::routing::{Family, InterfaceName, Object, Route, Rule, State, Step, Verb};
+use crate::text::chain;
 
 /// What of ours is in force, by device and stanza.
 #[derive(Debug)]
@@ -16,6 +20,24 @@ pub struct Snapshot {
     devices: Vec<(InterfaceName, Vec<Part>)>,
     /// What is in none of them.
     unclaimed: State,
+    /// All rules, in their order, whosever they are.
+    rules: Vec<Rule>,
+}
+
+/// What is not as it was.
+#[derive(Debug, Default)]
+pub struct Restored {
+    pub failures: Vec<(InterfaceName, Failure)>,
+    /// What the administrator should know besides.
+    pub warnings: Vec<String>,
+}
+
+fn rules(kernel: &mut Kernel) -> Result<Vec<Rule>, KernelError> {
+    let mut rules = Vec::new();
+    for family in Family::ALL {
+        rules.extend(kernel.rules(family)?);
+    }
+    Ok(rules)
 }
 
 fn in_force(kernel: &mut Kernel) -> Result<State, KernelError> {
@@ -26,6 +48,7 @@ impl Snapshot {
     /// Takes one, without waiting for a lock.
     pub fn take(kernel: &mut Kernel) -> Result<Self, KernelError> {
         let all = in_force(kernel)?;
+        let rules = rules(kernel)?;
         let mut unclaimed = all.clone();
         let mut devices = Vec::new();
         for device in Store::devices() {
@@ -40,24 +63,27 @@ impl Snapshot {
             all,
             devices,
             unclaimed,
+            rules,
         })
     }
 
-    /// Whether the same routes and rules are in force.
+    /// Whether the same routes and rules are in force, in the same order.
     pub fn is_still_so(&self, kernel: &mut Kernel) -> Result<bool, KernelError> {
-        Ok(in_force(kernel)? == self.all)
+        Ok(in_force(kernel)? == self.all
+            && way_back(&self.rules, &rules(kernel)?) == WayBack::default())
     }
 
-    /// Goes back to it, as far as that can be done; returns what failed.
-    pub fn restore(&self) -> Vec<(InterfaceName, Failure)> {
-        let mut failures = Vec::new();
+    /// Goes back to it, as far as that can be done.
+    pub fn restore(&self) -> Restored {
+        let mut restored = Restored::default();
+        let failures = &mut restored.failures;
         for (device, parts) in &self.devices {
-            restore_device(device, parts, &mut failures);
+            restore_device(device, parts, failures);
         }
         let is_known =
             |device: &InterfaceName| self.devices.iter().any(|(known, _)| known == device);
         for device in Store::devices().filter(|device| !is_known(device)) {
-            restore_device(&device, &[], &mut failures);
+            restore_device(&device, &[], failures);
         }
         if let Ok(mut kernel) = Kernel::open() {
             let nothing = State::default();
@@ -68,9 +94,76 @@ impl Snapshot {
             };
             // What nobody claims may be refused without harm to anybody.
             let _ = put_in(&mut kernel, &self.unclaimed, &known);
+            if let Err(error) = self.restore_lines(&mut kernel) {
+                restored.warnings.push(format!(
+                    "routes to one network are not in their former order: {}",
+                    chain(&error)
+                ));
+            }
+            match self.restore_order(&mut kernel) {
+                Ok(warnings) => restored.warnings = warnings,
+                Err(error) => restored.warnings.push(format!(
+                    "rules of equal priority are not in their former order: {}",
+                    chain(&error)
+                )),
+            }
         }
-        failures
+        restored
     }
+
+    /// Gives IPv4 routes that stand in one place, of which the kernel uses the first, their order
+    /// again. One is always there: at each moment only one of them is not.
+    fn restore_lines(&self, kernel: &mut Kernel) -> Result<(), KernelError> {
+        let now = in_force(kernel)?;
+        let (before, now) = (self.all.only(&now), now.only(&self.all));
+        if before.routes() == now.routes() {
+            return Ok(());
+        }
+        for route in out_of_line(before.routes(), now.routes()) {
+            let object = Object::Route(route.clone());
+            let removal = take_out_once(kernel, &[object.clone()].into_iter().collect());
+            if removal.removed > 0 {
+                let verb = Verb::Append;
+                kernel.execute(&[Step { verb, object }])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the rules that are there again the places that they had among those of their priority,
+    /// as far as they can have them without another program's being moved; where they cannot, a
+    /// sentence says so.
+    fn restore_order(&self, kernel: &mut Kernel) -> Result<Vec<String>, StepError> {
+        let now = rules(kernel)?;
+        let way = way_back(&self.rules, &now);
+        put_behind(kernel, &way.moved, &now.into_iter().collect())?;
+        let told = way.behind.into_iter().map(|(rule, foreign)| {
+            let (rule, foreign) = (Object::Rule(rule), Object::Rule(foreign));
+            format!(
+                "\"{rule}\" stands behind \"{foreign}\" now, and not in front of it as before: \
+                 that is not ours to move"
+            )
+        });
+        Ok(told.collect())
+    }
+}
+
+/// Of routes that are there before and now, those that have to be put in again, in that order.
+fn out_of_line<'a>(before: &'a [Route], now: &[Route]) -> Vec<&'a Route> {
+    let mut moved: Vec<&Route> = Vec::new();
+    for (n, route) in before.iter().enumerate() {
+        let place = |route: &Route| now.iter().position(|other| other == route);
+        let mut earlier = before.iter().take(n);
+        let is_passed = |other: &Route| {
+            other.family() == Family::Inet
+                && other.same_place(route)
+                && (moved.contains(&other) || place(other) > place(route))
+        };
+        if earlier.any(is_passed) {
+            moved.push(route);
+        }
+    }
+    moved
 }
 
 /// Goes back to the parts that a device had.
@@ -90,5 +183,24 @@ fn restore_device(
         if let Err(failure) = settled {
             failures.push((device.clone(), failure));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_that_stood_behind_another_goes_behind_it_again() {
+        let routes = ["1", "2", "3"].map(|n| -> Route {
+            format!("default via 10.0.0.{n} dev eth1 table 200 proto 157")
+                .parse()
+                .unwrap()
+        });
+        let [a, b, c] = routes.clone();
+        let apart: Route = "10.0.0.0/24 dev eth1 table 200 proto 157".parse().unwrap();
+        let now = [b.clone(), c.clone(), apart.clone(), a.clone()];
+        assert_eq!(out_of_line(&routes, &now), [&b, &c]);
+        assert!(out_of_line(&[a, b, c, apart], &routes).is_empty());
     }
 }

@@ -12,6 +12,7 @@ use super::outcome::{Failure, Outcome, Removal};
 use super::put_in::{put_in, Known};
 use super::remove::take_out;
 use super::renamed_device::renamed_routes;
+use super::reorder::put_in_order;
 use super::share::leave_to_others;
 use super::table_ids::StanzaTables;
 use crate::ifupdown::HookCall;
@@ -34,6 +35,8 @@ pub fn up(call: &HookCall) -> Result<Option<String>, Failure> {
 pub struct Beside<'a> {
     /// All calls of the device.
     pub calls: &'a [HookCall],
+    /// What the stanzas before it in the file have in force: its rules stand behind theirs.
+    pub before: Option<&'a State>,
     /// What else goes into the summary.
     pub add: Option<&'a Addition<'a>>,
 }
@@ -66,7 +69,8 @@ pub fn up_with(
         );
     }
     let remarks = remarks(&stanza, &notices);
-    let outcome = settle(&mut kernel, &stanza.interface, &takeover, &wanted)?;
+    let order = beside.before.map_or(Order::Own, Order::Behind);
+    let outcome = settle_in_order(&mut kernel, &stanza.interface, &takeover, &wanted, &order)?;
     warn_of(&stanza.interface, &outcome.warnings);
     let mut summary = vec![sum_up(&tables, &outcome)];
     summary.extend(remarks);
@@ -111,13 +115,28 @@ fn withdraw(call: &HookCall, takeover: Takeover) -> Result<Option<String>, Failu
 }
 
 fn sum_up(tables: &StanzaTables, outcome: &Outcome) -> String {
+    let moved = match outcome.moved {
+        0 => String::new(),
+        moved => format!(", {moved} put in order"),
+    };
     format!(
-        "{tables}{} routes and {} rules in force, {} added, {} removed",
+        "{tables}{} routes and {} rules in force, {} added, {} removed{moved}",
         outcome.in_force.routes().len(),
         outcome.in_force.rules().len(),
         outcome.added,
         outcome.removed
     )
+}
+
+/// Where the rules of a stanza stand among those of their priority.
+enum Order<'a> {
+    /// Where they happen to.
+    AsIs,
+    /// In the order of the stanza, but for those that other stanzas have, too: where those belong,
+    /// the file says.
+    Own,
+    /// In the order of the stanza, behind the rules of the stanzas before it in the file.
+    Behind(&'a State),
 }
 
 /// Brings the kernel, and a stanza's part of the record, to what is wanted, in the place of what
@@ -129,6 +148,17 @@ pub fn settle(
     interface: &InterfaceName,
     takeover: &Takeover,
     wanted: &State,
+) -> Result<Outcome, Failure> {
+    settle_in_order(kernel, interface, takeover, wanted, &Order::AsIs)
+}
+
+/// As [`settle`], with the rules in an order.
+fn settle_in_order(
+    kernel: &mut Kernel,
+    interface: &InterfaceName,
+    takeover: &Takeover,
+    wanted: &State,
+    order: &Order<'_>,
 ) -> Result<Outcome, Failure> {
     let mut record = DeviceRecord::open(interface);
     let own = record.noted.of_stanza(&takeover.heading);
@@ -143,7 +173,17 @@ pub fn settle(
         shared: &record.shared,
     };
     match put_in(kernel, wanted, &known) {
-        Ok(outcome) => {
+        Ok(mut outcome) => {
+            // One that this run put in stands behind all others; only among those that were there
+            // already can there be one too far in front.
+            if !outcome.already.rules().is_empty() {
+                let in_order = match order {
+                    Order::AsIs => State::default(),
+                    Order::Own => outcome.in_force.without(&takeover.others(&record.noted)),
+                    Order::Behind(before) => before.with(&outcome.in_force),
+                };
+                keep_order(kernel, &in_order, &mut outcome, &record);
+            }
             let mut now = record.noted.clone();
             takeover.set(&mut now, outcome.in_force.with(&outcome.stuck));
             record.replace(now);
@@ -159,6 +199,18 @@ pub fn settle(
             record.set(&takeover.heading, own.with(&undone.stuck));
             Err(Failure::Steps(undone.errors))
         }
+    }
+}
+
+/// Gives rules that are in force now their order. Where that fails they are still in force.
+fn keep_order(kernel: &mut Kernel, in_order: &State, outcome: &mut Outcome, record: &DeviceRecord) {
+    let elsewhere = |rules: &State| record.still_shared(rules);
+    match put_in_order(kernel, in_order.rules(), elsewhere) {
+        Ok(moved) => outcome.moved = moved,
+        Err(error) => outcome.warnings.push(format!(
+            "rules of equal priority are not in the order of the file: {}",
+            chain(&error)
+        )),
     }
 }
 

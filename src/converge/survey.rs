@@ -6,7 +6,9 @@ use std::path::Path;
 
 use super::drift::{assess, steps, Condition, Item};
 use super::observe;
+use super::order::{may_matter, Places};
 use super::outcome::Failure;
+use super::reorder::misplaced_here;
 use super::share::leave_to_others;
 use super::table_ids::StanzaTables;
 use crate::ifupdown::HookCall;
@@ -33,6 +35,8 @@ pub struct StanzaStatus {
     pub tables: StanzaTables,
     /// Its routes and rules.
     pub items: Vec<Item>,
+    /// What gives its rules their order, once what is missing is there.
+    reorder: Vec<Step>,
     /// What the administrator should know of how they came about.
     pub notices: Vec<Notice>,
     /// What this host makes of it, where that was asked for.
@@ -52,6 +56,7 @@ impl StanzaStatus {
             stays: false,
             tables: StanzaTables::default(),
             items: Vec::new(),
+            reorder: Vec::new(),
             notices: Vec::new(),
             remarks: Vec::new(),
             policy: None,
@@ -86,7 +91,9 @@ impl StanzaStatus {
         if self.stays {
             return Vec::new();
         }
-        steps(&self.items)
+        let mut steps = steps(&self.items);
+        steps.extend(self.reorder.iter().cloned());
+        steps
     }
 
     /// Whether it neither says nor has anything about policy routing.
@@ -101,9 +108,14 @@ pub struct View {
     pub names: KnownNames,
     rules: BTreeMap<TableKey, Vec<Rule>>,
     around: Surroundings,
+    /// Where ours stand, or will when the stanzas surveyed so far are mended.
+    standing: Places,
     /// What would mend the stanzas surveyed so far, where that counts as done.
     ahead: Option<BTreeMap<TableKey, Vec<Step>>>,
 }
+
+/// Rules of each priority, in their order.
+type RulesByPriority = BTreeMap<(Family, u32), Vec<Rule>>;
 
 /// What routes and rules are kept under: their table, or that which a rule looks up, if it does.
 /// A host may have thousands of rules, and those that concern an object are found at once.
@@ -129,11 +141,15 @@ impl View {
     pub fn open() -> Result<Self, KernelError> {
         let mut kernel = Kernel::open()?;
         let mut rules: BTreeMap<_, Vec<Rule>> = BTreeMap::new();
+        let mut standing = Places::default();
         let mut around = Surroundings::default();
         for family in Family::ALL {
             let found = kernel.rules(family)?;
             around.note_rules(&found);
             for rule in found {
+                if rule.protocol == PROTOCOL {
+                    standing.push(rule.clone());
+                }
                 rules.entry(key_of_rule(&rule)).or_default().push(rule);
             }
         }
@@ -142,6 +158,7 @@ impl View {
             names: Registry::below(Path::new("/")).names(),
             rules,
             around,
+            standing,
             ahead: None,
         })
     }
@@ -161,12 +178,14 @@ impl View {
         let record = Store::peek(device);
         let (takeovers, left) = Takeover::of_all(calls, &record);
         let mut found = Vec::new();
+        let mut in_order = BTreeMap::new();
         for (call, takeover) in calls.iter().zip(takeovers) {
             let mut status = StanzaStatus::new(takeover.heading.clone());
             status.recorded = !takeover.previous(&record).is_empty();
             let filled = self.fill(&mut status, device, call, calls, &takeover, &record);
             status.call = Some(call.clone());
             status.failure = filled.err();
+            self.put_in_order(device, &mut status, &mut in_order);
             self.foresee(&status);
             found.push(status);
         }
@@ -212,6 +231,36 @@ impl View {
             let status = places.get(n).and_then(|place| stanzas.get_mut(*place));
             if let Some(status) = status {
                 status.remarks.push(remark);
+            }
+        }
+    }
+
+    /// Looks whether the rules of a stanza stand in their order, behind those of the stanzas before
+    /// it, which are `in_order` and to which they are added.
+    fn put_in_order(
+        &mut self,
+        device: &InterfaceName,
+        status: &mut StanzaStatus,
+        in_order: &mut RulesByPriority,
+    ) {
+        let mut places = BTreeSet::new();
+        for item in &status.items {
+            let Object::Rule(rule) = &item.object else {
+                continue;
+            };
+            let place = (rule.family, rule.priority);
+            match item.condition {
+                Condition::InPlace => {}
+                Condition::Missing(_) => self.standing.push(rule.clone()),
+                _ => continue,
+            }
+            in_order.entry(place).or_default().push(rule.clone());
+            places.insert(place);
+        }
+        for place in places {
+            let alike = in_order.entry(place).or_default();
+            if may_matter(&*alike) {
+                reorder(device, alike, &mut self.standing, status);
             }
         }
     }
@@ -311,5 +360,33 @@ impl View {
         let ahead = keys.iter().filter_map(|key| ahead?.get(key));
         let ahead = ahead.flatten().filter(concerns);
         Ok(ahead.fold(found.into_iter().collect(), State::after))
+    }
+}
+
+/// Says of rules of one priority which are not in their order, and puts them there in what stands.
+fn reorder(
+    device: &InterfaceName,
+    rules: &[Rule],
+    standing: &mut Places,
+    status: &mut StanzaStatus,
+) {
+    let elsewhere = |rules: &State| Store::claimed_elsewhere(device, rules);
+    let found = misplaced_here(rules, standing, elsewhere);
+    for it in &found {
+        let object = Object::Rule(it.rule.clone());
+        let mut items = status.items.iter_mut();
+        let own = items.find(|item| item.condition == Condition::InPlace && item.object == object);
+        if let (Some(own), Some(behind)) = (own, &it.behind) {
+            own.condition = Condition::Misplaced(Object::Rule(behind.clone()));
+        }
+    }
+    let moved: Vec<Rule> = found.into_iter().map(|it| it.rule).collect();
+    // `ip rule add` takes no rule that is there, so there is a moment without it.
+    let former = standing.standing(&moved).into_iter().map(Object::Rule);
+    status.reorder.extend(former.map(Step::delete));
+    for rule in moved {
+        standing.remove(&rule);
+        standing.push(rule.clone());
+        status.reorder.push(Step::add(Object::Rule(rule)));
     }
 }

@@ -7,19 +7,6 @@ use std::net::IpAddr;
 
 use crate::routing::{Action, Prefix, Rule};
 
-/// Whether it makes a difference which of two rules comes first.
-pub fn order_matters(a: &Rule, b: &Rule) -> bool {
-    let does = |rule: &Rule| {
-        (
-            rule.action,
-            rule.suppress_length,
-            rule.suppress_group,
-            rule.realms,
-        )
-    };
-    does(a) != does(b) && a.may_meet(b)
-}
-
 /// Whether no packet gets as far as a rule on a host with these addresses: those to an address of
 /// its own are found in table local by the kernel's rule of priority 0, and the rule is for no
 /// others.
@@ -64,7 +51,7 @@ pub fn same_walk(a: &[Rule], b: &[Rule]) -> bool {
     let mut pairs = a.iter().zip(&places).enumerate();
     pairs.all(|(n, (first, at))| {
         let mut behind = a.iter().zip(&places).skip(n + 1);
-        behind.all(|(second, then)| at < then || !order_matters(first, second))
+        behind.all(|(second, then)| at < then || !first.order_matters(second))
     })
 }
 
@@ -74,29 +61,6 @@ mod tests {
 
     fn rule(line: &str) -> Rule {
         line.parse().unwrap()
-    }
-
-    #[test]
-    fn rules_that_cannot_meet_or_do_the_same_have_no_order() {
-        for (a, b, matters) in [
-            ("from 10.0.0.5 lookup 1", "from 10.0.0.6 lookup 2", false),
-            ("from 10.0.0.5 lookup 1", "from 10.0.0.0/24 lookup 2", true),
-            ("from 10.0.0.5 lookup 1", "from 10.0.0.0/24 lookup 1", false),
-            ("from 10.0.0.5 lookup 1", "to 10.0.0.6 lookup 2", true),
-            ("fwmark 1 lookup 1", "fwmark 2 lookup 2", false),
-            ("fwmark 1/1 lookup 1", "fwmark 2/2 lookup 2", true),
-            ("iif eth1 lookup 1", "iif eth2 lookup 2", false),
-            ("not from 10.0.0.5 lookup 1", "from 10.0.0.6 lookup 2", true),
-            ("-6 from 2001:db8::1 lookup 1", "fwmark 1 lookup 2", false),
-            (
-                "from 10.0.0.5 lookup 1 suppress_prefixlength 0",
-                "from 10.0.0.5 lookup 1",
-                true,
-            ),
-        ] {
-            assert_eq!(order_matters(&rule(a), &rule(b)), matters, "{a}, {b}");
-            assert_eq!(order_matters(&rule(b), &rule(a)), matters, "{b}, {a}");
-        }
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! - `address.rs`: families, addresses, prefixes, interface names; the protocol number of ours.
 //! - `table.rs`: the number of a table, and a name that can stand in `rt_tables`.
 //! - `route.rs`: a route and its ways, IPv6 routes of several ways included.
-//! - `rule.rs`: a rule; whether two rules are the same, and whether one packet can match both.
+//! - `rule.rs`: a rule; whether two rules are the same, whether one packet can match both, and
+//!   whether their order matters.
 //! - `syntax/`: how `ip` spells all that, both ways.
 //! - `state.rs`: routes and rules together, each once, in the order in which they are put in.
 //! - `step.rs`: one request to the kernel, and what a state is after it.

@@ -202,6 +202,53 @@ impl Rule {
         plain(self) == plain(other)
     }
 
+    /// Whether it makes a difference which of two rules comes first: one packet can match both,
+    /// and they do different things.
+    pub fn order_matters(&self, other: &Self) -> bool {
+        !self.does_as(other) && self.may_meet(other)
+    }
+
+    /// Whether two rules do the same with what they match.
+    pub fn does_as(&self, other: &Self) -> bool {
+        let does = |rule: &Self| {
+            (
+                rule.action,
+                rule.suppress_length,
+                rule.suppress_group,
+                rule.realms,
+            )
+        };
+        does(self) == does(other)
+    }
+
+    /// Whether the kernel may take out another rule where this one is to be deleted: it takes the
+    /// first that agrees in what a request says, and no request can say that there is no selector.
+    pub fn may_be_taken_for(&self, other: &Self) -> bool {
+        fn agree<T: PartialEq>(own: &T, other: &T, absent: &T) -> bool {
+            own == absent || own == other
+        }
+        let is_lookup = |rule: &Self| matches!(rule.action, Action::Lookup(_) | Action::L3mdev);
+        self.family == other.family
+            && self.priority == other.priority
+            && self.protocol == other.protocol
+            && (self.action == other.action || !is_lookup(self) && !is_lookup(other))
+            && agree(&self.from, &other.from, &None)
+            && agree(&self.to, &other.to, &None)
+            && agree(&self.tos, &other.tos, &0)
+            && agree(&self.dscp, &other.dscp, &None)
+            && agree(&self.flow_label, &other.flow_label, &None)
+            && agree(&self.mark, &other.mark, &None)
+            && agree(&self.iif, &other.iif, &None)
+            && agree(&self.oif, &other.oif, &None)
+            && agree(&self.users, &other.users, &None)
+            && agree(&self.ip_protocol, &other.ip_protocol, &None)
+            && agree(&self.sport, &other.sport, &None)
+            && agree(&self.dport, &other.dport, &None)
+            && agree(&self.tunnel, &other.tunnel, &0)
+            && agree(&self.suppress_length, &other.suppress_length, &None)
+            && agree(&self.suppress_group, &other.suppress_group, &None)
+    }
+
     /// Whether one packet can match both rules. In doubt it can.
     pub fn may_meet(&self, other: &Self) -> bool {
         if self.family != other.family {
@@ -290,6 +337,62 @@ mod tests {
                 [a, b].map(|line| format!("{line} lookup 7").parse::<Rule>().unwrap());
             assert_eq!(first.may_meet(&second), meet, "{a}, {b}");
             assert_eq!(second.may_meet(&first), meet, "{b}, {a}");
+        }
+    }
+
+    #[test]
+    fn rules_that_cannot_meet_or_do_the_same_have_no_order() {
+        for (a, b, matters) in [
+            ("from 10.0.0.5 lookup 1", "from 10.0.0.6 lookup 2", false),
+            ("from 10.0.0.5 lookup 1", "from 10.0.0.0/24 lookup 2", true),
+            ("from 10.0.0.5 lookup 1", "from 10.0.0.0/24 lookup 1", false),
+            ("from 10.0.0.5 lookup 1", "to 10.0.0.6 lookup 2", true),
+            ("fwmark 1 lookup 1", "fwmark 2 lookup 2", false),
+            ("fwmark 1/1 lookup 1", "fwmark 2/2 lookup 2", true),
+            ("iif eth1 lookup 1", "iif eth2 lookup 2", false),
+            ("not from 10.0.0.5 lookup 1", "from 10.0.0.6 lookup 2", true),
+            ("-6 from 2001:db8::1 lookup 1", "fwmark 1 lookup 2", false),
+            (
+                "from 10.0.0.5 lookup 1 suppress_prefixlength 0",
+                "from 10.0.0.5 lookup 1",
+                true,
+            ),
+        ] {
+            let [first, second] = [a, b].map(|line| line.parse::<Rule>().unwrap());
+            assert_eq!(first.order_matters(&second), matters, "{a}, {b}");
+            assert_eq!(second.order_matters(&first), matters, "{b}, {a}");
+        }
+    }
+
+    #[test]
+    fn a_deletion_may_take_a_rule_with_more_selectors() {
+        for (meant, other, may) in [
+            (
+                "from 10.0.0.5 lookup 1",
+                "from 10.0.0.5 fwmark 5 lookup 1",
+                true,
+            ),
+            (
+                "from 10.0.0.5 fwmark 5 lookup 1",
+                "from 10.0.0.5 lookup 1",
+                false,
+            ),
+            ("from 10.0.0.5 lookup 1", "not from 10.0.0.5 lookup 1", true),
+            ("from 10.0.0.5 lookup 1", "from 10.0.0.5 lookup 2", false),
+            (
+                "from 10.0.0.5 lookup 1",
+                "from 10.0.0.5 lookup 1 proto 3",
+                false,
+            ),
+            ("from 10.0.0.5 goto 7", "from 10.0.0.5 goto 8", true),
+            (
+                "from 10.0.0.5 lookup 1",
+                "from 10.0.0.5 lookup 1 suppress_prefixlength 0",
+                true,
+            ),
+        ] {
+            let [meant, other] = [meant, other].map(|line| line.parse::<Rule>().unwrap());
+            assert_eq!(meant.may_be_taken_for(&other), may, "{meant}, {other}");
         }
     }
 }

@@ -25,5 +25,6 @@ mod limits;
 mod migrate;
 mod migrate_on_the_host;
 mod migrate_write;
+mod order;
 mod status_plan_apply_flush;
 mod surroundings;

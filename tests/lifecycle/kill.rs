@@ -40,6 +40,16 @@ const RICH: Stanza = &[
     "IF_POLICY_RULE=from 10.1.0.0/16; -6 from 2001:db8:1::/48 lookup rt2",
     "IF_POLICY_ROUTE=198.51.100.0/24 via 10.10.0.4; unreachable 192.0.2.0/24",
 ];
+/// Two rules of one priority.
+const IN_ORDER: Stanza = &[
+    "IF_POLICY_TABLE=rt2",
+    "IF_POLICY_RULE=to 192.0.2.0/25 lookup 901 pref 500; to 192.0.2.0/24 lookup 900 pref 500",
+];
+/// The same without the first.
+const ONE_OF_TWO: Stanza = &[
+    "IF_POLICY_TABLE=rt2",
+    "IF_POLICY_RULE=to 192.0.2.0/24 lookup 900 pref 500",
+];
 /// The kernel refuses a route of it, and somebody else's stands in the place of another.
 const REFUSED: Stanza = &[
     "IF_POLICY_TABLE=rt2",
@@ -98,6 +108,13 @@ const UP_CHANGED: Story = Story {
     before: Some(PLAIN),
     ..UP_KNOWN
 };
+const UP_REORDERED: Story = Story {
+    name: "up, a rule put in order",
+    before: Some(ONE_OF_TWO),
+    stanza: IN_ORDER,
+    next: IN_ORDER,
+    ..UP_KNOWN
+};
 const UP_REFUSED: Story = Story {
     name: "up, refused and undone",
     stanza: REFUSED,
@@ -114,6 +131,8 @@ const DOWN_PLAIN: Story = Story {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct World {
     kernel: Vec<String>,
+    /// The rules whose order matters.
+    order: Vec<String>,
     record: String,
     names: String,
 }
@@ -138,7 +157,10 @@ impl World {
                 let lines = text.lines().map(move |line| format!("{name}: {line}"));
                 lines.collect::<Vec<_>>()
             });
-            world.kernel.iter().cloned().chain(files).collect()
+            let order = world.order.iter().enumerate();
+            let order = order.map(|(place, line)| format!("order: {place}: {line}"));
+            let kernel = world.kernel.iter().cloned();
+            kernel.chain(files).chain(order).collect()
         };
         let (own, other) = (of(self), of(other));
         let more = own.difference(&other).map(|line| format!("+ {line}"));
@@ -198,9 +220,12 @@ impl Stage<'_> {
             lines(&shown.out)
         };
         let mut kernel = [of("-4"), of("-6")].concat();
+        let of_order = kernel.iter().filter(|line| line.starts_with("500:"));
+        let order = of_order.cloned().collect();
         kernel.sort();
         World {
             kernel,
+            order,
             record: fs::read_to_string(format!("{RECORDS}/eth1")).unwrap_or_default(),
             names: self.lab.text(NAMES),
         }
@@ -503,6 +528,16 @@ fn killed_on_the_way_up_with_a_known_name() {
 #[test]
 fn killed_while_a_changed_stanza_comes_up() {
     killed_everywhere(&UP_CHANGED);
+}
+
+#[test]
+fn killed_while_a_rule_is_put_in_order() {
+    killed_everywhere(&UP_REORDERED);
+}
+
+#[test]
+fn calls_that_fail_while_a_rule_is_put_in_order() {
+    failing_everywhere(&UP_REORDERED);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::migrate::lines::{ScriptedStanza, SpelledRule};
 use crate::migrate::replay::FromLine;
-use crate::migrate::same_walk::{is_never_reached, order_matters};
+use crate::migrate::same_walk::is_never_reached;
 use crate::routing::Rule;
 use crate::stanza::own_address;
 
@@ -23,7 +23,7 @@ pub fn disordered(
     for (n, a) in rules.iter().enumerate() {
         for (m, b) in rules.iter().enumerate().skip(n + 1) {
             let (s, t) = (a.line.stanza, b.line.stanza);
-            if s == t || !order_matters(&a.what.rule, &b.what.rule) {
+            if s == t || !a.what.rule.order_matters(&b.what.rule) {
                 continue;
             }
             let after = |rule| place(stanzas, rule, found);
