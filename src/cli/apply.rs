@@ -9,8 +9,8 @@ use log::warn;
 use super::command::{
     say, Arguments, Command, Opt, Trouble, Verdict, WhichInterfaces, ALL, INTERFACES,
 };
-use super::confirm::{Confirm, Confirmed};
 use super::plan;
+use super::question::{forget_typed, Answer, Question};
 use super::running::{Device, Running};
 use crate::converge;
 use crate::converge::{remove_orphans, settle, Beside, Snapshot, View};
@@ -34,8 +34,10 @@ up, and takes out what belongs to none.
 Where a change would move the way back to you over ssh, it says so first, and
 on a terminal asks.
 With --confirm it asks whether the change shall stay, if there was one, and
-goes back if nobody presses ENTER in time, if the connection breaks, or if it
-is interrupted.",
+goes back unless ENTER is pressed in time or policy-table confirm is run in
+another session; also if anything else is typed, if the connection breaks, or
+if it is interrupted.
+Standard input that is no terminal answers nothing.",
     options: &[ALL, CONFIRM, DRY_RUN, INTERFACES],
     example: "policy-table apply --confirm 30 eth1",
     run,
@@ -44,7 +46,7 @@ is interrupted.",
 const CONFIRM: Opt = Opt::value(
     "confirm",
     "SECONDS",
-    "go back unless ENTER is pressed in time",
+    "go back unless it is confirmed in time",
 );
 const DRY_RUN: Opt = Opt::flag("dry-run", "print what would be done, as plan does");
 
@@ -90,21 +92,21 @@ fn apply_on_trial(
     patience: Duration,
     out: &mut dyn Write,
 ) -> Result<Verdict, Trouble> {
-    let confirm = Confirm::prepare()?;
+    let question = Question::prepare()?;
     let before = Snapshot::take(&mut Kernel::open()?)?;
     let applied = apply(devices, all, out);
     let asked = applied.and_then(|verdict| {
-        let confirmed = if before.is_still_so(&mut Kernel::open()?)? {
-            Confirmed::Keep
+        let answer = if before.is_still_so(&mut Kernel::open()?)? {
+            Answer::Keep
         } else {
-            ask(&confirm, patience, out)?
+            question.ask(patience, out)?
         };
-        Ok((verdict, confirmed))
+        Ok((verdict, answer))
     });
     // Who could not be asked has not agreed.
     let why = match asked {
-        Ok((verdict, Confirmed::Keep)) => return Ok(verdict),
-        Ok((_, Confirmed::GoBack(why))) => why.to_owned(),
+        Ok((verdict, Answer::Keep)) => return Ok(verdict),
+        Ok((_, Answer::GoBack(why))) => why.to_owned(),
         Err(trouble) => trouble.to_string(),
     };
     let restored = before.restore();
@@ -120,16 +122,6 @@ fn apply_on_trial(
         "gone back, but not to all that was before, as said above"
     };
     Err(Trouble::Failed(format!("{why}: {how}")))
-}
-
-fn ask(confirm: &Confirm, patience: Duration, out: &mut dyn Write) -> io::Result<Confirmed> {
-    writeln!(
-        out,
-        "Press ENTER within {} seconds to keep this; otherwise it goes back.",
-        patience.as_secs()
-    )?;
-    out.flush()?;
-    confirm.wait(patience)
 }
 
 /// What the change would make of the way back to who typed this: a sentence, if it moves.
@@ -153,6 +145,7 @@ fn go_on(out: &mut dyn Write) -> io::Result<bool> {
     if !stdin.is_terminal() {
         return Ok(true);
     }
+    forget_typed(&stdin);
     write!(out, "Go on? [y/N] ")?;
     out.flush()?;
     let mut answer = String::new();

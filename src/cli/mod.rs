@@ -3,10 +3,11 @@
 //! - `command.rs`: what a command is; how its arguments are read, what its help says, how it ends
 //!   (`Verdict`, `Trouble`);
 //! - `running.rs`: which interfaces are up, beside the stanzas that the file has for them now;
-//! - `confirm.rs`: waiting for ENTER, for `apply --confirm`;
+//! - `question.rs`: asking whether a change stays, for `apply --confirm`;
 //! - `status.rs`: how the stanzas stand, for people and as JSON;
 //! - `plan.rs`: what would be done, as `ip` commands; `apply --dry-run` is the same;
 //! - `apply.rs`: brings what is up in step with the file; asks before it cuts off who types;
+//! - `confirm.rs`: says yes to that question from another session;
 //! - `flush.rs`: takes out what was put in;
 //! - `check.rs`, `explain.rs`: print what the folders `check` and `explain` find;
 //! - `replace_files.rs`: several files in the place of others, all or none;
@@ -21,10 +22,11 @@
 
 mod command;
 mod running;
-mod confirm;
+mod question;
 mod status;
 mod plan;
 mod apply;
+mod confirm;
 mod flush;
 mod check;
 mod explain;
@@ -45,6 +47,7 @@ use command::{Arguments, Command, Trouble, Verdict};
 /// The commands, in the order of `--help`.
 pub const COMMANDS: &[Command] = &[
     apply::COMMAND,
+    confirm::COMMAND,
     flush::COMMAND,
     status::COMMAND,
     plan::COMMAND,

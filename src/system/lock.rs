@@ -27,6 +27,7 @@ const LONGEST: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// A lock that this run alone has, until it is dropped.
+#[derive(Debug)]
 pub struct Lock {
     _file: File,
 }
@@ -37,10 +38,7 @@ impl Lock {
     /// Errors: the file cannot be opened or made; or, as [`io::ErrorKind::TimedOut`], others hold
     /// it for longer than ten seconds; who, the error says.
     pub fn exclusive(path: &Path) -> io::Result<Self> {
-        let file = open(path).map_err(|error| {
-            let text = format!("{}: {error}{}", path.display(), permission_hint(&error));
-            io::Error::new(error.kind(), text)
-        })?;
+        let file = open(path)?;
         // Where the lock is free the clock is not looked at: the first look alone is two page
         // faults.
         let mut started = None;
@@ -52,6 +50,18 @@ impl Lock {
                 Err(Errno::WOULDBLOCK | Errno::INTR) => return Err(timed_out(path, &file)),
                 Err(errno) => return Err(errno.into()),
             }
+        }
+    }
+
+    /// As [`Lock::exclusive`], but without waiting.
+    /// Errors: the file cannot be opened or made; or, as [`io::ErrorKind::WouldBlock`], another
+    /// process holds it, which is all that the error says.
+    pub fn at_once(path: &Path) -> io::Result<Self> {
+        let file = open(path)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(Errno::WOULDBLOCK) => Err(io::Error::new(io::ErrorKind::WouldBlock, holder(&file))),
+            Err(errno) => Err(errno.into()),
         }
     }
 }
@@ -66,11 +76,15 @@ fn timed_out(path: &Path, file: &File) -> io::Error {
 /// Opened to be read, so that one that is there serves on a disk that takes nothing, too.
 fn open(path: &Path) -> io::Result<File> {
     let flags = OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-    OpenOptions::new()
+    let opened = OpenOptions::new()
         .read(true)
         .custom_flags(flags.bits())
         .mode(0o600)
-        .open(path)
+        .open(path);
+    opened.map_err(|error| {
+        let text = format!("{}: {error}{}", path.display(), permission_hint(&error));
+        io::Error::new(error.kind(), text)
+    })
 }
 
 /// Who holds a file's lock.

@@ -7,6 +7,7 @@
 //! - `sysctl.rs`: the settings below `/proc/sys/net`; nothing else reads them.
 //! - `devices.rs`: the names of all network devices, without netlink.
 //! - `lock.rs`: a lock that one run at a time can have, and who has it if waiting takes too long.
+//! - `consent.rs`: a run that waits for a yes, and the yes that another session says to it.
 //! - `journal.rs`: where messages go, standard error and syslog.
 //! - `networkd.rs`: whether systemd-networkd would take our rules out.
 //! - `old_examples.rs`: examples of this package that somebody has installed.
@@ -21,10 +22,12 @@ mod processes;
 mod sysctl;
 mod devices;
 mod lock;
+mod consent;
 mod journal;
 mod networkd;
 mod old_examples;
 
+pub(crate) use consent::{say_yes, Consent};
 pub(crate) use devices::device_names;
 pub(crate) use journal::{start_logging, NAME};
 pub(crate) use lock::Lock;

@@ -18,6 +18,7 @@
 mod support;
 
 mod check;
+mod confirm;
 mod explain;
 mod explain_reply;
 mod interfaces;

@@ -1,14 +1,10 @@
 //! The commands on hosts that are up: what `plan` prints, pasted, is what `ifup` does; what
 //! `status` sees, `apply` mends; `flush` leaves nothing.
 
-use std::io::Write;
-use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
-use std::time::Duration;
-
 use serde_json::Value;
 
 use crate::support::lab::{lab, lab_of, lines, Lab, Release};
+use crate::support::terminal::InTerminal;
 
 const PLAIN: &str = "\
 iface eth1 inet static
@@ -387,59 +383,6 @@ fn a_record_with_a_byte_that_is_no_text_says_the_rest() {
     });
 }
 
-/// `apply --confirm 2`, waiting for its ENTER.
-fn asking(lab: &Lab, shell: &str) -> Child {
-    let child = Command::new("/bin/sh")
-        .args(["-c", shell])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let applied = (0..500).any(|_| {
-        sleep(Duration::from_millis(10));
-        lab.rules("-4").join("").contains("rt9")
-    });
-    assert!(applied, "{shell}: nothing was applied");
-    child
-}
-
-#[test]
-fn a_change_stays_only_if_it_is_confirmed() {
-    const ASK: &str = "exec policy-table apply --confirm 2 eth1";
-    lab(|lab| {
-        lab.device("eth1");
-        lab.interfaces(PLAIN);
-        lab.ok("ifup eth1");
-        let before = (lab.tagged(), lab.text("/run/policy-table/eth1"));
-        // Of nothing nobody is asked.
-        let said = lab.ok("policy-table apply --confirm 60 eth1 </dev/null");
-        assert!(said.contains("0 added, 0 removed"), "{said}");
-        lab.interfaces(&PLAIN.replace("rt2", "rt9"));
-        let end = |mut child: Child| (child.wait().unwrap().code(), lab.tagged());
-        // Time runs out.
-        let (code, after) = end(asking(lab, ASK));
-        assert_eq!((code, &after), (Some(2), &before.0));
-        // The input closes, the connection breaks, somebody interrupts.
-        let mut child = asking(lab, ASK);
-        drop(child.stdin.take());
-        assert_eq!(end(child), (Some(2), before.0.clone()));
-        for signal in ["HUP", "INT", "TERM"] {
-            let child = asking(lab, ASK);
-            lab.ok(&format!("kill -{signal} {}", child.id()));
-            assert_eq!(end(child), (Some(2), before.0.clone()), "{signal}");
-        }
-        assert_eq!(lab.text("/run/policy-table/eth1"), before.1);
-        let mut child = asking(lab, ASK);
-        child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
-        let (code, after) = end(child);
-        assert_eq!(code, Some(0));
-        assert!(after.join("").contains("rt9") && !after.join("").contains("rt2"));
-        lab.ok("ifdown eth1");
-        assert_eq!(lab.tagged(), [""; 0]);
-    });
-}
-
 #[test]
 fn bad_arguments_change_nothing() {
     lab(|lab| {
@@ -539,18 +482,26 @@ fn a_change_of_the_way_back_over_ssh_is_told_first() {
         assert!(lab.sh(&above).err.contains("then via 10.10.0.8"));
         let said = lab.sh(&format!("{} policy-table apply eth1", from("192.0.2.7")));
         assert_eq!(said.err, "", "nothing changes");
-        // On a terminal it asks, and no is an answer.
-        if lab.sh("command -v script").code == 0 {
-            edit("10.10.0.7");
-            let ask = format!(
-                "{} script -qec 'policy-table apply eth1' /dev/null",
-                from("192.0.2.7")
+        // On a terminal it asks, and no is an answer; what was typed before the question is none.
+        edit("10.10.0.7");
+        let ask = format!("{} exec policy-table apply eth1", from("192.0.2.7"));
+        for (early, answer, code, gateway) in [
+            ("", "n\n", 2, "10.10.0.8"),
+            ("y\n", "\n", 2, "10.10.0.8"),
+            ("", "y\n", 0, "10.10.0.7"),
+        ] {
+            let mut run = InTerminal::start(&format!("echo ready; sleep 0.5; {ask}"));
+            run.until("ready");
+            run.typed(early);
+            run.until("Go on? [y/N]");
+            run.typed(answer);
+            let (ended, said) = run.end();
+            assert_eq!(ended, Some(code), "{early:?}, {answer:?}: {said}");
+            let default = &lab.routes("-4", "rt2")[0];
+            assert!(
+                default.contains(gateway),
+                "{early:?}, {answer:?}: {default}"
             );
-            let said = lab.sh(&format!("echo n | {ask}"));
-            assert!(said.out.contains("Go on?"), "{said:?}");
-            assert!(lab.routes("-4", "rt2")[0].starts_with("default via 10.10.0.8"));
-            lab.ok(&format!("echo y | {ask}"));
-            assert!(lab.routes("-4", "rt2")[0].starts_with("default via 10.10.0.7"));
         }
     });
 }
@@ -693,44 +644,6 @@ fn flush_without_a_record_goes_by_all_stanzas() {
             "{left}"
         );
         assert!(!left.contains("2001:db8"), "{left}");
-    });
-}
-
-#[test]
-fn who_could_not_be_asked_has_not_agreed() {
-    lab(|lab| {
-        lab.device("eth1");
-        lab.interfaces(PLAIN);
-        lab.ok("ifup eth1");
-        let before = lab.tagged();
-        lab.interfaces(&PLAIN.replace("rt2", "rt9"));
-        for shell in [
-            "policy-table apply --confirm 8 eth1 </dev/null >/dev/full",
-            "exec 3>&1; { sleep 1; policy-table apply --confirm 8 eth1; echo $? >&3; } | true",
-        ] {
-            let said = lab.sh(shell);
-            assert!(said.code == 2 || said.out == "2\n", "{shell}: {}", said.out);
-            assert!(
-                said.err.contains("gone back to what was before"),
-                "{}",
-                said.err
-            );
-            assert_eq!(lab.tagged(), before, "{shell}");
-        }
-        // In the background of a terminal, where reading would stop the process.
-        if lab.sh("command -v script").code == 0 {
-            lab.write(
-                "/run/job",
-                "set -m; policy-table apply --confirm 5 eth1 & sleep 2\n",
-            );
-            let said = lab.ok("(sleep 1; echo; sleep 2) | script -qec 'sh /run/job' /dev/null");
-            assert!(said.contains("gone back to what was before"), "{said}");
-            assert_eq!(lab.tagged(), before);
-        }
-        // Without a question a change does not depend on who reads about it.
-        let unread = "exec 3>&1; { sleep 1; policy-table apply eth1; echo $? >&3; } | true";
-        assert_eq!(lab.ok(unread), "0\n");
-        assert!(lab.tagged().join("").contains("rt9"));
     });
 }
 

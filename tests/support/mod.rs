@@ -16,4 +16,5 @@ pub mod lab;
 pub mod needs;
 pub mod random;
 pub mod router;
+pub mod terminal;
 pub mod tree;
