@@ -90,12 +90,13 @@ fn conditions(stanza: &Stanza) -> [Observed; 3] {
     [
         Observed {
             addresses: own.clone().collect(),
-            default: None,
+            ..Observed::default()
         },
         Observed::default(),
         Observed {
             addresses: own.chain(of_family).collect(),
             default: Some(way),
+            before: Vec::new(),
         },
     ]
 }

@@ -9,7 +9,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use log::{debug, error, info};
+use log::{debug, error, info, warn};
 
 use crate::converge;
 use crate::ifupdown::{Direction, HookCall};
@@ -68,6 +68,16 @@ fn up(call: &HookCall) -> ExitCode {
         Ok(Some(summary)) => info!("{interface}: {summary}"),
         Ok(None) => {}
         Err(failure) => {
+            if let Some(waiting) = failure.waiting() {
+                // Nobody's mistake: ifup does not fail for it, whatever policy-on-error says. It
+                // would not note the interface as up, and then nothing could be applied later.
+                let (state, interface) = (state(call), &interface);
+                warn!(
+                    "{interface}: {waiting}; policy routing {state} until then; when it is \
+                     there, run: policy-table apply {interface}"
+                );
+                return ExitCode::SUCCESS;
+            }
             converge::tell(&interface.to_string(), &failure);
             let wished = on_error(call);
             error!("{interface}: {}", consequence(call, wished));
@@ -95,11 +105,7 @@ fn consequence(call: &HookCall, wished: OnError) -> String {
     } else {
         interface.to_string()
     };
-    let state = if device.is_ok_and(|interface| converge::has_previous(call, &interface)) {
-        "stays as an earlier ifup left it"
-    } else {
-        "is not in force"
-    };
+    let state = state(call);
     match wished {
         OnError::Fail => format!(
             "policy routing {state} and ifup fails (policy-on-error fail); correct the cause, \
@@ -109,6 +115,16 @@ fn consequence(call: &HookCall, wished: OnError) -> String {
             "policy routing {state}, the interface itself is up; correct the cause, then run: \
              ifup --force --ignore-errors {name}"
         ),
+    }
+}
+
+/// How the interface's policy routing is after a run that put nothing in.
+fn state(call: &HookCall) -> &'static str {
+    let device = call.interface.parse::<InterfaceName>();
+    if device.is_ok_and(|interface| converge::has_previous(call, &interface)) {
+        "stays as an earlier ifup left it"
+    } else {
+        "is not in force"
     }
 }
 

@@ -100,7 +100,7 @@ impl Policy {
         let tables = ids.of(&stanza);
         let found = Observed {
             addresses: stanza.address.into_iter().collect(),
-            default: None,
+            ..Observed::default()
         };
         let (state, notices) = wanted_state(&stanza, &tables, &found)?;
         Ok(Self {
@@ -131,7 +131,7 @@ impl Policy {
         addresses.extend(there.filter(|own| Some(**own) != stanza.address));
         let found = Observed {
             addresses,
-            default: None,
+            ..Observed::default()
         };
         let wanted = wanted_state(stanza, &self.tables, &found);
         wanted.map_or_else(|_| self.state.clone(), |(state, _)| state)
@@ -195,7 +195,7 @@ impl CheckedStanza<'_> {
                 format!("no default route in table {table}: the router of {network} is not known"),
             )
             .hint("write policy-gateway ADDRESS, or policy-gateway none"),
-            Notice::NoNetwork(_) => return None,
+            Notice::NoNetwork(_) | Notice::Kept(..) => return None,
         })
     }
 

@@ -30,7 +30,8 @@ pub const COMMAND: Command = Command {
 Does what ifup would do for the policy-* options of interfaces that are up,
 without taking them down: puts in what is missing, then takes out what the
 stanzas no longer ask for. With --all it does so for every interface that is
-up, and takes out what belongs to none.
+up, and takes out what belongs to none. A stanza whose address or link is not
+there waits; the exit status is then 1.
 Where a change would move the way back to you over ssh, it says so first, and
 on a terminal asks.
 With --confirm it asks whether the change shall stay, if there was one, and
@@ -63,7 +64,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     };
     let all = which == WhichInterfaces::All;
     if arguments.has(DRY_RUN.long) {
-        return plan::print(&devices, all, out);
+        return plan::print(View::open_for_apply()?, &devices, all, out);
     }
     start_logging(false);
     // The processes above this one can be asked only while it has all its rights.
@@ -126,7 +127,7 @@ fn apply_on_trial(
 
 /// What the change would make of the way back to who typed this: a sentence, if it moves.
 fn moved_connection(devices: &[Device], replies: &Packet) -> Result<Option<String>, Trouble> {
-    let mut view = View::open_for_plan()?;
+    let mut view = View::open_for_apply()?;
     let mut changes = Vec::new();
     for device in devices {
         for stanza in view.stanzas(&device.name, &device.calls) {
@@ -240,7 +241,7 @@ fn converge_device(
             before: Some(&before),
             add: Some(&cut_off),
         };
-        let done = converge::up_with(call, takeover, &beside);
+        let done = converge::apply(call, &takeover, &beside);
         if device.calls.len() > 1 {
             let record = Store::peek(&device.name);
             before = before.with(&record.of_stanza(&heading));
@@ -249,6 +250,11 @@ fn converge_device(
             Ok(Some(summary)) => writeln!(out, "{}: {summary}", named(call))?,
             Ok(None) => {}
             Err(failure) => {
+                if let Some(waiting) = failure.waiting() {
+                    writeln!(out, "{}: {waiting}", named(call))?;
+                    verdict = verdict.max(Verdict::Differs);
+                    continue;
+                }
                 converge::tell(&named(call), &failure);
                 verdict = Verdict::Bad;
             }

@@ -4,6 +4,7 @@
 //!   (`Verdict`, `Trouble`);
 //! - `running.rs`: which interfaces are up, beside the stanzas that the file has for them now;
 //! - `question.rs`: asking whether a change stays, for `apply --confirm`;
+//! - `summary.rs`: the first line of `status`;
 //! - `status.rs`: how the stanzas stand, for people and as JSON;
 //! - `plan.rs`: what would be done, as `ip` commands; `apply --dry-run` is the same;
 //! - `apply.rs`: brings what is up in step with the file; asks before it cuts off who types;
@@ -23,6 +24,7 @@
 mod command;
 mod running;
 mod question;
+mod summary;
 mod status;
 mod plan;
 mod apply;

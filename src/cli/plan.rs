@@ -26,16 +26,22 @@ for all interfaces of the file.",
 fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let running = Running::read(arguments.value(INTERFACES.long))?;
     let devices = running.devices_of_file(&arguments.interfaces()?)?;
-    print(&devices, false, out)
+    print(View::open_for_plan()?, &devices, false, out)
 }
 
 /// Prints the plan for some devices, with `orphaned` also for what belongs to none.
-pub fn print(devices: &[Device], orphaned: bool, out: &mut dyn Write) -> Result<Verdict, Trouble> {
-    let mut view = View::open_for_plan()?;
+pub fn print(
+    mut view: View,
+    devices: &[Device],
+    orphaned: bool,
+    out: &mut dyn Write,
+) -> Result<Verdict, Trouble> {
     let mut verdict = Verdict::Good;
     for device in devices {
         for stanza in view.stanzas(&device.name, &device.calls) {
-            if stanza.failure.is_some() {
+            if stanza.waiting().is_some() {
+                verdict = verdict.max(Verdict::Differs);
+            } else if stanza.failure.is_some() {
                 verdict = Verdict::Bad;
             }
             if !stanza.is_empty() {
@@ -61,8 +67,13 @@ pub fn print(devices: &[Device], orphaned: bool, out: &mut dyn Write) -> Result<
 /// The plan for one stanza; new names of tables go to the file `names`.
 fn print_stanza(stanza: &StanzaStatus, names: &Path, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "# {}", stanza.title())?;
+    let word = if stanza.waiting().is_some() {
+        ""
+    } else {
+        "error: "
+    };
     for line in stanza.failure.iter().flat_map(Failure::lines) {
-        writeln!(out, "# error: {line}")?;
+        writeln!(out, "# {word}{line}")?;
     }
     for notice in &stanza.notices {
         writeln!(out, "# note: {notice}")?;

@@ -1,6 +1,5 @@
 //! `policy-table status`: how the policy routing of running interfaces stands.
 
-use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -8,7 +7,8 @@ use serde_json::{json, Value};
 
 use super::command::{coloured, Arguments, Command, Opt, Trouble, Verdict, INTERFACES, JSON};
 use super::running::Running;
-use crate::converge::{find_orphans, Condition, Failure, Item, Orphans, StanzaStatus, View};
+use super::summary::Summary;
+use crate::converge::{find_orphans, Condition, Item, Orphans, StanzaStatus, View};
 use crate::routing::{InterfaceName, State};
 use crate::system::installed_examples;
 
@@ -21,9 +21,10 @@ Holds the stanzas of the interfaces that are up against the kernel. The first
 line sums it up; a stanza that is in step has one line, any other one for each
 route and rule: in place, missing, stale (an earlier ifup put it in and the
 stanza no longer asks for it), or somebody else's that serves or stands in the
-way. What belongs to no interface that is up is listed as orphaned. It warns of
-a rule of somebody else that comes before the stanza's own, and of addresses
-that no rule is about.
+way. A stanza whose address or link is not there is waiting. What belongs to
+no interface that is up is listed as orphaned. It warns of a rule of somebody
+else that comes before the stanza's own, and of addresses that no rule is
+about.
 Exit status: 0 if all is in step, 1 if something is not, 2 in trouble.",
     options: &[INTERFACES, JSON, VERBOSE],
     example: "policy-table status eth1",
@@ -73,7 +74,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
                     .retain(|object| *object != item.object);
             }
             verdict = verdict.max(verdict_on(&stanza));
-            summary.count(&stanza);
+            summary.count(&stanza, verdict_on(&stanza));
             printer.stanza(&stanza)?;
         }
         rest.without_hooks.extend(device.without_hooks);
@@ -81,7 +82,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     if !rest.orphans.is_empty() || !rest.orphans.damaged.is_empty() {
         verdict = verdict.max(Verdict::Differs);
     }
-    summary.count_rest(&rest);
+    summary.count_rest(&rest.orphans, rest.warnings().len());
     printer.end(&rest, &summary.to_string())?;
     Ok(verdict)
 }
@@ -118,62 +119,10 @@ impl Rest {
     }
 }
 
-/// How many there are of what; the first line.
-#[derive(Default)]
-struct Summary {
-    bad: usize,
-    differ: usize,
-    good: usize,
-    orphaned: usize,
-    damaged: usize,
-    warnings: usize,
-}
-
-impl Summary {
-    fn count(&mut self, stanza: &StanzaStatus) {
-        match verdict_on(stanza) {
-            Verdict::Good => self.good += 1,
-            Verdict::Differs => self.differ += 1,
-            Verdict::Bad => self.bad += 1,
-        }
-        let warnings = stanza.remarks.iter().filter(|remark| remark.is_warning());
-        self.warnings += warnings.count();
-    }
-
-    fn count_rest(&mut self, rest: &Rest) {
-        self.orphaned = rest.orphans.stanzas.len() + rest.orphans.unclaimed.len();
-        self.damaged = rest.orphans.damaged.len();
-        self.warnings += rest.warnings().len();
-    }
-}
-
-/// What is worst comes first.
-impl fmt::Display for Summary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut said = Vec::new();
-        for (count, one, many) in [
-            (self.bad, "stanza in trouble", "stanzas in trouble"),
-            (self.differ, "stanza not in step", "stanzas not in step"),
-            (self.damaged, "record damaged", "records damaged"),
-            (self.orphaned, "orphan", "orphans"),
-            (self.warnings, "warning", "warnings"),
-            (self.good, "stanza in step", "stanzas in step"),
-        ] {
-            match count {
-                0 => {}
-                1 => said.push(format!("1 {one}")),
-                count => said.push(format!("{count} {many}")),
-            }
-        }
-        if said.is_empty() {
-            return f.write_str("no interface that is up has policy routing");
-        }
-        f.write_str(&said.join(", "))
-    }
-}
-
 fn verdict_on(stanza: &StanzaStatus) -> Verdict {
-    if stanza.failure.is_some() {
+    if stanza.waiting().is_some() {
+        Verdict::Differs
+    } else if stanza.failure.is_some() {
         Verdict::Bad
     } else if stanza.is_in_step() {
         Verdict::Good
@@ -244,6 +193,7 @@ impl Printer for ForPeople<'_> {
     fn stanza(&mut self, stanza: &StanzaStatus) -> io::Result<()> {
         let verdict = match verdict_on(stanza) {
             Verdict::Good => "in step",
+            Verdict::Differs if stanza.waiting().is_some() => "waiting",
             Verdict::Differs => "not in step",
             Verdict::Bad => "in trouble",
         };
@@ -265,7 +215,10 @@ impl Printer for ForPeople<'_> {
             };
             self.line(colour, '!', word, &format!("{remark}; {}", remark.hint()))?;
         }
-        for line in stanza.failure.iter().flat_map(Failure::lines) {
+        if let Some(waiting) = stanza.waiting() {
+            self.line(YELLOW, '!', "waiting", &waiting.to_string())?;
+        }
+        for line in stanza.errors() {
             self.line(RED, '!', "error", &line)?;
         }
         Ok(())
@@ -359,6 +312,7 @@ fn json_of(stanza: &StanzaStatus) -> Value {
         .map(|(id, name)| json!({"id": id.number(), "name": name.map(ToString::to_string)}));
     let verdict = match verdict_on(stanza) {
         Verdict::Good => "in step",
+        Verdict::Differs if stanza.waiting().is_some() => "waiting",
         Verdict::Differs => "drift",
         Verdict::Bad => "trouble",
     };
@@ -367,17 +321,18 @@ fn json_of(stanza: &StanzaStatus) -> Value {
         let remarks = remarks.filter(|remark| remark.is_warning() == warnings);
         remarks.map(ToString::to_string).collect()
     };
-    let notices: Vec<String> = stanza.notices.iter().map(ToString::to_string).collect();
+    let notices = stanza.notices.iter().map(ToString::to_string);
     json!({
         "stanza": stanza.heading.to_string(),
         "interface": call.map(|call| call.interface.clone()),
         "table": table,
         "verdict": verdict,
         "objects": stanza.items.iter().map(json_of_item).collect::<Vec<_>>(),
-        "notices": notices,
+        "notices": notices.collect::<Vec<_>>(),
         "warnings": remarks(true),
         "notes": remarks(false),
-        "errors": stanza.failure.as_ref().map(Failure::lines).unwrap_or_default(),
+        "waiting": stanza.waiting().map(ToString::to_string),
+        "errors": stanza.errors(),
     })
 }
 

@@ -46,5 +46,5 @@ pub(crate) use outcome::{Failure, Removal};
 pub use put_in::{put_in, Known};
 pub(crate) use remove::take_out;
 pub(crate) use snapshot::Snapshot;
-pub(crate) use stanza::{down, has_previous, settle, tell, up, up_with, Beside};
+pub(crate) use stanza::{apply, down, has_previous, settle, tell, up, Beside};
 pub(crate) use survey::{StanzaStatus, View};

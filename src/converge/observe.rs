@@ -1,13 +1,16 @@
 //! What a stanza leaves to the kernel to know: the interface's addresses and its default route in
-//! main. Asks, and waits for an address that is on its way.
+//! main. Asks, and waits for an address that is on its way. Where the kernel knows less than when
+//! the stanza came up, the record is asked too: what is missing is no reason to change anything.
 
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::outcome::Failure;
+use super::outcome::{Failure, Waiting};
 use crate::netlink::{Assigned, Kernel, KernelError, Standing, Watch};
-use crate::routing::{Family, Hop, InterfaceAddress, InterfaceName, Kind, TableId};
-use crate::stanza::{Observed, OptionError, OptionFault, Source, Stanza};
+use crate::routing::{
+    Family, Hop, InterfaceAddress, InterfaceName, Kind, Prefix, Route, State, TableId,
+};
+use crate::stanza::{Observed, Source, Stanza};
 
 /// Longest wait for an address: what ifupdown's own settle-dad gives one.
 const LONGEST: Duration = Duration::from_secs(6);
@@ -15,29 +18,66 @@ const LONGEST: Duration = Duration::from_secs(6);
 /// Longest wait for a default route that comes from where the address came from.
 const ROUTE_BEHIND: Duration = Duration::from_secs(1);
 
-/// What a stanza that comes up needs, waited for.
+/// What the record has of a stanza; asked for only where the kernel's answer leaves a question.
+type Recorded<'a> = &'a dyn Fn() -> State;
+
+/// What a stanza that comes up needs, waited for. Where it `is_up` since long, an address is on its
+/// way only if the kernel still checks it.
 /// Errors: rules are to be derived from addresses, and none came.
-pub fn awaited(kernel: &mut Kernel, stanza: &Stanza) -> Result<Observed, Failure> {
+pub fn awaited(
+    kernel: &mut Kernel,
+    stanza: &Stanza,
+    known: Recorded<'_>,
+    is_up: bool,
+) -> Result<Observed, Failure> {
     // Without rules on addresses there is nothing to wait for.
     let longest = if stanza.source == Source::None {
         Duration::ZERO
     } else {
         LONGEST
     };
-    let found = find(kernel, stanza, longest)?;
-    require_address(stanza, found, LONGEST)
+    let found = find(kernel, stanza, longest, known, is_up)?;
+    require_address(stanza, found, if is_up { Duration::ZERO } else { LONGEST })
 }
 
 /// What a stanza that is up needs, as it is now.
 /// Errors: rules are to be derived from addresses, and there is none.
-pub fn required(kernel: &mut Kernel, stanza: &Stanza) -> Result<Observed, Failure> {
-    let found = at_once(kernel, stanza)?;
+pub fn required(
+    kernel: &mut Kernel,
+    stanza: &Stanza,
+    known: Recorded<'_>,
+) -> Result<Observed, Failure> {
+    let found = find(kernel, stanza, Duration::ZERO, known, true)?;
     require_address(stanza, found, Duration::ZERO)
 }
 
-/// What there is now of what a stanza needs.
+/// What there is now of what a stanza needs, with nothing known from before.
 pub fn at_once(kernel: &mut Kernel, stanza: &Stanza) -> Result<Observed, KernelError> {
-    find(kernel, stanza, Duration::ZERO)
+    find(kernel, stanza, Duration::ZERO, &State::default, true)
+}
+
+/// What a stanza that has come up lacks of what it had then: the device is gone, was taken down, or
+/// lost the address that the stanza gives. An answer of the kernel's that cannot be trusted is an error.
+pub fn lost(kernel: &mut Kernel, stanza: &Stanza) -> Result<Option<Waiting>, KernelError> {
+    let device = stanza.interface.device();
+    let leaves_by_it = |route: &Route<_>| {
+        let mut hops = route.hops.iter();
+        hops.any(|hop| hop.device.as_ref() == Some(&device))
+    };
+    if !stanza.derives() && !stanza.routes.iter().any(|(_, route)| leaves_by_it(route)) {
+        return Ok(None);
+    }
+    match kernel.is_admin_up(&device)? {
+        None => return Ok(Some(Waiting::Device(device))),
+        Some(false) => return Ok(Some(Waiting::Link(device))),
+        Some(true) => {}
+    }
+    let Some(own) = stanza.address.filter(|_| stanza.derives()) else {
+        return Ok(None);
+    };
+    let found = kernel.addresses(&device, stanza.family)?;
+    let is_there = found.iter().any(|of| of.address.address == own.address);
+    Ok((!is_there).then_some(Waiting::OwnAddress(own.address, device)))
 }
 
 fn require_address(
@@ -48,19 +88,21 @@ fn require_address(
     if !stanza.asks_address() || !found.addresses.is_empty() || stanza.source == Source::None {
         return Ok(found);
     }
-    let fault = OptionFault::NoAddressYet {
-        interface: stanza.interface.clone(),
+    Err(Failure::Waiting(Waiting::Address {
         family: stanza.family,
         seconds: waited.as_secs(),
-    };
-    let table = stanza.table.as_ref().map(ToString::to_string);
-    let error = OptionError::new("policy-table", table.as_deref(), fault);
-    Err(Failure::Options(vec![error]))
+    }))
 }
 
-fn find(kernel: &mut Kernel, stanza: &Stanza, longest: Duration) -> Result<Observed, KernelError> {
+fn find(
+    kernel: &mut Kernel,
+    stanza: &Stanza,
+    longest: Duration,
+    known: Recorded<'_>,
+    is_up: bool,
+) -> Result<Observed, KernelError> {
     let addresses = if stanza.asks_address() {
-        addresses(kernel, &stanza.interface, stanza.family, longest)?
+        addresses(kernel, stanza, longest, known, is_up)?
     } else {
         stanza.address.into_iter().collect()
     };
@@ -69,40 +111,79 @@ fn find(kernel: &mut Kernel, stanza: &Stanza, longest: Duration) -> Result<Obser
     } else {
         addresses
     };
-    let default = if stanza.asks_gateway() {
-        let longest = longest.min(route_behind(stanza, &addresses));
+    let (mut default, mut before) = (None, Vec::new());
+    if stanza.asks_gateway() {
         let device = stanza.interface.device();
-        wait_for(longest, Watch::routes, || {
-            let way = default_way(kernel, &device, stanza.family)?;
-            let ready = way.is_some();
-            Ok((way, ready))
-        })?
-    } else {
-        None
+        default = default_way(kernel, &device, stanza.family)?;
+        if default.is_none() {
+            before = routers(&known(), &stanza.interface);
+            before.retain(|route| route.family() == stanza.family);
+        }
+        // A router that is known already need not be waited for.
+        if default.is_none() && before.is_empty() {
+            let longest = longest.min(route_behind(stanza, &addresses));
+            default = wait_for(longest, Watch::routes, || {
+                let way = default_way(kernel, &device, stanza.family)?;
+                let ready = way.is_some();
+                Ok((way, ready))
+            })?;
+        }
+    }
+    Ok(Observed {
+        addresses,
+        default,
+        before,
+    })
+}
+
+/// The default routes of a family by an interface's device, the one of lowest metric first.
+fn routers(known: &State, interface: &InterfaceName) -> Vec<Route> {
+    let device = Some(interface.device());
+    let is_default = |route: &&Route| {
+        route.destination.is_any()
+            && route.tos == 0
+            && route.kind == Kind::UNICAST
+            && matches!(route.hops.as_slice(), [hop] if hop.device == device)
     };
-    Ok(Observed { addresses, default })
+    let mut found: Vec<Route> = known.routes().iter().filter(is_default).cloned().collect();
+    found.sort_by_key(|route| route.metric);
+    found
+}
+
+/// The foremost of the default routes by an interface that a stanza has.
+pub fn router(known: &State, interface: &InterfaceName) -> Option<Route> {
+    routers(known, interface).into_iter().next()
 }
 
 /// The usable addresses of an interface, waited for while there is none, the kernel still checks
-/// whether one is a duplicate, or the device is not up.
+/// whether one is a duplicate, or the device is not up. Behind them those that are deprecated and
+/// have rules: connections that began with them go on (RFC 4862).
 fn addresses(
     kernel: &mut Kernel,
-    interface: &InterfaceName,
-    family: Family,
+    stanza: &Stanza,
     longest: Duration,
+    known: Recorded<'_>,
+    is_up: bool,
 ) -> Result<Vec<InterfaceAddress>, KernelError> {
+    let interface = &stanza.interface;
     let device = interface.device();
     wait_for(longest, Watch::addresses, || {
-        let mut found = kernel.addresses(&device, family)?;
+        let mut found = kernel.addresses(&device, stanza.family)?;
         found.retain(|assigned| is_of(assigned, interface));
-        let standing = |wanted| move |assigned: &&Assigned| assigned.standing == wanted;
-        let usable = found.iter().filter(standing(Standing::Usable));
-        let usable: Vec<InterfaceAddress> = usable.map(|assigned| assigned.address).collect();
-        let mut tentative = found.iter().filter(standing(Standing::Tentative));
-        let is_checked = tentative.next().is_none();
+        let of = |wanted| {
+            let of = found.iter().filter(move |it| it.standing == wanted);
+            of.map(|assigned| assigned.address)
+        };
+        let mut usable: Vec<InterfaceAddress> = of(Standing::Usable).collect();
+        let deprecated: Vec<InterfaceAddress> = of(Standing::Deprecated).collect();
+        if !deprecated.is_empty() {
+            let known = known();
+            usable.extend(deprecated.into_iter().filter(|own| has_rules(&known, own)));
+        }
+        let is_checked = of(Standing::Tentative).next().is_none();
         // pppd gives its device the addresses first and takes it up then; until then no route
         // can leave by it.
-        let ready = is_checked && !usable.is_empty() && kernel.is_up(&device)?;
+        let ready = is_checked && (is_up || !usable.is_empty() && kernel.is_up(&device)?);
         Ok((usable, ready))
     })
 }
@@ -114,7 +195,7 @@ fn with_further(
     mut addresses: Vec<InterfaceAddress>,
 ) -> Result<Vec<InterfaceAddress>, KernelError> {
     let found = kernel.addresses(&stanza.interface.device(), stanza.family)?;
-    let fit = [Standing::Usable, Standing::Fleeting];
+    let fit = [Standing::Usable, Standing::Deprecated, Standing::Temporary];
     for assigned in found {
         let own = assigned.address;
         let known = addresses.iter().any(|other| other.address == own.address);
@@ -123,6 +204,13 @@ fn with_further(
         }
     }
     Ok(addresses)
+}
+
+/// Whether rules select on an address, or on its network.
+fn has_rules(known: &State, own: &InterfaceAddress) -> bool {
+    let sources = [Prefix::host(own.address), own.network()];
+    let mut rules = known.rules().iter();
+    rules.any(|rule| rule.from.is_some_and(|from| sources.contains(&from)))
 }
 
 /// Looks again at each change until what is found is ready, but not for longer than given;

@@ -1,13 +1,17 @@
 //! What became of a run.
 //!
 //! A [`StepError`] says why one request to the kernel did not do what was meant; a [`Failure`] why
-//! a whole run came to nothing, perhaps since some requests failed. An [`Outcome`] says what is in
+//! a whole run came to nothing, perhaps since some requests failed, or since a [`Waiting`] stands
+//! between. An [`Outcome`] says what is in
 //! force after a run that put in, a [`Removal`] what was taken out.
+
+use std::net::IpAddr;
 
 use thiserror::Error;
 
 use crate::netlink::{advice, KernelError, Refusal};
-use crate::routing::{Object, State, Step};
+use crate::record::{Record, Takeover};
+use crate::routing::{Family, InterfaceName, Object, State, Step};
 use crate::stanza::OptionError;
 use crate::tables::RegistryError;
 use crate::text::chain;
@@ -31,6 +35,51 @@ pub enum StepError {
     Kernel(#[from] KernelError),
 }
 
+/// What a stanza's policy routing waits for: nothing is wrong with the stanza, and nobody has to
+/// correct it.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Waiting {
+    /// The interface has no address of a family.
+    #[error("waiting for {} address{}", with_article(*.family), waited(*.seconds))]
+    Address {
+        family: Family,
+        /// How long one was waited for; 0 if nobody did.
+        seconds: u64,
+    },
+    /// The address that the stanza gives is not on the interface.
+    #[error("waiting for its address {0}, which is not on {1}")]
+    OwnAddress(IpAddr, InterfaceName),
+    /// There is no such device.
+    #[error("waiting for the device: there is no {0}")]
+    Device(InterfaceName),
+    /// The device is not up.
+    #[error("waiting for the link: {0} is down")]
+    Link(InterfaceName),
+}
+
+impl Waiting {
+    /// Whether what the stanza has in force stays meanwhile: it serves once the link is up, or the
+    /// address of the stanza as it was. Of a device that is gone nothing is known; `apply --all`
+    /// takes out what it left.
+    pub fn keeps(&self, takeover: &Takeover, record: &Record) -> bool {
+        match self {
+            Self::Device(_) | Self::Link(_) => true,
+            Self::Address { .. } | Self::OwnAddress(..) => takeover.is_of_other_address(record),
+        }
+    }
+}
+
+fn with_article(family: Family) -> String {
+    format!("an {}", family.name())
+}
+
+fn waited(seconds: u64) -> String {
+    if seconds == 0 {
+        return String::new();
+    }
+    format!(": none came in {seconds} seconds")
+}
+
 /// Why a stanza's policy routing is not in force: one or several causes, each a line.
 #[derive(Debug, Error)]
 pub enum Failure {
@@ -52,14 +101,25 @@ pub enum Failure {
     /// The kernel did not take it.
     #[error("the kernel refused")]
     Steps(Vec<StepError>),
+    /// Something is not there yet, or not any more.
+    #[error(transparent)]
+    Waiting(#[from] Waiting),
 }
 
 impl Failure {
+    /// What it waits for, where nothing is wrong.
+    pub fn waiting(&self) -> Option<&Waiting> {
+        match self {
+            Self::Waiting(waiting) => Some(waiting),
+            _ => None,
+        }
+    }
+
     /// What to tell the administrator, one line for each cause.
     pub fn lines(&self) -> Vec<String> {
         match self {
             Self::Options(errors) => errors.iter().map(ToString::to_string).collect(),
-            Self::Table { .. } => vec![self.to_string()],
+            Self::Table { .. } | Self::Waiting(_) => vec![self.to_string()],
             Self::Kernel(error) => vec![chain(error)],
             Self::Steps(errors) => errors.iter().map(|error| chain(error)).collect(),
         }

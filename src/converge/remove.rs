@@ -1,13 +1,16 @@
 //! Taking routes and rules out of the kernel, and nothing but what is meant.
 //!
 //! The kernel takes out the first object that agrees in what a request says, and says in its answer
-//! which one that was. Where it was another one than meant, that is put back (`set_right`).
+//! which one that was. Where it was another one than meant, that is put back (`set_right`). What it
+//! refuses to take out is looked for: it refuses also what it never took in.
+
+use std::collections::BTreeMap;
 
 use nix::errno::Errno;
 
 use super::outcome::{Removal, StepError};
-use crate::netlink::{Answer, Kernel, KernelError};
-use crate::routing::{Family, Hop, Object, Route, State, Step, Verb};
+use crate::netlink::{Answer, Kernel, KernelError, Refusal};
+use crate::routing::{Family, Hop, Object, Route, State, Step, TableId, Verb};
 use crate::text::chain;
 
 /// Deletes objects, as far as it can: rules first, so that none leads into a table that is half
@@ -61,6 +64,8 @@ struct Round {
     unmet: Vec<Step>,
     /// Those other objects.
     wrong: Vec<Object>,
+    /// Those that were refused, and why.
+    refused: Vec<(Step, Refusal)>,
 }
 
 impl Round {
@@ -77,7 +82,39 @@ impl Round {
                 self.deleted.push(step);
             }
             Answer::Refused(refusal) if is_gone(refusal.errno) => self.unmet.push(step),
-            Answer::Refused(refusal) => removal.stick(step, refusal),
+            Answer::Refused(refusal) => self.refused.push((step, refusal)),
+        }
+    }
+}
+
+/// What the kernel refused to take out is stuck, if it is there at all.
+fn look_for_refused(kernel: &mut Kernel, round: &mut Round, removal: &mut Removal) {
+    let mut found: BTreeMap<(Family, Option<TableId>), Option<State>> = BTreeMap::new();
+    for (step, refusal) in std::mem::take(&mut round.refused) {
+        let key = match &step.object {
+            Object::Rule(rule) => (rule.family, None),
+            Object::Route(route) => (route.family(), Some(route.table)),
+        };
+        // One that cannot be looked for may be there.
+        let there = found.entry(key).or_insert_with(|| match key {
+            (family, None) => {
+                let rules = kernel.rules(family).ok()?;
+                Some(rules.into_iter().map(Object::Rule).collect())
+            }
+            (family, Some(table)) => {
+                let routes = kernel.routes(family, table).ok()?;
+                Some(routes.into_iter().map(Object::Route).collect())
+            }
+        });
+        let is_it = |other: &Object| is_meant(other, &step.object);
+        let is_there = |there: &State| match &step.object {
+            Object::Rule(_) => there.contains(&step.object),
+            Object::Route(_) => there.objects().any(|other| is_it(&other)),
+        };
+        if there.as_ref().is_none_or(is_there) {
+            removal.stick(step, refusal);
+        } else {
+            removal.gone.insert(step.object);
         }
     }
 }
@@ -102,9 +139,10 @@ fn delete(
         round.note(step, answer, removal);
     }
     let right = set_right(kernel, &mut round, removal);
-    for step in round.unmet {
+    for step in std::mem::take(&mut round.unmet) {
         removal.stuck.insert(step.object);
     }
+    look_for_refused(kernel, &mut round, removal);
     right.map(|()| round.deleted)
 }
 

@@ -16,7 +16,7 @@ pub fn leave_to_others(
     calls: &[HookCall],
 ) {
     let mut others = record.clone();
-    takeover.set(&mut others, State::default());
+    takeover.set(&mut others, State::default(), None);
     let kept = others.headings().filter(|part| is_kept(part, calls));
     let mut taken: Vec<Prefix> = kept
         .flat_map(|part| derived_from(&others.of_stanza(part)))

@@ -8,7 +8,7 @@
 use log::{error, warn};
 
 use super::observe;
-use super::outcome::{Failure, Outcome, Removal};
+use super::outcome::{Failure, Outcome, Removal, StepError, Waiting};
 use super::put_in::{put_in, Known};
 use super::remove::take_out;
 use super::renamed_device::renamed_routes;
@@ -17,8 +17,8 @@ use super::share::leave_to_others;
 use super::table_ids::StanzaTables;
 use crate::ifupdown::HookCall;
 use crate::netlink::Kernel;
-use crate::record::{DeviceRecord, Heading, Record, Store, Takeover};
-use crate::routing::{InterfaceName, State, TableId};
+use crate::record::{DeviceRecord, Heading, Part, Record, Store, Takeover};
+use crate::routing::{InterfaceName, Object, State, TableId};
 use crate::stanza::{Notice, Stanza};
 use crate::text::chain;
 
@@ -26,8 +26,14 @@ use crate::text::chain;
 /// there was anything to do.
 /// Errors: nothing of the stanza is half done: all is as it was.
 pub fn up(call: &HookCall) -> Result<Option<String>, Failure> {
-    let alone = Beside::default();
-    up_with(call, Takeover::of_call(call, Store::peek), &alone)
+    let takeover = Takeover::of_call(call, Store::peek);
+    let Some(stanza) = Stanza::parse(call).map_err(Failure::Options)? else {
+        return withdraw(call, &takeover);
+    };
+    let mut kernel = Kernel::open()?;
+    let done = up_with(&mut kernel, &stanza, &takeover, None);
+    done.map(Some)
+        .map_err(|failure| what_it_waits_for(&mut kernel, &stanza, failure))
 }
 
 /// What is known besides a call; to a hook, which has no time to look around, nothing.
@@ -45,40 +51,100 @@ pub struct Beside<'a> {
 /// without what only a command has to say.
 type Addition<'a> = dyn Fn(&Stanza, &State, Option<TableId>) -> Vec<String> + 'a;
 
-/// As [`up`], in the place of what the stanza takes over of the record.
-pub fn up_with(
+/// As [`up`], of a stanza that is up already, in the place of what it takes over of the record.
+/// Errors: as there; but of a stanza whose address is gone nothing is left in force. One that was
+/// edited keeps what it has: its interface may still have the old address, and ifdown its routing.
+pub fn apply(
     call: &HookCall,
-    takeover: Takeover,
+    takeover: &Takeover,
     beside: &Beside<'_>,
 ) -> Result<Option<String>, Failure> {
     let Some(stanza) = Stanza::parse(call).map_err(Failure::Options)? else {
         return withdraw(call, takeover);
     };
     let mut kernel = Kernel::open()?;
-    let mut found = observe::awaited(&mut kernel, &stanza)?;
+    let lost = observe::lost(&mut kernel, &stanza)?;
+    let done = match lost {
+        Some(waiting) => Err(waiting.into()),
+        None => up_with(&mut kernel, &stanza, takeover, Some(beside)),
+    };
+    let is_over = |waiting: &Waiting| {
+        let record = Store::peek(&stanza.interface.device());
+        !waiting.keeps(takeover, &record)
+    };
+    if done
+        .as_ref()
+        .is_err_and(|failure| failure.waiting().is_some_and(is_over))
+    {
+        let nothing = State::default();
+        let outcome = settle_with(
+            &mut kernel,
+            &stanza.interface,
+            takeover,
+            &nothing,
+            &Order::AsIs,
+            true,
+        )?;
+        warn_of(&stanza.interface, &outcome.warnings);
+    }
+    done.map(Some)
+}
+
+/// Of a stanza that is up already more is known `beside` its call.
+fn up_with(
+    kernel: &mut Kernel,
+    stanza: &Stanza,
+    takeover: &Takeover,
+    beside: Option<&Beside<'_>>,
+) -> Result<String, Failure> {
+    let known = || {
+        let record = Store::peek(&stanza.interface.device());
+        takeover.known(&record)
+    };
+    let mut found = observe::awaited(kernel, stanza, &known, beside.is_some())?;
     if stanza.asks_all() {
         let record = Store::peek(&stanza.interface.device());
-        leave_to_others(&mut found, &stanza, &takeover, &record, beside.calls);
+        let calls = beside.map_or(&[][..], |beside| beside.calls);
+        leave_to_others(&mut found, stanza, takeover, &record, calls);
     }
-    let tables = StanzaTables::registered(&stanza, &mut kernel)?;
-    let (wanted, notices) = tables.wanted(&stanza, &found).map_err(Failure::Options)?;
+    let tables = StanzaTables::registered(stanza, kernel)?;
+    let (wanted, notices) = tables.wanted(stanza, &found).map_err(Failure::Options)?;
     for name in tables.new_and_empty(&wanted) {
         warn!(
             "{}: table {name} is new, and no route goes into it here: is the name right?",
             stanza.interface
         );
     }
-    let remarks = remarks(&stanza, &notices);
-    let order = beside.before.map_or(Order::Own, Order::Behind);
-    let outcome = settle_in_order(&mut kernel, &stanza.interface, &takeover, &wanted, &order)?;
+    let remarks = remarks(stanza, &notices);
+    let before = beside.and_then(|beside| beside.before);
+    let order = before.map_or(Order::Own, Order::Behind);
+    let outcome = settle_with(kernel, &stanza.interface, takeover, &wanted, &order, false)?;
     warn_of(&stanza.interface, &outcome.warnings);
     let mut summary = vec![sum_up(&tables, &outcome)];
     summary.extend(remarks);
-    if let Some(add) = beside.add {
+    if let Some(add) = beside.and_then(|beside| beside.add) {
         let table = tables.own().map(|(id, _)| id);
-        summary.extend(add(&stanza, &wanted, table));
+        summary.extend(add(stanza, &wanted, table));
     }
-    Ok(Some(summary.join("; ")))
+    Ok(summary.join("; "))
+}
+
+/// What lies behind a failure: where routes alone were refused, and what they need is not there,
+/// nothing is wrong with them.
+fn what_it_waits_for(kernel: &mut Kernel, stanza: &Stanza, failure: Failure) -> Failure {
+    let is_of_route = |error: &StepError| match error {
+        StepError::Refused { step, .. } => matches!(step.object, Object::Route(_)),
+        _ => false,
+    };
+    match &failure {
+        Failure::Steps(errors) if errors.iter().all(is_of_route) => {
+            match observe::lost(kernel, stanza) {
+                Ok(Some(waiting)) => waiting.into(),
+                _ => failure,
+            }
+        }
+        _ => failure,
+    }
 }
 
 /// Of what the administrator should know, what goes into the summary; the rest is a warning.
@@ -92,24 +158,25 @@ fn remarks(stanza: &Stanza, notices: &[Notice]) -> Vec<String> {
                 "{}: {notice}; beside another default route dhcp needs a metric",
                 stanza.interface
             ),
-            Notice::Guessed(_) | Notice::Onlink(..) => remarks.push(notice.to_string()),
+            Notice::Guessed(_) | Notice::Onlink(..) | Notice::Kept(..) => {
+                remarks.push(notice.to_string());
+            }
         }
     }
     remarks
 }
 
 /// Takes out what a stanza put in that has no options any more.
-fn withdraw(call: &HookCall, takeover: Takeover) -> Result<Option<String>, Failure> {
+fn withdraw(call: &HookCall, takeover: &Takeover) -> Result<Option<String>, Failure> {
     let Ok(interface) = call.interface.parse::<InterfaceName>() else {
         return Ok(None);
     };
     let record = Store::peek(&interface.device());
-    let takeover = takeover.with_any_options(&record);
     if takeover.previous(&record).is_empty() {
         return Ok(None);
     }
     let nothing = State::default();
-    let outcome = settle(&mut Kernel::open()?, &interface, &takeover, &nothing)?;
+    let outcome = settle(&mut Kernel::open()?, &interface, takeover, &nothing)?;
     warn_of(&interface, &outcome.warnings);
     Ok(Some(sum_up(&StanzaTables::default(), &outcome)))
 }
@@ -149,20 +216,23 @@ pub fn settle(
     takeover: &Takeover,
     wanted: &State,
 ) -> Result<Outcome, Failure> {
-    settle_in_order(kernel, interface, takeover, wanted, &Order::AsIs)
+    settle_with(kernel, interface, takeover, wanted, &Order::AsIs, false)
 }
 
-/// As [`settle`], with the rules in an order.
-fn settle_in_order(
+/// As [`settle`], with the rules in an order; of a stanza that `waits` its router is noted for when
+/// it waits no more.
+fn settle_with(
     kernel: &mut Kernel,
     interface: &InterfaceName,
     takeover: &Takeover,
     wanted: &State,
     order: &Order<'_>,
+    waits: bool,
 ) -> Result<Outcome, Failure> {
     let mut record = DeviceRecord::open(interface);
-    let own = record.noted.of_stanza(&takeover.heading);
+    let own = record.noted.part(&takeover.heading);
     let previous = takeover.previous(&record.noted);
+    let router = waits.then(|| observe::router(&takeover.known(&record.noted), interface));
     let claimed = takeover
         .others(&record.noted)
         .with(&record.still_shared(&previous));
@@ -185,7 +255,8 @@ fn settle_in_order(
                 keep_order(kernel, &in_order, &mut outcome, &record);
             }
             let mut now = record.noted.clone();
-            takeover.set(&mut now, outcome.in_force.with(&outcome.stuck));
+            let in_force = outcome.in_force.with(&outcome.stuck);
+            takeover.set(&mut now, in_force, router.flatten());
             record.replace(now);
             let already = outcome.already.without(&previous).without(&claimed);
             record.share(&already, &outcome.behind);
@@ -196,7 +267,8 @@ fn settle_in_order(
             for object in undone.stuck.objects() {
                 warn!("{interface}: \"{object}\" could not be taken out again; ifdown will");
             }
-            record.set(&takeover.heading, own.with(&undone.stuck));
+            let state = own.state.with(&undone.stuck);
+            record.put(Part { state, ..own });
             Err(Failure::Steps(undone.errors))
         }
     }
@@ -218,8 +290,7 @@ fn keep_order(kernel: &mut Kernel, in_order: &State, outcome: &mut Outcome, reco
 /// where this run fails.
 pub fn has_previous(call: &HookCall, interface: &InterfaceName) -> bool {
     let takeover = Takeover::of_call(call, Store::peek);
-    let record = Store::peek(&interface.device());
-    !takeover.previous(&record).is_empty()
+    takeover.has_previous(&Store::peek(&interface.device()))
 }
 
 /// Takes an interface's routing out, by the record or else by the stanza.

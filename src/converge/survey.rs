@@ -7,7 +7,7 @@ use std::path::Path;
 use super::drift::{assess, steps, Condition, Item};
 use super::observe;
 use super::order::{may_matter, Places};
-use super::outcome::Failure;
+use super::outcome::{Failure, Waiting};
 use super::reorder::misplaced_here;
 use super::share::leave_to_others;
 use super::table_ids::StanzaTables;
@@ -30,6 +30,8 @@ pub struct StanzaStatus {
     pub call: Option<HookCall>,
     /// Whether the record has it.
     pub recorded: bool,
+    /// Whether it waits, and what it has stays as it is meanwhile.
+    pub keeps: bool,
     /// Whether it is left alone, since nothing says what to do with it.
     pub stays: bool,
     pub tables: StanzaTables,
@@ -54,6 +56,7 @@ impl StanzaStatus {
             call: None,
             recorded: false,
             stays: false,
+            keeps: false,
             tables: StanzaTables::default(),
             items: Vec::new(),
             reorder: Vec::new(),
@@ -86,9 +89,20 @@ impl StanzaStatus {
         self.failure.is_none() && self.items.iter().all(well)
     }
 
+    /// What is wrong with it, a line for each cause.
+    pub fn errors(&self) -> Vec<String> {
+        let failure = self.failure.iter().filter(|it| it.waiting().is_none());
+        failure.flat_map(Failure::lines).collect()
+    }
+
+    /// What it waits for, where nothing is wrong with it.
+    pub fn waiting(&self) -> Option<&Waiting> {
+        self.failure.as_ref().and_then(Failure::waiting)
+    }
+
     /// What mends it.
     pub fn steps(&self) -> Vec<Step> {
-        if self.stays {
+        if self.stays || self.keeps {
             return Vec::new();
         }
         let mut steps = steps(&self.items);
@@ -110,6 +124,8 @@ pub struct View {
     around: Surroundings,
     /// Where ours stand, or will when the stanzas surveyed so far are mended.
     standing: Places,
+    /// Whether the interfaces are up, so that what they have lost is missed.
+    are_up: bool,
     /// What would mend the stanzas surveyed so far, where that counts as done.
     ahead: Option<BTreeMap<TableKey, Vec<Step>>>,
 }
@@ -159,16 +175,25 @@ impl View {
             rules,
             around,
             standing,
+            are_up: true,
             ahead: None,
         })
     }
 
     /// Looks at the kernel as it will be when each stanza finds what those before it were given:
     /// two of them may share a table.
-    pub fn open_for_plan() -> Result<Self, KernelError> {
+    pub fn open_for_apply() -> Result<Self, KernelError> {
         Ok(Self {
             ahead: Some(BTreeMap::new()),
             ..Self::open()?
+        })
+    }
+
+    /// The same, of interfaces that need not be up: `ifup` gives them link and address.
+    pub fn open_for_plan() -> Result<Self, KernelError> {
+        Ok(Self {
+            are_up: false,
+            ..Self::open_for_apply()?
         })
     }
 
@@ -286,11 +311,30 @@ impl View {
     ) -> Result<(), Failure> {
         let mut wanted = State::default();
         if let Some(stanza) = Stanza::parse(call).map_err(Failure::Options)? {
-            let mut found = observe::required(&mut self.kernel, &stanza)?;
+            status.tables = self.tables(&stanza)?;
+            let known = || takeover.known(record);
+            let lost = if self.are_up {
+                observe::lost(&mut self.kernel, &stanza)?
+            } else {
+                None
+            };
+            let found = match lost {
+                Some(waiting) => Err(waiting.into()),
+                None => observe::required(&mut self.kernel, &stanza, &known),
+            };
+            if let Err(Failure::Waiting(waiting)) = &found {
+                status.keeps = waiting.keeps(takeover, record);
+                let wanted = if status.keeps {
+                    takeover.previous(record)
+                } else {
+                    State::default()
+                };
+                status.items = self.held_against(device, takeover, record, &wanted)?;
+            }
+            let mut found = found?;
             if stanza.asks_all() {
                 leave_to_others(&mut found, &stanza, takeover, record, calls);
             }
-            status.tables = self.tables(&stanza)?;
             let asked = status.tables.wanted(&stanza, &found);
             (wanted, status.notices) = asked.map_err(Failure::Options)?;
             status.policy = Some((stanza, wanted.clone()));

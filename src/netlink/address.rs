@@ -25,8 +25,10 @@ pub enum Standing {
     Usable,
     /// Not before duplicate address detection is over.
     Tentative,
-    /// Not for new connections, or not for long: temporary or deprecated.
-    Fleeting,
+    /// Still, but no new connection should begin with it (RFC 4862).
+    Deprecated,
+    /// Not for long.
+    Temporary,
     /// Not for policy routing: of the link alone, or a duplicate.
     Unfit,
 }
@@ -88,8 +90,10 @@ pub fn decode_any(payload: &[u8]) -> Result<Option<(u32, Assigned)>, WireError> 
     } else if temporary || flags & DEPRECATED != 0 {
         if flags & TENTATIVE != 0 {
             Standing::Unfit
+        } else if temporary {
+            Standing::Temporary
         } else {
-            Standing::Fleeting
+            Standing::Deprecated
         }
     } else if flags & TENTATIVE != 0 {
         Standing::Tentative

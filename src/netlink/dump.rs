@@ -12,7 +12,7 @@ use nix::net::if_::InterfaceFlags;
 use super::address::Assigned;
 use super::kernel::{Kernel, KernelError};
 use super::message::WireError;
-use super::{address, route, rule};
+use super::{address, link, route, rule};
 use crate::routing::{Action, Family, InterfaceName, Kind, Object, Route, Rule, TableId, PROTOCOL};
 
 impl Kernel {
@@ -185,6 +185,23 @@ impl Kernel {
         self.dump(&what, Rtm::Getaddr, encode, |_, payload| {
             address::decode(payload, index)
         })
+    }
+
+    /// Whether a device is up in the administrator's eyes, with or without a carrier; `None` where
+    /// there is no such device.
+    pub fn is_admin_up(&mut self, device: &InterfaceName) -> Result<Option<bool>, KernelError> {
+        let Some(index) = self.index(device)? else {
+            return Ok(None);
+        };
+        let what = format!("device {device}");
+        let request = link::encode_get(index)?;
+        match self.ask(&what, Rtm::Getlink, request, |_, payload| {
+            Ok(link::is_up(payload))
+        }) {
+            // It went between the two questions.
+            Err(KernelError::Dump { refusal, .. }) if refusal.errno == Errno::ENODEV => Ok(None),
+            answered => answered,
+        }
     }
 
     /// Whether a device is up, and there at all.

@@ -4,6 +4,7 @@
 //!   values stand in attributes.
 //! - `address.rs`, `route.rs`, `rule.rs`: one object each as a message, both ways. An IPv6 route of
 //!   several ways, a table beyond 255 or a rule's attribute without a word are found here.
+//! - `link.rs`: a device, of which only its flags are read.
 //! - `advice.rs`: what an administrator can do about a refusal.
 //! - `kernel.rs`: [`Kernel`], the open socket: carries out steps, takes dumps, asks.
 //! - `dump.rs`: its methods that list what the kernel has.
@@ -15,6 +16,7 @@
 
 mod message;
 mod address;
+mod link;
 mod route;
 mod rule;
 mod advice;

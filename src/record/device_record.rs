@@ -5,7 +5,7 @@ use std::io;
 use log::warn;
 
 use super::heading::Heading;
-use super::record::Record;
+use super::record::{Part, Record};
 use super::store::{Store, FOLDER};
 use crate::routing::{InterfaceName, State};
 use crate::system::permission_hint;
@@ -66,6 +66,14 @@ impl DeviceRecord {
             self.noted.set(heading, state);
             self.write();
         }
+    }
+
+    /// Notes what became of a stanza's part, on disk if that is news.
+    pub fn put(&mut self, part: Part) {
+        let mut record = self.noted.clone();
+        let heading = part.heading.clone();
+        record.replace(|of| *of == heading, part);
+        self.replace(record);
     }
 
     /// Notes another record, on disk if that is news.

@@ -2,7 +2,7 @@
 //! file may say something else by then.
 //!
 //! - `heading.rs`: what a part of a record belongs to, in one line: a stanza, by its interface,
-//!   family, method, and address or table.
+//!   family, method, and address or table, and of stanzas alike in that by the options.
 //! - `record.rs`: the record of a device as text, part by part, and what of it can still be read
 //!   where it is damaged.
 //! - `takeover.rs`: which parts today's stanzas take over, where they were edited since.

@@ -4,12 +4,15 @@
 //! of `eth0:1` along, whose own hook ifupdown never runs.
 //!
 //! A line `iface HEADING` begins the part of a stanza, a line for each of its routes and rules
-//! follows behind a tab.
+//! follows behind a tab. Lines of `#:` between them say more of the stanza; 0.1.0 takes them for
+//! comments.
 
+use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use super::heading::Heading;
-use crate::routing::{InterfaceName, Object, State, PROTOCOL};
+use crate::routing::{InterfaceName, Object, Route, State, PROTOCOL};
 
 /// What one stanza put in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +21,24 @@ pub struct Part {
     pub heading: Heading,
     /// Its routes and rules.
     pub state: State,
+    /// The default route that it had, while the stanza waits and has none in force: what is not
+    /// known of the router when it gets one again.
+    pub router: Option<Route>,
+}
+
+impl Part {
+    pub fn new(heading: Heading) -> Self {
+        Self {
+            heading,
+            state: State::default(),
+            router: None,
+        }
+    }
+
+    /// Whether it says nothing that has to be kept.
+    fn is_empty(&self) -> bool {
+        self.state.is_empty() && self.router.is_none()
+    }
 }
 
 /// The record of a device.
@@ -31,6 +52,12 @@ pub struct Record {
 /// What a heading stands behind.
 const KEYWORD: &str = "iface ";
 
+/// What stands before an option that the stanza had.
+const OPTION: &str = "#: option ";
+
+/// What stands before the router of a stanza that waits.
+const ROUTER: &str = "#: router ";
+
 /// The last line: without it, something is missing.
 const END: &str = "# end";
 
@@ -39,7 +66,9 @@ impl Record {
     pub fn read(text: &str) -> Self {
         let mut record = Self::default();
         for (number, line) in text.lines().enumerate() {
-            if !line.is_empty() && !line.starts_with('#') && !record.read_line(line) {
+            if line.starts_with('#') {
+                record.read_note(line);
+            } else if !line.is_empty() && !record.read_line(line) {
                 record.damaged.push(number + 1);
             }
         }
@@ -56,8 +85,7 @@ impl Record {
         if let Some(heading) = line.strip_prefix(KEYWORD) {
             // An editor's line ends are none of the heading.
             let Ok(heading) = heading.trim_end_matches('\r').parse::<Heading>();
-            let state = State::default();
-            self.parts.push(Part { heading, state });
+            self.parts.push(Part::new(heading));
             return true;
         }
         let object = line.strip_prefix('\t').map(str::parse::<Object>);
@@ -68,6 +96,20 @@ impl Record {
                 true
             }
             _ => false,
+        }
+    }
+
+    /// Reads what a line of `#:` says of the part above; others are comments.
+    fn read_note(&mut self, line: &str) {
+        let Some(part) = self.parts.last_mut() else {
+            return;
+        };
+        let line = line.trim_end_matches('\r');
+        if let Some((name, value)) = line.strip_prefix(OPTION).and_then(|it| it.split_once(' ')) {
+            let name = unescaped(name).to_string_lossy().into_owned();
+            part.heading.note_option(name, unescaped(value));
+        } else if let Some(Ok(Object::Route(route))) = line.strip_prefix(ROUTER).map(str::parse) {
+            part.router = Some(route);
         }
     }
 
@@ -84,6 +126,17 @@ impl Record {
     /// The headings of its parts, in that order.
     pub fn headings(&self) -> impl Iterator<Item = &Heading> {
         self.parts.iter().map(|part| &part.heading)
+    }
+
+    /// A stanza's part, or an empty one.
+    pub fn part(&self, heading: &Heading) -> Part {
+        let part = self.parts.iter().find(|part| part.heading == *heading);
+        part.cloned().unwrap_or_else(|| Part::new(heading.clone()))
+    }
+
+    /// Whether a stanza has a part.
+    pub fn has(&self, heading: &Heading) -> bool {
+        self.headings().any(|of| of == heading)
     }
 
     /// What a stanza put in.
@@ -109,9 +162,20 @@ impl Record {
                 .map_or((), |part| part.state = state),
             None if state.is_empty() => {}
             None => self.parts.push(Part {
-                heading: heading.clone(),
                 state,
+                ..Part::new(heading.clone())
             }),
+        }
+    }
+
+    /// Puts a part in the place of those that it takes over, so that parts that are alike keep
+    /// their order.
+    pub fn replace(&mut self, is_replaced: impl Fn(&Heading) -> bool, part: Part) {
+        let place = self.headings().position(&is_replaced);
+        self.parts.retain(|old| !is_replaced(&old.heading));
+        if !part.is_empty() {
+            let place = place.unwrap_or(self.parts.len());
+            self.parts.insert(place.min(self.parts.len()), part);
         }
     }
 
@@ -147,6 +211,14 @@ impl fmt::Display for Record {
         )?;
         for part in &self.parts {
             writeln!(f, "{KEYWORD}{}", part.heading)?;
+            for (name, value) in part.heading.options().into_iter().flatten() {
+                // A blank ends the name.
+                let name = Escaped(OsStr::new(name)).to_string().replace(' ', "%20");
+                writeln!(f, "{OPTION}{name} {}", Escaped(value))?;
+            }
+            if let Some(router) = &part.router {
+                writeln!(f, "{ROUTER}{}", Object::Route(router.clone()))?;
+            }
             for object in part.state.objects() {
                 writeln!(f, "\t{object}")?;
             }
@@ -155,9 +227,50 @@ impl fmt::Display for Record {
     }
 }
 
+/// A text from outside as part of a line: what is no printable ASCII as `%` and two digits. A blank
+/// within is left, for a value is the last on its line.
+struct Escaped<'a>(&'a OsStr);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_plain = |byte: &u8| (b' '..=b'~').contains(byte) && *byte != b'%';
+        let mut bytes = self.0.as_bytes();
+        while let Some(byte) = bytes.first() {
+            let plain = bytes.iter().take_while(|byte| is_plain(byte)).count();
+            let (run, rest) = bytes.split_at(plain);
+            f.write_str(std::str::from_utf8(run).unwrap_or_default())?;
+            bytes = rest;
+            if plain == 0 {
+                write!(f, "%{byte:02x}")?;
+                bytes = bytes.get(1..).unwrap_or_default();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What [`Escaped`] was made of.
+fn unescaped(text: &str) -> OsString {
+    let digits = |rest: &str| u8::from_str_radix(rest.get(..2)?, 16).ok();
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut pieces = text.split('%');
+    bytes.extend(pieces.next().unwrap_or_default().bytes());
+    for piece in pieces {
+        match digits(piece) {
+            Some(byte) => {
+                bytes.push(byte);
+                bytes.extend(piece.bytes().skip(2));
+            }
+            None => bytes.extend(piece.bytes()),
+        }
+    }
+    OsString::from_vec(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ifupdown::HookCall;
 
     fn heading(text: &str) -> Heading {
         let Ok(heading) = text.parse();
@@ -219,6 +332,47 @@ mod tests {
             assert!(!Record::read(&whole[..cut]).damaged.is_empty(), "{cut}");
         }
         assert_eq!(Record::read("\troute default\n# end\n").damaged, [1]);
+    }
+
+    /// 0.1.0 takes these lines for comments.
+    #[test]
+    fn what_the_stanza_had_reads_back_whatever_it_is() {
+        let call = HookCall {
+            interface: "eth1".to_owned(),
+            method: "manual".to_owned(),
+            options: vec![
+                ("policy-\u{e4} b".to_owned(), " 100%, 50%25\n\tx \r".into()),
+                (
+                    "policy-rule".to_owned(),
+                    OsString::from_vec(vec![0xff, b'%', 0]),
+                ),
+                ("policy-table".to_owned(), OsString::new()),
+            ],
+            ..HookCall::default()
+        };
+        let router = |line: &str| match line.parse() {
+            Ok(Object::Route(route)) => Some(route),
+            _ => None,
+        };
+        for line in [
+            "route default via 10.0.0.1 dev eth1 table 200 proto 157",
+            "-6 route default dev eth1 table 200 proto 157",
+        ] {
+            let mut record = record();
+            let part = Part {
+                router: router(line),
+                ..Part::new(Heading::of(&call))
+            };
+            assert!(part.router.is_some());
+            record.replace(|_| false, part);
+            let text = record.to_string();
+            let read = Record::read(&text);
+            assert_eq!((&read, read.damaged.len()), (&record, 0));
+            let of_0_1_0 = |line: &&str| {
+                !line.starts_with('#') && !line.starts_with(KEYWORD) && !line.starts_with('\t')
+            };
+            assert_eq!(text.lines().find(of_0_1_0), None);
+        }
     }
 
     #[test]

@@ -5,11 +5,14 @@
 //! the stanza of the same interface and family, so that what it put in is replaced and not merely
 //! left. Parts without a family are of hooks that are called once for all stanzas of an interface,
 //! and pass from them to the first stanza, and back.
+//!
+//! Stanzas with one heading are told apart by their options, and where those were edited by their
+//! order among those alike, so that no other stanza's coming or going makes one of them another.
 
 use super::heading::Heading;
-use super::record::Record;
+use super::record::{Part, Record};
 use crate::ifupdown::HookCall;
-use crate::routing::{InterfaceName, State};
+use crate::routing::{InterfaceName, Object, Route, State};
 
 /// A stanza of now, and what it takes over.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,15 +21,45 @@ pub struct Takeover {
     pub heading: Heading,
     /// The headings of the other parts that pass to it.
     superseded: Vec<Heading>,
+    /// Which parts do that none has named.
+    unnamed: Unnamed,
+}
+
+/// Parts that pass to a stanza by what they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unnamed {
+    None,
+    /// Those with its heading of which the options are not known.
+    LikeWithoutOptions,
+    /// Those with its heading, whatever its options were.
+    Like,
+    /// Those of its family, method and address, whatever its options and so its table were.
+    AlikeButForOptions,
 }
 
 impl Takeover {
     /// What a hook's call takes over: one for all stanzas of an interface also the parts that
     /// `apply` made for each of them. The record is asked for only then.
+    ///
+    /// Whoever is called by ifupdown reads no file and cannot know whether a part with the same
+    /// heading is of the stanza as it was, or of another one that is alike and was brought up just
+    /// before. Where there may be two it stays: `apply` and `ifdown` know better.
     pub fn of_call(call: &HookCall, record: impl FnOnce(&InterfaceName) -> Record) -> Self {
         match call.interface.parse::<InterfaceName>() {
             Ok(interface) if call.merged => Self::of_merged(call, &record(&interface.device())),
-            _ => Self::of_own_part(Heading::of(call)),
+            _ => {
+                let heading = Heading::of(call);
+                let unnamed = match (heading.is_unique(), call.options.is_empty()) {
+                    (true, true) => Unnamed::AlikeButForOptions,
+                    (true, false) => Unnamed::Like,
+                    (false, true) => Unnamed::None,
+                    (false, false) => Unnamed::LikeWithoutOptions,
+                };
+                Self {
+                    unnamed,
+                    ..Self::of_own_part(heading)
+                }
+            }
         }
     }
 
@@ -40,6 +73,7 @@ impl Takeover {
         });
         Self {
             superseded: parts.cloned().collect(),
+            unnamed: Unnamed::None,
             heading,
         }
     }
@@ -51,16 +85,30 @@ impl Takeover {
             .iter()
             .map(|call| Self::of_own_part(Heading::of(call)));
         let mut takeovers: Vec<Self> = own.collect();
-        let mut left = Vec::new();
-        for part in record.headings() {
-            if takeovers.iter().any(|stanza| stanza.heading == *part) {
-                continue;
+        let is_own = |part: &&Heading| takeovers.iter().any(|stanza| stanza.heading == **part);
+        let parts: Vec<&Heading> = record.headings().filter(|part| !is_own(part)).collect();
+        let (mut others, mut left) = (Vec::new(), Vec::new());
+        for part in parts {
+            // Of those alike the first is the first, whatever stands between them. Before the
+            // options were recorded the last one had the part of them all.
+            let mut edited = takeovers
+                .iter_mut()
+                .filter(|stanza| part.is_like(&stanza.heading) && stanza.is_without_part(record));
+            let edited = match part.options() {
+                Some(_) => edited.next(),
+                None => edited.last(),
+            };
+            match edited {
+                Some(stanza) => stanza.superseded.push(part.clone()),
+                None => others.push(part),
             }
+        }
+        for part in others {
             let may_pass = |to: &Self| part.may_pass_to(&to.heading);
             // One that has no part yet is the edited one: it puts in before the old part goes.
-            let is_new = |stanza: &Self| record.of_stanza(&stanza.heading).is_empty();
-            let edited = takeovers.iter().position(|to| may_pass(to) && is_new(to));
-            let place = edited.or_else(|| takeovers.iter().position(may_pass));
+            let edited = |to: &Self| may_pass(to) && to.is_without_part(record);
+            let place = takeovers.iter().position(edited);
+            let place = place.or_else(|| takeovers.iter().position(may_pass));
             match place.and_then(|place| takeovers.get_mut(place)) {
                 Some(stanza) => stanza.superseded.push(part.clone()),
                 None => left.push(Self::of_own_part(part.clone())),
@@ -86,17 +134,14 @@ impl Takeover {
         Self {
             heading,
             superseded: Vec::new(),
+            unnamed: Unnamed::None,
         }
     }
 
-    /// With all parts of the same stanza as well, whatever its options were.
-    pub fn with_any_options(mut self, record: &Record) -> Self {
-        let is_alike = |part: &&Heading| {
-            **part != self.heading && part.is_alike_but_for_options(&self.heading)
-        };
-        let alike = record.headings().filter(is_alike).cloned();
-        self.superseded.extend(alike.collect::<Vec<_>>());
-        self
+    /// Whether no part with its heading is its own, whatever its options were.
+    fn is_without_part(&self, record: &Record) -> bool {
+        let mut superseded = self.superseded.iter();
+        !record.has(&self.heading) && !superseded.any(|part| part.is_like(&self.heading))
     }
 
     /// Whether what a part without a stanza put in is left alone: its interface has no stanza any
@@ -108,28 +153,64 @@ impl Takeover {
 
     /// What was put in before by the stanza as it was.
     pub fn previous(&self, record: &Record) -> State {
-        self.parts()
-            .flat_map(|heading| record.of_stanza(heading).objects().collect::<Vec<_>>())
-            .collect()
+        let parts = record.parts().iter();
+        let own = parts.filter(|part| self.takes(&part.heading));
+        own.flat_map(|part| part.state.objects()).collect()
+    }
+
+    /// What is known of the stanza as it was: what it put in, and the default route that it had
+    /// when it began to wait.
+    pub fn known(&self, record: &Record) -> State {
+        let parts = record.parts().iter();
+        let own = parts.filter(|part| self.takes(&part.heading));
+        own.flat_map(|part| {
+            let router = part.router.clone().map(Object::Route);
+            part.state.objects().chain(router)
+        })
+        .collect()
+    }
+
+    /// Whether anything was put in before by the stanza, or by one that may be it.
+    pub fn has_previous(&self, record: &Record) -> bool {
+        let is_own = |part: &Heading| self.takes(part) || part.is_like(&self.heading);
+        let mut parts = record.parts().iter();
+        parts.any(|part| !part.state.is_empty() && is_own(&part.heading))
+    }
+
+    /// Whether what was put in before is of another address: the stanza was edited, and its
+    /// interface need not have the new one yet.
+    pub fn is_of_other_address(&self, record: &Record) -> bool {
+        let mut parts = record.headings().filter(|part| self.takes(part));
+        parts.any(|part| !part.has_address_of(&self.heading))
     }
 
     /// What the other stanzas of the device put in.
     pub fn others(&self, record: &Record) -> State {
-        let mut record = record.clone();
-        self.set(&mut record, State::default());
-        record.state()
+        let parts = record.parts().iter();
+        let others = parts.filter(|part| !self.takes(&part.heading));
+        others.flat_map(|part| part.state.objects()).collect()
     }
 
-    /// Notes in a record what is in force now in the place of what was taken over.
-    pub fn set(&self, record: &mut Record, state: State) {
-        for heading in &self.superseded {
-            record.set(heading, State::default());
-        }
-        record.set(&self.heading, state);
+    /// Notes in a record what is in force now in the place of what was taken over, and of a stanza
+    /// that waits its router.
+    pub fn set(&self, record: &mut Record, state: State, router: Option<Route>) {
+        let part = Part {
+            heading: self.heading.clone(),
+            state,
+            router,
+        };
+        record.replace(|heading| self.takes(heading), part);
     }
 
-    fn parts(&self) -> impl Iterator<Item = &Heading> {
-        self.superseded.iter().chain([&self.heading])
+    /// Whether a part passes to the stanza, or is its own.
+    fn takes(&self, part: &Heading) -> bool {
+        let is_meant = match self.unnamed {
+            Unnamed::None => false,
+            Unnamed::LikeWithoutOptions => part.options().is_none() && part.is_like(&self.heading),
+            Unnamed::Like => part.is_like(&self.heading),
+            Unnamed::AlikeButForOptions => part.is_alike_but_for_options(&self.heading),
+        };
+        is_meant || *part == self.heading || self.superseded.contains(part)
     }
 }
 
@@ -178,7 +259,9 @@ mod tests {
         let (stanzas, left) = Takeover::of_all(&calls, &record);
         assert_eq!(texts(&stanzas[0].superseded), ["eth1 inet static 10.0.0.1"]);
         assert_eq!(stanzas[0].previous(&record).rules().len(), 1);
-        assert_eq!(texts(&stanzas[1].superseded), [""; 0]);
+        // The same stanza, but of 0.1.0, which noted no options.
+        let own = ["eth1 inet6 static 2001:db8::1"];
+        assert_eq!(texts(&stanzas[1].superseded), own);
         assert_eq!(headings(&left), ["eth1:1 inet static 10.0.0.2"]);
     }
 
@@ -227,8 +310,88 @@ mod tests {
             call("eth1", Family::Inet, "10.0.0.3"),
         ];
         let (stanzas, left) = Takeover::of_all(&calls, &record);
-        assert_eq!(texts(&stanzas[0].superseded), [""; 0]);
+        assert_eq!(texts(&stanzas[0].superseded), ["eth1 inet static 10.0.0.1"]);
         assert_eq!(texts(&stanzas[1].superseded), ["eth1 inet static 10.0.0.2"]);
         assert!(left.is_empty());
+    }
+
+    /// A call of a stanza without an address, and the part that it has.
+    fn manual(selector: &str) -> (HookCall, String) {
+        let option = |name: &str, value: &str| (name.to_owned(), value.into());
+        let call = HookCall {
+            interface: "eth1".to_owned(),
+            family: Some(Family::Inet),
+            method: "manual".to_owned(),
+            options: vec![
+                option("policy-rule", selector),
+                option("policy-table", "rt2"),
+            ],
+            ..HookCall::default()
+        };
+        let part = format!(
+            "iface eth1 inet manual - rt2\n#: option policy-rule {selector}\n\
+             #: option policy-table rt2\n\
+             \trule priority 1 {selector} lookup 200 proto 157\n"
+        );
+        (call, part)
+    }
+
+    #[test]
+    fn stanzas_alike_are_told_apart_by_options_and_then_by_order() {
+        // The stanzas of before and of now, and to which place of now each part passes.
+        for (before, now, expected) in [
+            ("12", "12", "01"),
+            ("12", "21", "10"),
+            ("12", "132", "02"),
+            ("12", "312", "12"),
+            ("12", "32", "01"),
+            ("12", "13", "01"),
+            ("12", "34", "01"),
+            ("123", "13", "001"),
+            ("123", "43", "001"),
+            ("12", "2", "00"),
+            ("11", "1", "00"),
+        ] {
+            let selector = |digit: char| format!("fwmark 0x{digit}");
+            let parts = before.chars().map(|digit| manual(&selector(digit)).1);
+            let record = Record::read(&parts.collect::<String>());
+            let calls = now.chars().map(|digit| manual(&selector(digit)).0);
+            let calls: Vec<HookCall> = calls.collect();
+            let (stanzas, left) = Takeover::of_all(&calls, &record);
+            assert!(left.is_empty());
+            let place = |part: &Heading| stanzas.iter().position(|to| to.takes(part));
+            let places = record
+                .headings()
+                .map(|part| place(part).unwrap().to_string());
+            assert_eq!(places.collect::<String>(), expected, "{before} to {now}");
+        }
+    }
+
+    #[test]
+    fn a_hook_takes_away_only_what_must_be_of_its_stanza() {
+        let (one, part) = manual("fwmark 0x1");
+        let (other, _) = manual("fwmark 0x2");
+        let record = Record::read(&part);
+        let takes = |call: &HookCall, record: &Record| {
+            let takeover = Takeover::of_call(call, |_| record.clone());
+            !takeover.previous(record).is_empty()
+        };
+        assert!(takes(&one, &record) && !takes(&other, &record));
+        let without = HookCall {
+            options: Vec::new(),
+            ..one.clone()
+        };
+        assert!(!takes(&without, &record));
+        // 0.1.0 noted no options.
+        let old: Vec<&str> = part.lines().filter(|line| !line.starts_with('#')).collect();
+        let old = Record::read(&(old.join("\n") + "\n"));
+        assert!(takes(&other, &old));
+        // There cannot be two of these.
+        let dhcp = Record::read(&part.replace("manual", "dhcp"));
+        let of = |call: HookCall| HookCall {
+            method: "dhcp".to_owned(),
+            ..call
+        };
+        assert!(takes(&of(other), &dhcp) && takes(&of(without), &dhcp));
     }
 }

@@ -101,20 +101,6 @@ pub enum OptionFault {
     /// The stanza gives no address.
     #[error("the stanza gives no address (method {0}); policy routing needs one")]
     NoAddress(String),
-    /// The interface has no address either.
-    #[error(
-        "interface {interface} has no usable {} address{}",
-        .family.name(),
-        waited(*.seconds)
-    )]
-    NoAddressYet {
-        /// The interface.
-        interface: InterfaceName,
-        /// What was looked for.
-        family: Family,
-        /// How long, in seconds; 0 if nobody waited.
-        seconds: u64,
-    },
     /// Not an address.
     #[error("expected an address")]
     Address,
@@ -199,10 +185,3 @@ impl fmt::Display for OptionError {
 }
 
 impl std::error::Error for OptionError {}
-
-fn waited(seconds: u64) -> String {
-    if seconds == 0 {
-        return " at this moment".to_owned();
-    }
-    format!(", after waiting {seconds} seconds for one")
-}

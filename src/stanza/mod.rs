@@ -10,6 +10,7 @@
 //! - `parse.rs`: from a call to a stanza, or to all that is wrong with it.
 //! - `table_ids.rs`: the number of each table that the stanza names.
 //! - `last_resort.rs`: a default route that drops packets, beside `policy-mode main`.
+//! - `observed.rs`: what had to be asked of the interface, and which router stays where none is known.
 //! - `wanted.rs`: the policy, on one page. From a stanza, the numbers of its tables and what was
 //!   observed of its interface to routes and rules.
 //! - `remark.rs`: what this host makes of them though all are in place.
@@ -25,6 +26,7 @@ mod gateway;
 mod parse;
 mod table_ids;
 mod last_resort;
+mod observed;
 mod wanted;
 mod remark;
 
@@ -32,11 +34,12 @@ pub(crate) use address::own_address;
 pub use fault::OptionError;
 pub(crate) use fault::OptionFault;
 pub(crate) use last_resort::refuses_by_rules;
+pub use observed::Observed;
 pub use options::OPTIONS;
 pub use parse::on_error;
 pub(crate) use remark::{remarks, unserved, Remark};
 pub(crate) use stanza::{Mode, OnError, Source, PRIORITY};
 pub use stanza::{Stanza, Table};
 pub use table_ids::TableIds;
+pub use wanted::wanted_state;
 pub(crate) use wanted::Notice;
-pub use wanted::{wanted_state, Observed};

@@ -7,12 +7,13 @@ use thiserror::Error;
 use super::fault::{OptionError, OptionFault};
 use super::gateway::{check_gateway, first_host};
 use super::last_resort;
+use super::observed::{is_link_local, Observed};
 use super::options::IpLine;
 use super::stanza::{Gateway, Mode, Source, Stanza, Table, TableRef};
 use super::table_ids::TableIds;
 use crate::routing::syntax::LineError;
 use crate::routing::{
-    Action, Hop, InterfaceAddress, Kind, Object, Prefix, Route, Rule, State, TableId,
+    Action, Hop, InterfaceAddress, InterfaceName, Kind, Object, Prefix, Route, Rule, State, TableId,
 };
 
 /// What the administrator should know of how the wanted state came about.
@@ -27,6 +28,12 @@ pub enum Notice {
     /// The router is reached all the same, as with ifupdown's own `gateway`.
     #[error("gateway {0} is outside {1}; its route is marked onlink")]
     Onlink(IpAddr, Prefix),
+    /// Nothing names the router any more.
+    #[error(
+        "main has no default route by {0} any more; its table keeps the one it had, {via}",
+        via = way(.1)
+    )]
+    Kept(InterfaceName, Hop),
     /// Traffic from the address falls through to main.
     #[error(
         "no default route in table {0}: the router of {1} is not known; \
@@ -41,13 +48,11 @@ pub enum Notice {
     NoNetwork(Table),
 }
 
-/// What the kernel had to be asked.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Observed {
-    /// The addresses of the interface, or the stanza's.
-    pub addresses: Vec<InterfaceAddress>,
-    /// The way of its default route in main.
-    pub default: Option<Hop>,
+fn way(hop: &Hop) -> String {
+    match hop.gateway {
+        Some(gateway) => format!("via {gateway}"),
+        None => "without a router".to_owned(),
+    }
 }
 
 /// The state that a stanza asks for, and what is to be said about it.
@@ -205,6 +210,9 @@ fn default(
             ..Hop::direct()
         });
         let hop = hop.or(found.default.clone());
+        let kept = found.kept(table).filter(|_| hop.is_none());
+        notices.extend(kept.map(|hop| Notice::Kept(stanza.interface.device(), hop.clone())));
+        let hop = hop.or(kept.cloned());
         if hop.is_none() && stanza.gateway != Gateway::None {
             let table = stanza.table.clone().unwrap_or(Table::Id(table));
             notices.push(Notice::NoNetwork(table));
@@ -247,6 +255,12 @@ enum Way {
     Device,
 }
 
+impl Way {
+    fn by(hop: &Hop) -> Self {
+        hop.gateway.map_or(Self::Device, Self::Via)
+    }
+}
+
 fn gateway(
     stanza: &Stanza,
     own: &InterfaceAddress,
@@ -284,7 +298,11 @@ fn gateway(
         },
         Gateway::Auto(Some(gateway)) => checked("gateway", gateway),
         Gateway::Auto(None) => Ok(match (&found.default, first) {
-            (Some(hop), _) => Some(hop.gateway.map_or(Way::Device, Way::Via)),
+            (Some(hop), _) => Some(Way::by(hop)),
+            (None, _) if found.kept(table).is_some() => found.kept(table).map(|hop| {
+                notices.push(Notice::Kept(stanza.interface.device(), hop.clone()));
+                Way::by(hop)
+            }),
             (None, _) if own.is_point_to_point() => Some(Way::Device),
             (None, Ok(first)) => {
                 notices.push(Notice::Guessed(first));
@@ -297,10 +315,6 @@ fn gateway(
             }
         }),
     }
-}
-
-fn is_link_local(address: IpAddr) -> bool {
-    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
 }
 
 /// The addresses or networks whose packets the derived rules bring to the table.

@@ -23,6 +23,7 @@ mod hooks;
 mod ifupdown;
 mod ifupdown_ng_and_2;
 mod journal;
+mod like_stanzas;
 mod methods;
 mod modes;
 mod option_lines;

@@ -244,3 +244,45 @@ fn no_carrier_and_a_foreign_rule_are_no_obstacles() {
         );
     });
 }
+
+/// What the kernel never took in is not there to be taken out: of the stanza it says the same again
+/// at `ifdown`, and that is no news.
+#[test]
+fn what_the_kernel_refused_at_ifup_leaves_no_ghost() {
+    lab(|lab| {
+        lab.device("eth1");
+        let refused = format!("{INET} policy-route 192.0.2.0/24 via 10.99.0.1\n");
+        lab.interfaces(&refused);
+        assert_eq!(lab.sh("ifup eth1").ours().len(), 2);
+        let said = lab.sh("ifdown eth1");
+        assert!(said.ours().is_empty(), "{said:?}");
+        assert_eq!(lab.sh("ls -A /run/policy-table").out, "");
+        // The kernel refuses these also when they are to be taken out.
+        lab.ok("ip link set eth1 up");
+        for ghost in [
+            "rule priority 20701 from all dport 65535 lookup 200 proto 157",
+            "-6 rule priority 20702 from all sport 1-65535 lookup 200 proto 157",
+        ] {
+            let record =
+                format!("# of 0.1.0\niface eth1 inet static 10.10.0.10\n\t{ghost}\n# end\n");
+            for command in [
+                "ifdown eth1",
+                "policy-table apply eth1",
+                "policy-table flush eth1",
+            ] {
+                lab.interfaces(INET);
+                lab.ok("ifup eth1");
+                lab.write("/run/policy-table/eth1", &record);
+                let said = lab.sh(command);
+                assert_eq!(
+                    (said.code, said.err.as_str()),
+                    (0, ""),
+                    "{command}: {said:?}"
+                );
+                lab.ok("ifdown --force eth1; policy-table flush --all");
+                let left = lab.sh("cat /run/policy-table/eth1");
+                assert_eq!(left.out, "", "{command}");
+            }
+        }
+    });
+}

@@ -694,29 +694,40 @@ fn a_foreign_route_of_another_type_is_named_as_ip_names_it() {
 }
 
 #[test]
-fn a_device_that_is_down_or_has_lost_its_address_is_told() {
-    blocked(
-        "post-up ip link set eth1 down",
-        &[
-            "\"ip route add 10.10.0.0/24 dev eth1 table 20611 proto 157 scope link \
-             src 10.10.0.10\": Device for nexthop is not up (Network is down); the device is down; \
-             ip link set eth1 up takes it up",
-            "\"ip route add default via 10.10.0.1 dev eth1 table 20611 proto 157\": \
-             Nexthop has invalid gateway (Network is unreachable); the gateway is not reached \
-             through this device: correct its address, or add onlink",
-        ],
-    );
-    blocked(
-        "post-up ip addr flush dev eth1",
-        &[
-            "\"ip route add 10.10.0.0/24 dev eth1 table 20611 proto 157 scope link \
-             src 10.10.0.10\": Invalid prefsrc address (Invalid argument); the address is not \
-             on this host, or not yet",
-            "\"ip route add default via 10.10.0.1 dev eth1 table 20611 proto 157\": \
-             Nexthop has invalid gateway (Network is unreachable); the gateway is not reached \
-             through this device: correct its address, or add onlink",
-        ],
-    );
+fn a_device_that_is_down_or_has_lost_its_address_is_waited_for() {
+    for (lost, waiting, back) in [
+        (
+            "ip link set eth1 down",
+            "the link: eth1 is down",
+            "ip link set eth1 up",
+        ),
+        (
+            "ip addr flush dev eth1",
+            "its address 10.10.0.10, which is not on eth1",
+            "ip addr add 10.10.0.10/24 dev eth1",
+        ),
+    ] {
+        for on_error in ["warn", "fail"] {
+            lab(|lab| {
+                lab.device("eth1");
+                let options =
+                    format!("policy-table rt2\npolicy-on-error {on_error}\npost-up {lost}");
+                lab.interfaces(&inet("eth1", "10.10.0.10/24", &options));
+                let said = lab.sh("ifup eth1");
+                let told = format!(
+                    "eth1: waiting for {waiting}; policy routing is not in force until then; \
+                     when it is there, run: policy-table apply eth1"
+                );
+                assert_eq!((said.code, said.ours()), (0, vec![told.as_str()]));
+                assert_eq!(lab.ok("ifquery --state eth1"), "eth1=eth1\n");
+                assert_nothing_left(lab);
+                lab.ok(&format!("{back}; policy-table apply eth1"));
+                assert_eq!(lab.rules("-4"), rules_of("10.10.0.10", "rt2"));
+                down(lab, "eth1");
+                assert_nothing_left(lab);
+            });
+        }
+    }
 }
 
 #[test]

@@ -128,7 +128,7 @@ fn wanted(stanza: &Judged) -> Option<State> {
     let ids = TableIds::of(stanza, id).unwrap();
     let found = Observed {
         addresses: stanza.address.into_iter().collect(),
-        default: None,
+        ..Observed::default()
     };
     Some(wanted_state(stanza, &ids, &found).ok()?.0)
 }

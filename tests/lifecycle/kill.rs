@@ -411,7 +411,9 @@ fn errors(call: &str) -> &'static [&'static str] {
 /// Whether a world is more than another one, and its record says so.
 fn more_is_noted(world: &World, than: &World) -> bool {
     let noted = |line: &&String| line.starts_with("+ record: ");
-    let unlike = world.unlike(than);
+    let mut unlike = world.unlike(than);
+    // Whose it is: the options of the stanza.
+    unlike.retain(|line| !line.starts_with("+ record: #: "));
     let (noted, there): (Vec<_>, Vec<_>) = unlike.iter().partition(noted);
     noted.len() == there.len() && unlike.iter().all(|line| line.starts_with("+ "))
 }

@@ -22,3 +22,4 @@ mod kill;
 mod links_that_break;
 mod orphans;
 mod races;
+mod waiting;

@@ -3,7 +3,7 @@
 //! `env` is what `env` printed in a hook of ifupdown 0.8.41, ifupdown-ng 0.11.4 (`ng-`) or
 //! ifupdown2 3.0.0, one variable a line; a line break within a value is written `\n`.
 //! `observed`, which need not be there, is what the kernel answers where it is asked: addresses,
-//! and the default route in main.
+//! the default route in main, and behind `before` those that the stanza had.
 //! `plan` is what follows: the objects as `ip` commands, notices, or the errors.
 
 use std::convert::Infallible;
@@ -44,6 +44,10 @@ fn direction(variables: &[(OsString, OsString)]) -> Direction {
 fn found(stanza: &Stanza, observed: &str) -> Observed {
     let mut found = Observed::default();
     for line in observed.lines() {
+        if let Some(route) = line.strip_prefix("before route ") {
+            found.before.push(route.parse().unwrap());
+            continue;
+        }
         match line
             .strip_prefix("address ")
             .and_then(|text| text.split_once('/'))

@@ -24,7 +24,7 @@ pub fn reckon(call: &HookCall, options: &[NewOption], names: TableNames<'_>) -> 
     let tables = TableIds::of(&stanza, known).ok()?;
     let observed = Observed {
         addresses: stanza.address.into_iter().collect(),
-        default: None,
+        ..Observed::default()
     };
     let (state, notices) = wanted_state(&stanza, &tables, &observed).ok()?;
     // A router that is only guessed may be another one day.
