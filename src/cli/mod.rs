@@ -5,6 +5,7 @@
 //! - `running.rs`: which interfaces are up, beside the stanzas that the file has for them now;
 //! - `question.rs`: asking whether a change stays, for `apply --confirm`;
 //! - `status.rs`: how the stanzas stand, for people and as JSON;
+//! - `ip_words.rs`: what of a plan the `ip` of this host does not know;
 //! - `plan.rs`: what would be done, as `ip` commands; `apply --dry-run` is the same;
 //! - `apply.rs`: brings what is up in step with the file; asks before it cuts off who types;
 //! - `confirm.rs`: says yes to that question from another session;
@@ -24,6 +25,7 @@ mod command;
 mod running;
 mod question;
 mod status;
+mod ip_words;
 mod plan;
 mod apply;
 mod confirm;
