@@ -161,6 +161,10 @@ fn settle_in_order(
     order: &Order<'_>,
 ) -> Result<Outcome, Failure> {
     let mut record = DeviceRecord::open(interface);
+    // A device has one name in a run, whichever of its names the stanza and the record have.
+    let wanted = &kernel.devices().same_in(wanted.clone());
+    record.noted =
+        std::mem::take(&mut record.noted).with_states(|state| kernel.devices().same_in(state));
     let own = record.noted.of_stanza(&takeover.heading);
     let previous = takeover.previous(&record.noted);
     let claimed = takeover
@@ -229,6 +233,7 @@ pub fn down(call: &HookCall, interface: &InterfaceName) -> Result<Removal, Failu
     record.noted = staying;
     let mut kernel = Kernel::open()?;
     let objects = to_take_out(call, &going, &record, &mut kernel);
+    let objects = kernel.devices().same_in(objects);
     if objects.is_empty() {
         if !going.is_empty() {
             record.write();
