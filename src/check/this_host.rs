@@ -4,8 +4,6 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
-use nix::errno::Errno;
-
 use super::finding::{Code, Finding};
 use super::last_resort::{passing, Passing, DROPPING};
 use super::stanza::{CheckedStanza, Policy};
@@ -16,7 +14,7 @@ use crate::routing::{
 };
 use crate::stanza::{remarks, unserved, Remark, Source, Stanza, Table};
 use crate::system::{
-    installed_examples, ipv4_forwards, networkd_removes_rules, rp_filter_ignores_marks,
+    has_ipv6, installed_examples, ipv4_forwards, networkd_removes_rules, rp_filter_ignores_marks,
 };
 use crate::tables::{KnownNames, Registry};
 use crate::text::chain;
@@ -48,7 +46,7 @@ impl ThisHost {
         let (mut without_rules, mut looked_up) = (Vec::new(), HashSet::new());
         let mut around = Surroundings::default();
         for family in Family::ALL {
-            match kernel.rules(family) {
+            match kernel.required_rules(family) {
                 Ok(rules) => {
                     around.note_rules(&rules);
                     let others = rules.iter().filter(|rule| rule.protocol != PROTOCOL);
@@ -57,9 +55,7 @@ impl ThisHost {
                         _ => None,
                     }));
                 }
-                Err(KernelError::Dump { refusal, .. }) if is_unknown(refusal.errno) => {
-                    without_rules.push(family);
-                }
+                Err(KernelError::NoRules(_)) => without_rules.push(family),
                 Err(error) => return Err(chain(&error)),
             }
         }
@@ -124,13 +120,13 @@ impl ThisHost {
             return findings;
         }
         for family in &self.without_rules {
-            if policies().any(|policy| policy.stanza.family == *family) {
-                let text = format!("this kernel has no {} policy routing", family.name());
-                findings
-                    .push(Finding::new(Code::NoRules, text).hint(
-                        "it needs CONFIG_IP_MULTIPLE_TABLES and CONFIG_IPV6_MULTIPLE_TABLES",
-                    ));
-            }
+            let asks = |policy: &Policy| {
+                let mut objects = policy.state.objects();
+                policy.stanza.family == *family || objects.any(|it| it.family() == *family)
+            };
+            let mut asking = stanzas.iter();
+            let first = asking.find(|stanza| stanza.policy.as_ref().is_some_and(asks));
+            findings.extend(first.map(|stanza| no_rules(*family, stanza)));
         }
         if networkd_removes_rules() {
             let text = "systemd-networkd is running, and removes the rules of others";
@@ -262,11 +258,12 @@ impl ThisHost {
                 && rule.family == Family::Inet
                 && matches!(rule.action, Action::Lookup(table) if leads_here(table))
         });
-        if !by_mark || !policy.stanza.derives() || !rp_filter_ignores_marks(&device) {
+        let settings_of = self.kernel.devices().told(&device);
+        if !by_mark || !policy.stanza.derives() || !rp_filter_ignores_marks(&settings_of) {
             return None;
         }
         let unsafe_for_own = policy.stanza.source == Source::None;
-        if !unsafe_for_own && !ipv4_forwards(&device) {
+        if !unsafe_for_own && !ipv4_forwards(&settings_of) {
             return None;
         }
         let main = self.kernel.routes_by(Family::Inet, TableId::MAIN, &device);
@@ -284,10 +281,9 @@ impl ThisHost {
              without the mark"
         );
         let place = stanza.written.of_first(&["policy-rule", "policy-table"]);
-        Some(
-            Finding::at(Code::ReversePath, place, text)
-                .hint(format!("set the sysctl net.ipv4.conf.{device}.rp_filter=2")),
-        )
+        Some(Finding::at(Code::ReversePath, place, text).hint(format!(
+            "set the sysctl net.ipv4.conf.{settings_of}.rp_filter=2"
+        )))
     }
 }
 
@@ -303,7 +299,18 @@ fn finding(stanza: &CheckedStanza<'_>, remark: &Remark) -> Finding {
     Finding::at(code, place, remark.to_string()).hint(remark.hint())
 }
 
-/// What a kernel says of rules that it was built without.
-fn is_unknown(errno: Errno) -> bool {
-    matches!(errno, Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT)
+/// Why the kernel has no rules of a family, told of the first stanza that needs some.
+fn no_rules(family: Family, stanza: &CheckedStanza<'_>) -> Finding {
+    let place = stanza.written.head();
+    if family == Family::Inet6 && !has_ipv6() {
+        let text = "IPv6 is switched off on this host, so the kernel refuses IPv6 routes and rules";
+        return Finding::at(Code::NoRules, place, text)
+            .hint("remove ipv6.disable=1 from the kernel's command line, or the IPv6 stanzas");
+    }
+    let text = format!("this kernel has no {} policy routing", family.name());
+    let option = match family {
+        Family::Inet => "CONFIG_IP_MULTIPLE_TABLES",
+        Family::Inet6 => "CONFIG_IPV6_MULTIPLE_TABLES",
+    };
+    Finding::at(Code::NoRules, place, text).hint(format!("it was built without {option}"))
 }

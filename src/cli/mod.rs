@@ -6,6 +6,7 @@
 //! - `question.rs`: asking whether a change stays, for `apply --confirm`;
 //! - `summary.rs`: the first line of `status`;
 //! - `status.rs`: how the stanzas stand, for people and as JSON;
+//! - `ip_words.rs`: what of a plan the `ip` of this host does not know;
 //! - `plan.rs`: what would be done, as `ip` commands; `apply --dry-run` is the same;
 //! - `apply.rs`: brings what is up in step with the file; asks before it cuts off who types;
 //! - `confirm.rs`: says yes to that question from another session;
@@ -26,6 +27,7 @@ mod running;
 mod question;
 mod summary;
 mod status;
+mod ip_words;
 mod plan;
 mod apply;
 mod confirm;

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::command::{Arguments, Command, Trouble, Verdict, INTERFACES};
+use super::ip_words::unknown_words;
 use super::running::{Device, Running};
 use crate::converge::{find_orphans, Condition, Failure, StanzaStatus, View};
 use crate::routing::{Object, Step};
@@ -100,6 +101,12 @@ fn print_stanza(stanza: &StanzaStatus, names: &Path, out: &mut dyn Write) -> io:
         writeln!(out, "# nothing to do")?;
     }
     for step in steps {
+        for word in unknown_words(&step.object) {
+            writeln!(
+                out,
+                "# not for the ip of this host, which does not know \"{word}\":"
+            )?;
+        }
         writeln!(out, "{}", command(&step))?;
     }
     Ok(())

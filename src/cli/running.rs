@@ -7,8 +7,8 @@ use std::path::Path;
 use super::command::Trouble;
 use crate::ifupdown::interfaces::{Interfaces, Selection, StanzaInForce, FILE};
 use crate::ifupdown::{HookCall, Ifstate, UpInterface};
+use crate::netlink::Kernel;
 use crate::routing::InterfaceName;
-use crate::system::device_names;
 
 /// A device, with all that is up on it.
 #[derive(Debug)]
@@ -20,6 +20,12 @@ pub struct Device {
     pub without_stanza: Vec<InterfaceName>,
     /// What is up on it with options in its stanza, and has no hooks run for it.
     pub without_hooks: Vec<InterfaceName>,
+}
+
+/// The names of all devices; none where they cannot be listed.
+fn device_names() -> HashSet<String> {
+    let listed = Kernel::open().and_then(|mut kernel| kernel.device_names());
+    listed.unwrap_or_default()
 }
 
 /// Which interfaces are up, and the file that says what they should have.

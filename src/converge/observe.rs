@@ -268,7 +268,11 @@ fn default_way(
     family: Family,
 ) -> Result<Option<Hop>, KernelError> {
     let mut routes = kernel.routes_by(family, TableId::MAIN, device)?;
-    routes.retain(|route| route.destination.is_any() && route.kind == Kind::UNICAST);
+    let device = &kernel.devices().same(device);
+    // One with a DS field is for some packets, and says nothing of the way of the others.
+    routes.retain(|route| {
+        route.destination.is_any() && route.kind == Kind::UNICAST && route.tos == 0
+    });
     routes.sort_by_key(|route| route.metric);
     let mut hops = routes.into_iter().flat_map(|route| route.hops);
     let hop = hops.find(|hop| hop.device.as_ref() == Some(device));

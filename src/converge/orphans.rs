@@ -95,7 +95,13 @@ impl Orphans {
 pub fn find_orphans(kernel: &mut Kernel, root: &Path) -> Result<Orphans, OrphanError> {
     // The kernel before the records: a hook notes what it is going to put in.
     let ours = kernel.ours()?;
-    let records = Store::devices().map(|device| (device.clone(), Store::peek(&device)));
+    let records = Store::devices().map(|device| {
+        let record = Store::peek(&device);
+        (
+            device,
+            record.with_states(|state| kernel.devices().same_in(state)),
+        )
+    });
     let records: Vec<_> = records.collect();
     let ifstate = Ifstate::below(root).map_err(OrphanError::Ifstate)?;
     Ok(tell_apart(&records, &ifstate, &ours, |device| {
@@ -109,7 +115,13 @@ pub fn find_orphans(kernel: &mut Kernel, root: &Path) -> Result<Orphans, OrphanE
 /// kernel cannot be asked.
 pub fn remove_orphans(kernel: &mut Kernel, root: &Path) -> Result<(Orphans, Removal), OrphanError> {
     let store = Store::open().map_err(OrphanError::Records)?;
-    let read = Store::devices().map(|device| Ok((device.clone(), store.read(&device)?)));
+    let read = Store::devices().map(|device| {
+        let record = store.read(&device)?;
+        Ok((
+            device,
+            record.with_states(|state| kernel.devices().same_in(state)),
+        ))
+    });
     let records: io::Result<Vec<_>> = read.collect();
     let records = records.map_err(OrphanError::Records)?;
     // After the lock: ifup notes an interface before its hook asks for the lock.
@@ -119,7 +131,8 @@ pub fn remove_orphans(kernel: &mut Kernel, root: &Path) -> Result<(Orphans, Remo
         kernel.has_device(device)
     });
     let removal = delete(kernel, &orphans);
-    forget(&store, records, &orphans, &removal.stuck).map_err(OrphanError::Records)?;
+    let shared = kernel.devices().same_in(store.shared());
+    forget(&store, records, &shared, &orphans, &removal.stuck).map_err(OrphanError::Records)?;
     Ok((orphans, removal))
 }
 
@@ -142,6 +155,7 @@ fn delete(kernel: &mut Kernel, orphans: &Orphans) -> Removal {
 fn forget(
     store: &Store,
     records: Vec<(InterfaceName, Record)>,
+    shared: &State,
     orphans: &Orphans,
     stuck: &State,
 ) -> io::Result<()> {
@@ -150,9 +164,8 @@ fn forget(
             store.write(&device, &record)?;
         }
     }
-    let shared = store.shared();
     let left = shared.without(&orphans.of_stanzas().without(stuck));
-    if left == shared {
+    if left == *shared {
         return Ok(());
     }
     store.set_shared(&left)

@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::netlink::{advice, KernelError, Refusal};
 use crate::record::{Record, Takeover};
-use crate::routing::{Family, InterfaceName, Object, State, Step};
+use crate::routing::{Family, InterfaceName, Object, State, Step, TableId};
 use crate::stanza::OptionError;
 use crate::tables::RegistryError;
 use crate::text::chain;
@@ -22,6 +22,19 @@ pub enum StepError {
     /// The kernel refused it.
     #[error("\"{step}\": {refusal}{}", advice(.step, .refusal))]
     Refused { step: Step, refusal: Refusal },
+    /// The kernel refused it, by a device whose addresses are not where those of others are.
+    #[error(
+        "\"{step}\": {refusal}; {device} belongs to the VRF {vrf}, and a VRF's addresses and routes \
+         are in its own table, {table}: it needs no policy routing to answer by its own router, so \
+         remove the policy-* options, or take {device} out of {vrf}"
+    )]
+    InVrf {
+        step: Step,
+        refusal: Refusal,
+        device: InterfaceName,
+        vrf: InterfaceName,
+        table: TableId,
+    },
     /// Something that is not ours stands in its place.
     #[error(
         "\"{step}\": \"{foreign}\" is in the way and not ours; remove it, or name another table"

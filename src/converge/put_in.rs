@@ -43,13 +43,39 @@ pub fn put_in(kernel: &mut Kernel, wanted: &State, known: &Known<'_>) -> Result<
         let errors = run.add(&objects);
         if !errors.is_empty() {
             let stuck = run.undo();
-            return Err(Undone { errors, stuck });
+            let errors = errors.into_iter().map(|error| with_vrf(run.kernel, error));
+            return Err(Undone {
+                errors: errors.collect(),
+                stuck,
+            });
         }
     }
     let mut outcome = run.outcome;
     let leftover = known.previous.without(&outcome.in_force);
     outcome.add_removal(take_out(kernel, &leftover.without(known.claimed)));
     Ok(outcome)
+}
+
+/// What was refused of a device that belongs to a VRF is told with the name of that.
+fn with_vrf(kernel: &mut Kernel, error: StepError) -> StepError {
+    let StepError::Refused { step, refusal } = error else {
+        return error;
+    };
+    let device = match &step.object {
+        Object::Route(route) => route.hops.iter().find_map(|hop| hop.device.clone()),
+        Object::Rule(_) => None,
+    };
+    let vrf = device.and_then(|device| Some((kernel.vrf_of(&device)?, device)));
+    match vrf {
+        Some(((vrf, table), device)) => StepError::InVrf {
+            step,
+            refusal,
+            device,
+            vrf,
+            table,
+        },
+        None => StepError::Refused { step, refusal },
+    }
 }
 
 /// A run that puts in.

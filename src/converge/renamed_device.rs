@@ -33,9 +33,13 @@ pub fn renamed_routes(
         return Ok(candidates);
     }
     let ifstate = Ifstate::below(Path::new("/")).unwrap_or_default();
+    let up = ifstate.up.iter();
+    let in_use: Vec<InterfaceName> = up
+        .map(|up| kernel.devices().same(&up.interface.device()))
+        .collect();
     let is_up = |route: &Route| {
         let mut devices = route.hops.iter().filter_map(|hop| hop.device.as_ref());
-        devices.any(|own| ifstate.up.iter().any(|up| up.interface.device() == *own))
+        devices.any(|own| in_use.contains(own))
     };
     let up = candidates.routes().iter().filter(|route| is_up(route));
     let of_others: State = up.cloned().map(Object::Route).collect();

@@ -54,7 +54,8 @@ impl Snapshot {
         for device in Store::devices() {
             let mut parts = Store::peek(&device).parts().to_vec();
             for part in &mut parts {
-                part.state = part.state.only(&all);
+                let state = kernel.devices().same_in(std::mem::take(&mut part.state));
+                part.state = state.only(&all);
                 unclaimed = unclaimed.without(&part.state);
             }
             devices.push((device, parts));

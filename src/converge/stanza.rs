@@ -230,6 +230,10 @@ fn settle_with(
     waits: bool,
 ) -> Result<Outcome, Failure> {
     let mut record = DeviceRecord::open(interface);
+    // A device has one name in a run, whichever of its names the stanza and the record have.
+    let wanted = &kernel.devices().same_in(wanted.clone());
+    record.noted =
+        std::mem::take(&mut record.noted).with_states(|state| kernel.devices().same_in(state));
     let own = record.noted.part(&takeover.heading);
     let previous = takeover.previous(&record.noted);
     let router = waits.then(|| observe::router(&takeover.known(&record.noted), interface));
@@ -300,6 +304,7 @@ pub fn down(call: &HookCall, interface: &InterfaceName) -> Result<Removal, Failu
     record.noted = staying;
     let mut kernel = Kernel::open()?;
     let objects = to_take_out(call, &going, &record, &mut kernel);
+    let objects = kernel.devices().same_in(objects);
     if objects.is_empty() {
         if !going.is_empty() {
             record.write();

@@ -201,6 +201,7 @@ impl View {
     /// record, and behind them what is left of the record.
     pub fn stanzas(&mut self, device: &InterfaceName, calls: &[HookCall]) -> Vec<StanzaStatus> {
         let record = Store::peek(device);
+        let record = record.with_states(|state| self.kernel.devices().same_in(state));
         let (takeovers, left) = Takeover::of_all(calls, &record);
         let mut found = Vec::new();
         let mut in_order = BTreeMap::new();
@@ -337,6 +338,7 @@ impl View {
             }
             let asked = status.tables.wanted(&stanza, &found);
             (wanted, status.notices) = asked.map_err(Failure::Options)?;
+            wanted = self.kernel.devices().same_in(wanted);
             status.policy = Some((stanza, wanted.clone()));
         }
         status.items = self.held_against(device, takeover, record, &wanted)?;

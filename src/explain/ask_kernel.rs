@@ -1,16 +1,12 @@
 //! A walk through what the kernel has, and the kernel's own word on the packet.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use neli::consts::rtnl::Rtm;
 
 use super::after_steps;
 use super::best_route::Candidate;
-use super::message::{
-    decode, decode_gone, decode_group, encode, encode_devices, encode_neighbours, Asked,
-    KernelAnswer,
-};
+use super::message::{decode, decode_gone, encode, encode_neighbours, Asked, KernelAnswer};
 use super::packet::Packet;
 use super::source_check::{way_back, SourceCheck, SourceSettings};
 use super::walk::{look_up, walk, End, Settings, Walk};
@@ -37,7 +33,7 @@ pub fn walk_after(
     packet: Packet,
     steps: &[Step],
 ) -> Result<Walk, KernelError> {
-    let rules = after_steps::rules(kernel.rules(packet.family())?, steps);
+    let rules = after_steps::rules(kernel.required_rules(packet.family())?, steps);
     let settings = settings(kernel, &packet, &rules)?;
     walk(packet, &rules, &settings, |table, to| {
         let found = candidates(kernel, table, to)?;
@@ -113,23 +109,15 @@ fn settings(kernel: &mut Kernel, packet: &Packet, rules: &[Rule]) -> Result<Sett
         ..Settings::default()
     };
     if let Some(iif) = &packet.iif {
-        settings.forwards = ipv4_forwards(iif);
+        settings.forwards = ipv4_forwards(&kernel.devices().told(iif));
     }
     if let Some(oif) = &packet.oif {
         settings.bound_is_up = kernel.is_up(oif)?;
     }
     if rules.iter().any(|rule| rule.suppress_group.is_some()) {
-        settings.groups = groups(kernel)?;
+        settings.groups = kernel.device_groups()?;
     }
     Ok(settings)
-}
-
-/// The groups of all devices, `group` of ip-link(8).
-fn groups(kernel: &mut Kernel) -> Result<BTreeMap<InterfaceName, u32>, KernelError> {
-    let found = kernel.dump("devices", Rtm::Getlink, encode_devices, |_, payload| {
-        Ok(decode_group(payload))
-    })?;
-    Ok(found.into_iter().collect())
 }
 
 /// The routes of a table that lead to an address, in the kernel's order.

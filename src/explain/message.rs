@@ -3,10 +3,8 @@
 
 use std::net::IpAddr;
 
-use neli::consts::rtnl::{
-    Arphrd, Iff, Nud, RtAddrFamily, RtScope, RtTable, Rta, RtmF, Rtn, Rtprot,
-};
-use neli::rtnl::{Ifinfomsg, IfinfomsgBuilder, Ndmsg, NdmsgBuilder, Rtmsg, RtmsgBuilder};
+use neli::consts::rtnl::{Nud, RtScope, RtTable, Rta, RtmF, Rtn, Rtprot};
+use neli::rtnl::{Ndmsg, NdmsgBuilder, Rtmsg, RtmsgBuilder};
 use neli::types::Buffer;
 use nix::errno::Errno;
 
@@ -14,8 +12,8 @@ use super::best_route::Candidate;
 use super::packet::Packet;
 use super::walk::{End, Walk};
 use crate::netlink::{
-    address, address_bytes, c_string, decode_route, family_number, nested, number, short,
-    Attributes, Refusal, WireError,
+    address, address_bytes, decode_route, family_number, nested, number, short, Attributes,
+    Refusal, WireError,
 };
 use crate::routing::{Family, Hop, InterfaceName, Kind, Prefix, Route};
 
@@ -230,31 +228,6 @@ fn dead_hops(mut rest: &[u8]) -> Vec<bool> {
         rest = rest.get(length..).unwrap_or_default();
     }
     dead
-}
-
-/// `struct ifinfomsg`, and the attributes of a device that are looked at.
-const LINK_HEADER: usize = 16;
-const LINK_NAME: u16 = 3;
-const LINK_GROUP: u16 = 27;
-
-/// The message that asks for all devices.
-pub fn encode_devices() -> Result<Ifinfomsg, WireError> {
-    IfinfomsgBuilder::default()
-        .ifi_family(RtAddrFamily::Unspecified)
-        .ifi_type(Arphrd::from(0))
-        .ifi_index(0)
-        .ifi_flags(Iff::empty())
-        .ifi_change(Iff::empty())
-        .build()
-        .map_err(WireError::new)
-}
-
-/// The name of the device in a message, and its group.
-pub fn decode_group(payload: &[u8]) -> Option<(InterfaceName, u32)> {
-    let attributes = || nested(payload.get(LINK_HEADER..).unwrap_or_default());
-    let find = |wanted| attributes().find(|(kind, _)| *kind == wanted);
-    let name = c_string(find(LINK_NAME)?.1)?.parse().ok()?;
-    Some((name, number(find(LINK_GROUP)?.1)?))
 }
 
 /// `struct ndmsg`, `NDA_DST` of a neighbour, and `NUD_FAILED`.

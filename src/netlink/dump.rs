@@ -2,6 +2,7 @@
 //! know the objects, apart from `kernel.rs`, which knows how anything is asked for. They change
 //! nothing.
 
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 
 use neli::consts::rtnl::Rtm;
@@ -11,7 +12,7 @@ use nix::net::if_::InterfaceFlags;
 
 use super::address::Assigned;
 use super::kernel::{Kernel, KernelError};
-use super::message::WireError;
+use super::message::{family_number, WireError};
 use super::{address, link, route, rule};
 use crate::routing::{Action, Family, InterfaceName, Kind, Object, Route, Rule, TableId, PROTOCOL};
 
@@ -50,8 +51,38 @@ impl Kernel {
         Ok(rules.iter().any(by_others))
     }
 
-    /// All rules of a family.
+    /// As [`Kernel::dump`], of one family. A kernel that has IPv6 switched off answers with what it
+    /// has of IPv4 when it is asked for that of IPv6.
+    pub(crate) fn dump_of<T, P: neli::Size + neli::ToBytes>(
+        &mut self,
+        family: Family,
+        what: &str,
+        kind: Rtm,
+        encode: impl Fn() -> Result<P, WireError>,
+        decode: impl Fn(&mut Self, &[u8]) -> Result<Option<T>, WireError>,
+    ) -> Result<Vec<T>, KernelError> {
+        let own = u8::from(family_number(family));
+        self.dump(what, kind, encode, |kernel, payload| {
+            // Each object's message begins with its family.
+            if payload.first() == Some(&own) {
+                decode(kernel, payload)
+            } else {
+                Ok(None)
+            }
+        })
+    }
+
+    /// All rules of a family; none where the kernel has none of that family at all.
     pub fn rules(&mut self, family: Family) -> Result<Vec<Rule>, KernelError> {
+        match self.required_rules(family) {
+            Err(KernelError::NoRules(_)) => Ok(Vec::new()),
+            rules => rules,
+        }
+    }
+
+    /// All rules of a family.
+    /// Errors: the kernel has none of that family at all, not even its own; or as ever.
+    pub fn required_rules(&mut self, family: Family) -> Result<Vec<Rule>, KernelError> {
         self.list_rules(family, rule::decode)
     }
 
@@ -62,12 +93,19 @@ impl Kernel {
         decode: impl Fn(&[u8]) -> Result<Option<Rule>, WireError>,
     ) -> Result<Vec<Rule>, KernelError> {
         let what = format!("{} rules", family.name());
-        self.dump(
+        let dumped = self.dump_of(
+            family,
             &what,
             Rtm::Getrule,
             || rule::encode_dump(family),
             |_, payload| decode(payload),
-        )
+        );
+        match dumped {
+            Err(KernelError::Dump { refusal, .. }) if is_unknown(refusal.errno) => {
+                Err(KernelError::NoRules(family))
+            }
+            dumped => dumped,
+        }
     }
 
     /// The routes of one table; none where there is no such table.
@@ -139,8 +177,10 @@ impl Kernel {
         // Without strict checking the kernel ignores the table and lists them all.
         self.filter_dumps()?;
         let what = format!("{} routes of table {table}", family.name());
-        match self.dump(&what, Rtm::Getroute, encode, decode) {
-            Err(KernelError::Dump { refusal, .. }) if refusal.errno == Errno::ENOENT => {
+        match self.dump_of(family, &what, Rtm::Getroute, encode, decode) {
+            Err(KernelError::Dump { refusal, .. })
+                if refusal.errno == Errno::ENOENT || is_unknown(refusal.errno) =>
+            {
                 Ok(Vec::new())
             }
             dumped => dumped,
@@ -155,9 +195,13 @@ impl Kernel {
             self.filter_dumps()?;
             let what = format!("{} routes of protocol {PROTOCOL}", family.name());
             let encode = || route::encode_dump_by(family, PROTOCOL);
-            let routes = self.dump(&what, Rtm::Getroute, encode, |kernel, payload| {
+            let routes = self.dump_of(family, &what, Rtm::Getroute, encode, |kernel, payload| {
                 route::decode(payload, |index| kernel.device(index))
-            })?;
+            });
+            let routes = match routes {
+                Err(KernelError::Dump { refusal, .. }) if is_unknown(refusal.errno) => Vec::new(),
+                routes => routes?,
+            };
             objects.extend(routes.into_iter().map(Object::Route));
             objects.extend(self.rules(family)?.into_iter().map(Object::Rule));
         }
@@ -182,9 +226,13 @@ impl Kernel {
         self.filter_dumps()?;
         let what = format!("{} addresses of {device}", family.name());
         let encode = || address::encode_dump(family, index);
-        self.dump(&what, Rtm::Getaddr, encode, |_, payload| {
+        let dumped = self.dump_of(family, &what, Rtm::Getaddr, encode, |_, payload| {
             address::decode(payload, index)
-        })
+        });
+        match dumped {
+            Err(KernelError::Dump { refusal, .. }) if is_unknown(refusal.errno) => Ok(Vec::new()),
+            dumped => dumped,
+        }
     }
 
     /// Whether a device is up in the administrator's eyes, with or without a carrier; `None` where
@@ -194,7 +242,7 @@ impl Kernel {
             return Ok(None);
         };
         let what = format!("device {device}");
-        let request = link::encode_get(index)?;
+        let request = link::encode(index)?;
         match self.ask(&what, Rtm::Getlink, request, |_, payload| {
             Ok(link::is_up(payload))
         }) {
@@ -205,10 +253,56 @@ impl Kernel {
     }
 
     /// Whether a device is up, and there at all.
-    pub fn is_up(&self, device: &InterfaceName) -> Result<bool, KernelError> {
-        let mut entries = nix::ifaddrs::getifaddrs().map_err(io::Error::from)?;
-        Ok(entries.any(|entry| {
-            entry.interface_name == device.as_str() && entry.flags.contains(InterfaceFlags::IFF_UP)
-        }))
+    pub fn is_up(&mut self, device: &InterfaceName) -> Result<bool, KernelError> {
+        let entries: Vec<_> = nix::ifaddrs::getifaddrs()
+            .map_err(io::Error::from)?
+            .collect();
+        let named = |name: &str| entries.iter().find(|entry| entry.interface_name == name);
+        // Listed under its first name, it may be asked for by another one.
+        let entry = match named(device.as_str()) {
+            None => named(self.devices().told(device).as_str()),
+            entry => entry,
+        };
+        Ok(entry.is_some_and(|entry| entry.flags.contains(InterfaceFlags::IFF_UP)))
     }
+
+    /// The groups of all devices, `group` of ip-link(8).
+    pub(crate) fn device_groups(&mut self) -> Result<BTreeMap<InterfaceName, u32>, KernelError> {
+        let found = self.dump(
+            "devices",
+            Rtm::Getlink,
+            link::encode_dump,
+            |kernel, payload| {
+                let group = link::group(payload);
+                Ok(group.and_then(|(index, group)| Some((kernel.device(index)?, group))))
+            },
+        )?;
+        Ok(found.into_iter().collect())
+    }
+
+    /// The VRF that a device belongs to, with its table; not where that cannot be asked.
+    pub(crate) fn vrf_of(&mut self, device: &InterfaceName) -> Option<(InterfaceName, TableId)> {
+        let index = self.index(device).ok()??;
+        let request = link::encode(index).ok()?;
+        let asked = self.ask("the device", Rtm::Getlink, request, |_, payload| {
+            Ok(link::vrf(payload))
+        });
+        let vrf = asked.ok()??;
+        Some((self.device(vrf.index)?, TableId::numbered(vrf.table)))
+    }
+
+    /// All names of all devices, those of `altname` in ip-link(8) too. A device is looked up in
+    /// this list rather than asked for by its name, for which the kernel would look for a module
+    /// to load.
+    pub fn device_names(&mut self) -> Result<HashSet<String>, KernelError> {
+        let found = self.dump("devices", Rtm::Getlink, link::encode_dump, |_, payload| {
+            Ok(Some(link::names(payload)))
+        })?;
+        Ok(found.into_iter().flatten().collect())
+    }
+}
+
+/// What a kernel says of a family that it has switched off, or of rules that it was built without.
+fn is_unknown(errno: Errno) -> bool {
+    matches!(errno, Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT)
 }

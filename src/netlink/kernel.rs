@@ -11,9 +11,10 @@ use neli::utils::Groups;
 use nix::errno::Errno;
 use thiserror::Error;
 
+use super::devices::Devices;
 use super::message::{replies, request, Refusal, Reply, WireError};
 use super::{route, rule};
-use crate::routing::{Hop, InterfaceName, Object, Step, Verb};
+use crate::routing::{Family, Hop, InterfaceName, Object, Step, Verb};
 
 /// Why the kernel could not be asked, or gave no answer that can be used.
 #[derive(Debug, Error)]
@@ -30,6 +31,20 @@ pub enum KernelError {
     /// Each of several dumps was overtaken by a change.
     #[error("the kernel's {0} keep changing while they are read")]
     Unsteady(String),
+    /// It cannot route by rules in a family, or has the family switched off.
+    #[error("this kernel has no {} rules: {}", .0.name(), no_rules(*.0))]
+    NoRules(Family),
+}
+
+/// Why a kernel may have no rules of a family. It gives both the same answer.
+fn no_rules(family: Family) -> &'static str {
+    match family {
+        Family::Inet => "it is built without CONFIG_IP_MULTIPLE_TABLES",
+        Family::Inet6 => {
+            "IPv6 is switched off (ipv6.disable=1), or it is built without \
+             CONFIG_IPV6_MULTIPLE_TABLES"
+        }
+    }
 }
 
 /// What became of a step.
@@ -48,8 +63,7 @@ pub struct Kernel {
     /// The number of the last request; an answer repeats that of its request.
     sequence: u32,
     buffer: Vec<u8>,
-    /// The devices that have been asked for, with their numbers.
-    devices: Vec<(InterfaceName, u32)>,
+    devices: Devices,
 }
 
 /// The kernel fills at most this much of a receive buffer with a dump (`af_netlink.c`), and takes
@@ -75,7 +89,7 @@ impl Kernel {
             socket,
             sequence: 0,
             buffer: Vec::new(),
-            devices: Vec::new(),
+            devices: Devices::default(),
         })
     }
 
@@ -308,29 +322,17 @@ impl Kernel {
 
     /// The number of a device, asked for once; `None` where there is no such device.
     pub(crate) fn index(&mut self, device: &InterfaceName) -> Result<Option<u32>, KernelError> {
-        if let Some((_, index)) = self.devices.iter().find(|(known, _)| known == device) {
-            return Ok(Some(*index));
-        }
-        match nix::net::if_::if_nametoindex(device.as_str()) {
-            Ok(index) => {
-                self.devices.push((device.clone(), index));
-                Ok(Some(index))
-            }
-            // A route of a device that is gone is gone with it; of another error that is not true.
-            Err(Errno::ENODEV | Errno::ENXIO) => Ok(None),
-            Err(errno) => Err(io::Error::from(errno).into()),
-        }
+        Ok(self.devices.index(device)?)
     }
 
-    /// The name of a device, asked for once.
+    /// The name that a device goes by here, asked for once.
     pub(crate) fn device(&mut self, index: u32) -> Option<InterfaceName> {
-        if let Some((device, _)) = self.devices.iter().find(|(_, known)| *known == index) {
-            return Some(device.clone());
-        }
-        let name = nix::net::if_::if_indextoname(index).ok()?;
-        let device: InterfaceName = name.to_str().ok()?.parse().ok()?;
-        self.devices.push((device.clone(), index));
-        Some(device)
+        self.devices.name(index)
+    }
+
+    /// The devices, by which it knows them.
+    pub(crate) fn devices(&mut self) -> &mut Devices {
+        &mut self.devices
     }
 }
 

@@ -31,7 +31,7 @@ impl Kernel {
             self.filter_dumps()?;
             let what = format!("{} addresses", family.name());
             let encode = || address::encode_dump(family, 0);
-            let found = self.dump(&what, Rtm::Getaddr, encode, |_, payload| {
+            let found = self.dump_of(family, &what, Rtm::Getaddr, encode, |_, payload| {
                 address::decode_any(payload)
             });
             let found = match found {

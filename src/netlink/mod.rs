@@ -4,7 +4,8 @@
 //!   values stand in attributes.
 //! - `address.rs`, `route.rs`, `rule.rs`: one object each as a message, both ways. An IPv6 route of
 //!   several ways, a table beyond 255 or a rule's attribute without a word are found here.
-//! - `link.rs`: a device, of which only its flags are read.
+//! - `link.rs`: the names and the group of a device, its VRF, and whether it is up.
+//! - `devices.rs`: the numbers and names of devices.
 //! - `advice.rs`: what an administrator can do about a refusal.
 //! - `kernel.rs`: [`Kernel`], the open socket: carries out steps, takes dumps, asks.
 //! - `dump.rs`: its methods that list what the kernel has.
@@ -19,6 +20,7 @@ mod address;
 mod link;
 mod route;
 mod rule;
+mod devices;
 mod advice;
 mod kernel;
 mod dump;
@@ -37,5 +39,5 @@ pub(crate) use watch::Watch;
 
 // For messages that only `explain/` sends.
 pub(crate) use message::{
-    address, address_bytes, c_string, family_number, nested, number, short, Attributes, Refusal,
+    address, address_bytes, family_number, nested, number, short, Attributes, Refusal,
 };

@@ -113,6 +113,14 @@ impl Record {
         }
     }
 
+    /// The record with each state as `change` makes it.
+    pub fn with_states(mut self, mut change: impl FnMut(State) -> State) -> Self {
+        for part in &mut self.parts {
+            part.state = change(std::mem::take(&mut part.state));
+        }
+        self
+    }
+
     /// Whether it holds nothing.
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty()

@@ -5,7 +5,6 @@
 //!   cannot be opened for want of one.
 //! - `processes.rs`: what proc(5) tells of other processes.
 //! - `sysctl.rs`: the settings below `/proc/sys/net`; nothing else reads them.
-//! - `devices.rs`: the names of all network devices, without netlink.
 //! - `lock.rs`: a lock that one run at a time can have, and who has it if waiting takes too long.
 //! - `consent.rs`: a run that waits for a yes, and the yes that another session says to it.
 //! - `journal.rs`: where messages go, standard error and syslog.
@@ -20,7 +19,6 @@
 mod privileges;
 mod processes;
 mod sysctl;
-mod devices;
 mod lock;
 mod consent;
 mod journal;
@@ -28,7 +26,6 @@ mod networkd;
 mod old_examples;
 
 pub(crate) use consent::{say_yes, Consent};
-pub(crate) use devices::device_names;
 pub(crate) use journal::{start_logging, NAME};
 pub(crate) use lock::Lock;
 pub(crate) use networkd::networkd_removes_rules;
@@ -36,6 +33,6 @@ pub(crate) use old_examples::installed_examples;
 pub(crate) use privileges::{keep_net_admin, permission_hint, NotPermitted};
 pub(crate) use processes::variable_above;
 pub(crate) use sysctl::{
-    arp_is_strict, ipv4_forwards, ipv6_forwards, ipv6_forwards_from, rp_filter,
+    arp_is_strict, has_ipv6, ipv4_forwards, ipv6_forwards, ipv6_forwards_from, rp_filter,
     rp_filter_ignores_marks, source_is_checked_with_mark, takes_own_sources,
 };

@@ -2,6 +2,7 @@
 //! one that a netlink socket of this process asks.
 
 use std::fs;
+use std::path::Path;
 
 use crate::routing::InterfaceName;
 
@@ -9,6 +10,12 @@ use crate::routing::InterfaceName;
 fn read(path: &str) -> Option<i32> {
     let text = fs::read_to_string(format!("/proc/sys/net/{path}")).ok()?;
     text.trim().parse().ok()
+}
+
+/// Whether the kernel has IPv6: it has no settings of it where it was started with
+/// `ipv6.disable=1`.
+pub fn has_ipv6() -> bool {
+    Path::new("/proc/sys/net/ipv6").exists()
 }
 
 /// A setting of `net.ipv4.conf` as it is in force for a device: the higher one of its own and that

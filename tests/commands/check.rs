@@ -1048,6 +1048,60 @@ fn networkd_is_told_of_while_it_runs_and_takes_rules() {
 }
 
 #[test]
+fn what_is_sourced_and_is_no_file_is_told_and_not_waited_for() {
+    lab(|lab| {
+        lab.device("eth1");
+        lab.ok("mkfifo /etc/network/pipe");
+        for what in ["/etc/network/pipe", "/dev/zero"] {
+            lab.interfaces(&format!(
+                "source {what}\nsource /dev/null\n\
+                 iface eth1 inet static\n address 192.0.2.10/24\n policy-table rt2\n \
+                 policy-gateway 192.0.2.1\n"
+            ));
+            for command in ["check", "status", "plan", "apply --all", "migrate"] {
+                let said = lab.sh(&format!(
+                    "ulimit -v 1000000; timeout 20 policy-table {command}"
+                ));
+                assert!(said.code < 124, "{what} {command}: {said:?}");
+            }
+            let said = lab.sh("policy-table check");
+            assert!(
+                said.out.contains(what) && said.out.contains("no regular file"),
+                "{said:?}"
+            );
+            assert!(!said.out.contains("/dev/null"), "{said:?}");
+        }
+        // What somebody names himself may come from a pipe.
+        let said = lab.sh("printf 'iface eth1 inet manual\n' | policy-table check /dev/stdin");
+        assert_eq!(said.code, 0, "{said:?}");
+    });
+}
+
+#[test]
+fn a_long_line_of_parents_takes_memory_as_its_length() {
+    lab(|lab| {
+        let mut file =
+            "iface a0 inet static\n address 10.10.0.10/24\n policy-table rt2\n".to_owned();
+        for n in 1..800 {
+            file += &format!(
+                "iface a{n} inherits a{}\n option-{n} {}\n",
+                n - 1,
+                "x".repeat(1500)
+            );
+        }
+        lab.interfaces(&file);
+        // A copy of all that each inherits would be 480 MB.
+        for command in ["status", "plan a0", "check --offline"] {
+            let said = lab.sh(&format!("ulimit -v 150000; policy-table {command}"));
+            assert!(
+                said.code < 2 || said.err.contains("not up"),
+                "{command}: {said:?}"
+            );
+        }
+    });
+}
+
+#[test]
 fn a_large_main_table_is_not_read() {
     lab(|lab| {
         lab.device("eth0");

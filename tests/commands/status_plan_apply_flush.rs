@@ -726,3 +726,35 @@ fn a_damaged_record_is_told_with_its_way_out() {
         lab.ok("policy-table flush eth1; policy-table apply eth1; policy-table status");
     });
 }
+
+/// The words of a plan are for a shell on this host, whose `ip` may be older than its kernel.
+#[test]
+fn a_plan_says_what_the_ip_of_this_host_does_not_know() {
+    lab(|lab| {
+        lab.device("eth1");
+        lab.interfaces(
+            "iface eth1 inet manual\n policy-rule dscp 46 lookup 500; sport 0x10/0xf0 lookup 500; \
+             dport 53 lookup 500\n",
+        );
+        let remark = "# not for the ip of this host, which does not know";
+        for (word, knows) in [
+            ("dscp 46", "ip rule show dscp 46"),
+            ("sport 0x10/0xf0", "! ip rule show sport 1/x"),
+        ] {
+            let knows = lab.sh(knows).code == 0;
+            let plan = lab.ok("policy-table plan eth1");
+            assert_eq!(
+                plan.contains(&format!("{remark} \"{word}\"")),
+                !knows,
+                "{plan}"
+            );
+        }
+        // One that knows all of them.
+        lab.script("/usr/local/sbin/ip", "#!/bin/sh\n[ \"$5\" != 1/x ]\n");
+        let plan = lab.ok("PATH=/usr/local/sbin:$PATH policy-table plan eth1");
+        assert!(plan.contains("dscp 46") && !plan.contains(remark), "{plan}");
+        // And none at all.
+        let plan = lab.ok("PATH=/nowhere /usr/sbin/policy-table plan eth1");
+        assert!(plan.contains("dscp 46") && !plan.contains(remark), "{plan}");
+    });
+}

@@ -976,3 +976,23 @@ fn a_record_cannot_make_us_delete_what_is_not_ours() {
         assert_eq!(lab.routing(), before);
     });
 }
+
+/// `auto` is the way that packets take, not one for those with a DS field.
+#[test]
+fn a_default_for_a_tos_is_not_the_interfaces_default() {
+    lab(|lab| {
+        lab.device("eth1");
+        lab.interfaces(
+            "iface eth1 inet manual\n pre-up ip link set eth1 up\n \
+             pre-up ip addr add 10.10.0.10/24 dev eth1\n \
+             up ip route add default via 10.10.0.9 dev eth1 tos 0x10\n \
+             up ip route add default via 10.10.0.7 dev eth1 metric 100\n policy-table rt2\n",
+        );
+        lab.ok("ifup eth1");
+        let routes = lab.routes("-4", "rt2");
+        assert_eq!(
+            routes[0], "default via 10.10.0.7 dev eth1 proto policy-table",
+            "{routes:?}"
+        );
+    });
+}

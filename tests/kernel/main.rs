@@ -17,9 +17,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod devices;
 mod networkd;
 mod others_untouched;
 mod packets;
 mod roundtrip;
 mod rules_alike;
 mod same_as_by_hand;
+mod without_ipv6;

@@ -17,6 +17,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod altnames;
 mod between_up_and_down;
 mod kill;
 mod links_that_break;

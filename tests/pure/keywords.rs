@@ -138,28 +138,28 @@ fn each_keyword_of_a_rule_says_what_it_expects() {
             ("sport", "\"sport\" needs a value"),
             (
                 "sport 65536",
-                "\"sport 65536\": expected PORT, FIRST-LAST or PORT/MASK, ports of 1 to 65535 \
+                "\"sport 65536\": expected PORT, FIRST-LAST or PORT/MASK, ports of 1 to 65534 \
                  with no bit beyond MASK",
             ),
             ("dport", "\"dport\" needs a value"),
             (
                 "dport 2000-1000",
-                "\"dport 2000-1000\": expected PORT, FIRST-LAST or PORT/MASK, ports of 1 to 65535 \
+                "\"dport 2000-1000\": expected PORT, FIRST-LAST or PORT/MASK, ports of 1 to 65534 \
                  with no bit beyond MASK",
             ),
             (
                 "dport https",
-                "\"dport https\": expected PORT, FIRST-LAST or PORT/MASK, ports of 1 to 65535 \
+                "\"dport https\": expected PORT, FIRST-LAST or PORT/MASK, ports of 1 to 65534 \
                  with no bit beyond MASK",
             ),
             ("uidrange", "\"uidrange\" needs a value"),
             (
                 "uidrange 1000",
-                "\"uidrange 1000\": expected FIRST-LAST, user IDs in order",
+                "\"uidrange 1000\": expected FIRST-LAST, user IDs of 0 to 4294967294 in order",
             ),
             (
                 "uidrange 9-5",
-                "\"uidrange 9-5\": expected FIRST-LAST, user IDs in order",
+                "\"uidrange 9-5\": expected FIRST-LAST, user IDs of 0 to 4294967294 in order",
             ),
             ("tun_id", "\"tun_id\" needs a value"),
             ("tun_id x", "\"tun_id x\": expected a tunnel key of 64 bits"),

@@ -395,14 +395,14 @@ impl Numbers {
             1 => format!("to {to}"),
             _ => format!("from {from} to {to}"),
         };
-        let tos = self.maybe(&[" tos 0x10", " tos 0xe0"]);
+        let tos = self.maybe(&[" tos 0x10", " tos 0x1c"]);
         let mark = self.maybe(&[" fwmark 0x7", " fwmark 0x10/0xff", " fwmark 0x0/0x1"]);
         let device = self.maybe(&[" iif eth9", " oif lo", " iif lo oif eth9"]);
         let users = self.maybe(&[" uidrange 0-0", " uidrange 1000-4294967294"]);
         let ports = self.maybe(&[
             " ipproto tcp sport 1-9 dport 443",
             " ipproto 254",
-            " dport 1-65535",
+            " dport 1-65534",
         ]);
         let (priority, table) = (self.word() >> 1, self.word().max(1));
         let action = match self.below(4) {

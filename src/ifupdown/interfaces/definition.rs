@@ -6,11 +6,13 @@
 //! not; one whose name ends in `?` is dropped if it is there. The method then adds its defaults
 //! and rewrites `address`, `netmask` and a few others, by what stands in `methods.rs`.
 
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::net::Ipv4Addr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use super::commands::Phase;
+use super::inherited::Options;
 use super::methods;
 use super::methods::{ipv4, Conversion};
 use super::parts::OptionLine;
@@ -23,8 +25,7 @@ pub struct Definition {
     pub name: String,
     pub family: String,
     pub method: String,
-    /// The options and commands: names as ifupdown has them (`up` for `post-up`), values joined.
-    options: Vec<(String, Vec<u8>)>,
+    options: Options,
 }
 
 impl Definition {
@@ -40,7 +41,7 @@ impl Definition {
             name: name.to_owned(),
             family: family.to_owned(),
             method: method.to_owned(),
-            options: inherited.map_or_else(Vec::new, |parent| parent.options.clone()),
+            options: inherited.map_or_else(Options::default, |parent| parent.options.inherited()),
         };
         for option in own {
             definition.add(&option.name, option.value.as_bytes());
@@ -51,53 +52,48 @@ impl Definition {
     fn add(&mut self, name: &str, value: &[u8]) {
         if let Some(phase) = Phase::of(name) {
             // Commands repeat without being joined.
-            let name = phase.option().to_owned();
-            self.options.push((name, value.to_vec()));
-        } else if let Some(there) = self.get_mut(name) {
-            there.push(b'\n');
-            there.extend(value);
+            self.options.push(phase.option(), value);
+        } else if let Some(there) = self.options.get(name) {
+            let joined = [there, b"\n", value].concat();
+            self.options.change(name, joined);
         } else {
             self.set_if_new(name.strip_suffix('?').unwrap_or(name), value);
         }
     }
 
-    fn get_mut(&mut self, name: &str) -> Option<&mut Vec<u8>> {
-        let mut options = self.options.iter_mut();
-        options
-            .find(|(there, _)| there == name)
-            .map(|(_, value)| value)
-    }
-
     fn set_if_new(&mut self, name: &str, value: &[u8]) {
-        if self.option(name).is_none() {
-            self.options.push((name.to_owned(), value.to_vec()));
+        if self.options.get(name).is_none() {
+            self.options.push(name, value);
         }
     }
 
     /// An option's value, repeats joined by newlines; without what the method makes of it.
     pub fn option(&self, name: &str) -> Option<&OsStr> {
-        let mut options = self.options.iter();
-        let (_, value) = options.find(|(there, _)| there == name)?;
-        Some(OsStr::from_bytes(value))
+        self.options.get(name).map(OsStr::from_bytes)
     }
 
     /// The variables that a hook in `if-up.d` gets for it, those of the caller aside (`PATH`,
     /// `VERBOSITY`, `CLASS` and the locks `IFUPDOWN_…`).
     pub fn variables(&self, interface: &str) -> Vec<(OsString, OsString)> {
-        let mut variables: Vec<(OsString, OsString)> = Vec::new();
+        let mut variables: Vec<Option<(String, Vec<u8>)>> = Vec::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
         let mut set = |name: String, value: Vec<u8>| {
             // Two names may be mangled into one; the shell that runs the hooks keeps the last.
-            variables.retain(|(there, _)| there.as_bytes() != name.as_bytes());
-            variables.push((name.into(), OsString::from_vec(value)));
+            let former = places.insert(name.clone(), variables.len());
+            if let Some(former) = former.and_then(|place| variables.get_mut(place)) {
+                *former = None;
+            }
+            variables.push(Some((name, value)));
         };
-        for (name, value) in self.converted(interface).options {
-            if is_command(&name) {
+        let converted = self.converted(interface);
+        for (name, value) in converted.options.all() {
+            if is_command(name) {
                 continue;
             }
             // The first "=" ends the name, also where the option has one.
             let (name, value) = match name.split_once('=') {
-                Some((name, rest)) => (name, [rest.as_bytes(), b"=", &value].concat()),
-                None => (name.as_str(), value),
+                Some((name, rest)) => (name, [rest.as_bytes(), b"=", value].concat()),
+                None => (name, value.to_vec()),
             };
             set(format!("IF_{}", mangled(name)), value);
         }
@@ -111,7 +107,10 @@ impl Definition {
         ] {
             set(name.to_owned(), value.as_bytes().to_vec());
         }
+        let variables = variables.into_iter().flatten();
         variables
+            .map(|(name, value)| (name.into(), OsString::from_vec(value)))
+            .collect()
     }
 
     /// The call of the hook in `if-up.d` for it.
@@ -138,8 +137,8 @@ impl Definition {
     fn convert(&mut self, conversion: Conversion, interface: &str) {
         match conversion {
             Conversion::InPlace(name, function) => {
-                if let Some(value) = self.get_mut(name) {
-                    *value = function(value);
+                if let Some(value) = self.options.get(name).map(function) {
+                    self.options.change(name, value);
                 }
             }
             Conversion::New(name, function, new) => {
@@ -149,16 +148,13 @@ impl Definition {
                 }
             }
             Conversion::Broadcast => {
-                let changed = self.broadcast();
-                if let (Some(value), Some(changed)) = (self.get_mut("broadcast"), changed) {
-                    *value = changed;
+                if let Some(changed) = self.broadcast() {
+                    self.options.change("broadcast", changed);
                 }
             }
             Conversion::Lifetime => {
                 if interface.split(':').filter(|part| !part.is_empty()).count() > 1 {
-                    if let Some(value) = self.get_mut("preferred-lifetime") {
-                        *value = b"0".to_vec();
-                    }
+                    self.options.change("preferred-lifetime", b"0".to_vec());
                 }
             }
         }

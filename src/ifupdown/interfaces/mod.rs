@@ -8,6 +8,7 @@
 //! - `fault.rs`: what ifupdown refuses;
 //! - `parts.rs`: one file, in blocks: stanzas, mappings, `auto`, `source`, comments;
 //! - `selection.rs`: which names `auto` and `allow-` select, and which are models for others;
+//! - `inherited.rs`: options above those of a parent;
 //! - `definition.rs`: a stanza with all that it inherits and its method adds; the hook's call;
 //! - `wordexp.rs`, `sourced.rs`: the words of a `source` line, and the files that it leads to.
 //!
@@ -32,6 +33,7 @@ mod commands;
 mod fault;
 mod parts;
 mod selection;
+mod inherited;
 mod definition;
 mod wordexp;
 mod sourced;

@@ -11,11 +11,15 @@
 //! and exits with 1 at one without a stanza; `ifquery NAME` prints the options of all stanzas of a
 //! name run together, after what `definition.rs` does to them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
 
 use super::definition::Definition;
 use super::fault::{FaultKind, FileFault};
@@ -63,7 +67,11 @@ pub struct Interfaces {
     /// The files that could not be read, and why; the main one may be among them.
     pub unread: Vec<(PathBuf, io::Error)>,
     stanzas: Vec<StanzaInForce>,
-    seen: Vec<PathBuf>,
+    /// The first of the stanzas of each name, and of each name and family.
+    firsts: HashMap<(String, Option<String>), usize>,
+    /// The files that were read, by their spelling: two paths that differ in a `./` are equal to
+    /// the standard library.
+    seen: HashSet<OsString>,
 }
 
 impl Interfaces {
@@ -144,9 +152,7 @@ impl Interfaces {
     }
 
     fn file(&mut self, path: &Path, depth: usize) {
-        // By its spelling: two paths that differ in a `./` are equal to the standard library.
-        let spelled = path.as_os_str();
-        if self.seen.iter().any(|seen| seen.as_os_str() == spelled) {
+        if self.seen.contains(path.as_os_str()) {
             return;
         }
         if depth > DEPTH {
@@ -154,8 +160,14 @@ impl Interfaces {
             self.unread.push((path.to_owned(), error));
             return;
         }
-        self.seen.push(path.to_owned());
-        match std::fs::read(path) {
+        self.seen.insert(path.as_os_str().to_owned());
+        let read = if depth == 0 {
+            // The caller chose it, perhaps as `<(…)`.
+            std::fs::read(path)
+        } else {
+            read_sourced(path)
+        };
+        match read {
             Ok(bytes) => self.text(path, Text::read(bytes), depth),
             Err(error) => self.unread.push((path.to_owned(), error)),
         }
@@ -192,6 +204,7 @@ impl Interfaces {
                     let inherited = parent.and_then(|parent| self.stanzas.get(parent));
                     let inherited = inherited.map(|parent| &parent.definition);
                     let definition = define(stanza, inherited, own);
+                    self.note_first(&definition);
                     self.stanzas.push(StanzaInForce {
                         file,
                         block: index,
@@ -216,13 +229,19 @@ impl Interfaces {
         let Some(name) = &stanza.inherits else {
             return Ok(None);
         };
-        let mut above = self.stanzas.iter().map(|stanza| &stanza.definition);
-        let parent = above.position(|other| {
-            let family = stanza.family.as_ref();
-            other.name == *name && family.is_none_or(|family| *family == other.family)
-        });
+        let parent = self.firsts.get(&(name.clone(), stanza.family.clone()));
         let unknown = || FaultKind::UnknownParent { name: name.clone() };
-        parent.map(Some).ok_or_else(unknown)
+        parent.copied().map(Some).ok_or_else(unknown)
+    }
+
+    /// Notes the stanza that comes next, for those that inherit from it.
+    fn note_first(&mut self, next: &Definition) {
+        for family in [None, Some(next.family.clone())] {
+            let place = self.stanzas.len();
+            self.firsts
+                .entry((next.name.clone(), family))
+                .or_insert(place);
+        }
     }
 
     fn source(&mut self, path: &Path, source: &SourceLine, depth: usize) {
@@ -245,6 +264,23 @@ impl Interfaces {
             }
         }
     }
+}
+
+/// Reads a file that a line sources. A named pipe would be waited for, and a device may never end,
+/// which is as little a configuration as a folder is.
+fn read_sourced(path: &Path) -> io::Result<Vec<u8>> {
+    let mut options = File::options();
+    let nonblocking = options.read(true).custom_flags(OFlag::O_NONBLOCK.bits());
+    let mut file = nonblocking.open(path)?;
+    let mut bytes = Vec::new();
+    let kind = file.metadata()?;
+    if kind.is_file() || kind.is_dir() {
+        // Of a folder this is the error.
+        file.read_to_end(&mut bytes)?;
+    } else if path != Path::new("/dev/null") {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    Ok(bytes)
 }
 
 fn stops(faults: &[FileFault]) -> impl Iterator<Item = usize> + '_ {

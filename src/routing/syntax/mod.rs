@@ -5,6 +5,7 @@
 //! - `numbers.rs`: numbers that have names: protocols, scopes, kinds of routes, DSCPs.
 //! - `metrics.rs`: `mtu`, `advmss` and the rest of `RTAX_*`.
 //! - `nexthop.rs`: one way of a route, in a line or behind `nexthop`.
+//! - `judged.rs`: what the kernel refuses or ignores in any rule or route of a family.
 //! - `route.rs`: a route's line, written and read; reading one that leaves something to its stanza.
 //! - `effect.rs`: what a rule does, alone.
 //! - `rule.rs`: the same as `route.rs` for a rule, and its selectors alone.
@@ -18,6 +19,7 @@ mod words;
 mod numbers;
 mod nexthop;
 mod metrics;
+mod judged;
 mod route;
 mod effect;
 mod rule;

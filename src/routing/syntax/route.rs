@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::nexthop::{address, gateway, nexthop, write_nexthop, write_way};
 use super::words::{abbreviates, no_names, LineError, TableNames, Words};
-use super::{metrics, numbers};
+use super::{judged, metrics, numbers};
 use crate::routing::{Family, Hop, InterfaceName, Kind, Prefix, Route, Scope, TableId};
 
 const KEYWORDS: [&str; 36] = [
@@ -78,6 +78,7 @@ pub fn read_route<Table: From<TableId>>(
         table: None,
         metric: None,
         scope: None,
+        tos: String::new(),
     };
     let mut words = Words::new(line);
     while let Some(word) = words.keyword() {
@@ -102,6 +103,8 @@ struct RouteReader<Table> {
     table: Option<Table>,
     metric: Option<u32>,
     scope: Option<Scope>,
+    /// The DS field as written, with its keyword.
+    tos: String,
 }
 
 impl<Table: From<TableId>> RouteReader<Table> {
@@ -144,7 +147,11 @@ impl<Table: From<TableId>> RouteReader<Table> {
             }
             _ if word == "tos" || is("dsfield") => {
                 let expected = "a DS field: two hexadecimal digits, or a name";
-                self.route.tos = words.parsed(expected, numbers::dsfield)?;
+                let tos = &mut self.tos;
+                self.route.tos = words.parsed(expected, |text| {
+                    *tos = format!("{word} {text}");
+                    numbers::dsfield(text)
+                })?;
             }
             _ if is("metric") || is("priority") => self.metric = Some(words.number()?),
             // iproute2 reads the beginning that the two share as the other.
@@ -249,27 +256,10 @@ impl<Table: From<TableId>> RouteReader<Table> {
             hop.weight = 1;
             route.realms |= std::mem::take(&mut hop.realms);
         }
-        if let Some(text) = ignored(&route) {
-            return wrong(text);
+        if let Some(text) = judged::route(&route, &self.tos) {
+            return Err(LineError::Contradiction(text));
         }
         Ok(route.in_table(table))
-    }
-}
-
-/// A word that the kernel would take and ignore in a route of this family.
-fn ignored(route: &Route<()>) -> Option<&'static str> {
-    let has_realms = route.realms != 0 || route.hops.iter().any(|hop| hop.realms != 0);
-    match route.family() {
-        Family::Inet6 if has_realms => {
-            Some("\"realms\": IPv6 routes have none; the kernel would ignore them")
-        }
-        Family::Inet6 if route.preference != 0 && !route.kind.has_device() => {
-            Some("a route that drops or throws packets has no \"pref\"")
-        }
-        Family::Inet if route.preference != 0 => {
-            Some("\"pref\": IPv4 routes have none; the kernel would ignore it")
-        }
-        _ => None,
     }
 }
 

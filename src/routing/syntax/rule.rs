@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::judged;
 use super::numbers;
 use super::words::{abbreviates, no_names, LineError, TableNames, Words};
 use crate::routing::{parse_number, Action, Family, Ports, Rule, TableId};
@@ -63,6 +64,7 @@ pub fn read_rule<Table: From<TableId> + PartialEq>(
         family: None,
         said: Given::default(),
         vrf: false,
+        tos: String::new(),
     };
     let mut words = Words::new(line);
     while let Some(word) = words.keyword() {
@@ -78,6 +80,8 @@ struct RuleReader<Table> {
     family: Option<Family>,
     said: Given,
     vrf: bool,
+    /// The DS field as written, with its keyword.
+    tos: String,
 }
 
 impl<Table: From<TableId> + PartialEq> RuleReader<Table> {
@@ -108,10 +112,11 @@ impl<Table: From<TableId> + PartialEq> RuleReader<Table> {
             "sport" => rule.sport = Some(ports(words)?),
             "dport" => rule.dport = Some(ports(words)?),
             "uidrange" => {
-                rule.users = Some(words.parsed("FIRST-LAST, user IDs in order", |text| {
+                rule.users = Some(words.parsed(USERS, |text| {
                     let (first, last) = text.split_once('-')?;
                     let range = (parse_number(first)?, parse_number(last)?);
-                    Some(range).filter(|(first, last)| first <= last)
+                    // The last number of all is nobody's.
+                    Some(range).filter(|(first, last)| first <= last && *last != u32::MAX)
                 })?);
             }
             "dscp" => {
@@ -133,7 +138,11 @@ impl<Table: From<TableId> + PartialEq> RuleReader<Table> {
             }
             _ if word == "tos" || is("dsfield") => {
                 let expected = "a DS field: two hexadecimal digits, or a name";
-                rule.tos = words.parsed(expected, numbers::dsfield)?;
+                let tos = &mut self.tos;
+                rule.tos = words.parsed(expected, |text| {
+                    *tos = format!("{word} {text}");
+                    numbers::dsfield(text)
+                })?;
             }
             _ if is("realms") => {
                 rule.realms = words.parsed("REALM or FROM/TO, of 0 to 255", numbers::realms)?;
@@ -201,6 +210,9 @@ impl<Table: From<TableId> + PartialEq> RuleReader<Table> {
             let ignored = "\"realms\": IPv6 rules have none; the kernel would ignore them";
             return Err(LineError::Contradiction(ignored.to_owned()));
         }
+        if let Some(wrong) = judged::rule(&rule, &self.tos) {
+            return Err(LineError::Contradiction(wrong));
+        }
         let contradiction = match rule.action {
             Action::Goto(target) if target <= rule.priority => format!(
                 "\"goto {target}\": expected a priority above the rule's own, {}",
@@ -215,6 +227,9 @@ impl<Table: From<TableId> + PartialEq> RuleReader<Table> {
         Err(LineError::Contradiction(contradiction))
     }
 }
+
+/// What `uidrange` takes.
+const USERS: &str = "FIRST-LAST, user IDs of 0 to 4294967294 in order";
 
 fn vrf_and_table() -> LineError {
     LineError::Contradiction("\"l3mdev\" names the table itself; remove \"lookup\"".to_owned())
@@ -236,7 +251,7 @@ fn group(words: &mut Words<'_>) -> Result<u32, LineError> {
 fn ports(words: &mut Words<'_>) -> Result<Ports, LineError> {
     let port = |text: &str| parse_number(text).and_then(|port| u16::try_from(port).ok());
     words.parsed(
-        "PORT, FIRST-LAST or PORT/MASK, ports of 1 to 65535 with no bit beyond MASK",
+        "PORT, FIRST-LAST or PORT/MASK, ports of 1 to 65534 with no bit beyond MASK",
         |text| {
             let ports = if let Some((first, last)) = text.split_once('-') {
                 Ports {
@@ -260,7 +275,10 @@ fn ports(words: &mut Words<'_>) -> Result<Ports, LineError> {
                     mask: None,
                 }
             };
-            Some(ports).filter(|ports| ports.first != 0 && ports.first <= ports.last)
+            // The kernel takes no port 65535, not even as the end of a range (fib_rules.h).
+            let first_to_last = 1..=ports.last.min(u16::MAX - 1);
+            Some(ports)
+                .filter(|ports| first_to_last.contains(&ports.first) && ports.last != u16::MAX)
         },
     )
 }
@@ -513,16 +531,16 @@ mod tests {
             ),
             (
                 "uidrange 9-5",
-                "\"uidrange 9-5\": expected FIRST-LAST, user IDs in order",
+                "\"uidrange 9-5\": expected FIRST-LAST, user IDs of 0 to 4294967294 in order",
             ),
             (
                 "dport 0",
-                "\"dport 0\": expected PORT, FIRST-LAST or PORT/MASK, ports of 1 to 65535 \
+                "\"dport 0\": expected PORT, FIRST-LAST or PORT/MASK, ports of 1 to 65534 \
                  with no bit beyond MASK",
             ),
             (
                 "sport 81/0xfffe",
-                "\"sport 81/0xfffe\": expected PORT, FIRST-LAST or PORT/MASK, ports of 1 to 65535 \
+                "\"sport 81/0xfffe\": expected PORT, FIRST-LAST or PORT/MASK, ports of 1 to 65534 \
                  with no bit beyond MASK",
             ),
             (

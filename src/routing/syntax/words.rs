@@ -175,7 +175,7 @@ impl<'a> Words<'a> {
     pub fn parsed<T>(
         &mut self,
         expected: &str,
-        read: impl Fn(&str) -> Option<T>,
+        mut read: impl FnMut(&str) -> Option<T>,
     ) -> Result<T, LineError> {
         let value = self.value()?;
         read(value).ok_or_else(|| self.wrong(value, expected))

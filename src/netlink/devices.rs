@@ -1,0 +1,88 @@
+//! The numbers and names of devices. A device has one number and may have several names (`altname`
+//! of ip-link(8)); the kernel takes all of them and tells the first. That routes can be compared,
+//! each device goes by one name in a run: the one that it was first heard of by.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use nix::errno::Errno;
+use nix::net::if_::{if_indextoname, if_nametoindex};
+
+use crate::routing::{InterfaceName, Object, State};
+
+/// The devices that have been asked for.
+#[derive(Debug, Default)]
+pub struct Devices {
+    indexes: BTreeMap<InterfaceName, u32>,
+    /// What each goes by here.
+    names: BTreeMap<u32, InterfaceName>,
+}
+
+impl Devices {
+    /// The number of a device; `None` where there is no such device.
+    pub fn index(&mut self, device: &InterfaceName) -> io::Result<Option<u32>> {
+        if let Some(index) = self.indexes.get(device) {
+            return Ok(Some(*index));
+        }
+        match if_nametoindex(device.as_str()) {
+            Ok(index) => {
+                self.indexes.insert(device.clone(), index);
+                self.names.entry(index).or_insert_with(|| device.clone());
+                Ok(Some(index))
+            }
+            // A route of a device that is gone is gone with it; of another error that is not true.
+            Err(Errno::ENODEV | Errno::ENXIO) => Ok(None),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// The name that a device goes by here.
+    pub fn name(&mut self, index: u32) -> Option<InterfaceName> {
+        if let Some(device) = self.names.get(&index) {
+            return Some(device.clone());
+        }
+        let device = told_name(index)?;
+        self.indexes.insert(device.clone(), index);
+        self.names.insert(index, device.clone());
+        Some(device)
+    }
+
+    /// The name that a device goes by here, whichever of its names is given; that name where there
+    /// is no such device.
+    pub fn same(&mut self, device: &InterfaceName) -> InterfaceName {
+        let index = self.index(device).ok().flatten();
+        let known = index.and_then(|index| self.name(index));
+        known.unwrap_or_else(|| device.clone())
+    }
+
+    /// Routes and rules with the names that devices go by here, so that they are equal to those
+    /// of a dump if they are the same.
+    pub fn same_in(&mut self, state: State) -> State {
+        let hops = state.routes().iter().flat_map(|route| &route.hops);
+        let mut devices = hops.filter_map(|hop| hop.device.as_ref());
+        if devices.all(|device| self.same(device) == *device) {
+            return state;
+        }
+        let objects = state.objects().map(|mut object| {
+            if let Object::Route(route) = &mut object {
+                let devices = route.hops.iter_mut().filter_map(|hop| hop.device.as_mut());
+                devices.for_each(|device| *device = self.same(device));
+            }
+            object
+        });
+        objects.collect()
+    }
+
+    /// The name that the kernel itself has for a device, by which its settings are found; the
+    /// given one where there is no such device.
+    pub fn told(&mut self, device: &InterfaceName) -> InterfaceName {
+        let index = self.index(device).ok().flatten();
+        let told = index.and_then(told_name);
+        told.unwrap_or_else(|| device.clone())
+    }
+}
+
+fn told_name(index: u32) -> Option<InterfaceName> {
+    let name = if_indextoname(index).ok()?;
+    name.to_str().ok()?.parse().ok()
+}

@@ -1,0 +1,117 @@
+//! A stanza under another name of its device (`altname` of ip-link(8)): what the kernel lists under
+//! the device's first name is the stanza's all the same.
+
+use crate::support::lab::{lab, Lab};
+
+const RULES: [&str; 2] = [
+    "21000: from 10.10.0.10 lookup rt2 proto policy-table",
+    "21000: from all to 10.10.0.10 lookup rt2 proto policy-table",
+];
+
+const ROUTES: [&str; 2] = [
+    "default via 10.10.0.1 dev eth1 proto policy-table",
+    "10.10.0.0/24 dev eth1 proto policy-table scope link src 10.10.0.10",
+];
+
+fn device(lab: &Lab) {
+    lab.device("eth1");
+    lab.ok("ip link property add dev eth1 altname enx0011223344");
+}
+
+fn all_is_there(lab: &Lab, after: &str) {
+    assert_eq!(lab.rules("-4"), RULES, "{after}");
+    assert_eq!(lab.routes("-4", "rt2"), ROUTES, "{after}");
+}
+
+/// The commands, from each of which the stanza must come out as it was.
+fn in_step(lab: &Lab) {
+    for (command, expected) in [
+        ("status", "in step"),
+        ("status enx0011223344", "in step"),
+        ("plan", "# nothing to do"),
+        ("apply --all --dry-run", "# nothing to do"),
+        ("apply enx0011223344", "0 added, 0 removed"),
+        ("apply --all", "0 added, 0 removed"),
+        ("status", "in step"),
+    ] {
+        let said = lab.sh(&format!("policy-table {command}"));
+        assert!(
+            said.code == 0 && said.out.contains(expected) && !said.out.contains("orphan"),
+            "{command}: {said:?}"
+        );
+        all_is_there(lab, command);
+    }
+}
+
+#[test]
+fn a_stanza_under_an_altname_is_the_devices() {
+    lab(|lab| {
+        device(lab);
+        for method in [
+            "static\n    address 10.10.0.10/24",
+            "manual\n    pre-up ip link set eth1 up\n    pre-up ip addr add 10.10.0.10/24 dev eth1",
+        ] {
+            lab.interfaces(&format!(
+                "iface enx0011223344 inet {method}\n    policy-table rt2\n    \
+                 policy-route 192.0.2.0/24 dev eth1 table 300\n"
+            ));
+            let said = lab.sh("ifup enx0011223344");
+            assert_eq!((said.code, said.ours()), (0, vec![]), "{said:?}");
+            all_is_there(lab, method);
+            assert_eq!(lab.routes("-4", "300").len(), 1, "{method}");
+            in_step(lab);
+
+            lab.ok("policy-table flush enx0011223344");
+            assert_eq!(lab.tagged(), [""; 0], "{method}");
+            lab.ok("policy-table apply enx0011223344");
+            all_is_there(lab, method);
+
+            // A link that flaps takes the routes; they come back, and nothing twice.
+            lab.ok("ip link set eth1 down; ip link set eth1 up");
+            lab.ok("policy-table apply --all");
+            all_is_there(lab, method);
+
+            lab.ok("ifdown enx0011223344");
+            assert_eq!(lab.tagged(), [""; 0], "{method}");
+            assert!(lab
+                .sh("ls /run/policy-table/eth1 /run/policy-table/enx*")
+                .out
+                .is_empty());
+            lab.ok("ip addr flush dev eth1");
+        }
+    });
+}
+
+#[test]
+fn two_stanzas_may_each_have_a_name_of_one_device() {
+    lab(|lab| {
+        device(lab);
+        lab.interfaces(
+            "iface eth1 inet6 static\n    address 2001:db8::10/64\n    gateway 2001:db8::1\n    \
+             dad-attempts 0\n    policy-table rt2\n\
+             iface enx0011223344 inet static\n    address 10.10.0.10/24\n    policy-table rt2\n",
+        );
+        lab.ok("ifup eth1 && ifup enx0011223344");
+        let before = lab.tagged();
+        in_step(lab);
+        assert_eq!(lab.tagged(), before);
+        lab.ok("ifdown enx0011223344");
+        assert_eq!(lab.rules("-4"), [""; 0]);
+    });
+}
+
+#[test]
+fn a_stanza_under_an_altname_that_is_not_up_is_an_orphan_as_any_other() {
+    lab(|lab| {
+        device(lab);
+        lab.interfaces(
+            "iface enx0011223344 inet static\n    address 10.10.0.10/24\n    policy-table rt2\n",
+        );
+        lab.ok("ifup enx0011223344");
+        lab.write("/run/network/ifstate", "");
+        let said = lab.sh("policy-table status");
+        assert!(said.code == 1 && said.out.contains("orphan"), "{said:?}");
+        lab.ok("policy-table apply --all");
+        assert_eq!(lab.tagged(), [""; 0]);
+    });
+}
