@@ -58,10 +58,11 @@ fn of_level(mut level: Vec<StanzaRule<'_>>) -> Vec<Finding> {
 }
 
 fn clash(own: StanzaRule<'_>, other: StanzaRule<'_>) -> bool {
+    // What costs most comes last.
     !std::ptr::eq(own.stanza, other.stanza)
-        && !have_one_address(own.stanza, other.stanza)
         && differ(own.rule, other.rule)
         && own.rule.may_meet(other.rule)
+        && !have_one_address(own.stanza, other.stanza)
 }
 
 /// Whether two interfaces have one address, which is reported as that.

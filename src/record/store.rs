@@ -66,14 +66,20 @@ impl Store {
 
     /// Of some objects, those that the records of other devices hold, read as [`Self::peek`] does.
     /// Files that are no records hold nothing.
+    /// No more of them are read than it takes: what thousands of stanzas share, the first one holds.
     pub fn claimed_elsewhere(device: &InterfaceName, objects: &State) -> State {
-        let others = Self::devices().filter(|other| other != device);
-        others
-            .flat_map(|other| {
-                let claimed = objects.only(&Self::peek(&other).state());
-                claimed.objects().collect::<Vec<_>>()
-            })
-            .collect()
+        let mut claimed = State::default();
+        let mut open = objects.clone();
+        let mut others = Self::devices().filter(|other| other != device);
+        while !open.is_empty() {
+            let Some(other) = others.next() else {
+                break;
+            };
+            let held = Self::peek(&other).state();
+            claimed.extend(open.only(&held).objects());
+            open = open.without(&held);
+        }
+        objects.only(&claimed)
     }
 
     /// Opens and locks the folder, making it if it is missing.

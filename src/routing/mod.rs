@@ -7,6 +7,7 @@
 //! - `rule.rs`: a rule; whether two rules are the same, whether one packet can match both, and
 //!   whether their order matters.
 //! - `syntax/`: how `ip` spells all that, both ways.
+//! - `once.rs`: a list of things that are there once, and found at once.
 //! - `state.rs`: routes and rules together, each once, in the order in which they are put in.
 //! - `step.rs`: one request to the kernel, and what a state is after it.
 //! - `surroundings.rs`: what rules and addresses of others make of ours: which of their rules a
@@ -23,6 +24,7 @@ mod table;
 mod route;
 mod rule;
 pub mod syntax;
+mod once;
 mod state;
 mod step;
 mod surroundings;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::address::Family;
+use super::once::Once;
 use super::route::Route;
 use super::rule::Rule;
 use super::syntax::LineError;
@@ -84,40 +85,39 @@ impl FromStr for Object {
 /// Routes and rules, each once, in the order in which they are put in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct State {
-    routes: Vec<Route>,
-    rules: Vec<Rule>,
+    routes: Once<Route>,
+    rules: Once<Rule>,
 }
 
 impl State {
     /// The routes.
     pub fn routes(&self) -> &[Route] {
-        &self.routes
+        self.routes.as_slice()
     }
 
     /// The rules.
     pub fn rules(&self) -> &[Rule] {
-        &self.rules
+        self.rules.as_slice()
     }
 
     /// Whether there is nothing at all.
     pub fn is_empty(&self) -> bool {
-        self.routes.is_empty() && self.rules.is_empty()
+        self.routes().is_empty() && self.rules().is_empty()
     }
 
     /// Adds an object, unless it is there.
     pub fn insert(&mut self, object: Object) {
         match object {
-            Object::Route(route) if !self.routes.contains(&route) => self.routes.push(route),
-            Object::Rule(rule) if !self.rules.contains(&rule) => self.rules.push(rule),
-            Object::Route(_) | Object::Rule(_) => {}
+            Object::Route(route) => self.routes.insert(route),
+            Object::Rule(rule) => self.rules.insert(rule),
         }
     }
 
     /// Takes an object out, if it is there.
     pub fn remove(&mut self, object: &Object) {
         match object {
-            Object::Route(route) => self.routes.retain(|other| other != route),
-            Object::Rule(rule) => self.rules.retain(|other| other != rule),
+            Object::Route(route) => self.routes.remove(route),
+            Object::Rule(rule) => self.rules.remove(rule),
         }
     }
 
@@ -131,8 +131,8 @@ impl State {
 
     /// Its objects, routes first: the order of going up. Down is the reverse.
     pub fn objects(&self) -> impl DoubleEndedIterator<Item = Object> + '_ {
-        let routes = self.routes.iter().cloned().map(Object::Route);
-        routes.chain(self.rules.iter().cloned().map(Object::Rule))
+        let routes = self.routes().iter().cloned().map(Object::Route);
+        routes.chain(self.rules().iter().cloned().map(Object::Rule))
     }
 
     /// What is here and not there, in the order in which it is here.
@@ -151,16 +151,24 @@ impl State {
 
     /// What is in either.
     pub fn with(&self, other: &Self) -> Self {
-        self.objects().chain(other.objects()).collect()
+        let mut both = self.clone();
+        both.extend(other.objects());
+        both
+    }
+}
+
+impl Extend<Object> for State {
+    fn extend<I: IntoIterator<Item = Object>>(&mut self, objects: I) {
+        for object in objects {
+            self.insert(object);
+        }
     }
 }
 
 impl FromIterator<Object> for State {
     fn from_iter<I: IntoIterator<Item = Object>>(objects: I) -> Self {
         let mut state = Self::default();
-        for object in objects {
-            state.insert(object);
-        }
+        state.extend(objects);
         state
     }
 }
