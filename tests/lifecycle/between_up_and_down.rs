@@ -47,7 +47,7 @@ fn host(test: impl FnOnce(&Lab) + Send) {
 fn up(lab: &Lab) {
     let said = lab.sh("ifup eth1 eth1:1");
     assert_eq!((said.code, said.ours().len()), (0, 0), "{said:?}");
-    assert_eq!(ours(lab).len(), 17, "{:?}", ours(lab));
+    assert_eq!(ours(lab).len(), 18, "{:?}", ours(lab));
 }
 
 /// A change to the file with which ifdown still runs our hooks.
@@ -179,7 +179,7 @@ fn the_record_becomes_garbage() {
 
 /// Cut anywhere: within a line, and behind each.
 fn cut(part: usize) {
-    let lines = 24;
+    let lines = 42;
     let cuts = (0..lines).filter(|line| line % 3 == part);
     let cuts: Vec<String> = cuts
         .map(|line| format!("head -n {line} {RECORD} >/run/x; cat /run/x >{RECORD}"))
