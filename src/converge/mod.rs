@@ -14,14 +14,16 @@
 //! - `share.rs`: which addresses `policy-source all` leaves to other stanzas.
 //! - `table_ids.rs`: the IDs of the tables that a stanza names.
 //! - `stanza.rs`: the story of a stanza: up, down, and between them the record (`settle`).
+//! - `stanza_status.rs`: how one stanza stands, with what is to be said of it.
 //! - `survey.rs`: how the stanzas of a device stand; changes nothing.
 //! - `orphans.rs`: what is left of ours and belongs to nothing that is up.
 //! - `snapshot.rs`: what is in force at a moment, and the way back to it.
 //!
-//! `existing.rs`, `drift.rs`, `order.rs` and `share.rs` only decide. The others reach the kernel through `netlink/`, the
-//! records through `record/`, table names through `tables/`, and what ifup notes through
-//! `ifupdown/`; none opens a file itself. What the administrator should know while a run goes on is
-//! logged; printing is left to `cli/`. Nothing here knows of `check/`, `migrate/` or `explain/`.
+//! `existing.rs`, `drift.rs`, `order.rs` and `share.rs` only decide. The others reach the kernel
+//! through `netlink/`, the records through `record/`, table names through `tables/`, and what ifup
+//! notes through `ifupdown/`; none opens a file itself. What the administrator should know while a
+//! run goes on is logged; printing is left to `cli/`. Nothing here knows of `check/`, `migrate/` or
+//! `explain/`.
 
 mod outcome;
 mod existing;
@@ -35,6 +37,7 @@ mod observe;
 mod share;
 mod table_ids;
 mod stanza;
+mod stanza_status;
 mod survey;
 mod orphans;
 mod snapshot;
@@ -47,4 +50,5 @@ pub use put_in::{put_in, Known};
 pub(crate) use remove::take_out;
 pub(crate) use snapshot::Snapshot;
 pub(crate) use stanza::{apply, down, has_previous, settle, tell, up, Beside};
-pub(crate) use survey::{StanzaStatus, View};
+pub(crate) use stanza_status::StanzaStatus;
+pub(crate) use survey::View;

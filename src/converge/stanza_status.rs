@@ -1,0 +1,105 @@
+//! How one stanza stands: what it wants, each object held against the kernel, and what is to be said
+//! of it. `survey.rs` fills it in.
+
+use super::drift::{steps, Condition, Item};
+use super::outcome::{Failure, Waiting};
+use super::table_ids::StanzaTables;
+use crate::ifupdown::HookCall;
+use crate::record::Heading;
+use crate::routing::{State, Step};
+use crate::stanza::{Notice, Remark, Stanza};
+
+/// One stanza of an interface, and how what it wants stands.
+#[derive(Debug)]
+pub struct StanzaStatus {
+    /// What heads it in the record.
+    pub heading: Heading,
+    /// The hook's call for it; none where only the record knows of it.
+    pub call: Option<HookCall>,
+    /// Whether the record has it.
+    pub recorded: bool,
+    /// Whether it waits, and what it has stays as it is meanwhile.
+    pub keeps: bool,
+    /// Whether it is left alone, since nothing says what to do with it.
+    pub stays: bool,
+    pub tables: StanzaTables,
+    /// Its routes and rules.
+    pub items: Vec<Item>,
+    /// What gives its rules their order, once what is missing is there.
+    pub reorder: Vec<Step>,
+    /// What the administrator should know of how they came about.
+    pub notices: Vec<Notice>,
+    /// What this host makes of it, where that was asked for.
+    pub remarks: Vec<Remark>,
+    /// What it says, and asks for.
+    pub policy: Option<(Stanza, State)>,
+    /// Why it cannot be said what it wants.
+    pub failure: Option<Failure>,
+}
+
+impl StanzaStatus {
+    pub fn new(heading: Heading) -> Self {
+        Self {
+            heading,
+            call: None,
+            recorded: false,
+            stays: false,
+            keeps: false,
+            tables: StanzaTables::default(),
+            items: Vec::new(),
+            reorder: Vec::new(),
+            notices: Vec::new(),
+            remarks: Vec::new(),
+            policy: None,
+            failure: None,
+        }
+    }
+
+    /// The stanza and its table, as people name them.
+    pub fn title(&self) -> String {
+        let table = match self.tables.own() {
+            Some((id, Some(name))) => format!(", table {name} ({id})"),
+            Some((id, None)) => format!(", table {id}"),
+            None => String::new(),
+        };
+        let gone = if self.call.is_none() {
+            ", in the file no more"
+        } else {
+            ""
+        };
+        format!("{}{gone}{table}", self.heading)
+    }
+
+    /// Whether all is as the stanza wants it.
+    pub fn is_in_step(&self) -> bool {
+        let well =
+            |item: &Item| matches!(item.condition, Condition::InPlace | Condition::Served(_));
+        self.failure.is_none() && self.items.iter().all(well)
+    }
+
+    /// What is wrong with it, a line for each cause.
+    pub fn errors(&self) -> Vec<String> {
+        let failure = self.failure.iter().filter(|it| it.waiting().is_none());
+        failure.flat_map(Failure::lines).collect()
+    }
+
+    /// What it waits for, where nothing is wrong with it.
+    pub fn waiting(&self) -> Option<&Waiting> {
+        self.failure.as_ref().and_then(Failure::waiting)
+    }
+
+    /// What mends it.
+    pub fn steps(&self) -> Vec<Step> {
+        if self.stays || self.keeps {
+            return Vec::new();
+        }
+        let mut steps = steps(&self.items);
+        steps.extend(self.reorder.iter().cloned());
+        steps
+    }
+
+    /// Whether it neither says nor has anything about policy routing.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty() && self.failure.is_none()
+    }
+}
