@@ -10,7 +10,7 @@ use super::command::{
     say, Arguments, Command, Opt, Trouble, Verdict, WhichInterfaces, ALL, INTERFACES,
 };
 use super::plan;
-use super::question::{forget_typed, Answer, Question};
+use super::question::{forget_typed, Confirmed, Question};
 use super::running::{Device, Running};
 use crate::converge;
 use crate::converge::{remove_orphans, settle, Beside, Snapshot, View};
@@ -98,7 +98,7 @@ fn apply_on_trial(
     let applied = apply(devices, all, out);
     let asked = applied.and_then(|verdict| {
         let answer = if before.is_still_so(&mut Kernel::open()?)? {
-            Answer::Keep
+            Confirmed::Keep
         } else {
             question.ask(patience, out)?
         };
@@ -106,8 +106,8 @@ fn apply_on_trial(
     });
     // Who could not be asked has not agreed.
     let why = match asked {
-        Ok((verdict, Answer::Keep)) => return Ok(verdict),
-        Ok((_, Answer::GoBack(why))) => why.to_owned(),
+        Ok((verdict, Confirmed::Keep)) => return Ok(verdict),
+        Ok((_, Confirmed::GoBack(why))) => why.to_owned(),
         Err(trouble) => trouble.to_string(),
     };
     let restored = before.restore();

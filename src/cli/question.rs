@@ -20,7 +20,7 @@ use crate::system::Consent;
 
 /// What came of the question.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum Confirmed {
     /// Somebody said yes.
     Keep,
     /// Nobody did, for this reason.
@@ -71,7 +71,7 @@ impl Question {
     }
 
     /// Asks, and waits for the answer.
-    pub fn ask(&self, patience: Duration, out: &mut dyn Write) -> io::Result<Answer> {
+    pub fn ask(&self, patience: Duration, out: &mut dyn Write) -> io::Result<Confirmed> {
         if let Some(consent) = &self.consent {
             consent.begin()?;
         }
@@ -92,11 +92,11 @@ impl Question {
         self.wait(Instant::now() + patience)
     }
 
-    fn wait(&self, deadline: Instant) -> io::Result<Answer> {
+    fn wait(&self, deadline: Instant) -> io::Result<Confirmed> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Ok(Answer::GoBack("no confirmation"));
+                return Ok(Confirmed::GoBack("no confirmation"));
             }
             let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
             // What is not there is not looked at.
@@ -108,11 +108,11 @@ impl Question {
             wait_for(&mut fds, left)?;
             let mut ready = fds.iter().map(|fd| fd.any().unwrap_or(false));
             if ready.next() == Some(true) {
-                return Ok(Answer::GoBack("interrupted"));
+                return Ok(Confirmed::GoBack("interrupted"));
             }
             if let Some(consent) = &self.consent {
                 if ready.next() == Some(true) && consent.is_given() {
-                    return Ok(Answer::Keep);
+                    return Ok(Confirmed::Keep);
                 }
             }
             if let Some(keyboard) = &self.keyboard {
@@ -151,21 +151,21 @@ pub fn forget_typed(keyboard: &Stdin) {
 }
 
 /// Judges what is typed: an empty line counts, if it is alone.
-fn typed(keyboard: &Stdin) -> io::Result<Answer> {
+fn typed(keyboard: &Stdin) -> io::Result<Confirmed> {
     let mut line = [0; 4096];
     Ok(match read(keyboard, &mut line) {
-        Ok(0) => Answer::GoBack("standard input is closed"),
+        Ok(0) => Confirmed::GoBack("standard input is closed"),
         Ok(1) if matches!(line, [b'\n' | b'\r', ..]) => {
             let mut more = [PollFd::new(keyboard.as_fd(), PollFlags::POLLIN)];
             wait_for(&mut more, PASTE)?;
             if more.iter().any(|fd| fd.any().unwrap_or(false)) {
-                Answer::GoBack("more than an empty line was typed")
+                Confirmed::GoBack("more than an empty line was typed")
             } else {
-                Answer::Keep
+                Confirmed::Keep
             }
         }
-        Ok(_) => Answer::GoBack("something else than an empty line was typed"),
-        Err(_) => Answer::GoBack("standard input cannot be read"),
+        Ok(_) => Confirmed::GoBack("something else than an empty line was typed"),
+        Err(_) => Confirmed::GoBack("standard input cannot be read"),
     })
 }
 

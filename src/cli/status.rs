@@ -41,7 +41,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let devices = running.devices(&arguments.interfaces()?)?;
     let mut view = View::open()?;
     view.look_around()?;
-    let mut rest = Rest::default();
+    let mut rest = Footer::default();
     if arguments.operands.is_empty() {
         let found = find_orphans(&mut view.kernel, Path::new("/"));
         rest.orphans = found.map_err(|error| Trouble::Failed(error.to_string()))?;
@@ -89,7 +89,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
 
 /// What is told behind the stanzas.
 #[derive(Default)]
-struct Rest {
+struct Footer {
     orphans: Orphans,
     /// What is up with options in its stanza, and no hooks run for it.
     without_hooks: Vec<InterfaceName>,
@@ -97,7 +97,7 @@ struct Rest {
     examples: Vec<PathBuf>,
 }
 
-impl Rest {
+impl Footer {
     fn warnings(&self) -> Vec<String> {
         let quiet = self.without_hooks.iter().map(|interface| {
             format!(
@@ -135,7 +135,7 @@ fn verdict_on(stanza: &StanzaStatus) -> Verdict {
 trait Printer {
     fn begin(&mut self) -> io::Result<()>;
     fn stanza(&mut self, stanza: &StanzaStatus) -> io::Result<()>;
-    fn end(&mut self, rest: &Rest, summary: &str) -> io::Result<()>;
+    fn end(&mut self, rest: &Footer, summary: &str) -> io::Result<()>;
 }
 
 /// The sum comes first, so that all else is kept until it is known.
@@ -224,7 +224,7 @@ impl Printer for ForPeople<'_> {
         Ok(())
     }
 
-    fn end(&mut self, rest: &Rest, summary: &str) -> io::Result<()> {
+    fn end(&mut self, rest: &Footer, summary: &str) -> io::Result<()> {
         let orphans = &rest.orphans;
         for orphan in &orphans.stanzas {
             self.heading(&format!("{}: orphaned, {}", orphan.heading, orphan.why))?;
@@ -268,7 +268,7 @@ impl Printer for ForPrograms<'_> {
         write!(self.out, "{lead}{}", json_of(stanza))
     }
 
-    fn end(&mut self, rest: &Rest, summary: &str) -> io::Result<()> {
+    fn end(&mut self, rest: &Footer, summary: &str) -> io::Result<()> {
         let found = &rest.orphans;
         let objects = |state: &State| -> Vec<String> {
             state.objects().map(|object| object.to_string()).collect()

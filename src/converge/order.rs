@@ -87,12 +87,12 @@ impl FromIterator<Rule> for Places {
 pub fn misplaced(wanted: &[Rule], standing: &Places) -> Vec<Misplaced> {
     let mut found = Vec::new();
     for alike in by_place(wanted).values() {
-        let mut there: Vec<Standing<'_>> = Vec::new();
+        let mut there: Vec<PlacedRule<'_>> = Vec::new();
         let mut seen = BTreeSet::new();
         for rule in alike {
             // A rule of two stanzas is put in by the first.
             if let Some(place) = standing.first(rule).filter(|_| seen.insert(rule)) {
-                there.push(Standing::new(rule, place));
+                there.push(PlacedRule::new(rule, place));
             }
         }
         if !there.is_sorted_by_key(|own| own.place) {
@@ -103,14 +103,14 @@ pub fn misplaced(wanted: &[Rule], standing: &Places) -> Vec<Misplaced> {
 }
 
 /// A rule among those of its priority.
-struct Standing<'a> {
+struct PlacedRule<'a> {
     rule: &'a Rule,
     place: usize,
     moves: bool,
     behind: Option<&'a Rule>,
 }
 
-impl<'a> Standing<'a> {
+impl<'a> PlacedRule<'a> {
     fn new(rule: &'a Rule, place: usize) -> Self {
         Self {
             rule,
@@ -132,7 +132,7 @@ impl<'a> Standing<'a> {
 }
 
 /// Of rules of one priority, those that have to move to the end.
-fn misplaced_of(mut rules: Vec<Standing<'_>>) -> Vec<Misplaced> {
+fn misplaced_of(mut rules: Vec<PlacedRule<'_>>) -> Vec<Misplaced> {
     loop {
         for n in 0..rules.len() {
             let (before, rest) = rules.split_at_mut(n);

@@ -15,7 +15,7 @@ use crate::routing::syntax::TableNames;
 
 /// Something about a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remark<Reason> {
+pub struct LineRemark<Reason> {
     /// The file.
     pub path: PathBuf,
     /// The line in it, from 1.
@@ -70,7 +70,7 @@ impl<'a> Draft<'a> {
     }
 
     /// The lines that stay although they are about routes or rules, in the order of the files.
-    pub fn remarks(&self) -> Vec<Remark<WhyItStays>> {
+    pub fn remarks(&self) -> Vec<LineRemark<WhyItStays>> {
         self.remarks_of(&self.migration.fates, |fate| match fate {
             Fate::Stays(reason) => Some(reason.clone()),
             Fate::Replaced | Fate::Other => None,
@@ -78,7 +78,7 @@ impl<'a> Draft<'a> {
     }
 
     /// The lines that a trial does not run, in the order of the files.
-    pub fn not_run(&self) -> Vec<Remark<WhyNotRun>> {
+    pub fn not_run(&self) -> Vec<LineRemark<WhyNotRun>> {
         self.remarks_of(&self.not_run, Clone::clone)
     }
 
@@ -87,14 +87,14 @@ impl<'a> Draft<'a> {
         &self,
         known: &[Vec<T>],
         reason: impl Fn(&T) -> Option<R>,
-    ) -> Vec<Remark<R>> {
+    ) -> Vec<LineRemark<R>> {
         let mut remarks = Vec::new();
         for (stanza, known) in self.stanzas.iter().zip(known) {
             let Some(file) = self.interfaces.files.get(stanza.file) else {
                 continue;
             };
             for (line, known) in stanza.lines.iter().zip(known) {
-                remarks.extend(reason(known).map(|reason| Remark {
+                remarks.extend(reason(known).map(|reason| LineRemark {
                     path: file.path.clone(),
                     line: line.number,
                     reason,

@@ -12,7 +12,7 @@ use std::net::Ipv4Addr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use super::commands::Phase;
-use super::inherited::Options;
+use super::inherited::InheritedOptions;
 use super::methods;
 use super::methods::{ipv4, Conversion};
 use super::parts::OptionLine;
@@ -25,7 +25,7 @@ pub struct Definition {
     pub name: String,
     pub family: String,
     pub method: String,
-    options: Options,
+    options: InheritedOptions,
 }
 
 impl Definition {
@@ -41,7 +41,9 @@ impl Definition {
             name: name.to_owned(),
             family: family.to_owned(),
             method: method.to_owned(),
-            options: inherited.map_or_else(Options::default, |parent| parent.options.inherited()),
+            options: inherited.map_or_else(InheritedOptions::default, |parent| {
+                parent.options.inherited()
+            }),
         };
         for option in own {
             definition.add(&option.name, option.value.as_bytes());

@@ -12,7 +12,7 @@ type Named = (String, Vec<u8>);
 /// Options and commands in their order: names as ifupdown has them (`up` for `post-up`), values
 /// joined.
 #[derive(Debug, Clone, Default)]
-pub struct Options(Arc<Layer>);
+pub struct InheritedOptions(Arc<Layer>);
 
 /// What one stanza says.
 #[derive(Debug, Clone, Default)]
@@ -24,7 +24,7 @@ struct Layer {
     changed: Vec<Named>,
 }
 
-impl Options {
+impl InheritedOptions {
     /// Options that begin with these.
     pub fn inherited(&self) -> Self {
         Self(Arc::new(Layer {
@@ -94,13 +94,13 @@ impl Options {
     }
 }
 
-impl PartialEq for Options {
+impl PartialEq for InheritedOptions {
     fn eq(&self, other: &Self) -> bool {
         self.all() == other.all()
     }
 }
 
-impl Eq for Options {}
+impl Eq for InheritedOptions {}
 
 impl Drop for Layer {
     /// One after the other: each inside the one above it, they would fill the stack.
@@ -121,7 +121,7 @@ fn find<'a>(options: &'a [Named], name: &str) -> Option<&'a [u8]> {
 mod tests {
     use super::*;
 
-    fn shown(options: &Options) -> String {
+    fn shown(options: &InheritedOptions) -> String {
         let each = options.all().into_iter();
         let text = |value| std::str::from_utf8(value).unwrap();
         let each = each.map(|(name, value)| format!("{name}={}", text(value)));
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_layer_changes_what_is_below_for_itself_alone() {
-        let mut first = Options::default();
+        let mut first = InheritedOptions::default();
         first.push("a", b"1");
         first.push("up", b"x");
         let mut second = first.inherited();
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_long_line_of_parents_takes_no_more_than_its_length() {
-        let mut last = Options::default();
+        let mut last = InheritedOptions::default();
         for n in 0..100_000 {
             last = last.inherited();
             last.push(&n.to_string(), b"");

@@ -8,7 +8,7 @@ use crate::routing::{InterfaceAddress, InterfaceName, Kind, Route, TableId};
 use crate::stanza::own_address;
 
 /// The stanzas of a file with their devices and addresses.
-pub struct Devices<'a> {
+pub struct FileDevices<'a> {
     stanzas: &'a [ScriptedStanza],
     /// The address of each, where it says one.
     addresses: Vec<Option<InterfaceAddress>>,
@@ -22,7 +22,7 @@ pub fn needs_no_interface(route: &Route) -> bool {
         || hops.all(|hop| hop.device.as_ref().is_some_and(lo))
 }
 
-impl<'a> Devices<'a> {
+impl<'a> FileDevices<'a> {
     /// Those of the stanzas of a file.
     pub fn of(stanzas: &'a [ScriptedStanza]) -> Self {
         let addresses = stanzas.iter().map(|stanza| own_address(&stanza.call));

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use super::devices::Devices;
+use super::devices::FileDevices;
 use super::effect::LineRef;
 use crate::ifupdown::interfaces::Phase;
 use crate::migrate::lines::{
@@ -17,7 +17,7 @@ pub struct Script<'a> {
     /// The stanzas.
     pub stanzas: &'a [ScriptedStanza],
     /// Their devices.
-    pub devices: Devices<'a>,
+    pub devices: FileDevices<'a>,
     /// What the lines of each stanza mean.
     meanings: Vec<Vec<Meaning>>,
 }
@@ -32,7 +32,7 @@ impl<'a> Script<'a> {
         };
         Self {
             stanzas,
-            devices: Devices::of(stanzas),
+            devices: FileDevices::of(stanzas),
             meanings: stanzas.iter().map(of_stanza).collect(),
         }
     }
