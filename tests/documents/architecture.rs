@@ -232,6 +232,30 @@ fn too_long(tree: &Tree) -> Vec<String> {
         .collect()
 }
 
+/// Types of one name: a reader who meets it should not have to ask which.
+fn of_one_name(tree: &Tree) -> Vec<String> {
+    let mut places: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for source in tree.files() {
+        for line in without_tests(&source.text).lines() {
+            // What stands further in is a type that a trait asks for.
+            let words = line
+                .split_whitespace()
+                .skip_while(|word| word.starts_with("pub"));
+            let mut words = words.filter(|_| !line.starts_with(char::is_whitespace));
+            if let Some("struct" | "enum" | "trait" | "type") = words.next() {
+                let rest = words.next().unwrap_or_default();
+                let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
+                let name = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
+                places.entry(name).or_default().push(&source.path);
+            }
+        }
+    }
+    let several = places.into_iter().filter(|(_, places)| places.len() > 1);
+    several
+        .map(|(name, places)| format!("{name} is a type in {}", places.join(" and in ")))
+        .collect()
+}
+
 /// What touches files and may not. A test of the file's own may.
 fn touching_files(tree: &Tree) -> Vec<String> {
     let allowed = MAY_TOUCH_FILES.map(|(place, _)| place);
@@ -294,6 +318,11 @@ fn every_folder_says_what_it_is_for() {
 #[test]
 fn no_room_is_too_large() {
     none(&too_long(&tree()));
+}
+
+#[test]
+fn no_two_types_share_a_name() {
+    none(&of_one_name(&tree()));
 }
 
 #[test]

@@ -3,8 +3,8 @@
 
 use super::source::Tree;
 use super::{
-    beside_the_entrances, crates, out_of_order, reaches, too_long, touching_files, unlisted,
-    with_word, without_a_word, HEADER, LONGEST, NOT_THE_HOOKS,
+    beside_the_entrances, crates, of_one_name, out_of_order, reaches, too_long, touching_files,
+    unlisted, with_word, without_a_word, HEADER, LONGEST, NOT_THE_HOOKS,
 };
 
 /// A tree in which all is well. `net` has a file, a folder and one that uses both.
@@ -323,6 +323,20 @@ fn a_file_that_is_too_long_is_found() {
     let longer = "//\n".repeat(LONGEST);
     let said = format!("src/text.rs has {} lines, not up to {LONGEST}", LONGEST + 1);
     assert_eq!(too_long(&with(&[("src/text.rs", &longer)])), [said]);
+}
+
+#[test]
+fn two_types_of_one_name_are_found() {
+    assert_eq!(of_one_name(&with(&[])), [""; 0]);
+    let planted = [
+        ("src/text.rs", "pub struct Shown<'a>(&'a str);\n"),
+        (
+            "src/hook.rs",
+            "impl A for B {\n    type Shown = B;\n}\nenum Shown {}\n",
+        ),
+    ];
+    let said = "Shown is a type in src/hook.rs and in src/text.rs";
+    assert_eq!(of_one_name(&with(&planted)), [said]);
 }
 
 #[test]
