@@ -231,7 +231,8 @@ fn settle_with(
 ) -> Result<Outcome, Failure> {
     let mut record = DeviceRecord::open(interface);
     // A device has one name in a run, whichever of its names the stanza and the record have.
-    let wanted = &kernel.devices().same_in(wanted.clone());
+    let renamed = kernel.devices().renamed_in(wanted);
+    let wanted = renamed.as_ref().unwrap_or(wanted);
     record.noted =
         std::mem::take(&mut record.noted).with_states(|state| kernel.devices().same_in(state));
     let own = record.noted.part(&takeover.heading);

@@ -58,10 +58,15 @@ impl Devices {
     /// Routes and rules with the names that devices go by here, so that they are equal to those
     /// of a dump if they are the same.
     pub fn same_in(&mut self, state: State) -> State {
+        self.renamed_in(&state).unwrap_or(state)
+    }
+
+    /// The same, where that makes a difference.
+    pub fn renamed_in(&mut self, state: &State) -> Option<State> {
         let hops = state.routes().iter().flat_map(|route| &route.hops);
         let mut devices = hops.filter_map(|hop| hop.device.as_ref());
         if devices.all(|device| self.same(device) == *device) {
-            return state;
+            return None;
         }
         let objects = state.objects().map(|mut object| {
             if let Object::Route(route) = &mut object {
@@ -70,7 +75,7 @@ impl Devices {
             }
             object
         });
-        objects.collect()
+        Some(objects.collect())
     }
 
     /// The name that the kernel itself has for a device, by which its settings are found; the
