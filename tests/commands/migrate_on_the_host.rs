@@ -240,7 +240,7 @@ fn whatever_runs_in_a_trial_reaches_nothing_outside() {
              \x20   up mkdir -p {0} && touch /run/here {0}/here /var/tmp/here && echo WRITTEN >&2\n\
              \x20   up setsid sleep 987.654 >/dev/null 2>&1 & true\n\
              \x20   up ip rule add from 10.10.0.10 lookup 102 priority 21000\n\
-             \x20   up [ $(cat /proc/1/comm) = sleep ] && echo KILLED >&2 && kill -9 1 -1\n",
+             \x20   up [ $(cat /proc/1/comm) = cat ] && echo KILLED >&2 && kill -9 1 -1\n",
             out.0.display()
         );
         let machine = Machine {
@@ -273,5 +273,32 @@ fn whatever_runs_in_a_trial_reaches_nothing_outside() {
         }
         let left = lab.sh("grep -a -l 987[.]654 /proc/[0-9]*/cmdline");
         assert!(!left.out.contains("/cmdline"), "{left:?}");
+    });
+}
+
+/// A trial ends with the program, however that ends.
+#[test]
+fn a_trial_that_is_killed_leaves_no_process() {
+    lab(|lab| {
+        lab.device("eth1");
+        lab.interfaces(
+            "iface eth1 inet static\n    address 10.10.0.10/24\n    mtu 1400; sleep 987.321 #\n    \
+             up ip route add default via 10.10.0.1 table 7\n    \
+             up ip rule add from 10.10.0.10 lookup 7\n",
+        );
+        let there = |lab: &Lab| {
+            let found = lab.sh("grep -a -l 987[.]321 /proc/[0-9]*/cmdline");
+            found.out.contains("/cmdline")
+        };
+        lab.ok("policy-table migrate --verify >/run/said 2>&1 & echo $! >/run/pid");
+        while !there(lab) {
+            let said = lab.text("/run/said");
+            assert_eq!(lab.sh("kill -0 $(cat /run/pid)").code, 0, "{said}");
+        }
+        lab.ok("kill -9 $(cat /run/pid)");
+        let begin = std::time::Instant::now();
+        while there(lab) {
+            assert!(begin.elapsed().as_secs() < 60, "it is still there");
+        }
     });
 }

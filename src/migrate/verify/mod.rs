@@ -10,7 +10,7 @@
 //! - `machine`: the devices, addresses and routers that a file takes for granted.
 //! - `trial_text`: a stanza without what has no place in a trial.
 //! - `ip_output`: what `ip` prints, read and made comparable.
-//! - `sandbox`: the room that a trial runs in, from which nothing outside is reached.
+//! - `sandbox`: the namespaces that a trial runs in, from which nothing outside is reached.
 //! - `namespaces`: running a trial.
 //!
 //! Only the last two touch anything, and of the host nothing. Nothing here knows why lines became the options that they became.

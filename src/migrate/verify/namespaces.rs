@@ -1,4 +1,4 @@
-//! Running a trial: interfaces are brought up with the real `ifup` in a room of their own, and
+//! Running a trial: interfaces are brought up with the real `ifup` in namespaces of their own, and
 //! what is there then is looked at. The judge is `ip`, which knows nothing of this program, and so
 //! here alone it is run.
 //!
@@ -60,7 +60,7 @@ fn set_up(what: &str, error: io::Error) -> TrialError {
     TrialError::SetUp(what.to_owned(), error)
 }
 
-/// Goes into a room of its own and sets the machine up there.
+/// Goes into namespaces of its own and sets the machine up there.
 fn enter(machine: &Machine) -> Result<Sandbox, TrialError> {
     let sandbox = Sandbox::enter(&machine.program)?;
     hooks().map_err(|error| set_up("/etc/network", error))?;

@@ -1,4 +1,4 @@
-//! The room that a trial runs in: nothing that is done there reaches anything outside.
+//! The namespaces that a trial runs in: nothing that is done there reaches anything outside.
 //!
 //! - Network, mounts, processes, host name, IPC and cgroups are namespaces of its own. Outside
 //!   there is no process that a signal could be sent to, for what runs is in process groups of the
@@ -72,7 +72,7 @@ const PROGRAMS: [&str; 7] = ["usr", "bin", "sbin", "lib", "lib32", "lib64", "lib
 /// Devices that hold nothing.
 const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 
-/// The process that all others of the room end with.
+/// The process that all others of the trial end with.
 pub struct Sandbox(Child);
 
 impl Drop for Sandbox {
@@ -92,7 +92,7 @@ fn set_up(what: &str, error: impl Into<io::Error>) -> TrialError {
 }
 
 impl Sandbox {
-    /// Takes the thread into a room of its own, with a program at [`PROGRAM`]. There is no way
+    /// Takes the thread into namespaces of its own, with a program at [`PROGRAM`]. There is no way
     /// back, so that the thread has to end with the trial.
     pub fn enter(program: &Path) -> Result<Self, TrialError> {
         let namespaces = CloneFlags::CLONE_NEWNET
@@ -108,10 +108,11 @@ impl Sandbox {
         put_together(program)?;
         leave_the_host().map_err(|error| set_up("its root", error))?;
         // The first process of a namespace ends all others with itself, and if there is none
-        // nothing can be started; so it does nothing else. Signals from inside do not reach it.
-        let mut first = Command::new("sleep");
-        let first = first.arg("infinity").env_clear().process_group(0);
-        let first = first.stdin(Stdio::null()).stdout(Stdio::null());
+        // nothing can be started; so it does nothing else. Signals from inside do not reach it. It
+        // reads from this program, and so ends with it, however that ends.
+        let mut first = Command::new("cat");
+        let first = first.env_clear().process_group(0);
+        let first = first.stdin(Stdio::piped()).stdout(Stdio::null());
         let first = first.stderr(Stdio::null()).spawn();
         let sandbox = Self(first.map_err(|error| set_up("its first process", error))?);
         kernels_files()?;
