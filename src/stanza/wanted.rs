@@ -28,9 +28,9 @@ pub enum Notice {
     /// The router is reached all the same, as with ifupdown's own `gateway`.
     #[error("gateway {0} is outside {1}; its route is marked onlink")]
     Onlink(IpAddr, Prefix),
-    /// Nothing names the router any more.
+    /// Nothing names the router now; what did, or whether it was a guess, is not known.
     #[error(
-        "main has no default route by {0} any more; its table keeps the one it had, {via}",
+        "main has no default route by {0}; its table keeps the one it had, {via}",
         via = way(.1)
     )]
     Kept(InterfaceName, Hop),

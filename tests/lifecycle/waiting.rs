@@ -51,7 +51,7 @@ fn a_router_that_main_has_lost_stays_in_force() {
         // A VPN takes it out.
         lab.ok("ip route del default dev eth1");
         let said = policy(lab, "status");
-        let note = "main has no default route by eth1 any more; its table keeps the one it had, \
+        let note = "main has no default route by eth1; its table keeps the one it had, \
                     via 10.10.0.254";
         assert!(said.code == 0 && said.out.contains(note), "{said:?}");
         let said = policy(lab, "apply eth1");
