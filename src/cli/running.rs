@@ -67,7 +67,8 @@ impl Running {
     pub fn devices_of_file(&self, interfaces: &[InterfaceName]) -> Result<Vec<Device>, Trouble> {
         let mut up = self.up();
         let selection = Selection::of(self.file.blocks());
-        let is_named = |name: &str| interfaces.iter().any(|named| named.as_str() == name);
+        let named: HashSet<&str> = interfaces.iter().map(InterfaceName::as_str).collect();
+        let is_named = |name: &str| named.contains(name);
         let devices = device_names();
         let is_model = |name: &str| {
             let device = name.split(':').next().unwrap_or(name);
@@ -80,14 +81,15 @@ impl Running {
                 up.extend(name.parse().ok().map(UpInterface::as_named));
             }
         }
+        let is_up = is_up(&up);
         for interface in interfaces {
-            if !up.iter().any(|up| up.is_on(interface)) {
+            if !is_up(interface) {
                 return Err(Trouble::Failed(format!(
                     "{interface} is neither up nor in the file"
                 )));
             }
         }
-        up.retain(|up| is_on_one_of(up, interfaces));
+        retain_those_on(&mut up, interfaces);
         Ok(self.gathered(up))
     }
 
@@ -135,13 +137,14 @@ impl Running {
     /// What is up of some interfaces, or all that is.
     fn chosen(&self, interfaces: &[InterfaceName]) -> Result<Vec<UpInterface>, Trouble> {
         let mut up = self.up();
+        let is_up = is_up(&up);
         for interface in interfaces {
-            if self.ifstate.is_complete && !up.iter().any(|up| up.is_on(interface)) {
+            if self.ifstate.is_complete && !is_up(interface) {
                 return Err(Trouble::Failed(format!("{interface} is not up")));
             }
         }
         // An alias has no record of its own: what is up on a device is seen as a whole.
-        up.retain(|up| is_on_one_of(up, interfaces));
+        retain_those_on(&mut up, interfaces);
         // Where it is not known what is up, who names an interface knows better.
         let unknown = |interface: &&InterfaceName| {
             !self.ifstate.is_complete && !up.iter().any(|up| up.interface == **interface)
@@ -159,12 +162,10 @@ impl Running {
         }
         let names = self.file.stanzas().map(|stanza| &stanza.definition.name);
         // An interface may have several stanzas, anywhere in the file.
-        let mut interfaces: Vec<InterfaceName> = Vec::new();
-        for name in names.filter_map(|name| name.parse().ok()) {
-            if !interfaces.contains(&name) {
-                interfaces.push(name);
-            }
-        }
+        let mut seen = HashSet::new();
+        let names = names.filter(|name| seen.insert(name.as_str()));
+        let mut interfaces: Vec<InterfaceName> =
+            names.filter_map(|name| name.parse().ok()).collect();
         let devices = device_names();
         interfaces.retain(|interface| devices.contains(interface.device().as_str()));
         interfaces.into_iter().map(UpInterface::as_named).collect()
@@ -183,10 +184,20 @@ impl Running {
     }
 }
 
-/// Whether something is up on the device of one of some interfaces; on any where none is named.
-fn is_on_one_of(up: &UpInterface, interfaces: &[InterfaceName]) -> bool {
-    let mut devices = interfaces.iter().map(InterfaceName::device);
-    interfaces.is_empty() || devices.any(|device| device == up.interface.device())
+/// Whether an interface, or something on it, is among what is up.
+fn is_up(up: &[UpInterface]) -> impl Fn(&InterfaceName) -> bool {
+    let names = up.iter().map(|up| up.interface.clone());
+    let devices = up.iter().map(|up| up.interface.device());
+    let known: HashSet<InterfaceName> = names.chain(devices).collect();
+    move |interface| known.contains(interface)
+}
+
+/// Leaves what is up on the devices of some interfaces; all where none is named.
+fn retain_those_on(up: &mut Vec<UpInterface>, interfaces: &[InterfaceName]) {
+    if !interfaces.is_empty() {
+        let devices: HashSet<_> = interfaces.iter().map(InterfaceName::device).collect();
+        up.retain(|up| devices.contains(&up.interface.device()));
+    }
 }
 
 /// The hook's calls for what is up, of the stanzas that there are by logical name.

@@ -1,5 +1,6 @@
 //! `policy-table status`: how the policy routing of running interfaces stands.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -59,6 +60,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     };
     let mut verdict = Verdict::Good;
     let mut summary = Summary::default();
+    let mut claimed = HashSet::new();
     printer.begin()?;
     for device in devices {
         let mut stanzas = view.stanzas(&device.name, &device.calls);
@@ -68,10 +70,8 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
                 continue;
             }
             // Where the record is lost the stanza says what is whose.
-            for item in stanza.items.iter().filter(|_| !stanza.recorded) {
-                rest.orphans
-                    .unclaimed
-                    .retain(|object| *object != item.object);
+            if !stanza.recorded {
+                claimed.extend(stanza.items.iter().map(|item| item.object.clone()));
             }
             verdict = verdict.max(verdict_on(&stanza));
             summary.count(&stanza, verdict_on(&stanza));
@@ -79,6 +79,9 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
         }
         rest.without_hooks.extend(device.without_hooks);
     }
+    rest.orphans
+        .unclaimed
+        .retain(|object| !claimed.contains(object));
     if !rest.orphans.is_empty() || !rest.orphans.damaged.is_empty() {
         verdict = verdict.max(Verdict::Differs);
     }

@@ -2,6 +2,7 @@
 //! `plan` prints. Decides only; `survey.rs` asks the kernel.
 
 use super::existing::{existing_route, Existing};
+use super::occupants::Occupants;
 use crate::routing::{Object, Route, State, Step};
 
 /// How one object stands.
@@ -33,8 +34,10 @@ pub struct Item {
 pub fn assess(wanted: &State, previous: &State, claimed: &State, found: &State) -> Vec<Item> {
     let mut in_force = State::default();
     let mut items = Vec::new();
+    let there = Occupants::among(found.objects());
+    let before = Occupants::among(previous.objects());
     for object in wanted.objects() {
-        let item = item_of(object, previous, found);
+        let item = item_of(object, previous, &there, &before);
         if item.condition == Condition::InPlace {
             in_force.insert(item.object.clone());
         }
@@ -49,16 +52,22 @@ pub fn assess(wanted: &State, previous: &State, claimed: &State, found: &State) 
 }
 
 /// An object that is wanted, and how it stands.
-fn item_of(object: Object, previous: &State, found: &State) -> Item {
-    if found.contains(&object) {
+fn item_of(object: Object, previous: &State, there: &Occupants, before: &Occupants) -> Item {
+    let is_there = match &object {
+        Object::Route(route) => there.routes(route).contains(route),
+        Object::Rule(rule) => there.rules(rule).contains(rule),
+    };
+    if is_there {
         return Item {
             object,
             condition: Condition::InPlace,
         };
     }
     let existing = match &object {
-        Object::Route(route) if is_place_taken(route, previous, found) => {
-            existing_route(route, found.routes(), previous)
+        Object::Route(route)
+            if is_place_taken(route, before.routes(route), there.routes(route)) =>
+        {
+            existing_route(route, there.routes(route), previous)
         }
         // A rule of somebody else's that does the same does not keep ours out.
         Object::Route(_) | Object::Rule(_) => Existing::Instead(Step::add(object.clone())),
@@ -74,11 +83,9 @@ fn item_of(object: Object, previous: &State, found: &State) -> Item {
 
 /// Whether `add` would not simply put a route in: another one stands in its place, or it was put
 /// in before under a higher metric, behind another's.
-fn is_place_taken(route: &Route, previous: &State, found: &State) -> bool {
-    let mut there = found.routes().iter();
-    let mut before = previous.routes().iter();
-    there.any(|other| other.same_place(route))
-        || before.any(|other| other.is_rival(route) && other.metric > route.metric)
+fn is_place_taken(route: &Route, before: &[Route], there: &[Route]) -> bool {
+    there.iter().any(|other| other.same_place(route))
+        || before.iter().any(|other| other.metric > route.metric)
 }
 
 /// The steps that mend what is amiss, in the order of a run: what is missing is put in, routes

@@ -3,6 +3,7 @@
 //!
 //! - `outcome.rs`: what became of a run, and the errors that it can end in.
 //! - `existing.rs`: what the kernel's "File exists" means, which may be false.
+//! - `occupants.rs`: what stands where routes and rules are wanted.
 //! - `drift.rs`: how each route and rule that is wanted stands, and the steps that mend it.
 //! - `order.rs`: which rules of equal priority stand in another order than ifup gives them.
 //! - `reorder.rs`: giving them that order.
@@ -27,6 +28,7 @@
 
 mod outcome;
 mod existing;
+mod occupants;
 mod drift;
 mod order;
 mod reorder;

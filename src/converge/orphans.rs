@@ -3,13 +3,14 @@
 //! No hook runs for a stanza that was deleted, for a device that was pulled out, or after a record
 //! was lost. The hooks of other interfaces leave orphans alone; `apply --all` removes them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
 use std::path::Path;
 
 use thiserror::Error;
 
+use super::occupants::Occupants;
 use super::outcome::Removal;
 use super::remove::{take_out, take_out_once};
 use crate::ifupdown::Ifstate;
@@ -141,12 +142,13 @@ fn delete(kernel: &mut Kernel, orphans: &Orphans) -> Removal {
     let mut removal = take_out(kernel, &orphans.of_stanzas());
     let mut waiting = orphans.unclaimed.clone();
     while !waiting.is_empty() {
-        let once: State = waiting.iter().cloned().collect();
-        for object in once.objects() {
-            let place = waiting.iter().position(|other| *other == object);
-            place.map(|place| waiting.remove(place));
-        }
-        removal.add(take_out_once(kernel, &once));
+        let mut once = HashSet::new();
+        let (now, later) = waiting
+            .into_iter()
+            .partition(|object| once.insert(object.clone()));
+        let now: Vec<Object> = now;
+        removal.add(take_out_once(kernel, &now.into_iter().collect()));
+        waiting = later;
     }
     removal
 }
@@ -159,8 +161,14 @@ fn forget(
     orphans: &Orphans,
     stuck: &State,
 ) -> io::Result<()> {
+    let mut gone: HashMap<&InterfaceName, Vec<&Orphan>> = HashMap::new();
+    for orphan in &orphans.stanzas {
+        gone.entry(&orphan.device).or_default().push(orphan);
+    }
     for (device, record) in records {
-        if let Some(record) = without(record, &device, orphans, stuck) {
+        let gone = gone.get(&device).map(Vec::as_slice).unwrap_or_default();
+        let is_damaged = orphans.damaged.contains(&device);
+        if let Some(record) = without(record, gone, is_damaged, stuck) {
             store.write(&device, &record)?;
         }
     }
@@ -174,15 +182,13 @@ fn forget(
 /// A record without its orphans, but for what is stuck; `None` where it stays as it is.
 fn without(
     mut record: Record,
-    device: &InterfaceName,
-    orphans: &Orphans,
+    gone: &[&Orphan],
+    is_damaged: bool,
     stuck: &State,
 ) -> Option<Record> {
-    let stanzas = orphans.stanzas.iter();
-    let mut gone = stanzas.filter(|orphan| orphan.device == *device).peekable();
-    let nothing_to_do = gone.peek().is_none() && record.damaged.is_empty();
+    let nothing_to_do = gone.is_empty() && record.damaged.is_empty();
     // Written anew, a record in use would not tell any more that it was damaged.
-    if nothing_to_do || orphans.damaged.contains(device) {
+    if nothing_to_do || is_damaged {
         return None;
     }
     for orphan in gone {
@@ -258,8 +264,10 @@ fn names_device(state: &State, device: &InterfaceName) -> bool {
 fn unclaimed(ours: &[Object], known: &HashSet<Object>) -> Vec<Object> {
     let mut seen = HashSet::new();
     let mut left = Vec::new();
+    let is_ipv6 = |object: &&Object| object.family() == Family::Inet6;
+    let ipv6 = Occupants::among(known.iter().filter(is_ipv6).cloned());
     for object in ours {
-        if !seen.insert(object) || !is_known(object, known) {
+        if !seen.insert(object) || !is_known(object, known, &ipv6) {
             left.push(object.clone());
         }
     }
@@ -267,15 +275,15 @@ fn unclaimed(ours: &[Object], known: &HashSet<Object>) -> Vec<Object> {
 }
 
 /// Whether an object is known, perhaps in another guise.
-fn is_known(object: &Object, known: &HashSet<Object>) -> bool {
+fn is_known(object: &Object, known: &HashSet<Object>, ipv6: &Occupants) -> bool {
     if known.contains(object) {
         return true;
     }
     let Object::Route(route) = object else {
         return false;
     };
-    let is_it = |other: &Object| matches!(other, Object::Route(other) if is_guise(route, other));
-    route.family() == Family::Inet6 && known.iter().any(is_it)
+    let mut known = ipv6.routes(route).iter();
+    known.any(|other| is_guise(route, other))
 }
 
 /// Whether a route that the kernel shows may be one that was put in: it takes `src` from an IPv6
@@ -431,7 +439,11 @@ mod tests {
         ] {
             let object: Object = line.parse().unwrap();
             assert_eq!(
-                is_known(&object, &known.objects().collect()),
+                is_known(
+                    &object,
+                    &known.objects().collect(),
+                    &Occupants::among(known.objects())
+                ),
                 expected,
                 "{line}"
             );

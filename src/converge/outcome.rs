@@ -164,7 +164,7 @@ impl Outcome {
     /// Adds what was taken out in the end.
     pub fn add_removal(&mut self, removal: Removal) {
         self.removed += removal.removed;
-        self.stuck = self.stuck.with(&removal.stuck);
+        self.stuck.extend(removal.stuck.objects());
         self.warnings.extend(removal.warnings);
     }
 }
@@ -186,8 +186,8 @@ impl Removal {
     /// Adds what another one took out.
     pub fn add(&mut self, more: Self) {
         self.removed += more.removed;
-        self.gone = self.gone.with(&more.gone);
-        self.stuck = self.stuck.with(&more.stuck);
+        self.gone.extend(more.gone.objects());
+        self.stuck.extend(more.stuck.objects());
         self.warnings.extend(more.warnings);
     }
 

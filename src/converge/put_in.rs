@@ -1,12 +1,15 @@
 //! Bringing the kernel to a wanted state: all of it, or nothing.
 
+use std::collections::BTreeSet;
+
 use nix::errno::Errno;
 
 use super::existing::{existing_route, existing_rule, Existing};
+use super::occupants::Occupants;
 use super::outcome::{Outcome, Removal, StepError};
 use super::remove::take_out;
 use crate::netlink::{Answer, Kernel, KernelError};
-use crate::routing::{Family, Object, State, Step, Verb};
+use crate::routing::{Family, Object, Route, RoutePlace, State, Step, Verb};
 
 /// What the records say before a run.
 pub struct Known<'a> {
@@ -104,8 +107,10 @@ impl Run<'_> {
     /// Adds objects of one kind, all in one go but for those whose place has to be looked up.
     fn add(&mut self, objects: &[Object]) -> Vec<StepError> {
         let steps = objects.iter().cloned().map(Step::add);
+        let shared = self.known.shared.routes().iter();
+        let shared: BTreeSet<RoutePlace> = shared.map(Route::place).collect();
         let (in_line, steps): (Vec<Step>, Vec<Step>) =
-            steps.partition(|step| self.stands_in_line(&step.object));
+            steps.partition(|step| Self::stands_in_line(&step.object, &shared));
         let answers = match self.kernel.execute(&steps) {
             Ok(answers) => answers,
             Err(error) => {
@@ -113,29 +118,37 @@ impl Run<'_> {
                 return vec![error.into()];
             }
         };
+        let exists = |answer: &Answer| matches!(answer, Answer::Refused(refusal) if refusal.errno == Errno::EEXIST);
+        let there = steps.iter().zip(&answers);
+        let there = there.filter_map(|(step, answer)| exists(answer).then_some(&step.object));
+        let in_question: Vec<&Object> = there
+            .chain(in_line.iter().map(|step| &step.object))
+            .collect();
+        // One look for all of them, not one for each.
+        let mut occupants = Occupants::ask(self.kernel, &in_question);
         let mut errors = Vec::new();
         for (step, answer) in steps.into_iter().zip(answers) {
-            let done = match answer {
-                Answer::Refused(refusal) if refusal.errno == Errno::EEXIST => self.exists(step),
-                answer => self.judge_answer(step, answer),
+            let done = match &mut occupants {
+                Ok(occupants) if exists(&answer) => self.exists(step, occupants),
+                Err(_) if exists(&answer) => Ok(()),
+                _ => self.judge_answer(step, answer),
             };
             errors.extend(done.err());
         }
-        errors.extend(
-            in_line
-                .into_iter()
-                .filter_map(|step| self.exists(step).err()),
-        );
+        if let Ok(occupants) = &mut occupants {
+            let steps = in_line.into_iter();
+            errors.extend(steps.filter_map(|step| self.exists(step, occupants).err()));
+        }
+        errors.extend(occupants.err().map(StepError::from));
         errors
     }
 
     /// Whether an IPv6 route has to be given a place behind those that other devices have for its
     /// destination. Plainly added, it would come in front of those under higher metrics.
-    fn stands_in_line(&self, object: &Object) -> bool {
-        let mut shared = self.known.shared.routes().iter();
+    fn stands_in_line(object: &Object, shared: &BTreeSet<RoutePlace>) -> bool {
         match object {
             Object::Route(route) if route.family() == Family::Inet6 => {
-                shared.any(|other| other.is_rival(route))
+                shared.contains(&route.place())
             }
             _ => false,
         }
@@ -177,11 +190,12 @@ impl Run<'_> {
     /// Notes what would undo a step that took place, or may have.
     fn note_undo(&mut self, step: Step) {
         if step.verb == Verb::Replace {
-            let replaced = |object: &Object| match (object, &step.object) {
-                (Object::Route(old), Object::Route(new)) => old.same_place(new),
-                _ => false,
+            let replaced = |old: &&Route| match &step.object {
+                Object::Route(new) => old.same_place(new),
+                Object::Rule(_) => false,
             };
-            let old = self.known.previous.objects().find(replaced);
+            let old = self.known.previous.routes().iter().find(replaced);
+            let old = old.cloned().map(Object::Route);
             self.undo.extend(old.map(|object| Undo {
                 step: Step {
                     verb: Verb::Replace,
@@ -195,13 +209,12 @@ impl Run<'_> {
     }
 
     /// Looks what is there when the kernel says that something is, and does what is left to do.
-    fn exists(&mut self, step: Step) -> Result<(), StepError> {
+    fn exists(&mut self, step: Step, occupants: &mut Occupants) -> Result<(), StepError> {
         let existing = match &step.object {
             Object::Route(route) => {
-                let found = self.kernel.routes(route.family(), route.table)?;
-                existing_route(route, &found, self.known.previous)
+                existing_route(route, occupants.routes(route), self.known.previous)
             }
-            Object::Rule(rule) => existing_rule(rule, &self.kernel.rules(rule.family)?),
+            Object::Rule(rule) => existing_rule(rule, occupants.rules(rule)),
         };
         match existing {
             Existing::InForce(object) => {
@@ -216,7 +229,11 @@ impl Run<'_> {
                 Ok(())
             }
             Existing::Blocked(foreign) => Err(StepError::Blocked { step, foreign }),
-            Existing::Instead(instead) => self.do_instead(instead, &step.object),
+            Existing::Instead(instead) => {
+                // Whether or not it succeeds: one step that fails undoes all.
+                occupants.note(&instead);
+                self.do_instead(instead, &step.object)
+            }
         }
     }
 

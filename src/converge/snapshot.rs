@@ -1,5 +1,7 @@
 //! What is in force at a moment, and the way back to it: for `apply --confirm`.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
 use super::order::{way_back, WayBack};
 use super::outcome::{Failure, StepError};
 use super::put_in::{put_in, Known};
@@ -8,7 +10,7 @@ use super::reorder::put_behind;
 use super::stanza::settle;
 use crate::netlink::{Kernel, KernelError};
 use crate::record::{Part, Store, Takeover};
-use crate::routing::{Family, InterfaceName, Object, Route, Rule, State, Step, Verb};
+use crate::routing::{Family, InterfaceName, Object, Route, RoutePlace, Rule, State, Step, Verb};
 use crate::text::chain;
 
 /// What of ours is in force, by device and stanza.
@@ -49,21 +51,21 @@ impl Snapshot {
     pub fn take(kernel: &mut Kernel) -> Result<Self, KernelError> {
         let all = in_force(kernel)?;
         let rules = rules(kernel)?;
-        let mut unclaimed = all.clone();
+        let mut claimed = State::default();
         let mut devices = Vec::new();
         for device in Store::devices() {
             let mut parts = Store::peek(&device).parts().to_vec();
             for part in &mut parts {
                 let state = kernel.devices().same_in(std::mem::take(&mut part.state));
                 part.state = state.only(&all);
-                unclaimed = unclaimed.without(&part.state);
+                claimed.extend(part.state.objects());
             }
             devices.push((device, parts));
         }
         Ok(Self {
+            unclaimed: all.without(&claimed),
             all,
             devices,
-            unclaimed,
             rules,
         })
     }
@@ -81,9 +83,8 @@ impl Snapshot {
         for (device, parts) in &self.devices {
             restore_device(device, parts, failures);
         }
-        let is_known =
-            |device: &InterfaceName| self.devices.iter().any(|(known, _)| known == device);
-        for device in Store::devices().filter(|device| !is_known(device)) {
+        let known: BTreeSet<_> = self.devices.iter().map(|(known, _)| known).collect();
+        for device in Store::devices().filter(|device| !known.contains(device)) {
             restore_device(&device, &[], failures);
         }
         if let Ok(mut kernel) = Kernel::open() {
@@ -149,20 +150,29 @@ impl Snapshot {
     }
 }
 
+/// IPv4 routes that stand in one place.
+#[derive(Default)]
+struct Queue {
+    /// Where the furthest of them stands now.
+    furthest: Option<usize>,
+    /// Whether one of them has to be put in again, and so all behind it.
+    moves: bool,
+}
+
 /// Of routes that are there before and now, those that have to be put in again, in that order.
 fn out_of_line<'a>(before: &'a [Route], now: &[Route]) -> Vec<&'a Route> {
+    let places: HashMap<&Route, usize> = now.iter().zip(0..).collect();
+    let mut queues: BTreeMap<(RoutePlace, u32), Queue> = BTreeMap::new();
     let mut moved: Vec<&Route> = Vec::new();
-    for (n, route) in before.iter().enumerate() {
-        let place = |route: &Route| now.iter().position(|other| other == route);
-        let mut earlier = before.iter().take(n);
-        let is_passed = |other: &Route| {
-            other.family() == Family::Inet
-                && other.same_place(route)
-                && (moved.contains(&other) || place(other) > place(route))
-        };
-        if earlier.any(is_passed) {
+    let inet = before.iter().filter(|route| route.family() == Family::Inet);
+    for route in inet {
+        let place = places.get(route).copied();
+        let queue = queues.entry((route.place(), route.metric)).or_default();
+        if queue.moves || queue.furthest > place {
+            queue.moves = true;
             moved.push(route);
         }
+        queue.furthest = queue.furthest.max(place);
     }
     moved
 }

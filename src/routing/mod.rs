@@ -32,7 +32,7 @@ mod surroundings;
 pub use address::{parse_length, Family, InterfaceAddress, InterfaceName, Prefix, PROTOCOL};
 pub(crate) use address::{parse_number, WordError};
 pub use route::{Hop, Route, Scope};
-pub(crate) use route::{Kind, Metrics};
+pub(crate) use route::{Kind, Metrics, RoutePlace};
 pub(crate) use rule::Ports;
 pub use rule::{Action, Rule};
 pub use state::{Object, State};

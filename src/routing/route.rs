@@ -182,6 +182,9 @@ impl<Table> Route<Table> {
     }
 }
 
+/// A table, a destination and a tos: routes that agree in these stand in line.
+pub type RoutePlace = (TableId, Prefix, u8);
+
 impl Route {
     /// The metric that the kernel gives a route which names none.
     pub fn usual_metric(family: Family) -> u32 {
@@ -202,8 +205,12 @@ impl Route {
 
     /// Whether the other leads to the same destination from the same table, under any metric.
     pub fn is_rival(&self, other: &Self) -> bool {
-        let of = |route: &Self| (route.destination, route.tos, route.table);
-        of(self) == of(other)
+        self.place() == other.place()
+    }
+
+    /// What rivals have in common.
+    pub fn place(&self) -> RoutePlace {
+        (self.table, self.destination, self.tos)
     }
 
     /// Whether the kernel has room for only one of the two: `NLM_F_EXCL` goes by destination,

@@ -1,5 +1,6 @@
 //! From a stanza to the routes and rules it stands for. The policy is this page.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use thiserror::Error;
@@ -13,7 +14,8 @@ use super::stanza::{Gateway, Mode, Source, Stanza, Table, TableRef};
 use super::table_ids::TableIds;
 use crate::routing::syntax::LineError;
 use crate::routing::{
-    Action, Hop, InterfaceAddress, InterfaceName, Kind, Object, Prefix, Route, Rule, State, TableId,
+    Action, Hop, InterfaceAddress, InterfaceName, Kind, Object, Prefix, Route, RoutePlace, Rule,
+    State, TableId,
 };
 
 /// What the administrator should know of how the wanted state came about.
@@ -132,10 +134,11 @@ fn unknown(line: &IpLine, table: &TableRef) -> OptionError {
 
 /// Of two lines that lead to one destination under one metric the second would never be used.
 fn one_place_each(stanza: &Stanza, routes: &[Route]) -> Result<(), Vec<OptionError>> {
-    for (n, (route, (line, _))) in routes.iter().zip(&stanza.routes).enumerate() {
-        let same = routes.iter().zip(&stanza.routes).take(n);
-        let mut same = same.filter(|(other, _)| other.same_place(route) && *other != route);
-        if let Some((_, (first, _))) = same.next() {
+    let mut places: BTreeMap<(RoutePlace, u32), (&Route, &IpLine)> = BTreeMap::new();
+    for (route, (line, _)) in routes.iter().zip(&stanza.routes) {
+        let key = (route.place(), route.metric);
+        let (other, first) = *places.entry(key).or_insert((route, line));
+        if other != route {
             return Err(vec![line.error(OptionFault::SamePlace(first.text.clone()))]);
         }
     }
