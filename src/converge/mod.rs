@@ -16,6 +16,7 @@
 //! - `table_ids.rs`: the IDs of the tables that a stanza names.
 //! - `stanza.rs`: the story of a stanza: up, down, and between them the record (`settle`).
 //! - `stanza_status.rs`: how one stanza stands, with what is to be said of it.
+//! - `seen.rs`: what a survey has seen of the kernel, for all stanzas at once.
 //! - `survey.rs`: how the stanzas of a device stand; changes nothing.
 //! - `orphans.rs`: what is left of ours and belongs to nothing that is up.
 //! - `snapshot.rs`: what is in force at a moment, and the way back to it.
@@ -40,6 +41,7 @@ mod share;
 mod table_ids;
 mod stanza;
 mod stanza_status;
+mod seen;
 mod survey;
 mod orphans;
 mod snapshot;

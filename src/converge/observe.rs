@@ -2,6 +2,8 @@
 //! main. Asks, and waits for an address that is on its way. Where the kernel knows less than when
 //! the stanza came up, the record is asked too: what is missing is no reason to change anything.
 
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -36,7 +38,8 @@ pub fn awaited(
     } else {
         LONGEST
     };
-    let found = find(kernel, stanza, longest, known, is_up)?;
+    let mut ways = DefaultWays::default();
+    let found = find(kernel, stanza, longest, known, is_up, &mut ways)?;
     require_address(stanza, found, if is_up { Duration::ZERO } else { LONGEST })
 }
 
@@ -46,14 +49,23 @@ pub fn required(
     kernel: &mut Kernel,
     stanza: &Stanza,
     known: Recorded<'_>,
+    ways: &mut DefaultWays,
 ) -> Result<Observed, Failure> {
-    let found = find(kernel, stanza, Duration::ZERO, known, true)?;
+    let found = find(kernel, stanza, Duration::ZERO, known, true, ways)?;
     require_address(stanza, found, Duration::ZERO)
 }
 
 /// What there is now of what a stanza needs, with nothing known from before.
 pub fn at_once(kernel: &mut Kernel, stanza: &Stanza) -> Result<Observed, KernelError> {
-    find(kernel, stanza, Duration::ZERO, &State::default, true)
+    let mut ways = DefaultWays::default();
+    find(
+        kernel,
+        stanza,
+        Duration::ZERO,
+        &State::default,
+        true,
+        &mut ways,
+    )
 }
 
 /// What a stanza that has come up lacks of what it had then: the device is gone, was taken down, or
@@ -100,6 +112,7 @@ fn find(
     longest: Duration,
     known: Recorded<'_>,
     is_up: bool,
+    ways: &mut DefaultWays,
 ) -> Result<Observed, KernelError> {
     let addresses = if stanza.asks_address() {
         addresses(kernel, stanza, longest, known, is_up)?
@@ -114,7 +127,7 @@ fn find(
     let (mut default, mut before) = (None, Vec::new());
     if stanza.asks_gateway() {
         let device = stanza.interface.device();
-        default = default_way(kernel, &device, stanza.family)?;
+        default = ways.by(kernel, &device, stanza.family)?;
         if default.is_none() {
             before = routers(&known(), &stanza.interface);
             before.retain(|route| route.family() == stanza.family);
@@ -267,8 +280,12 @@ fn default_way(
     device: &InterfaceName,
     family: Family,
 ) -> Result<Option<Hop>, KernelError> {
-    let mut routes = kernel.routes_by(family, TableId::MAIN, device)?;
-    let device = &kernel.devices().same(device);
+    let routes = kernel.routes_by(family, TableId::MAIN, device)?;
+    Ok(way_by(routes, &kernel.devices().same(device)))
+}
+
+/// The way of the one of lowest metric among routes.
+fn way_by(mut routes: Vec<Route>, device: &InterfaceName) -> Option<Hop> {
     // One with a DS field is for some packets, and says nothing of the way of the others.
     routes.retain(|route| {
         route.destination.is_any() && route.kind == Kind::UNICAST && route.tos == 0
@@ -276,9 +293,59 @@ fn default_way(
     routes.sort_by_key(|route| route.metric);
     let mut hops = routes.into_iter().flat_map(|route| route.hops);
     let hop = hops.find(|hop| hop.device.as_ref() == Some(device));
-    Ok(hop.map(|hop| Hop {
+    hop.map(|hop| Hop {
         weight: 1,
         realms: 0,
         ..hop
-    }))
+    })
+}
+
+/// The ways of the default routes in main, for who looks once at several devices. For a few of them
+/// the kernel is asked for each one's; for many, once for all: it goes through the whole table each
+/// time.
+#[derive(Default)]
+pub struct DefaultWays {
+    asked: usize,
+    all: BTreeMap<Family, BTreeMap<InterfaceName, Vec<Route>>>,
+}
+
+/// So many devices are asked for one by one.
+const FEW: usize = 8;
+
+impl DefaultWays {
+    /// The way of the default route that leaves by a device, the one of lowest metric.
+    fn by(
+        &mut self,
+        kernel: &mut Kernel,
+        device: &InterfaceName,
+        family: Family,
+    ) -> Result<Option<Hop>, KernelError> {
+        self.asked += 1;
+        if self.asked <= FEW {
+            return default_way(kernel, device, family);
+        }
+        // Before the dump, that it has the device under this name.
+        let device = kernel.devices().same(device);
+        let all = match self.all.entry(family) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(free) => free.insert(default_routes(kernel, family)?),
+        };
+        let routes = all.get(&device).cloned().unwrap_or_default();
+        Ok(way_by(routes, &device))
+    }
+}
+
+/// The default routes in main by each device that they leave by.
+fn default_routes(
+    kernel: &mut Kernel,
+    family: Family,
+) -> Result<BTreeMap<InterfaceName, Vec<Route>>, KernelError> {
+    let mut all: BTreeMap<_, Vec<Route>> = BTreeMap::new();
+    for route in kernel.default_routes(family, TableId::MAIN)? {
+        let devices = route.hops.iter().filter_map(|hop| hop.device.clone());
+        for device in devices.collect::<BTreeSet<_>>() {
+            all.entry(device).or_default().push(route.clone());
+        }
+    }
+    Ok(all)
 }

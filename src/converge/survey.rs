@@ -5,20 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::drift::{assess, Condition, Item};
-use super::observe;
+use super::observe::{self, DefaultWays};
 use super::order::{may_matter, Places};
 use super::outcome::Failure;
 use super::reorder::misplaced_here;
+use super::seen::SeenKernel;
 use super::share::leave_to_others;
 use super::stanza_status::StanzaStatus;
 use super::table_ids::StanzaTables;
 use crate::ifupdown::HookCall;
 use crate::netlink::{Kernel, KernelError};
 use crate::record::{Record, Store, Takeover};
-use crate::routing::{
-    Action, Family, InterfaceName, Object, Route, Rule, State, Step, Surroundings, TableId,
-    PROTOCOL,
-};
+use crate::routing::{Family, InterfaceName, Object, Rule, State, Step, Surroundings, PROTOCOL};
 use crate::stanza::{remarks, unserved, Remark, Stanza};
 use crate::tables::{KnownNames, Registry};
 
@@ -26,43 +24,25 @@ use crate::tables::{KnownNames, Registry};
 pub struct View {
     pub kernel: Kernel,
     pub names: KnownNames,
-    rules: BTreeMap<TableKey, Vec<Rule>>,
+    seen: SeenKernel,
+    ways: DefaultWays,
+    /// What several devices put in.
+    shared: State,
     around: Surroundings,
     /// Where ours stand, or will when the stanzas surveyed so far are mended.
     standing: Places,
     /// Whether the interfaces are up, so that what they have lost is missed.
     are_up: bool,
-    /// What would mend the stanzas surveyed so far, where that counts as done.
-    ahead: Option<BTreeMap<TableKey, Vec<Step>>>,
 }
 
 /// Rules of each priority, in their order.
 type RulesByPriority = BTreeMap<(Family, u32), Vec<Rule>>;
 
-/// What routes and rules are kept under: their table, or that which a rule looks up, if it does.
-/// A host may have thousands of rules, and those that concern an object are found at once.
-type TableKey = (Family, Option<TableId>);
-
-fn key_of_rule(rule: &Rule) -> TableKey {
-    let table = match rule.action {
-        Action::Lookup(table) => Some(table),
-        _ => None,
-    };
-    (rule.family, table)
-}
-
-fn key_of(object: &Object) -> TableKey {
-    match object {
-        Object::Route(route) => (route.family(), Some(route.table)),
-        Object::Rule(rule) => key_of_rule(rule),
-    }
-}
-
 impl View {
     /// Looks at the rules and the names.
     pub fn open() -> Result<Self, KernelError> {
         let mut kernel = Kernel::open()?;
-        let mut rules: BTreeMap<_, Vec<Rule>> = BTreeMap::new();
+        let mut seen = SeenKernel::default();
         let mut standing = Places::default();
         let mut around = Surroundings::default();
         for family in Family::ALL {
@@ -72,27 +52,28 @@ impl View {
                 if rule.protocol == PROTOCOL {
                     standing.push(rule.clone());
                 }
-                rules.entry(key_of_rule(&rule)).or_default().push(rule);
+                seen.note_rule(rule);
             }
         }
+        let shared = kernel.devices().same_in(Store::peek_shared());
         Ok(Self {
             kernel,
             names: Registry::below(Path::new("/")).names(),
-            rules,
+            seen,
+            ways: DefaultWays::default(),
+            shared,
             around,
             standing,
             are_up: true,
-            ahead: None,
         })
     }
 
     /// Looks at the kernel as it will be when each stanza finds what those before it were given:
     /// two of them may share a table.
     pub fn open_for_apply() -> Result<Self, KernelError> {
-        Ok(Self {
-            ahead: Some(BTreeMap::new()),
-            ..Self::open()?
-        })
+        let mut view = Self::open()?;
+        view.seen.look_ahead();
+        Ok(view)
     }
 
     /// The same, of interfaces that need not be up: `ifup` gives them link and address.
@@ -118,7 +99,7 @@ impl View {
             status.call = Some(call.clone());
             status.failure = filled.err();
             self.put_in_order(device, &mut status, &mut in_order);
-            self.foresee(&status);
+            self.seen.foresee(status.steps());
             found.push(status);
         }
         for takeover in left {
@@ -129,7 +110,7 @@ impl View {
                 Ok(items) => status.items = items,
                 Err(error) => status.failure = Some(error.into()),
             }
-            self.foresee(&status);
+            self.seen.foresee(status.steps());
             found.push(status);
         }
         found
@@ -197,15 +178,6 @@ impl View {
         }
     }
 
-    /// Where a plan is made, what follows finds what would mend this stanza.
-    fn foresee(&mut self, status: &StanzaStatus) {
-        if let Some(ahead) = &mut self.ahead {
-            for step in status.steps() {
-                ahead.entry(key_of(&step.object)).or_default().push(step);
-            }
-        }
-    }
-
     /// Looks up what a stanza wants, and how that stands.
     fn fill(
         &mut self,
@@ -227,7 +199,7 @@ impl View {
             };
             let found = match lost {
                 Some(waiting) => Err(waiting.into()),
-                None => observe::required(&mut self.kernel, &stanza, &known),
+                None => observe::required(&mut self.kernel, &stanza, &known, &mut self.ways),
             };
             if let Err(Failure::Waiting(waiting)) = &found {
                 status.keeps = waiting.keeps(takeover, record);
@@ -256,16 +228,10 @@ impl View {
         let Self {
             kernel,
             names,
-            rules,
+            seen,
             ..
         } = self;
-        let looked_up = |id: TableId| {
-            let looking = Family::ALL
-                .into_iter()
-                .filter_map(|family| rules.get(&(family, Some(id))));
-            looking.flatten().any(|rule| rule.protocol != PROTOCOL)
-        };
-        let occupied = |id| looked_up(id) || kernel.has_routes_of_others(id);
+        let occupied = |id| seen.is_looked_up(id) || kernel.has_routes_of_others(id);
         StanzaTables::foreseen(stanza, names, occupied)
     }
 
@@ -278,40 +244,14 @@ impl View {
         wanted: &State,
     ) -> Result<Vec<Item>, KernelError> {
         let previous = takeover.previous(record);
-        let found = self.found(&wanted.with(&previous))?;
+        let found = self.seen.found(&mut self.kernel, &wanted.with(&previous))?;
         let mut claimed = takeover.others(record);
         let leftover = previous.without(wanted);
         if !leftover.is_empty() {
-            claimed = claimed.with(&Store::claimed_elsewhere(device, &leftover));
+            let shared = leftover.only(&self.shared);
+            claimed = claimed.with(&Store::claimed_elsewhere(device, &shared));
         }
         Ok(assess(wanted, &previous, &claimed, &found))
-    }
-
-    /// What the kernel has that is one of some objects, or stands where one would.
-    fn found(&mut self, objects: &State) -> Result<State, KernelError> {
-        let is_rival = |route: &Route| objects.routes().iter().any(|own| own.is_rival(route));
-        let mut found = Vec::new();
-        let routes = objects.routes().iter();
-        let tables: BTreeSet<_> = routes.map(|route| (route.family(), route.table)).collect();
-        for (family, table) in tables {
-            let mut routes = self.kernel.routes(family, table)?;
-            routes.retain(is_rival);
-            found.extend(routes.into_iter().map(Object::Route));
-        }
-        let of_rules: BTreeSet<TableKey> = objects.rules().iter().map(key_of_rule).collect();
-        for key in &of_rules {
-            let rules = self.rules.get(key).into_iter().flatten();
-            found.extend(rules.cloned().map(Object::Rule));
-        }
-        let concerns = |step: &&Step| match &step.object {
-            Object::Route(route) => is_rival(route),
-            Object::Rule(rule) => of_rules.contains(&key_of_rule(rule)),
-        };
-        let keys: BTreeSet<TableKey> = objects.objects().map(|object| key_of(&object)).collect();
-        let ahead = self.ahead.as_ref();
-        let ahead = keys.iter().filter_map(|key| ahead?.get(key));
-        let ahead = ahead.flatten().filter(concerns);
-        Ok(ahead.fold(found.into_iter().collect(), State::after))
     }
 }
 

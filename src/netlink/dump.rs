@@ -3,12 +3,10 @@
 //! nothing.
 
 use std::collections::{BTreeMap, HashSet};
-use std::io;
 
 use neli::consts::rtnl::Rtm;
 use neli::rtnl::Rtmsg;
 use nix::errno::Errno;
-use nix::net::if_::InterfaceFlags;
 
 use super::address::Assigned;
 use super::kernel::{Kernel, KernelError};
@@ -141,6 +139,24 @@ impl Kernel {
         Ok(routes)
     }
 
+    /// The default routes of one table. Of the others, of which there may be a million, nothing is
+    /// read but that.
+    pub fn default_routes(
+        &mut self,
+        family: Family,
+        table: TableId,
+    ) -> Result<Vec<Route>, KernelError> {
+        let mut routes = self.list_routes(family, table, None, |kernel, payload| {
+            // Behind the family stands the length of the destination.
+            match payload.get(1) {
+                Some(0) => route::decode(payload, |index| kernel.device(index)),
+                _ => Ok(None),
+            }
+        })?;
+        routes.retain(|route| route.table == table);
+        Ok(routes)
+    }
+
     fn routes_by_index(
         &mut self,
         family: Family,
@@ -254,16 +270,7 @@ impl Kernel {
 
     /// Whether a device is up, and there at all.
     pub fn is_up(&mut self, device: &InterfaceName) -> Result<bool, KernelError> {
-        let entries: Vec<_> = nix::ifaddrs::getifaddrs()
-            .map_err(io::Error::from)?
-            .collect();
-        let named = |name: &str| entries.iter().find(|entry| entry.interface_name == name);
-        // Listed under its first name, it may be asked for by another one.
-        let entry = match named(device.as_str()) {
-            None => named(self.devices().told(device).as_str()),
-            entry => entry,
-        };
-        Ok(entry.is_some_and(|entry| entry.flags.contains(InterfaceFlags::IFF_UP)))
+        Ok(self.is_admin_up(device)?.unwrap_or_default())
     }
 
     /// The groups of all devices, `group` of ip-link(8).

@@ -56,11 +56,15 @@ impl Store {
     /// The record of a device as it stands, read without waiting for the lock: a record is
     /// replaced in one step, so that it is whole. An empty one if there is none.
     pub fn peek(device: &InterfaceName) -> Record {
+        Self::peek_file(device.as_str())
+    }
+
+    fn peek_file(name: &str) -> Record {
         let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
         let opened = OpenOptions::new()
             .read(true)
             .custom_flags(flags.bits())
-            .open(Path::new(FOLDER).join(device.as_str()));
+            .open(Path::new(FOLDER).join(name));
         opened.and_then(read).unwrap_or_default()
     }
 
@@ -119,6 +123,11 @@ impl Store {
     /// Errors: the file is there and cannot be read.
     pub fn read(&self, device: &InterfaceName) -> io::Result<Record> {
         self.read_file(device.as_str())
+    }
+
+    /// [`Self::shared`] as it stands, read as [`Self::peek`] does.
+    pub fn peek_shared() -> State {
+        Self::peek_file(SHARED).state()
     }
 
     /// The objects that stanzas of several devices put in. A hint: which of them still do, their
