@@ -23,6 +23,7 @@ mod explain;
 mod explain_reply;
 mod interfaces;
 mod limits;
+mod many_interfaces;
 mod migrate;
 mod migrate_on_the_host;
 mod migrate_write;
