@@ -27,7 +27,7 @@ for all interfaces of the file.",
 fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let running = Running::read(arguments.value(INTERFACES.long))?;
     let devices = running.devices_of_file(&arguments.interfaces()?)?;
-    print(View::open_for_plan()?, &devices, false, out)
+    print(View::open_for_apply()?, &devices, false, out)
 }
 
 /// Prints the plan for some devices, with `orphaned` also for what belongs to none.
@@ -39,6 +39,7 @@ pub fn print(
 ) -> Result<Verdict, Trouble> {
     let mut verdict = Verdict::Good;
     for device in devices {
+        view.is_up = device.is_up;
         for stanza in view.stanzas(&device.name, &device.calls) {
             if stanza.waiting().is_some() {
                 verdict = verdict.max(Verdict::Differs);

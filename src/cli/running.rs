@@ -14,6 +14,8 @@ use crate::routing::InterfaceName;
 #[derive(Debug)]
 pub struct Device {
     pub name: InterfaceName,
+    /// Whether ifup has brought anything on it up.
+    pub is_up: bool,
     /// The stanzas of it and its aliases, in the order in which they came up.
     pub calls: Vec<HookCall>,
     /// What is up on it without a stanza in the file, or with one that runs no hooks.
@@ -66,6 +68,9 @@ impl Running {
     /// Errors: an interface is neither up nor in the file.
     pub fn devices_of_file(&self, interfaces: &[InterfaceName]) -> Result<Vec<Device>, Trouble> {
         let mut up = self.up();
+        // Where it is not known what is up, the plan is that of ifup.
+        let noted = up.iter().filter(|_| self.ifstate.is_complete);
+        let before: HashSet<InterfaceName> = noted.map(|up| up.interface.device()).collect();
         let selection = Selection::of(self.file.blocks());
         let named: HashSet<&str> = interfaces.iter().map(InterfaceName::as_str).collect();
         let is_named = |name: &str| named.contains(name);
@@ -90,7 +95,11 @@ impl Running {
             }
         }
         retain_those_on(&mut up, interfaces);
-        Ok(self.gathered(up))
+        let mut devices = self.gathered(up);
+        for device in &mut devices {
+            device.is_up = before.contains(&device.name);
+        }
+        Ok(devices)
     }
 
     /// The devices of these interfaces, or all that something is up on.
@@ -112,6 +121,7 @@ impl Running {
                 .or_insert_with_key(|name| {
                     devices.push(Device {
                         name: name.clone(),
+                        is_up: true,
                         calls: Vec::new(),
                         without_stanza: Vec::new(),
                         without_hooks: Vec::new(),

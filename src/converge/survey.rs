@@ -31,8 +31,9 @@ pub struct View {
     around: Surroundings,
     /// Where ours stand, or will when the stanzas surveyed so far are mended.
     standing: Places,
-    /// Whether the interfaces are up, so that what they have lost is missed.
-    are_up: bool,
+    /// Whether what is looked at next is up, so that what it has lost is missed: `ifup` would give
+    /// it link and address.
+    pub is_up: bool,
 }
 
 /// Rules of each priority, in their order.
@@ -64,7 +65,7 @@ impl View {
             shared,
             around,
             standing,
-            are_up: true,
+            is_up: true,
         })
     }
 
@@ -74,14 +75,6 @@ impl View {
         let mut view = Self::open()?;
         view.seen.look_ahead();
         Ok(view)
-    }
-
-    /// The same, of interfaces that need not be up: `ifup` gives them link and address.
-    pub fn open_for_plan() -> Result<Self, KernelError> {
-        Ok(Self {
-            are_up: false,
-            ..Self::open_for_apply()?
-        })
     }
 
     /// Surveys the stanzas of a device and its aliases, each with what it takes over of the
@@ -192,7 +185,7 @@ impl View {
         if let Some(stanza) = Stanza::parse(call).map_err(Failure::Options)? {
             status.tables = self.tables(&stanza)?;
             let known = || takeover.known(record);
-            let lost = if self.are_up {
+            let lost = if self.is_up {
                 observe::lost(&mut self.kernel, &stanza)?
             } else {
                 None

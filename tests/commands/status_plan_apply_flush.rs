@@ -758,3 +758,26 @@ fn a_plan_says_what_the_ip_of_this_host_does_not_know() {
         assert!(plan.contains("dscp 46") && !plan.contains(remark), "{plan}");
     });
 }
+
+/// What is up is not given a new address by `apply`, and the plan for it does not pretend so.
+#[test]
+fn a_plan_for_what_is_up_is_what_apply_would_do() {
+    lab(|lab| {
+        lab.device("eth1");
+        lab.interfaces(
+            "iface eth1 inet static\n    address 10.10.0.11/24\n    policy-table rt2\n    \
+             policy-gateway 10.10.0.1\n",
+        );
+        lab.ok("ifup eth1");
+        lab.interfaces(
+            "iface eth1 inet static\n    address 10.10.0.12/24\n    policy-table rt2\n    \
+             policy-gateway 10.10.0.1\n",
+        );
+        let plan = lab.sh("policy-table plan eth1");
+        let trial = lab.sh("policy-table apply --dry-run eth1");
+        assert_eq!((plan.code, &plan.out), (1, &trial.out));
+        assert!(!plan.out.contains("ip rule del"), "{}", plan.out);
+        lab.ok("ifdown eth1");
+        assert!(lab.ok("policy-table plan eth1").contains("10.10.0.12"));
+    });
+}
