@@ -13,8 +13,8 @@ const FEW: usize = 16;
 #[derive(Debug, Clone)]
 pub struct Once<T> {
     things: Vec<T>,
-    /// The hash of each thing with its place; empty while there are few.
-    places: BTreeSet<(u64, usize)>,
+    /// The hash of each thing with its place; none while there are few.
+    places: Option<BTreeSet<(u64, usize)>>,
 }
 
 /// The same in every run, so that what depends on it can be repeated.
@@ -34,11 +34,11 @@ impl<T: Eq + Hash> Once<T> {
     }
 
     fn place(&self, thing: &T) -> Option<usize> {
-        if self.places.is_empty() {
+        let Some(places) = &self.places else {
             return self.things.iter().position(|other| other == thing);
-        }
+        };
         let hash = hash(thing);
-        let mut alike = self.places.range((hash, 0)..=(hash, usize::MAX));
+        let mut alike = places.range((hash, 0)..=(hash, usize::MAX));
         let found = alike.find(|(_, place)| self.things.get(*place) == Some(thing));
         found.map(|(_, place)| *place)
     }
@@ -48,12 +48,15 @@ impl<T: Eq + Hash> Once<T> {
         if self.contains(&thing) {
             return;
         }
-        if !self.places.is_empty() {
-            self.places.insert((hash(&thing), self.things.len()));
-        }
-        self.things.push(thing);
-        if self.places.is_empty() && self.things.len() > FEW {
-            self.index();
+        let place = self.things.len();
+        if let Some(places) = &mut self.places {
+            places.insert((hash(&thing), place));
+            self.things.push(thing);
+        } else {
+            self.things.push(thing);
+            if place >= FEW {
+                self.index();
+            }
         }
     }
 
@@ -67,11 +70,7 @@ impl<T: Eq + Hash> Once<T> {
 
     fn index(&mut self) {
         let places = self.things.iter().map(hash).zip(0..);
-        self.places = if self.things.len() > FEW {
-            places.collect()
-        } else {
-            BTreeSet::new()
-        };
+        self.places = (self.things.len() > FEW).then(|| places.collect());
     }
 }
 
@@ -79,7 +78,7 @@ impl<T> Default for Once<T> {
     fn default() -> Self {
         Self {
             things: Vec::new(),
-            places: BTreeSet::new(),
+            places: None,
         }
     }
 }
