@@ -94,8 +94,9 @@ fn apply_on_trial(
     out: &mut dyn Write,
 ) -> Result<Verdict, Trouble> {
     let question = Question::prepare()?;
-    let before = Snapshot::take(&mut Kernel::open()?)?;
+    let mut before = Snapshot::take(&mut Kernel::open()?)?;
     let applied = apply(devices, all, out);
+    before.note_change();
     let asked = applied.and_then(|verdict| {
         let answer = if before.is_still_so(&mut Kernel::open()?)? {
             Confirmed::Keep

@@ -9,7 +9,7 @@ use super::remove::take_out_once;
 use super::reorder::put_behind;
 use super::stanza::settle;
 use crate::netlink::{Kernel, KernelError};
-use crate::record::{Part, Store, Takeover};
+use crate::record::{Part, Record, Store, Takeover};
 use crate::routing::{Family, InterfaceName, Object, Route, RoutePlace, Rule, State, Step, Verb};
 use crate::text::chain;
 
@@ -24,6 +24,9 @@ pub struct Snapshot {
     unclaimed: State,
     /// All rules, in their order, whosever they are.
     rules: Vec<Rule>,
+    /// The records once the change was made. Whose is another one by then has been brought up or
+    /// down meanwhile, which stands.
+    changed: BTreeMap<InterfaceName, Record>,
 }
 
 /// What is not as it was.
@@ -67,7 +70,23 @@ impl Snapshot {
             all,
             devices,
             rules,
+            changed: BTreeMap::new(),
         })
+    }
+
+    /// Notes that the change has been made, from which there is a way back.
+    pub fn note_change(&mut self) {
+        let records = Store::devices().map(|device| {
+            let record = Store::peek(&device);
+            (device, record)
+        });
+        self.changed = records.collect();
+    }
+
+    /// Whether a device is as the change left it.
+    fn is_as_changed(&self, device: &InterfaceName) -> bool {
+        let record = self.changed.get(device).cloned().unwrap_or_default();
+        Store::peek(device) == record
     }
 
     /// Whether the same routes and rules are in force, in the same order.
@@ -80,12 +99,14 @@ impl Snapshot {
     pub fn restore(&self) -> Restored {
         let mut restored = Restored::default();
         let failures = &mut restored.failures;
-        for (device, parts) in &self.devices {
-            restore_device(device, parts, failures);
-        }
         let known: BTreeSet<_> = self.devices.iter().map(|(known, _)| known).collect();
-        for device in Store::devices().filter(|device| !known.contains(device)) {
-            restore_device(&device, &[], failures);
+        let new = Store::devices().filter(|device| !known.contains(device));
+        let new = new.map(|device| (device, Vec::new()));
+        let (ours, others): (Vec<_>, Vec<_>) = new
+            .chain(self.devices.iter().cloned())
+            .partition(|(device, _)| self.is_as_changed(device));
+        for (device, parts) in &ours {
+            restore_device(device, parts, failures);
         }
         if let Ok(mut kernel) = Kernel::open() {
             let nothing = State::default();
@@ -103,13 +124,16 @@ impl Snapshot {
                 ));
             }
             match self.restore_order(&mut kernel) {
-                Ok(warnings) => restored.warnings = warnings,
+                Ok(warnings) => restored.warnings.extend(warnings),
                 Err(error) => restored.warnings.push(format!(
                     "rules of equal priority are not in their former order: {}",
                     chain(&error)
                 )),
             }
         }
+        restored.warnings.extend(others.iter().map(|(device, _)| {
+            format!("{device} has been brought up or down meanwhile, and stays as it is")
+        }));
         restored
     }
 

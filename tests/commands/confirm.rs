@@ -335,3 +335,43 @@ iface eth2 inet static
         assert_eq!((before(lab), routes()), was);
     });
 }
+
+/// An ifup or ifdown of another session, or a hotplug event, wins over the way back.
+#[test]
+fn what_comes_up_or_goes_down_meanwhile_stays_so() {
+    lab(|lab| {
+        let stanza = |n: u8| {
+            format!(
+                "iface eth{n} inet static\n    address 10.{n}.0.10/24\n    policy-table rt{n}\n"
+            )
+        };
+        let file = |table: &str| {
+            PLAIN.replace("rt2", table) + &stanza(2).replace("rt2", "up2") + &stanza(3)
+        };
+        for n in 1..=3 {
+            lab.device(&format!("eth{n}"));
+        }
+        lab.interfaces(&file("rt2"));
+        lab.ok("ifup eth1 eth3");
+        lab.interfaces(&file("rt9"));
+        let mut run = InTerminal::start(ASK);
+        asked(&mut run);
+        lab.ok("ifup eth2; ifdown eth3");
+        run.typed("no\n");
+        let (code, said) = run.end();
+        assert_eq!((code, is_kept(lab)), (Some(2), false), "{said}");
+        let now = lab.tagged().join("\n");
+        assert!(
+            now.contains("10.2.0.10") && !now.contains("10.3.0.10"),
+            "{now}"
+        );
+        for device in ["eth2", "eth3"] {
+            let told =
+                format!("{device} has been brought up or down meanwhile, and stays as it is");
+            assert!(said.contains(&told), "{said}");
+        }
+        lab.ok("policy-table status eth2");
+        lab.ok("ifdown eth1 eth2");
+        assert_eq!(lab.tagged(), [""; 0]);
+    });
+}
