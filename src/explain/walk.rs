@@ -124,12 +124,7 @@ pub fn walk<E>(
     settings: &Settings,
     routes: impl FnMut(TableId, IpAddr) -> Result<Vec<Candidate>, E>,
 ) -> Result<Walk, E> {
-    let mut walker = Walker {
-        packet: &packet,
-        settings,
-        routes,
-        tried: Vec::new(),
-    };
+    let mut walker = Walker::new(&packet, settings, routes);
     let end = if let Some(end) = walker.before()? {
         end
     } else {
@@ -147,12 +142,7 @@ pub fn look_up<E>(
     settings: &Settings,
     routes: impl FnMut(TableId, IpAddr) -> Result<Vec<Candidate>, E>,
 ) -> Result<Walk, E> {
-    let mut walker = Walker {
-        packet: &packet,
-        settings,
-        routes,
-        tried: Vec::new(),
-    };
+    let mut walker = Walker::new(&packet, settings, routes);
     let end = walker.try_in_order(rules)?;
     let tried = walker.tried;
     Ok(Walk { packet, tried, end })
@@ -186,6 +176,17 @@ struct Walker<'a, Routes> {
     settings: &'a Settings,
     routes: Routes,
     tried: Vec<Tried>,
+}
+
+impl<'a, Routes> Walker<'a, Routes> {
+    fn new(packet: &'a Packet, settings: &'a Settings, routes: Routes) -> Self {
+        Self {
+            packet,
+            settings,
+            routes,
+            tried: Vec::new(),
+        }
+    }
 }
 
 impl<E, Routes> Walker<'_, Routes>
