@@ -102,9 +102,10 @@ impl Snapshot {
         let known: BTreeSet<_> = self.devices.iter().map(|(known, _)| known).collect();
         let new = Store::devices().filter(|device| !known.contains(device));
         let new = new.map(|device| (device, Vec::new()));
-        let (ours, others): (Vec<_>, Vec<_>) = new
-            .chain(self.devices.iter().cloned())
-            .partition(|(device, _)| self.is_as_changed(device));
+        // What was there comes back before what is new leaves.
+        let all = self.devices.iter().cloned().chain(new);
+        let (ours, others): (Vec<_>, Vec<_>) =
+            all.partition(|(device, _)| self.is_as_changed(device));
         for (device, parts) in &ours {
             restore_device(device, parts, failures);
         }
