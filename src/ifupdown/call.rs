@@ -9,6 +9,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
+use super::caller::Caller;
 use crate::routing::Family;
 
 /// Which of the two hook folders the program was called from.
@@ -44,6 +45,8 @@ impl Direction {
 /// One call of a hook: a stanza as its environment tells it, nothing judged yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HookCall {
+    /// Who calls; where the stanza was read from a file, whose file that is.
+    pub caller: Caller,
     /// `IFACE`.
     pub interface: String,
     /// `LOGICAL`: the name the stanza bears, where a mapping or `ifup eth3=home` chose it.
@@ -80,6 +83,7 @@ impl HookCall {
             ..Self::default()
         };
         let (mut mode, mut phase) = (String::new(), String::new());
+        let mut names_family = false;
         for (name, value) in environment {
             let Some(name) = name.into_string().map_or_else(policy_name, Some) else {
                 continue;
@@ -91,6 +95,7 @@ impl HookCall {
                     let families = text(value);
                     call.family = family(&families);
                     call.merged = families.contains(',');
+                    names_family = true;
                 }
                 "METHOD" => call.method = text(value),
                 "MODE" => mode = text(value),
@@ -108,6 +113,11 @@ impl HookCall {
             }
         }
         call.options.sort();
+        call.caller = match phase.as_str() {
+            "up" | "down" if names_family => Caller::Ifupdown2,
+            "up" | "down" => Caller::IfupdownNg,
+            _ => Caller::Ifupdown,
+        };
         let ours = direction.agrees(&mode, &phase)
             && !call.interface.is_empty()
             && call.interface != "--all";
@@ -176,6 +186,20 @@ mod tests {
         let down = [("IFACE", "eth1"), ("MODE", "stop"), ("PHASE", "down")];
         assert!(read(Direction::Down, &down).is_some());
         assert!(read(Direction::Up, &[]).is_none());
+    }
+
+    #[test]
+    fn the_phase_and_the_family_tell_who_calls() {
+        let caller = |phase, family: Option<(&str, &str)>| {
+            let mut pairs = vec![("IFACE", "eth1"), ("MODE", "start"), ("PHASE", phase)];
+            pairs.extend(family);
+            read(Direction::Up, &pairs).unwrap().caller
+        };
+        let family = |families| Some(("ADDRFAM", families));
+        assert_eq!(caller("post-up", family("inet")), Caller::Ifupdown);
+        assert_eq!(caller("up", family("inet,inet6")), Caller::Ifupdown2);
+        assert_eq!(caller("up", family("")), Caller::Ifupdown2);
+        assert_eq!(caller("up", None), Caller::IfupdownNg);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What ifupdown tells: no other folder knows the contract of ifupdown, ifupdown-ng or ifupdown2.
 //!
+//! - `caller.rs`: which of the three it is;
 //! - `call.rs`: the environment of a hook, read into one call: who calls it, when, and with which
 //!   options; also by which folder a hook was called;
 //! - `ifstate.rs`: which interfaces are up, as ifup notes it in `/run`;
@@ -11,9 +12,11 @@
 //! goes through it; the environment comes from its caller, so that tests and `interfaces/` can make
 //! one up.
 
+mod caller;
 mod call;
 mod ifstate;
 pub mod interfaces;
 
 pub use call::{Direction, HookCall};
+pub use caller::Caller;
 pub(crate) use ifstate::{Ifstate, UpInterface};
