@@ -2,6 +2,7 @@
 //! them on this host. Reads only.
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use super::between_stanzas::clashes;
 use super::commands::leftovers;
@@ -74,7 +75,7 @@ fn without_hooks(interfaces: &Interfaces, stanzas: &[CheckedStanza<'_>]) -> Vec<
 /// A stanza whose options are understood, before its tables have IDs.
 struct Understood<'a> {
     stanza: &'a StanzaInForce,
-    written: Written<'a>,
+    written: Rc<Written<'a>>,
     interface: InterfaceName,
     call: HookCall,
     policy: Option<Stanza>,
@@ -107,22 +108,24 @@ fn understood<'a>(
 ) -> Vec<Understood<'a>> {
     let mut understood = Vec::new();
     for stanza in interfaces.written() {
-        let Some(written) = Written::of(interfaces, stanza) else {
+        let Some(written) = Written::of(interfaces, stanza).map(Rc::new) else {
             continue;
         };
         findings.extend(misspelt(&written));
-        let Some((interface, call)) = call(selection, stanza) else {
+        let Some((interface, calls)) = calls(selection, stanza) else {
             continue;
         };
-        match Stanza::parse(&call) {
-            Ok(policy) => understood.push(Understood {
-                stanza,
-                written,
-                interface,
-                call,
-                policy,
-            }),
-            Err(errors) => findings.extend(of_errors(&written, &errors)),
+        for call in calls {
+            match Stanza::parse(&call) {
+                Ok(policy) => understood.push(Understood {
+                    stanza,
+                    written: Rc::clone(&written),
+                    interface: interface.clone(),
+                    call,
+                    policy,
+                }),
+                Err(errors) => findings.extend(of_errors(&written, &errors)),
+            }
         }
     }
     understood
@@ -203,17 +206,17 @@ fn misspelt(written: &Written<'_>) -> Vec<Finding> {
     findings
 }
 
-/// The call of the hook for a stanza. A logical name may be longer than a device's.
-fn call(selection: &Selection, stanza: &StanzaInForce) -> Option<(InterfaceName, HookCall)> {
+/// The calls of the hook for a stanza. A logical name may be longer than a device's.
+fn calls(selection: &Selection, stanza: &StanzaInForce) -> Option<(InterfaceName, Vec<HookCall>)> {
     let name = stanza.definition.name.as_str();
     let stand_in = "logical0";
     match name.parse() {
-        Ok(interface) => Some((interface, stanza.definition.call(name)?)),
+        Ok(interface) => Some((interface, stanza.definition.calls(name))),
         // It is meant for an interface: that none can have this name is the first error of all.
         Err(_) if selection.is_selected(name) => {
-            Some((stand_in.parse().ok()?, stanza.definition.call(name)?))
+            Some((stand_in.parse().ok()?, stanza.definition.calls(name)))
         }
-        Err(_) => Some((stand_in.parse().ok()?, stanza.definition.call(stand_in)?)),
+        Err(_) => Some((stand_in.parse().ok()?, stanza.definition.calls(stand_in))),
     }
 }
 
@@ -230,7 +233,7 @@ fn name_tables(
     let is_fixed = |stanza: &Stanza| matches!(&stanza.table, Some(Table::Named(_, Some(_))));
     let all = understood
         .iter()
-        .filter_map(|one| Some((&one.written, one.policy.as_ref()?)));
+        .filter_map(|one| Some((&*one.written, one.policy.as_ref()?)));
     let (fixed, free): (Vec<_>, Vec<_>) = all.partition(|(_, stanza)| is_fixed(stanza));
     for (written, stanza) in fixed.into_iter().chain(free) {
         let own = match &stanza.table {

@@ -2,6 +2,7 @@
 //! written; and what there is to say of it alone.
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use super::finding::{Code, Finding};
 use super::origin::Written;
@@ -17,7 +18,7 @@ use crate::tables::next_free_id;
 /// A stanza without errors. It need have no policy routing: what it does to others counts, too.
 #[derive(Debug)]
 pub struct CheckedStanza<'a> {
-    pub written: Written<'a>,
+    pub written: Rc<Written<'a>>,
     /// What ifupdown makes of it.
     pub definition: &'a Definition,
     /// The interface that it is for.

@@ -214,6 +214,6 @@ fn retain_those_on(up: &mut Vec<UpInterface>, interfaces: &[InterfaceName]) {
 fn calls(stanzas: &HashMap<&str, Vec<&StanzaInForce>>, up: &UpInterface) -> Vec<HookCall> {
     let stanzas = stanzas.get(up.logical()).into_iter().flatten();
     stanzas
-        .filter_map(|stanza| stanza.definition.call(up.interface.as_str()))
+        .flat_map(|stanza| stanza.definition.calls(up.interface.as_str()))
         .collect()
 }

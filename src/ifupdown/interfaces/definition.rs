@@ -16,11 +16,13 @@ use super::inherited::InheritedOptions;
 use super::methods;
 use super::methods::{ipv4, Conversion};
 use super::parts::OptionLine;
-use crate::ifupdown::{Direction, HookCall};
+use crate::ifupdown::{Caller, Direction, HookCall};
 
 /// A logical interface as one stanza defines it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Definition {
+    /// Whose file it stands in.
+    pub caller: Caller,
     /// The logical name.
     pub name: String,
     pub family: String,
@@ -31,6 +33,7 @@ pub struct Definition {
 impl Definition {
     /// A stanza with these options of its own.
     pub fn new<'a>(
+        caller: Caller,
         name: &str,
         family: &str,
         method: &str,
@@ -38,6 +41,7 @@ impl Definition {
         own: impl IntoIterator<Item = &'a OptionLine>,
     ) -> Self {
         let mut definition = Self {
+            caller,
             name: name.to_owned(),
             family: family.to_owned(),
             method: method.to_owned(),
@@ -115,9 +119,15 @@ impl Definition {
             .collect()
     }
 
-    /// The call of the hook in `if-up.d` for it.
-    pub fn call(&self, interface: &str) -> Option<HookCall> {
-        HookCall::read(Direction::Up, self.variables(interface))
+    /// The calls of a hook that bring up what it says, in their order: one of Debian's ifupdown, of
+    /// the others one for each address.
+    pub fn calls(&self, interface: &str) -> Vec<HookCall> {
+        let call = HookCall::read(Direction::Up, self.variables(interface));
+        let call = call.map(|call| HookCall {
+            caller: self.caller,
+            ..call
+        });
+        call.into_iter().collect()
     }
 
     /// The stanza with the method's defaults and conversions.
@@ -204,6 +214,7 @@ mod tests {
         let stanza = text.stanza(0).unwrap();
         let (family, method) = (stanza.family.as_ref(), stanza.method.as_ref());
         let definition = Definition::new(
+            Caller::Ifupdown,
             &stanza.name,
             family.unwrap(),
             method.unwrap(),
@@ -271,12 +282,20 @@ mod tests {
     fn the_call_is_that_of_the_hook() {
         let text = Text::read("iface home inet6 static\n address 2001:db8::1/64\n policy-table a");
         let stanza = text.stanza(0).unwrap();
-        let definition = Definition::new("home", "inet6", "static", None, &stanza.options);
-        let call = definition.call("eth1").unwrap();
+        let definition = Definition::new(
+            Caller::Ifupdown,
+            "home",
+            "inet6",
+            "static",
+            None,
+            &stanza.options,
+        );
+        let call = definition.calls("eth1").remove(0);
         assert_eq!(
             (call.interface.as_str(), call.logical.as_str()),
             ("eth1", "home")
         );
+        assert_eq!(call.caller, Caller::Ifupdown);
         assert_eq!(call.address.as_deref(), Some("2001:db8::1"));
         assert_eq!(call.netmask.as_deref(), Some("64"));
         assert_eq!(call.options, [("policy-table".to_owned(), "a".into())]);

@@ -10,7 +10,8 @@
 //! - `selection.rs`: which names `auto` and `allow-` select, and which are models for others;
 //! - `inherited.rs`: options above those of a parent;
 //! - `definition.rs`: a stanza with all that it inherits and its method adds; the hook's call;
-//! - `wordexp.rs`, `sourced.rs`: the words of a `source` line, and the files that it leads to.
+//! - `wordexp.rs`, `paths.rs`: the words of a `source` line, and the files that it leads to;
+//! - `sourced.rs`: the main file with all that it sources.
 //!
 //! A stanza has one name at each level of its life:
 //!
@@ -36,6 +37,7 @@ mod selection;
 mod inherited;
 mod definition;
 mod wordexp;
+mod paths;
 mod sourced;
 
 pub(crate) use commands::{about, About, Phase};

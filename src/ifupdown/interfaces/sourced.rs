@@ -12,20 +12,16 @@
 //! name run together, after what `definition.rs` does to them.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::OpenOptionsExt;
+use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
-
-use nix::fcntl::OFlag;
 
 use super::definition::Definition;
 use super::fault::{FaultKind, FileFault};
 use super::line::LogicalLine;
 use super::parts::{Block, BlockKind, IfaceStanza, OptionLine, SourceLine, Text};
-use super::wordexp;
+use super::paths::{is_missing, names, read_sourced, sourced};
+use crate::ifupdown::{Caller, HookCall};
 
 /// The file that ifupdown reads if it is told no other.
 pub const FILE: &str = "/etc/network/interfaces";
@@ -62,6 +58,8 @@ pub struct StanzaInForce {
 /// The whole configuration.
 #[derive(Debug, Default)]
 pub struct Interfaces {
+    /// Whose dialect the files were read in.
+    pub caller: Caller,
     /// The files, in the order in which they begin to be read; the main one is the first.
     pub files: Vec<InterfacesFile>,
     /// The files that could not be read, and why; the main one may be among them.
@@ -75,12 +73,28 @@ pub struct Interfaces {
 }
 
 impl Interfaces {
-    /// Reads a file and all that it sources. It never fails; see `unread` and
-    /// [`Interfaces::refused`].
+    /// Reads a file and all that it sources as Debian's ifupdown does. It never fails; see `unread`
+    /// and [`Interfaces::refused`].
     pub fn read(path: &Path) -> Self {
-        let mut interfaces = Self::default();
+        Self::read_as(path, Caller::Ifupdown)
+    }
+
+    /// Reads a file and all that it sources as one of the three does.
+    pub fn read_as(path: &Path, caller: Caller) -> Self {
+        let mut interfaces = Self {
+            caller,
+            ..Self::default()
+        };
         interfaces.file(path, 0);
         interfaces
+    }
+
+    /// The calls of a hook that bring an interface up, as the stanzas in force of its name say them.
+    pub fn calls(&self, interface: &str) -> Vec<HookCall> {
+        let own = self.stanzas_with_hooks();
+        let own = own.get(interface).into_iter().flatten();
+        own.flat_map(|stanza| stanza.definition.calls(interface))
+            .collect()
     }
 
     /// The fault of the main file for which ifupdown reads nothing.
@@ -203,7 +217,7 @@ impl Interfaces {
                     });
                     let inherited = parent.and_then(|parent| self.stanzas.get(parent));
                     let inherited = inherited.map(|parent| &parent.definition);
-                    let definition = define(stanza, inherited, own);
+                    let definition = define(self.caller, stanza, inherited, own);
                     self.note_first(&definition);
                     self.stanzas.push(StanzaInForce {
                         file,
@@ -266,23 +280,6 @@ impl Interfaces {
     }
 }
 
-/// Reads a file that a line sources. A named pipe would be waited for, and a device may never end,
-/// which is as little a configuration as a folder is.
-fn read_sourced(path: &Path) -> io::Result<Vec<u8>> {
-    let mut options = File::options();
-    let nonblocking = options.read(true).custom_flags(OFlag::O_NONBLOCK.bits());
-    let mut file = nonblocking.open(path)?;
-    let mut bytes = Vec::new();
-    let kind = file.metadata()?;
-    if kind.is_file() || kind.is_dir() {
-        // Of a folder this is the error.
-        file.read_to_end(&mut bytes)?;
-    } else if path != Path::new("/dev/null") {
-        return Err(io::Error::other("it is no regular file"));
-    }
-    Ok(bytes)
-}
-
 fn stops(faults: &[FileFault]) -> impl Iterator<Item = usize> + '_ {
     let stops = faults.iter().filter(|fault| fault.kind.stops());
     stops.map(|fault| fault.line)
@@ -301,6 +298,7 @@ fn orphan(index: usize, line: &LogicalLine, kind: FaultKind) -> FileFault {
 }
 
 fn define<'a>(
+    caller: Caller,
     stanza: &IfaceStanza,
     parent: Option<&Definition>,
     own: impl Iterator<Item = &'a OptionLine>,
@@ -311,66 +309,7 @@ fn define<'a>(
     };
     let family = inherited(&stanza.family, |parent| &parent.family);
     let method = inherited(&stanza.method, |parent| &parent.method);
-    Definition::new(&stanza.name, &family, &method, parent, own)
-}
-
-/// Whether there is no such file: wildcards that match nothing stand for themselves.
-fn is_missing(path: &Path) -> bool {
-    let found = std::fs::metadata(path);
-    found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
-}
-
-/// The paths that a `source` line of a file names; wildcards in C order.
-fn sourced(file: &Path, line: &OsStr) -> Vec<PathBuf> {
-    let mut pattern = OsString::new();
-    if !line.as_bytes().starts_with(b"/") {
-        pattern.push(folder(file));
-        pattern.push("/");
-    }
-    pattern.push(line);
-    // A path that is no text has no wildcards for the crate; it may name a file all the same.
-    let Ok(text) = pattern.clone().into_string() else {
-        return vec![PathBuf::from(pattern)];
-    };
-    let words = wordexp::words(&text, |name| std::env::var(name).ok());
-    let mut paths = Vec::new();
-    for word in words.unwrap_or_default() {
-        let found = if word.wild {
-            matches(&word.pattern)
-        } else {
-            Vec::new()
-        };
-        if found.is_empty() {
-            paths.push(PathBuf::from(word.literal));
-        }
-        paths.extend(found);
-    }
-    paths
-}
-
-/// A file's folder as dirname(3) spells it; the standard library would leave out a `/.`.
-fn folder(file: &Path) -> &OsStr {
-    let path = file.as_os_str().as_bytes();
-    let Some(end) = path.iter().rposition(|byte| *byte == b'/') else {
-        return OsStr::new(".");
-    };
-    let head = path.get(..end).unwrap_or_default();
-    match head.iter().rposition(|byte| *byte != b'/') {
-        Some(end) => OsStr::from_bytes(head.get(..=end).unwrap_or(head)),
-        None => OsStr::new("/"),
-    }
-}
-
-fn matches(pattern: &str) -> Vec<PathBuf> {
-    let options = glob::MatchOptions {
-        case_sensitive: true,
-        require_literal_separator: true,
-        require_literal_leading_dot: true,
-    };
-    let found = glob::glob_with(pattern, options).into_iter().flatten();
-    let mut found: Vec<PathBuf> = found.flatten().collect();
-    found.sort_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
-    found
+    Definition::new(caller, &stanza.name, &family, &method, parent, own)
 }
 
 /// Whether a name fits a pattern of fnmatch(3).
@@ -384,31 +323,9 @@ fn fits(pattern: &str, name: &str) -> bool {
     glob::Pattern::new(&single).is_ok_and(|pattern| pattern.matches(name))
 }
 
-/// The names in a folder that count: letters, digits, `_` and `-`; in C order.
-fn names(folder: &Path) -> io::Result<Vec<OsString>> {
-    let entries = std::fs::read_dir(folder)?.flatten();
-    let names = entries.map(|entry| entry.file_name().into_vec());
-    let counts = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    let mut names: Vec<Vec<u8>> = names.filter(|name| name.iter().all(counts)).collect();
-    names.sort();
-    Ok(names.into_iter().map(OsString::from_vec).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paths_are_relative_to_the_file_that_names_them() {
-        let paths = |file: &str, line: &str| sourced(Path::new(file), OsStr::new(line));
-        let spelled = |file: &str| folder(Path::new(file)).to_owned();
-        assert_eq!(spelled("/a/./b"), "/a/.");
-        assert_eq!((spelled("/a"), spelled("a//b")), ("/".into(), "a".into()));
-        assert_eq!(paths("d", "a /b"), [Path::new("./a"), Path::new("/b")]);
-        assert_eq!(paths("/x/y", "a"), [Path::new("/x/a")]);
-        assert_eq!(paths("/x/y", "/none-such/*"), [Path::new("/none-such/*")]);
-        assert_eq!(paths("/x/y", "'/a"), [Path::new("/x/'/a")][..0]);
-    }
 
     #[test]
     fn patterns_are_those_of_fnmatch() {

@@ -12,7 +12,7 @@ use crate::ifupdown::HookCall;
 pub fn scripted_stanza(interfaces: &Interfaces, defined: &StanzaInForce) -> Option<ScriptedStanza> {
     let stanza = interfaces.stanza(defined)?;
     let definition = &defined.definition;
-    let call = definition.call(&definition.name)?;
+    let call = definition.calls(&definition.name).into_iter().next()?;
     call.family?;
     let variables = definition.variables(&definition.name).into_iter();
     // These two differ from line to line.
