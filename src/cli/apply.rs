@@ -10,7 +10,7 @@ use super::command::{
     say, Arguments, Command, Opt, Trouble, Verdict, WhichInterfaces, ALL, INTERFACES,
 };
 use super::plan;
-use super::question::{forget_typed, Confirmed, Question};
+use super::question::{forget_typed, Confirmed, Outputs, Question};
 use super::running::{Device, Running};
 use crate::converge;
 use crate::converge::{remove_orphans, settle, Beside, Snapshot, View};
@@ -20,7 +20,7 @@ use crate::netlink::Kernel;
 use crate::record::{Store, Takeover};
 use crate::routing::{Family, State, Surroundings};
 use crate::stanza::{remarks, Stanza};
-use crate::system::{keep_net_admin, start_logging};
+use crate::system::{hold_messages, keep_net_admin, start_logging};
 
 pub const COMMAND: Command = Command {
     name: "apply",
@@ -36,8 +36,8 @@ Where a change would move the way back to you over ssh, it says so first, and
 on a terminal asks.
 With --confirm it asks whether the change shall stay, if there was one, and
 goes back unless ENTER is pressed in time or policy-table confirm is run in
-another session; also if anything else is typed, if the connection breaks, or
-if it is interrupted.
+another session; also if anything else is typed, if the connection breaks, if
+it is interrupted, or if nobody takes its output in time.
 Standard input that is no terminal answers nothing.",
     options: &[ALL, CONFIRM, DRY_RUN, INTERFACES],
     example: "policy-table apply --confirm 30 eth1",
@@ -69,6 +69,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     start_logging(false);
     // The processes above this one can be asked only while it has all its rights.
     let replies = ssh_replies();
+    let trial = patience.map(Trial::prepare).transpose()?;
     keep_net_admin()?;
     let moved = match replies {
         Some(replies) => moved_connection(&devices, &replies)?,
@@ -77,8 +78,8 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     if let Some(sentence) = &moved {
         warn!("{sentence}");
     }
-    if let Some(patience) = patience {
-        return apply_on_trial(&devices, all, patience, out);
+    if let Some(trial) = trial {
+        return trial.apply(&devices, all, out);
     }
     if moved.is_some() && !go_on(out)? {
         return Err(Trouble::Failed("nothing was done".to_owned()));
@@ -86,31 +87,60 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     apply(&devices, all, out)
 }
 
-/// Applies the change, and goes back unless somebody confirms it in time.
-fn apply_on_trial(
-    devices: &[Device],
-    all: bool,
+/// A change that goes back unless somebody confirms it in time.
+struct Trial {
     patience: Duration,
-    out: &mut dyn Write,
-) -> Result<Verdict, Trouble> {
-    let question = Question::prepare()?;
-    let mut before = Snapshot::take(&mut Kernel::open()?)?;
-    let applied = apply(devices, all, out);
-    before.note_change();
-    let asked = applied.and_then(|verdict| {
-        let answer = if before.is_still_so(&mut Kernel::open()?)? {
-            Confirmed::Keep
-        } else {
-            question.ask(patience, out)?
+    outputs: Outputs,
+}
+
+impl Trial {
+    fn prepare(patience: Duration) -> io::Result<Self> {
+        let outputs = Outputs::prepare()?;
+        Ok(Self { patience, outputs })
+    }
+
+    /// Applies the change, asks, and perhaps goes back. Nothing that is said from the change until
+    /// then is waited for: who does not take it may be the one whom the change has cut off.
+    fn apply(
+        mut self,
+        devices: &[Device],
+        all: bool,
+        out: &mut dyn Write,
+    ) -> Result<Verdict, Trouble> {
+        let question = Question::prepare()?;
+        let mut before = Snapshot::take(&mut Kernel::open()?)?;
+        let messages = hold_messages();
+        let mut said = Vec::new();
+        let applied = change(devices, all, &mut said);
+        before.note_change();
+        self.outputs.say(&said);
+        self.outputs.warn(&messages.take());
+        let asked = applied.and_then(|verdict| {
+            let answer = if before.is_still_so(&mut Kernel::open()?)? {
+                Confirmed::Keep
+            } else {
+                question.ask(self.patience, &mut self.outputs)?
+            };
+            Ok((verdict, answer))
+        });
+        // Who could not be asked has not agreed.
+        let done = match asked {
+            Ok((verdict, Confirmed::Keep)) => Ok(verdict),
+            Ok((_, Confirmed::GoBack(why))) => Err(go_back(&before, why)),
+            Err(trouble) => Err(go_back(&before, &trouble.to_string())),
         };
-        Ok((verdict, answer))
-    });
-    // Who could not be asked has not agreed.
-    let why = match asked {
-        Ok((verdict, Confirmed::Keep)) => return Ok(verdict),
-        Ok((_, Confirmed::GoBack(why))) => why.to_owned(),
-        Err(trouble) => trouble.to_string(),
-    };
+        // From here on it may wait: others can ask again, and a signal ends it.
+        drop(question);
+        let told = self.outputs.finish(out);
+        drop(messages);
+        let verdict = done?;
+        told?;
+        Ok(verdict)
+    }
+}
+
+/// Goes back to what was before.
+fn go_back(before: &Snapshot, why: &str) -> Trouble {
     let restored = before.restore();
     for (device, failure) in &restored.failures {
         converge::tell(device.as_str(), failure);
@@ -123,7 +153,7 @@ fn apply_on_trial(
     } else {
         "gone back, but not to all that was before, as said above"
     };
-    Err(Trouble::Failed(format!("{why}: {how}")))
+    Trouble::Failed(format!("{why}: {how}"))
 }
 
 /// What the change would make of the way back to who typed this: a sentence, if it moves.
@@ -164,10 +194,12 @@ fn seconds(text: &str) -> Result<Duration, Trouble> {
     }
 }
 
-/// Applies the change, and says what became of it only then: see [`say`].
+/// Applies the change, and says what became of it, and what is wrong, only then: see [`say`].
 fn apply(devices: &[Device], all: bool, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let mut said = Vec::new();
+    let messages = hold_messages();
     let changed = change(devices, all, &mut said);
+    drop(messages);
     let told = say(out, &said);
     let verdict = changed?;
     told?;

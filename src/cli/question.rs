@@ -1,7 +1,8 @@
 //! Asking an administrator whether a change stays that may just have cost the connection.
 //!
 //! Yes is an empty line that is typed into a terminal after the question, or
-//! `policy-table confirm` in another session. Everything else is no.
+//! `policy-table confirm` in another session. Everything else is no, and so is an output that nobody
+//! takes: it is written as far as it is taken, and the time runs meanwhile.
 
 use std::io::{self, IsTerminal, Stdin, Write};
 use std::os::fd::AsFd;
@@ -9,14 +10,14 @@ use std::time::{Duration, Instant};
 
 use log::warn;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::termios::{tcflush, FlushArg};
 use nix::unistd::{getpgrp, read, tcgetpgrp};
 use rustix::io::ioctl_fionread;
 
-use super::command::Trouble;
-use crate::system::Consent;
+use super::command::{say, Trouble};
+use crate::system::{Consent, UnreadOutput};
 
 /// What came of the question.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,11 +31,67 @@ pub enum Confirmed {
 /// Longer than the lines of one paste are apart.
 const PASTE: Duration = Duration::from_millis(100);
 
+/// After so long an output that took no more is tried again. What says that it is ready may be wrong.
+const AGAIN: Duration = Duration::from_millis(50);
+
+/// Standard output, and standard error where it is open.
+#[derive(Debug)]
+pub struct Outputs {
+    out: UnreadOutput,
+    err: Option<UnreadOutput>,
+}
+
+impl Outputs {
+    /// Makes ready to write to them: as long as the run has all its rights, so that it may open
+    /// anew what its caller has open.
+    /// Errors: standard output is closed.
+    pub fn prepare() -> io::Result<Self> {
+        Ok(Self {
+            out: UnreadOutput::to(io::stdout())?,
+            err: UnreadOutput::to(io::stderr()).ok(),
+        })
+    }
+
+    /// Adds to what standard error is told.
+    pub fn warn(&mut self, messages: &[u8]) {
+        if let Some(err) = &mut self.err {
+            err.push(messages);
+        }
+    }
+
+    /// Adds to what standard output is told.
+    pub fn say(&mut self, text: &[u8]) {
+        self.out.push(text);
+    }
+
+    /// Writes what is taken now.
+    /// Errors: standard output takes no more.
+    fn write_some(&mut self) -> io::Result<()> {
+        // Of what cannot be told there is nobody to tell.
+        let _ = self.err.as_mut().map(UnreadOutput::write_some);
+        self.out.write_some()
+    }
+
+    fn is_done(&self) -> bool {
+        self.out.is_done() && self.err.as_ref().is_none_or(UnreadOutput::is_done)
+    }
+
+    /// Writes what is left, and waits for that.
+    pub fn finish(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        if let Some(err) = &mut self.err {
+            let _ = io::stderr().write_all(&err.take_left());
+        }
+        say(out, &self.out.take_left())
+    }
+}
+
 /// A question that will be asked, with the signals of a connection that breaks held back: they must
-/// not end the process before it has gone back.
+/// not end the process before it has gone back. Dropped, it lets them through again.
 #[derive(Debug)]
 pub struct Question {
     signals: SignalFd,
+    /// What was held back before.
+    mask: SigSet,
     /// Where ENTER can be pressed.
     keyboard: Option<Stdin>,
     /// What `policy-table confirm` in another session is heard by.
@@ -63,20 +120,21 @@ impl Question {
                 None
             }
         };
+        let (signals, mask) = hold_back_signals()?;
         Ok(Self {
-            signals: hold_back_signals()?,
+            signals,
+            mask,
             keyboard,
             consent,
         })
     }
 
-    /// Asks, and waits for the answer.
-    pub fn ask(&self, patience: Duration, out: &mut dyn Write) -> io::Result<Confirmed> {
+    /// Asks behind what the outputs are to be told anyway, and waits for the answer. The time runs
+    /// from now, whether or not they take anything.
+    pub fn ask(&self, patience: Duration, outputs: &mut Outputs) -> io::Result<Confirmed> {
+        let deadline = Instant::now() + patience;
         if let Some(consent) = &self.consent {
             consent.begin()?;
-        }
-        if let Some(keyboard) = &self.keyboard {
-            forget_typed(keyboard);
         }
         let ways = match (&self.keyboard, &self.consent) {
             (Some(_), Some(_)) => "Press ENTER here, or run 'policy-table confirm' elsewhere,",
@@ -84,43 +142,73 @@ impl Question {
             (None, _) => "Run 'policy-table confirm' in another session",
         };
         let seconds = patience.as_secs();
-        writeln!(
-            out,
-            "{ways} within {seconds} seconds to keep this; otherwise it goes back."
-        )?;
-        out.flush()?;
-        self.wait(Instant::now() + patience)
+        let question =
+            format!("{ways} within {seconds} seconds to keep this; otherwise it goes back.\n");
+        outputs.say(question.as_bytes());
+        self.wait(deadline, outputs)
     }
 
-    fn wait(&self, deadline: Instant) -> io::Result<Confirmed> {
+    fn wait(&self, deadline: Instant, outputs: &mut Outputs) -> io::Result<Confirmed> {
         loop {
+            if !outputs.out.is_done() {
+                // What is typed before the question is there to read is no answer to it.
+                self.keyboard.iter().for_each(forget_typed);
+            }
+            outputs.write_some()?;
+            let is_asked = outputs.out.is_done();
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Ok(Confirmed::GoBack("no confirmation"));
+                return Ok(Confirmed::GoBack(if is_asked {
+                    "no confirmation"
+                } else {
+                    "nobody took what is said here, so nobody was asked"
+                }));
             }
-            let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-            // What is not there is not looked at.
-            let consent = self.consent.as_ref().map(AsFd::as_fd);
-            let keyboard = self.keyboard.as_ref().map(AsFd::as_fd);
-            for fd in [consent, keyboard].into_iter().flatten() {
-                fds.push(PollFd::new(fd, PollFlags::POLLIN));
-            }
-            wait_for(&mut fds, left)?;
-            let mut ready = fds.iter().map(|fd| fd.any().unwrap_or(false));
-            if ready.next() == Some(true) {
-                return Ok(Confirmed::GoBack("interrupted"));
-            }
-            if let Some(consent) = &self.consent {
-                if ready.next() == Some(true) && consent.is_given() {
-                    return Ok(Confirmed::Keep);
-                }
-            }
-            if let Some(keyboard) = &self.keyboard {
-                if ready.next() == Some(true) {
-                    return typed(keyboard);
-                }
+            let left = if outputs.is_done() {
+                left
+            } else {
+                left.min(AGAIN)
+            };
+            if let Some(answer) = self.answer(left, is_asked)? {
+                return Ok(answer);
             }
         }
+    }
+
+    /// Waits for an answer, for so long; at the keyboard only where the question can be read there.
+    fn answer(&self, longest: Duration, is_asked: bool) -> io::Result<Option<Confirmed>> {
+        let keyboard = self.keyboard.as_ref().filter(|_| is_asked);
+        let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+        // What is not there is not looked at.
+        let consent = self.consent.as_ref().map(AsFd::as_fd);
+        for fd in [consent, keyboard.map(AsFd::as_fd)].into_iter().flatten() {
+            fds.push(PollFd::new(fd, PollFlags::POLLIN));
+        }
+        wait_for(&mut fds, longest)?;
+        let mut ready = fds.iter().map(|fd| fd.any().unwrap_or(false));
+        if ready.next() == Some(true) {
+            return Ok(Some(Confirmed::GoBack("interrupted")));
+        }
+        if let Some(consent) = &self.consent {
+            if ready.next() == Some(true) && consent.is_given() {
+                return Ok(Some(Confirmed::Keep));
+            }
+        }
+        match keyboard {
+            Some(keyboard) if ready.next() == Some(true) => typed(keyboard).map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        // What has been answered already ends nothing any more; what comes later ends a run that
+        // waits for its output.
+        while matches!(self.signals.read_signal(), Ok(Some(_))) {}
+        // A terminal may stop whoever writes to it from the background; not before it is told.
+        self.mask.add(Signal::SIGTTOU);
+        let _ = self.mask.thread_set_mask();
     }
 }
 
@@ -178,7 +266,8 @@ fn wait_for(fds: &mut [PollFd<'_>], longest: Duration) -> io::Result<()> {
 }
 
 /// Holds back the signals of a broken connection, of the keyboard and of `kill`.
-fn hold_back_signals() -> io::Result<SignalFd> {
+/// Returns what they are heard by, and what was held back before.
+fn hold_back_signals() -> io::Result<(SignalFd, SigSet)> {
     let mut set = SigSet::empty();
     for signal in [
         Signal::SIGHUP,
@@ -192,7 +281,7 @@ fn hold_back_signals() -> io::Result<SignalFd> {
     ] {
         set.add(signal);
     }
-    set.thread_block()?;
+    let before = set.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
     let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
-    Ok(SignalFd::with_flags(&set, flags)?)
+    Ok((SignalFd::with_flags(&set, flags)?, before))
 }

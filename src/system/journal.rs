@@ -8,7 +8,7 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::os::unix::net::UnixDatagram;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use nix::sys::socket::{socket, AddressFamily, SockFlag, SockType};
@@ -31,6 +31,44 @@ pub fn start_logging(verbose: bool) {
         } else {
             LevelFilter::Info
         });
+    }
+}
+
+/// What standard error would have been told, where that is held back.
+static HELD: Mutex<Option<Vec<u8>>> = Mutex::new(None);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// As long as there is one, standard error is told nothing: who reads it slowly, or not at all, must
+/// not hold up a change that is half made. Syslog, which is never waited for, hears all at once.
+#[must_use]
+#[derive(Debug)]
+pub struct HeldMessages(&'static Mutex<Option<Vec<u8>>>);
+
+/// Holds back from now on what standard error would be told.
+pub fn hold_messages() -> HeldMessages {
+    lock(&HELD).get_or_insert_default();
+    HeldMessages(&HELD)
+}
+
+impl HeldMessages {
+    /// What has been held back since the last call.
+    pub fn take(&self) -> Vec<u8> {
+        lock(self.0)
+            .as_mut()
+            .map(std::mem::take)
+            .unwrap_or_default()
+    }
+}
+
+impl Drop for HeldMessages {
+    fn drop(&mut self) {
+        let messages = lock(self.0).take().unwrap_or_default();
+        if !messages.is_empty() {
+            let _ = io::stderr().write_all(&messages);
+        }
     }
 }
 
@@ -58,10 +96,12 @@ impl Log for Journal {
             // In one piece, whatever others write there meanwhile. An error here has nobody to be
             // reported to.
             let line = format!("{NAME}: {}\n", record.args());
-            let _ = io::stderr().write_all(line.as_bytes());
+            match &mut *lock(&HELD) {
+                Some(held) => held.extend_from_slice(line.as_bytes()),
+                None => drop(io::stderr().write_all(line.as_bytes())),
+            }
         }
-        let mut syslog = self.syslog.lock().unwrap_or_else(PoisonError::into_inner);
-        syslog.send(record);
+        lock(&self.syslog).send(record);
     }
 
     fn flush(&self) {}

@@ -8,6 +8,7 @@
 //! - `lock.rs`: a lock that one run at a time can have, and who has it if waiting takes too long.
 //! - `consent.rs`: a run that waits for a yes, and the yes that another session says to it.
 //! - `journal.rs`: where messages go, standard error and syslog.
+//! - `unread_output.rs`: output that perhaps nobody reads, which is not waited for.
 //! - `networkd.rs`: whether systemd-networkd would take our rules out.
 //! - `old_examples.rs`: examples of this package that somebody has installed.
 //!
@@ -22,11 +23,12 @@ mod sysctl;
 mod lock;
 mod consent;
 mod journal;
+mod unread_output;
 mod networkd;
 mod old_examples;
 
 pub(crate) use consent::{say_yes, Consent};
-pub(crate) use journal::{start_logging, NAME};
+pub(crate) use journal::{hold_messages, start_logging, NAME};
 pub(crate) use lock::Lock;
 pub(crate) use networkd::networkd_removes_rules;
 pub(crate) use old_examples::installed_examples;
@@ -36,3 +38,4 @@ pub(crate) use sysctl::{
     arp_is_strict, has_ipv6, ipv4_forwards, ipv6_forwards, ipv6_forwards_from, rp_filter,
     rp_filter_ignores_marks, source_is_checked_with_mark, takes_own_sources,
 };
+pub(crate) use unread_output::UnreadOutput;

@@ -19,6 +19,7 @@ mod support;
 
 mod check;
 mod confirm;
+mod confirm_unread;
 mod explain;
 mod explain_reply;
 mod interfaces;
