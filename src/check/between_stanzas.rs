@@ -1,5 +1,5 @@
 //! What stanzas do to each other in tables, addresses, networks and gateways, and by their rules
-//! (`rule_order.rs`, `last_resort.rs`).
+//! (`rule_order.rs`, `last_resort.rs`), and what none does (`main_default.rs`).
 //!
 //! Each question is put to an index (by table, network, address, priority), never to all pairs:
 //! a file may have thousands of stanzas.
@@ -10,9 +10,9 @@ use std::net::IpAddr;
 
 use super::finding::{Code, Finding};
 use super::last_resort;
+use super::main_default;
 use super::rule_order;
 use super::stanza::{CheckedStanza, Policy};
-use crate::ifupdown::interfaces::Phase;
 use crate::routing::{Family, Hop, InterfaceName, Kind, Prefix, Route, TableId};
 use crate::stanza::{Notice, Table};
 use crate::text::Shown;
@@ -30,7 +30,7 @@ pub fn clashes(
     findings.extend(networks(stanzas, arp_is_set));
     findings.extend(own_gateways(stanzas));
     findings.extend(main_defaults(stanzas));
-    findings.extend(no_main_default(stanzas));
+    findings.extend(main_default::findings(stanzas));
     findings.extend(all_twice(stanzas));
     findings
 }
@@ -293,51 +293,6 @@ fn main_defaults(stanzas: &[CheckedStanza<'_>]) -> Vec<Finding> {
         findings.push(Finding::at(code, place, text).hint("write metric, with another number"));
     }
     findings
-}
-
-/// Interfaces that all have tables of their own, and nothing gives main a default route: programs
-/// that have not bound a socket to an address get nowhere. Told of static IPv4 alone, since others
-/// are given their routes.
-fn no_main_default(stanzas: &[CheckedStanza<'_>]) -> Option<Finding> {
-    let of_family = |stanza: &&CheckedStanza<'_>| {
-        stanza.definition.family == "inet" && stanza.definition.method != "loopback"
-    };
-    let all: Vec<&CheckedStanza<'_>> = stanzas.iter().filter(of_family).collect();
-    let first = all.first()?;
-    let has_table = |stanza: &&CheckedStanza<'_>| {
-        let policy = stanza.policy.as_ref();
-        policy.is_some_and(|policy| policy.table.is_some())
-    };
-    let in_main = |stanza: &CheckedStanza<'_>| {
-        let routes = stanza
-            .policy
-            .as_ref()
-            .map_or(&[][..], |policy| policy.state.routes());
-        let is_one = |route: &Route| route.table == TableId::MAIN && route.destination.is_any();
-        let mut written = stanza.written.options.iter();
-        let by_hand =
-            |name: &str, value: &str| Phase::of(name).is_some() && value.contains("default");
-        routes.iter().any(is_one)
-            || stanza.call.gateway.is_some()
-            || written
-                .any(|option| by_hand(&option.option.name, &option.option.value.to_string_lossy()))
-    };
-    let is_static = |stanza: &&CheckedStanza<'_>| stanza.definition.method == "static";
-    if !all
-        .iter()
-        .all(|stanza| is_static(stanza) && has_table(stanza))
-        || !all.iter().any(|stanza| stanza.is_on_other_device(first))
-        || stanzas.iter().any(in_main)
-    {
-        return None;
-    }
-    let text = "every interface has a table of its own, and no stanza gives the main table a \
-                default route: what is not bound to an address has no way out";
-    let place = first.written.of_option("policy-table");
-    Some(
-        Finding::at(Code::NoMainDefault, place, text)
-            .hint("write gateway in the stanza whose router is to be the usual one"),
-    )
 }
 
 /// Stanzas of one device and family that both ask for all of its addresses.

@@ -2,6 +2,7 @@
 //! them on this host. Reads only.
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use super::between_stanzas::clashes;
@@ -22,12 +23,14 @@ use crate::text::{did_you_mean, nearest, Shown};
 pub fn examine(interfaces: &Interfaces, mut host: Option<&mut ThisHost>) -> Vec<Finding> {
     let mut findings = of_files(interfaces);
     let selection = Selection::of(interfaces.blocks());
-    let understood = understood(interfaces, &selection, &mut findings);
+    let mut refused = HashSet::new();
+    let understood = understood(interfaces, &selection, &mut findings, &mut refused);
     let policies = understood.iter().filter_map(|one| one.policy.as_ref());
     let mut ids = Ids::beside(policies);
     findings.extend(name_tables(&understood, &mut ids, host.as_deref_mut()));
     let (mut stanzas, mut models) = (Vec::new(), Vec::new());
     for one in understood {
+        let address = own_address(&one.call);
         let is_used = one.stanza.reached && !selection.is_model(&one.stanza.definition.name);
         match one.checked(&ids) {
             Ok(stanza) => {
@@ -40,7 +43,10 @@ pub fn examine(interfaces: &Interfaces, mut host: Option<&mut ThisHost>) -> Vec<
                     models.push(stanza);
                 }
             }
-            Err(errors) => findings.extend(errors),
+            Err(errors) => {
+                findings.extend(errors);
+                refused.extend(address.map(|own| own.address));
+            }
         }
     }
     findings.extend(leftovers(&stanzas));
@@ -49,7 +55,7 @@ pub fn examine(interfaces: &Interfaces, mut host: Option<&mut ThisHost>) -> Vec<
     let arp_is_set = |device: &InterfaceName| host.is_some() && arp_is_strict(device);
     findings.extend(clashes(&stanzas, &arp_is_set));
     if let Some(host) = host {
-        findings.extend(host.findings(&stanzas));
+        findings.extend(host.findings(&stanzas, &refused));
     }
     sorted(findings, interfaces)
 }
@@ -100,11 +106,13 @@ impl<'a> Understood<'a> {
     }
 }
 
-/// The stanzas whose options are understood; what is wrong with the others is added to the findings.
+/// The stanzas whose options are understood; what is wrong with the others is added to the findings,
+/// and their addresses to those of `refused` stanzas.
 fn understood<'a>(
     interfaces: &'a Interfaces,
     selection: &Selection,
     findings: &mut Vec<Finding>,
+    refused: &mut HashSet<IpAddr>,
 ) -> Vec<Understood<'a>> {
     let mut understood = Vec::new();
     for stanza in interfaces.written() {
@@ -124,7 +132,10 @@ fn understood<'a>(
                     call,
                     policy,
                 }),
-                Err(errors) => findings.extend(of_errors(&written, &errors)),
+                Err(errors) => {
+                    findings.extend(of_errors(&written, &errors));
+                    refused.extend(own_address(&call).map(|own| own.address));
+                }
             }
         }
     }

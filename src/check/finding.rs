@@ -107,10 +107,12 @@ pub enum Code {
     Example = 411,
     /// As `Stopped`, by a route that is there and that no stanza has.
     StoppedHere = 412,
+    /// A rule of somebody else's comes first for a part of the packets.
+    InFrontOfPart = 413,
 }
 
 impl Code {
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
         Self::Unread,
         Self::Refused,
         Self::Ignored,
@@ -150,6 +152,7 @@ impl Code {
         Self::CutOff,
         Self::Example,
         Self::StoppedHere,
+        Self::InFrontOfPart,
     ];
 
     pub fn severity(self) -> Severity {
@@ -164,7 +167,7 @@ impl Code {
             | Self::TwoNames
             | Self::TableId
             | Self::NoRules => Severity::Error,
-            Self::NoDevice | Self::CutOff | Self::Example => Severity::Note,
+            Self::NoDevice | Self::CutOff | Self::Example | Self::InFrontOfPart => Severity::Note,
             _ => Severity::Warning,
         }
     }

@@ -123,13 +123,10 @@ impl Policy {
         if !stanza.asks_address() && !stanza.asks_all() {
             return self.state.clone();
         }
-        let there = around.addresses.get(&stanza.interface.device());
-        let there = there
-            .into_iter()
-            .flatten()
-            .filter(|own| own.family() == stanza.family);
+        let there = around.addresses_of(&stanza.interface).into_iter();
+        let there = there.filter(|own| own.family() == stanza.family);
         let mut addresses: Vec<InterfaceAddress> = stanza.address.into_iter().collect();
-        addresses.extend(there.filter(|own| Some(**own) != stanza.address));
+        addresses.extend(there.filter(|own| Some(*own) != stanza.address));
         let found = Observed {
             addresses,
             ..Observed::default()

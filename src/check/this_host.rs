@@ -1,7 +1,8 @@
 //! What this host makes of the stanzas of a file: its names of tables, its rules and routes, its
 //! sysctls, and systemd-networkd. Reads only; `check --offline` does without.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::net::IpAddr;
 use std::path::Path;
 
 use super::finding::{Code, Finding};
@@ -10,7 +11,8 @@ use super::stanza::{CheckedStanza, Policy};
 use crate::netlink::{Kernel, KernelError};
 use crate::routing::syntax::ListedRoute;
 use crate::routing::{
-    Action, Family, InterfaceName, Kind, State, Surroundings, TableId, TableName, PROTOCOL,
+    is_inside, Action, Family, InterfaceName, Kind, Prefix, State, Surroundings, TableId,
+    TableName, PROTOCOL,
 };
 use crate::stanza::{remarks, unserved, Remark, Source, Stanza, Table};
 use crate::system::{
@@ -88,10 +90,15 @@ impl ThisHost {
         Ok(registered.id)
     }
 
-    /// What this host does to the stanzas of a file.
-    pub fn findings(&mut self, stanzas: &[CheckedStanza<'_>]) -> Vec<Finding> {
+    /// What this host does to the stanzas of a file. Addresses of `refused` stanzas, of which it is
+    /// told already what is wrong, need not be served.
+    pub fn findings(
+        &mut self,
+        stanzas: &[CheckedStanza<'_>],
+        refused: &HashSet<IpAddr>,
+    ) -> Vec<Finding> {
         let mut findings = self.of_all(stanzas);
-        findings.extend(self.remarked(stanzas));
+        findings.extend(self.remarked(stanzas, refused));
         for stanza in stanzas {
             let Some(policy) = &stanza.policy else {
                 continue;
@@ -148,7 +155,11 @@ impl ThisHost {
     }
 
     /// What this host makes of what the stanzas ask for.
-    fn remarked(&mut self, stanzas: &[CheckedStanza<'_>]) -> Vec<Finding> {
+    fn remarked(
+        &mut self,
+        stanzas: &[CheckedStanza<'_>],
+        refused: &HashSet<IpAddr>,
+    ) -> Vec<Finding> {
         let with_policy = stanzas
             .iter()
             .filter_map(|stanza| Some((stanza, stanza.policy.as_ref()?)));
@@ -164,6 +175,14 @@ impl ThisHost {
             let of_device = devices.entry(stanza.device()).or_default();
             of_device.push((stanza, policy, state));
         }
+        let all = devices.values().flatten();
+        let rules = all.flat_map(|(_, _, state)| state.rules());
+        let sources: BTreeSet<Prefix> = rules.filter_map(|rule| rule.from).collect();
+        let is_known = |address: IpAddr| {
+            refused.contains(&address)
+                || is_inside(address, &sources)
+                || self.around.others_have_rule_about(address)
+        };
         let mut findings = Vec::new();
         for (device, of_device) in &devices {
             let is_there = self.kernel.has_device(device);
@@ -171,7 +190,7 @@ impl ThisHost {
                 .iter()
                 .map(|(_, policy, state)| (&policy.stanza, state));
             let states: Vec<(&Stanza, &State)> = states.collect();
-            let mut found = unserved(&states, &self.around);
+            let mut found = unserved(&states, &self.around, &is_known);
             for (n, (_, policy, state)) in of_device.iter().enumerate() {
                 let all = remarks(&policy.stanza, state, policy.table, &self.around);
                 // What has no device cuts nothing off.
@@ -291,7 +310,8 @@ impl ThisHost {
 fn finding(stanza: &CheckedStanza<'_>, remark: &Remark) -> Finding {
     let (code, option) = match remark {
         Remark::InFront { .. } => (Code::InFront, "policy-priority"),
-        Remark::Unserved(..) => (Code::Unserved, "policy-source"),
+        Remark::InFrontOfPart { .. } => (Code::InFrontOfPart, "policy-priority"),
+        Remark::Unserved { .. } => (Code::Unserved, "policy-source"),
         Remark::CutOff(_) => (Code::CutOff, "policy-mode"),
     };
     let names = [option, "policy-table", "policy-rule", "policy-route"];

@@ -19,7 +19,7 @@ use crate::ifupdown::HookCall;
 use crate::netlink::Kernel;
 use crate::record::{Store, Takeover};
 use crate::routing::{Family, State, Surroundings};
-use crate::stanza::{remarks, Stanza};
+use crate::stanza::{remarks, Remark, Stanza};
 use crate::system::{hold_messages, keep_net_admin, start_logging};
 
 pub const COMMAND: Command = Command {
@@ -262,7 +262,8 @@ fn converge_device(
     let cut_off = |stanza: &Stanza, state: &State, table| {
         let all = around.map_or_else(Vec::new, |around| remarks(stanza, state, table, around));
         // What else there is to remark is for who asks for the status.
-        let cut_off = all.iter().filter(|remark| !remark.is_warning());
+        let is_cut_off = |remark: &&Remark| matches!(remark, Remark::CutOff(_));
+        let cut_off = all.iter().filter(is_cut_off);
         cut_off.map(ToString::to_string).collect()
     };
     // The stanzas' rules of equal priority stand in the order of the file.

@@ -11,6 +11,7 @@ use super::running::Running;
 use super::summary::Summary;
 use crate::converge::{find_orphans, Condition, Item, Orphans, StanzaStatus, View};
 use crate::routing::{InterfaceName, State};
+use crate::stanza::Remark;
 use crate::system::installed_examples;
 
 pub const COMMAND: Command = Command {
@@ -210,7 +211,9 @@ impl Printer for ForPeople<'_> {
         for notice in &stanza.notices {
             self.line(YELLOW, '!', "note", &notice.to_string())?;
         }
-        for remark in &stanza.remarks {
+        let verbose = self.verbose;
+        let is_told = |remark: &&Remark| verbose || !remark.is_detail();
+        for remark in stanza.remarks.iter().filter(is_told) {
             let (colour, word) = if remark.is_warning() {
                 (RED, "warning")
             } else {

@@ -1,7 +1,8 @@
 //! How the stanzas of a device stand: what they want, held against the kernel. For `status`, `plan`
 //! and the questions that `apply` asks first. Reads only, and takes no lock.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::net::IpAddr;
 use std::path::Path;
 
 use super::drift::{assess, Condition, Item};
@@ -17,7 +18,7 @@ use crate::ifupdown::HookCall;
 use crate::netlink::{Kernel, KernelError};
 use crate::record::{Record, Store, Takeover};
 use crate::routing::{Family, InterfaceName, Object, Rule, State, Step, Surroundings, PROTOCOL};
-use crate::stanza::{remarks, unserved, Remark, Stanza};
+use crate::stanza::{own_address, remarks, unserved, Remark, Stanza};
 use crate::tables::{KnownNames, Registry};
 
 /// The kernel and the table names, with what is asked of them once for all stanzas.
@@ -124,7 +125,13 @@ impl View {
                 policies.push((stanza, state));
             }
         }
-        let mut found: Vec<(usize, Remark)> = unserved(&policies, &self.around);
+        // A stanza that waits keeps its rules, and what is wrong with another is said.
+        let others = stanzas.iter().filter(|status| status.failure.is_some());
+        let known: HashSet<IpAddr> = others
+            .filter_map(|status| Some(own_address(status.call.as_ref()?)?.address))
+            .collect();
+        let is_known = |own: IpAddr| known.contains(&own) || self.around.has_rule_about(own);
+        let mut found: Vec<(usize, Remark)> = unserved(&policies, &self.around, &is_known);
         for (n, (stanza, state)) in policies.iter().enumerate() {
             let table = places
                 .get(n)

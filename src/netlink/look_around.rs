@@ -43,6 +43,11 @@ impl Kernel {
             for (index, assigned) in found.into_iter().filter(of_family) {
                 let device = self.device(index);
                 if let Some(device) = device.filter(|_| assigned.standing == Standing::Usable) {
+                    let label = assigned.label.and_then(|label| label.parse().ok());
+                    if let Some(alias) = label.filter(|label| *label != device) {
+                        let key = (device.clone(), assigned.address.address);
+                        around.labels.insert(key, alias);
+                    }
                     let of_device = around.addresses.entry(device).or_default();
                     of_device.push(assigned.address);
                 }

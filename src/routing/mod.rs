@@ -38,5 +38,5 @@ pub use rule::{Action, Rule};
 pub use state::{Object, State};
 pub use step::Step;
 pub(crate) use step::Verb;
-pub(crate) use surroundings::{asks_main, Surroundings, WIDEST};
+pub(crate) use surroundings::{asks_main, is_inside, Surroundings, WIDEST};
 pub use table::{TableId, TableName};

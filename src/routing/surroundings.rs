@@ -3,6 +3,7 @@
 //! and the addresses of this host. Decides only; `Kernel::look_around` asks.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
 
 use super::address::{Family, InterfaceAddress, InterfaceName, Prefix, PROTOCOL};
 use super::route::{Kind, Route};
@@ -26,8 +27,14 @@ pub struct Surroundings {
     /// Priorities that some rule has: a `goto` to another one is passed over.
     priorities: BTreeSet<(Family, u32)>,
     wide: BTreeMap<(Family, TableId), Vec<(Prefix, Kind)>>,
+    /// The sources that rules select on.
+    sources: BTreeSet<Prefix>,
+    /// Those that rules of others do.
+    sources_of_others: BTreeSet<Prefix>,
     /// The usable addresses of all devices.
     pub addresses: BTreeMap<InterfaceName, Vec<InterfaceAddress>>,
+    /// The aliases whose label an address has.
+    pub labels: BTreeMap<(InterfaceName, IpAddr), InterfaceName>,
 }
 
 /// A destination of this length or shorter is part of what stands for a default route: VPN
@@ -43,6 +50,12 @@ impl Surroundings {
         let mut priorities = BTreeSet::new();
         for rule in rules {
             self.priorities.insert((rule.family, rule.priority));
+            if let Some(from) = rule.from.filter(|_| rule.priority < MAIN && !rule.invert) {
+                self.sources.insert(from);
+                if rule.protocol != PROTOCOL {
+                    self.sources_of_others.insert(from);
+                }
+            }
             if rule.protocol == PROTOCOL {
                 priorities.insert(rule.priority);
                 if settles(rule) {
@@ -74,46 +87,117 @@ impl Surroundings {
         self.wide.insert((family, id), wide.collect());
     }
 
+    /// Whether a rule is about an address as a source.
+    pub fn has_rule_about(&self, address: IpAddr) -> bool {
+        is_inside(address, &self.sources)
+    }
+
+    /// Whether a rule of somebody else is.
+    pub fn others_have_rule_about(&self, address: IpAddr) -> bool {
+        is_inside(address, &self.sources_of_others)
+    }
+
+    /// The usable addresses that an interface calls its own: an alias those that bear its label, a
+    /// device all of them.
+    pub fn addresses_of(&self, interface: &InterfaceName) -> Vec<InterfaceAddress> {
+        let device = interface.device();
+        let is_its_own = |own: &&InterfaceAddress| {
+            device == *interface
+                || self.labels.get(&(device.clone(), own.address)) == Some(interface)
+        };
+        let of_device = self.addresses.get(&device).into_iter().flatten();
+        of_device.filter(is_its_own).copied().collect()
+    }
+
     /// The rule of somebody else at which the walk ends before it comes to a rule of ours: for the
     /// packets that ours is for, to anywhere, without a mark unless ours has one. A rule that looks
     /// up the same table takes nothing away, nor does one that comes behind another of ours.
     pub fn in_front(&self, own: &Rule) -> Option<&Rule> {
-        let foreign = self.end_before(own)?;
+        let foreign = self.walk_to(own).end?;
+        (!self.is_settled(&probe(own), foreign)).then_some(&foreign.rule)
+    }
+
+    /// The rules of somebody else that come before a rule of ours and take a part of its packets:
+    /// those to a port, of a program, from one of several addresses.
+    pub fn before_a_part(&self, own: &Rule) -> Vec<&Rule> {
+        let probe = probe(own);
+        let parts = self.walk_to(own).parts.into_iter();
+        let parts = parts.filter(|foreign| {
+            let part = narrowed(&probe, &foreign.rule);
+            self.may_be_sent(&probe, &part) && !self.is_settled(&part, foreign)
+        });
+        parts.map(|foreign| &foreign.rule).collect()
+    }
+
+    /// Whether a rule of ours before one of somebody else has taken some packets already.
+    fn is_settled(&self, packets: &Rule, foreign: &ForeignRule) -> bool {
         let is_before = |ours: &Rule| match ours.priority {
             at if at == foreign.rule.priority => foreign.behind_ours,
             at => at < foreign.rule.priority,
         };
-        let probe = probe(own);
         let around = |from: Prefix| {
             (0..=from.length()).map(move |length| Some(Prefix::around(from.address(), length)))
         };
-        let sources = own.from.into_iter().flat_map(around).chain([None]);
-        let ours = sources.filter_map(|from| self.ours.get(&(own.family, from)));
+        let sources = packets.from.into_iter().flat_map(around).chain([None]);
+        let ours = sources.filter_map(|from| self.ours.get(&(packets.family, from)));
         let mut ours = ours.flatten();
-        let is_settled = ours.any(|ours| is_before(ours) && catches(ours, &probe));
-        (!is_settled).then_some(&foreign.rule)
+        ours.any(|ours| is_before(ours) && catches(ours, packets))
     }
 
-    /// The rule of somebody else at which the walk would end if there were none of ours before.
-    fn end_before(&self, own: &Rule) -> Option<&ForeignRule> {
+    /// Whether this host sends packets of a part, or forwards them: where ours is about addresses of
+    /// this host, so is what can be taken from it.
+    fn may_be_sent(&self, probe: &Rule, part: &Rule) -> bool {
+        let is_own = |network: Prefix| {
+            let mut all = self.addresses.values().flatten();
+            all.any(|own| network.contains(own.address))
+        };
+        let is_sent = probe.iif.as_ref().is_some_and(|iif| iif.as_str() == "lo");
+        let is_about_own = probe.from.is_none_or(is_own);
+        part.from == probe.from || !is_sent || !is_about_own || part.from.is_none_or(is_own)
+    }
+
+    /// The rules of somebody else at which the walk to one of ours would end, if there were none of
+    /// ours before.
+    fn walk_to(&self, own: &Rule) -> WayTo<'_> {
         let probe = probe(own);
+        let mut way = WayTo::default();
         let mut from = 0;
         for foreign in self.before(own) {
             let rule = &foreign.rule;
             let same = table(rule).is_some() && table(rule) == table(own);
-            if rule.priority < from || same || !catches(rule, &probe) {
+            if rule.priority < from || same {
                 continue;
             }
-            match rule.action {
-                Action::Goto(target) if !self.priorities.contains(&(rule.family, target)) => {}
-                Action::Goto(target) if target > own.priority => return Some(foreign),
-                Action::Goto(target) => from = target,
-                Action::Nop | Action::L3mdev | Action::Other(_) => {}
-                Action::Lookup(table) if !self.leads_anywhere(rule, table) => {}
-                _ => return Some(foreign),
+            if !catches(rule, &probe) {
+                let takes_part = !rule.invert && rule.may_meet(&probe);
+                if takes_part && self.becomes_of(rule, own) == Becomes::Ends {
+                    way.parts.push(foreign);
+                }
+                continue;
+            }
+            match self.becomes_of(rule, own) {
+                Becomes::GoesOn => {}
+                Becomes::GoesOnAt(target) => from = target,
+                Becomes::Ends => {
+                    way.end = Some(foreign);
+                    break;
+                }
             }
         }
-        None
+        way
+    }
+
+    /// What becomes of a walk to one of ours that comes to a rule of somebody else which matches.
+    fn becomes_of(&self, rule: &Rule, own: &Rule) -> Becomes {
+        match rule.action {
+            Action::Goto(target) if !self.priorities.contains(&(rule.family, target)) => {
+                Becomes::GoesOn
+            }
+            Action::Goto(target) if target <= own.priority => Becomes::GoesOnAt(target),
+            Action::Nop | Action::L3mdev | Action::Other(_) => Becomes::GoesOn,
+            Action::Lookup(table) if !self.leads_anywhere(rule, table) => Becomes::GoesOn,
+            _ => Becomes::Ends,
+        }
     }
 
     /// Whether a rule of somebody else before ours has main looked up for a network.
@@ -152,13 +236,65 @@ impl Surroundings {
             *kind != Kind::THROW && (is_long || !kind.has_device())
         };
         let taken: Vec<Prefix> = wide.filter(is_taken).map(|(to, _)| *to).collect();
-        let all = match rule.family {
-            Family::Inet => Prefix::any(Family::Inet),
+        let all = match (rule.to, rule.family) {
+            (Some(to), _) if is_narrow(to) => to,
+            (_, Family::Inet) => Prefix::any(Family::Inet),
             // Where addresses are given out.
-            Family::Inet6 => Prefix::around([0x2000, 0, 0, 0, 0, 0, 0, 0].into(), 3),
+            (_, Family::Inet6) => Prefix::around([0x2000, 0, 0, 0, 0, 0, 0, 0].into(), 3),
         };
         covers(&taken, all)
     }
+}
+
+/// Where the walk to a rule of ours ends before.
+#[derive(Default)]
+struct WayTo<'a> {
+    /// For some of its packets.
+    parts: Vec<&'a ForeignRule>,
+    /// For all of them.
+    end: Option<&'a ForeignRule>,
+}
+
+/// What becomes of a walk at a rule that matches.
+#[derive(PartialEq, Eq)]
+enum Becomes {
+    GoesOn,
+    GoesOnAt(u32),
+    Ends,
+}
+
+/// Whether a network is less than one of two halves, which is as good as all.
+fn is_narrow(network: Prefix) -> bool {
+    network.length() > 1
+}
+
+/// The packets of a probe that another rule matches, too.
+fn narrowed(probe: &Rule, rule: &Rule) -> Rule {
+    let narrower = |one: Option<Prefix>, other: Option<Prefix>| match (one, other) {
+        (Some(one), Some(other)) if one.length() >= other.length() => Some(one),
+        (one, None) => one,
+        (_, other) => other,
+    };
+    Rule {
+        from: narrower(probe.from, rule.from),
+        to: narrower(probe.to, rule.to),
+        tos: if rule.tos == 0 { probe.tos } else { rule.tos },
+        dscp: rule.dscp.or(probe.dscp),
+        flow_label: rule.flow_label.or(probe.flow_label),
+        iif: rule.iif.clone().or_else(|| probe.iif.clone()),
+        oif: rule.oif.clone().or_else(|| probe.oif.clone()),
+        users: rule.users.or(probe.users),
+        ip_protocol: rule.ip_protocol.or(probe.ip_protocol),
+        sport: rule.sport.or(probe.sport),
+        dport: rule.dport.or(probe.dport),
+        ..probe.clone()
+    }
+}
+
+/// Whether an address is in one of some networks.
+pub fn is_inside(address: IpAddr, networks: &BTreeSet<Prefix>) -> bool {
+    let mut around = (1..=Family::of(address).bits()).map(|length| Prefix::around(address, length));
+    around.any(|network| networks.contains(&network))
 }
 
 /// Whether what a rule matches goes where it says, whatever comes behind it.
@@ -213,10 +349,9 @@ fn asks_no_more(rule: &Rule, probe: &Rule) -> bool {
             outer.length() <= inner.length() && outer.contains(inner.address())
         })
     };
-    // One of two halves is as good as all.
     let to = rule
         .to
-        .is_none_or(|to| to.length() <= 1 || inside(to, probe.to));
+        .is_none_or(|to| !is_narrow(to) || inside(to, probe.to));
     let from = rule
         .from
         .is_none_or(|from| from.is_any() || inside(from, probe.from));
@@ -326,6 +461,83 @@ mod tests {
             let rule = format!("priority 9 {selectors} prohibit proto 0");
             let found = in_front(OWN, &[&rule], &[]);
             assert_eq!(found.is_some(), is_in_front, "{selectors}");
+        }
+    }
+
+    /// The places of the rules that take a part of what ours is for.
+    fn before_a_part(own: &str, rules: &[&str], addresses: &[&str]) -> Vec<usize> {
+        let own: Rule = own.parse().unwrap();
+        let mut surroundings = Surroundings::default();
+        let rules: Vec<Rule> = rules.iter().map(|rule| rule.parse().unwrap()).collect();
+        surroundings.note_rules(&rules);
+        let default: Route = "default dev t0 table 7".parse().unwrap();
+        surroundings.note_routes(Family::Inet, default.table, std::slice::from_ref(&default));
+        let addresses = addresses.iter().map(|own| own.parse().unwrap());
+        let addresses = addresses.map(|own| InterfaceAddress::new(own, 24).unwrap());
+        let device = "eth1".parse().unwrap();
+        surroundings.addresses.insert(device, addresses.collect());
+        let found = surroundings.before_a_part(&own).into_iter();
+        let place = |found| rules.iter().position(|rule| rule == found).unwrap();
+        found.map(place).collect()
+    }
+
+    #[test]
+    fn a_rule_takes_a_part_where_one_packet_can_match_both() {
+        for (selectors, takes_part) in [
+            ("ipproto tcp dport 25", true),
+            ("sport 53", true),
+            ("uidrange 5-5", true),
+            ("tos 0x10", true),
+            ("dscp 46", true),
+            ("oif eth5", true),
+            ("to 10.0.0.0/8", true),
+            ("from 198.51.100.10 ipproto udp", true),
+            // All of it.
+            ("iif lo", false),
+            ("from 198.51.100.0/24", false),
+            ("not ipproto udp", false),
+            // Nothing of it.
+            ("from 198.51.100.11 ipproto tcp", false),
+            ("fwmark 1 ipproto tcp", false),
+            ("iif eth5 ipproto tcp", false),
+            ("not from 198.51.100.0/24", false),
+            ("not from 198.51.100.10", false),
+        ] {
+            for (effect, ends) in [("lookup 7", true), ("prohibit", true), ("lookup 8", false)] {
+                let rule = format!("priority 9 {selectors} {effect} proto 0");
+                let found = before_a_part(OWN, &[&rule], &["198.51.100.10"]);
+                assert_eq!(found, vec![0; usize::from(takes_part && ends)], "{rule}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_part_is_of_packets_that_there_are_and_come_that_far() {
+        let to_25 = "priority 9 ipproto tcp dport 25 lookup 7 proto 0";
+        let ours = "priority 8 from 198.51.100.10 dport 25 ipproto tcp lookup 500 proto 157";
+        let all = "priority 8 lookup 7 proto 0";
+        let behind = "priority 21001 ipproto tcp lookup 7 proto 0";
+        let same = "priority 9 ipproto tcp lookup 500 proto 0";
+        let other = "priority 9 from 198.51.100.77 lookup 7 proto 0";
+        let subnet = "priority 21000 from 198.51.100.0/24 lookup 500 proto 157";
+        let behind_lan = "priority 21000 from 198.51.100.64/26 lookup 500 proto 157";
+        let here = &["198.51.100.10"][..];
+        for (own, rules, addresses, found) in [
+            (OWN, &[to_25][..], here, &[0][..]),
+            (OWN, &[ours, to_25], here, &[]),
+            (OWN, &[all, to_25], here, &[]),
+            (OWN, &[behind], here, &[]),
+            (OWN, &[same], here, &[]),
+            // Nobody here has that address; of a network that is forwarded one may.
+            (subnet, &[other], here, &[]),
+            (subnet, &[other], &["198.51.100.10", "198.51.100.77"], &[0]),
+            (behind_lan, &[other], here, &[0]),
+        ] {
+            assert_eq!(
+                before_a_part(own, rules, addresses),
+                found,
+                "{own} {rules:?}"
+            );
         }
     }
 

@@ -2,12 +2,13 @@
 //! else that comes first, networks that `policy-mode strict` cuts off, addresses that no rule
 //! serves. What is looked at is in [`Surroundings`]; nothing is asked here.
 
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::net::IpAddr;
 
 use super::stanza::{Mode, Source, Stanza};
 use crate::routing::{
-    asks_main, Action, InterfaceAddress, InterfaceName, Prefix, Rule, State, Surroundings, TableId,
+    asks_main, is_inside, Action, Family, InterfaceName, Prefix, Rule, State, Surroundings, TableId,
 };
 
 /// What an administrator would otherwise learn from those who use the host.
@@ -15,8 +16,15 @@ use crate::routing::{
 pub enum Remark {
     /// A walk ends at somebody else's rule before it comes to the stanza's own.
     InFront { rule: Rule, own: Rule },
+    /// Somebody else's rules come before the stanza's own for a part of its packets.
+    InFrontOfPart { rules: Vec<Rule>, own: Rule },
     /// Addresses of the interface that no rule is about.
-    Unserved(InterfaceName, Vec<IpAddr>),
+    Unserved {
+        device: InterfaceName,
+        addresses: Vec<IpAddr>,
+        /// The alias that has the one stanza with a table: its addresses are those with its label.
+        by_alias: Option<InterfaceName>,
+    },
     /// Networks of other interfaces that packets from the stanza's addresses do not get to.
     CutOff(Vec<(Prefix, InterfaceName)>),
 }
@@ -25,9 +33,15 @@ pub enum Remark {
 const LISTED: usize = 8;
 
 impl Remark {
-    /// Whether packets go another way than the stanza says.
+    /// Whether packets go another way than the stanza says. A rule for a part of them is somebody's
+    /// intent, more often than not.
     pub fn is_warning(&self) -> bool {
-        !matches!(self, Self::CutOff(_))
+        !matches!(self, Self::CutOff(_) | Self::InFrontOfPart { .. })
+    }
+
+    /// Whether it is for those alone who ask for everything.
+    pub fn is_detail(&self) -> bool {
+        matches!(self, Self::InFrontOfPart { .. })
     }
 
     /// What to do about it.
@@ -36,7 +50,17 @@ impl Remark {
             Self::InFront { .. } => {
                 "WITH WG-QUICK AND OPENVPN in policy-table(8) tells what keeps the order"
             }
-            Self::Unserved(..) => "policy-source all serves every address of the interface",
+            Self::InFrontOfPart { .. } => {
+                "policy-table explain tells which way a packet goes; a policy-rule with a lower \
+                 priority comes before them"
+            }
+            Self::Unserved { by_alias: None, .. } => {
+                "policy-source all serves every address of the interface"
+            }
+            Self::Unserved { .. } => {
+                "an alias serves addresses that bear its label; policy-table and policy-source all \
+                 in a stanza of the interface itself serve the others"
+            }
             Self::CutOff(_) => "policy-mode main lets it reach them",
         }
     }
@@ -52,7 +76,20 @@ impl fmt::Display for Remark {
                 own.priority,
                 own.selectors()
             ),
-            Self::Unserved(device, addresses) => {
+            Self::InFrontOfPart { rules, own } => {
+                let all = rules.iter().map(|rule| format!("\"{rule}\""));
+                write!(
+                    f,
+                    "for a part of the packets {} a rule that is not policy-table's comes before \
+                     priority {}: {}",
+                    own.selectors(),
+                    own.priority,
+                    listed(all)
+                )
+            }
+            Self::Unserved {
+                device, addresses, ..
+            } => {
                 let all = addresses.iter().map(ToString::to_string);
                 write!(f, "no rule is about {} of {device}", listed(all))
             }
@@ -94,10 +131,26 @@ pub fn remarks(
             remarks.push(Remark::InFront { rule, own });
         }
     }
+    remarks.extend(in_front_of_parts(state, around));
     let table = table.filter(|_| stanza.derives() && stanza.mode == Mode::Strict);
     let networks = table.map(|table| cut_off(stanza, state, table, around));
     let networks = networks.filter(|networks| !networks.is_empty());
     remarks.extend(networks.map(Remark::CutOff));
+    remarks
+}
+
+/// The rules that take a part of what a stanza's rules are for, each told of once.
+fn in_front_of_parts(state: &State, around: &Surroundings) -> Vec<Remark> {
+    let mut told: HashSet<&Rule> = HashSet::new();
+    let mut remarks = Vec::new();
+    for own in walked_to(state) {
+        let found = around.before_a_part(own).into_iter();
+        let rules: Vec<Rule> = found.filter(|rule| told.insert(rule)).cloned().collect();
+        if !rules.is_empty() {
+            let own = own.clone();
+            remarks.push(Remark::InFrontOfPart { rules, own });
+        }
+    }
     remarks
 }
 
@@ -180,27 +233,41 @@ fn cut_off(
     found
 }
 
-/// The addresses of a device that none of its stanzas has a rule for, each family's with the place of
-/// the first stanza that derives rules from addresses.
-pub fn unserved(stanzas: &[(&Stanza, &State)], around: &Surroundings) -> Vec<(usize, Remark)> {
-    let (mut told, mut families) = (Vec::new(), Vec::new());
-    for (place, (stanza, _)) in stanzas.iter().enumerate() {
-        let derives = stanza.derives() && stanza.source != Source::None;
-        if !derives || families.contains(&stanza.family) {
+/// The addresses of a device that no rule is about, each family's with the place of a stanza that
+/// derives rules from addresses: if there is one, of the device's own rather than of an alias.
+/// `is_known` says of which addresses something else is said, or known.
+pub fn unserved(
+    stanzas: &[(&Stanza, &State)],
+    around: &Surroundings,
+    is_known: &dyn Fn(IpAddr) -> bool,
+) -> Vec<(usize, Remark)> {
+    let rules = stanzas.iter().flat_map(|(_, state)| state.rules());
+    let sources: BTreeSet<Prefix> = rules.filter_map(|rule| rule.from).collect();
+    let mut told = Vec::new();
+    for family in Family::ALL {
+        let derive = stanzas.iter().enumerate().filter(|(_, (stanza, _))| {
+            stanza.family == family && stanza.derives() && stanza.source != Source::None
+        });
+        let is_alias = |stanza: &Stanza| stanza.interface != stanza.interface.device();
+        let Some((place, (stanza, _))) = derive.min_by_key(|(_, (stanza, _))| is_alias(stanza))
+        else {
             continue;
-        }
-        families.push(stanza.family);
-        let device = stanza.interface.device();
-        let addresses = around.addresses.get(&device).into_iter().flatten();
-        let of_family = addresses.filter(|address| address.family() == stanza.family);
-        let is_served = |address: &&InterfaceAddress| {
-            let mut rules = stanzas.iter().flat_map(|(_, state)| state.rules());
-            rules.any(|rule| rule.from.is_some_and(|from| from.contains(address.address)))
         };
-        let without = of_family.filter(|address| !is_served(address));
-        let without: Vec<IpAddr> = without.map(|address| address.address).collect();
-        if !without.is_empty() {
-            told.push((place, Remark::Unserved(device, without)));
+        let device = stanza.interface.device();
+        let there = around.addresses.get(&device).into_iter().flatten();
+        let there = there.map(|own| own.address);
+        let addresses: Vec<IpAddr> = there
+            .filter(|own| Family::of(*own) == family)
+            .filter(|own| !is_inside(*own, &sources) && !is_known(*own))
+            .collect();
+        if !addresses.is_empty() {
+            let by_alias = is_alias(stanza).then(|| stanza.interface.clone());
+            let remark = Remark::Unserved {
+                device,
+                addresses,
+                by_alias,
+            };
+            told.push((place, remark));
         }
     }
     told

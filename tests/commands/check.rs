@@ -422,7 +422,7 @@ fn each_finding_is_told_where_it_is_and_not_where_it_is_not() {
     let rest: Vec<u16> = rest.map(|code| *code as u16).collect();
     assert_eq!(
         rest,
-        [101, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411, 412]
+        [101, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411, 412, 413]
     );
 }
 
@@ -444,6 +444,75 @@ fn rules_of_one_priority_clash_where_a_packet_can_match_both() {
         );
         let told = offline(&folder, &text);
         assert_eq!(told.contains("PT304"), clash, "{one}, {two}: {told}");
+    }
+}
+
+/// What the file does not decide is not told: a lease, PPP, an advertisement, a script may bring the
+/// route.
+#[test]
+fn that_main_has_no_default_route_is_told_where_the_file_decides() {
+    let folder = folder("main-default");
+    let manual = "iface eth2 inet manual\n    policy-table b\n    policy-gateway 10.2.0.1\n";
+    let asks = "iface eth2 inet manual\n    policy-table b\n";
+    let six = |device: &str, more: &str| {
+        format!(
+            "iface {device} inet6 static\n    address 2001:db8:{n}::1/64\n    policy-table t{n}\n    \
+             policy-gateway fe80::1\n{more}",
+            n = &device[3..]
+        )
+    };
+    let both6 = |first: &str, second: &str| six("eth1", first) + &six("eth2", second);
+    let off = "    accept_ra 0\n";
+    for (text, told) in [
+        (only_both(A, B), 1),
+        (eth1(A) + manual, 1),
+        (eth1(A), 0),
+        (eth1(A) + asks, 0),
+        (only_both(A, B) + "iface eth3 inet manual\n", 1),
+        (
+            only_both(A, B) + "iface eth3 inet manual\n    up ip link set eth3 up\n",
+            1,
+        ),
+        (
+            only_both(A, B) + "iface eth3 inet manual\n    up /root/vpn\n",
+            0,
+        ),
+        (only_both(A, B) + "iface eth3 inet ppp\n    provider x\n", 0),
+        (
+            only_both(A, B) + "iface eth3 inet static\n    address 10.3.0.1/24\n",
+            0,
+        ),
+        (
+            only_both(A, &format!("{B}; up ip route add 0.0.0.0/0 via 10.2.0.1")),
+            0,
+        ),
+        (
+            only_both(
+                A,
+                &format!("{B}; policy-route default via 10.2.0.1 table main"),
+            ),
+            0,
+        ),
+        (both6(off, off), 1),
+        (both6(off, ""), 0),
+        (both6(off, off) + "iface eth3 inet dhcp\n", 0),
+        (
+            both6(off, "    accept_ra 0\n    gateway 2001:db8:2::2\n"),
+            0,
+        ),
+        (
+            both6(off, off) + "iface eth3 inet6 auto\n    accept_ra 1\n",
+            0,
+        ),
+        // A router of the other family.
+        (
+            both6(off, off)
+                + "iface eth2 inet static\n    address 10.2.0.9/24\n    gateway 10.2.0.1\n",
+            1,
+        ),
+    ] {
+        let found = offline(&folder, &text);
+        assert_eq!(found.matches("PT311").count(), told, "{text}{found}");
     }
 }
 

@@ -118,6 +118,75 @@ fn a_vpn_whose_rules_come_first_is_named_where_packets_leave_by_it() {
     });
 }
 
+fn notes(lab: &Lab) -> Vec<String> {
+    let status = json(lab);
+    let stanzas = status["stanzas"].as_array().unwrap();
+    let all = stanzas
+        .iter()
+        .flat_map(|stanza| stanza["notes"].as_array().unwrap());
+    all.map(|note| note.as_str().unwrap().to_owned()).collect()
+}
+
+/// A rule of somebody else that takes a part of the packets is not the stanza's fault, and yet what an
+/// administrator looks for.
+#[test]
+fn a_rule_that_takes_a_part_is_named_to_who_asks_for_all() {
+    lab(|lab| {
+        up(lab, TWO, "eth0 eth1");
+        lab.ok("ip route add default via 192.0.2.1 table 77");
+        for (priority, selector, ask) in [
+            (20_849, "ipproto tcp dport 25", "ipproto tcp dport 25"),
+            (20_850, "sport 53", "sport 53 ipproto udp dport 9"),
+            (20_851, "uidrange 7-9", "uid 8"),
+            (20_852, "tos 0x10", "tos 0x10"),
+            (20_853, "to 203.0.113.0/24", ""),
+        ] {
+            let way = || {
+                lab.ok(&format!(
+                    "ip route get 203.0.113.9 from 198.51.100.10 {ask}"
+                ))
+            };
+            assert!(way().contains(" dev eth1 "), "{}", way());
+            lab.ok(&format!(
+                "ip rule add priority {priority} {selector} lookup 77"
+            ));
+            assert!(way().contains(" dev eth0 "), "{}", way());
+            let told = notes(lab);
+            let expected =
+                format!(
+                "for a part of the packets from 198.51.100.10 a rule that is not policy-table's \
+                 comes before priority 21000: \"priority {priority} {}{selector} lookup 77",
+                // As `ip` says it.
+                if selector.starts_with("to ") { "" } else { "from all " }
+            );
+            assert_eq!(told.len(), 1, "{told:?}");
+            assert!(told[0].starts_with(&expected), "{expected} {told:?}");
+            assert_eq!(warnings(lab), [""; 0]);
+            let said = lab.sh("policy-table status");
+            assert_eq!((said.code, said.out.contains("77")), (0, false), "{said:?}");
+            let said = lab.sh("policy-table status -v");
+            assert_eq!(
+                (said.code, said.out.contains("lookup 77")),
+                (0, true),
+                "{said:?}"
+            );
+            assert_eq!(findings(lab, "PT413"), told);
+            assert_eq!(lab.sh("policy-table check").code, 0);
+            lab.ok(&format!("ip rule del priority {priority}"));
+        }
+        // What cannot be its packets, leads nowhere or to the same table.
+        lab.ok("ip rule add priority 100 fwmark 5 ipproto tcp lookup 77
+            ip rule add priority 101 from 10.9.0.0/16 dport 25 lookup 77
+            ip rule add priority 102 iif eth0 dport 25 lookup 77
+            ip rule add priority 103 dport 25 lookup 78
+            ip rule add priority 104 dport 25 lookup isp2
+            ip rule add priority 22000 dport 25 lookup 77
+            ip -6 rule add priority 105 from 2001:db8:9::/48 dport 25 prohibit");
+        assert_eq!(notes(lab), [""; 0]);
+        assert_eq!(findings(lab, "PT413"), [""; 0]);
+    });
+}
+
 /// `redirect-gateway def1` puts halves into main, which a rule of wg-quick's kind has looked up.
 #[test]
 fn halves_in_main_count_as_a_default_route() {
@@ -180,6 +249,90 @@ fn addresses_that_no_rule_is_about_are_named_until_one_is() {
         lab.interfaces(&format!("{STATIC}    policy-source all\n"));
         assert_eq!(lab.sh("policy-table status").code, 1);
         lab.ok("policy-table apply eth1");
+        assert_eq!(warnings(lab), [""; 0]);
+        assert_eq!(findings(lab, "PT409"), [""; 0]);
+    });
+}
+
+/// What keeps its rules while it waits, what is wrong with another stanza, and rules of another
+/// interface or by hand: the address has a rule, or its trouble is told of already.
+#[test]
+fn addresses_that_some_rule_is_about_are_not_named() {
+    lab(|lab| {
+        lab.device("eth0");
+        up(lab, STATIC, "eth1");
+        let by_hand = "ip rule add from 203.0.113.50 lookup 77 priority 500";
+        lab.ok(by_hand);
+        assert_eq!(warnings(lab), ["no rule is about 203.0.113.51 of eth1"]);
+        assert_eq!(findings(lab, "PT409"), warnings(lab));
+        // Another interface has the rule.
+        let other = "iface eth0 inet manual\n    policy-rule from 203.0.113.51 lookup 78\n";
+        lab.interfaces(&format!("{STATIC}{other}"));
+        assert_eq!(findings(lab, "PT409"), [""; 0]);
+        lab.ok("ifup eth0");
+        assert_eq!(warnings(lab), [""; 0]);
+        assert_eq!(findings(lab, "PT409"), [""; 0]);
+        lab.ok("ifdown eth0; ip rule del priority 500");
+        assert_eq!(warnings(lab).len(), 1);
+        // A stanza of the alias that has an error.
+        let broken = "iface eth1:1 inet static\n    address 203.0.113.50/32\n    policy-tabel x\n";
+        lab.interfaces(&format!("{STATIC}{broken}"));
+        assert_eq!(
+            findings(lab, "PT409"),
+            ["no rule is about 203.0.113.51 of eth1"]
+        );
+        lab.ok("echo eth1:1=eth1:1 >>/run/network/ifstate");
+        assert_eq!(warnings(lab), ["no rule is about 203.0.113.51 of eth1"]);
+        // One that waits keeps what it has.
+        lab.ok("ifdown eth1; rm -f /run/network/ifstate");
+        let second = "iface eth1 inet static\n    address 198.51.100.20/24\n    \
+                      policy-table uplink3\n    policy-gateway 198.51.100.1\n";
+        let further = "    policy-rule from 203.0.113.50\n    policy-rule from 203.0.113.51\n";
+        lab.interfaces(&format!("{STATIC}{further}{second}"));
+        lab.ok("ifup eth1; ip addr del 198.51.100.10/24 dev eth1; \
+                ip addr add 198.51.100.20/24 dev eth1");
+        let status = json(lab);
+        assert_eq!(status["stanzas"][0]["verdict"], "waiting", "{status}");
+        assert_eq!(warnings(lab), [""; 0]);
+    });
+}
+
+/// An alias has the addresses with its label, and is not told to serve others.
+#[test]
+fn the_advice_for_an_alias_is_one_that_helps() {
+    lab(|lab| {
+        const FILE: &str = "\
+iface eth1 inet static
+    address 198.51.100.10/24
+iface eth1:1 inet static
+    address 203.0.113.10/24
+    policy-table uplink2
+    policy-gateway 203.0.113.1
+";
+        up(lab, FILE, "eth1 eth1:1");
+        assert_eq!(warnings(lab), ["no rule is about 198.51.100.10 of eth1"]);
+        let advice = |lab: &Lab| {
+            let said = lab.sh("policy-table status").out;
+            let line = said.lines().find(|line| line.contains("no rule is about"));
+            line.unwrap_or_default().to_owned()
+        };
+        assert!(
+            advice(lab).contains("in a stanza of the interface itself"),
+            "{}",
+            advice(lab)
+        );
+        // The plain advice would not help, and is not given.
+        lab.interfaces(&format!("{FILE}    policy-source all\n"));
+        lab.ok("policy-table apply --all");
+        assert_eq!(warnings(lab), ["no rule is about 198.51.100.10 of eth1"]);
+        assert_eq!(findings(lab, "PT409"), warnings(lab));
+        // What is advised does.
+        lab.interfaces(&FILE.replace(
+            "/24\niface eth1:1",
+            "/24\n    policy-table uplink1\n    policy-gateway 198.51.100.1\n    \
+             policy-source all\niface eth1:1",
+        ));
+        lab.ok("policy-table apply --all");
         assert_eq!(warnings(lab), [""; 0]);
         assert_eq!(findings(lab, "PT409"), [""; 0]);
     });
@@ -318,7 +471,7 @@ fn examples_that_are_installed_are_named() {
 }
 
 /// Some of what rules can select on; the first three match what is asked for below.
-const SELECTORS: [&str; 12] = [
+const SELECTORS: [&str; 15] = [
     "from all",
     "from 198.51.100.0/24",
     "from 198.51.100.10 iif lo",
@@ -330,7 +483,10 @@ const SELECTORS: [&str; 12] = [
     "to 10.8.0.0/16",
     "iif eth5",
     "not from 198.51.100.10",
-    "oif eth5",
+    "ipproto tcp",
+    "not ipproto tcp",
+    "dport 25 uidrange 5-5",
+    "fwmark 7 ipproto tcp",
 ];
 
 /// What they do. Table 601 has a default route, 602 its halves, 603 nothing, 604 a `throw`, 605 an
@@ -348,12 +504,20 @@ const EFFECTS: [&str; 10] = [
     "goto 20990",
 ];
 
+/// Packets that the selectors tell apart.
+const PARTS: [&str; 3] = [
+    "9.9.9.9 ipproto tcp dport 9",
+    "9.9.9.9 ipproto udp dport 25 uid 5",
+    "10.8.0.1",
+];
+
 /// Random rules of others before, at and behind the stanza's own, with the kernel as the judge: one is
-/// named if and only if packets do not leave by the stanza's interface.
+/// named if and only if packets do not leave by the stanza's interface, and one for a part of them if
+/// and only if that part does not.
 #[test]
 fn a_rule_is_named_if_and_only_if_the_kernel_goes_by_it() {
     let mut random = Random::seeded("FOREIGN_SEED", 13, 0);
-    let (mut named, count) = (0, number_in("FOREIGN_COUNT", 200));
+    let (mut named, mut parts, count) = (0, 0, number_in("FOREIGN_COUNT", 200));
     lab(|lab| {
         up(lab, &TWO.replace("    policy-mode main\n", ""), "eth0 eth1");
         lab.device("t0");
@@ -387,11 +551,23 @@ fn a_rule_is_named_if_and_only_if_the_kernel_goes_by_it() {
             let told = warnings(lab);
             assert_eq!(told.is_empty(), leaves[0], "{rules:?} {told:?}");
             named += usize::from(!leaves[0]);
+            let away = PARTS.iter().filter(|part| {
+                let (to, more) = part.split_once(' ').unwrap_or((part, ""));
+                let way = lab.sh(&format!("ip route get {to} from 198.51.100.10 {more}"));
+                !way.out.contains(" dev eth1 ")
+            });
+            let away = away.count();
+            let told = notes(lab);
+            let of_part = told.iter().any(|note| note.starts_with("for a part"));
+            if leaves[0] {
+                assert_eq!(of_part, away > 0, "{rules:?} {told:?}");
+                parts += usize::from(of_part);
+            }
             lab.write("/run/rules", &all("del"));
             lab.sh("ip -force -batch /run/rules");
             assert_eq!(lab.rules("-4").len(), 2, "{rules:?}");
         }
-        eprintln!("{count} sets of rules, {named} with one in front");
-        assert!(named > 20);
+        eprintln!("{count} sets of rules, {named} with one in front, {parts} with one of a part");
+        assert!(named > 20 && parts > 5);
     });
 }
