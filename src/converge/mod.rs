@@ -19,13 +19,13 @@
 //! - `seen.rs`: what a survey has seen of the kernel, for all stanzas at once.
 //! - `survey.rs`: how the stanzas of a device stand; changes nothing.
 //! - `orphans.rs`: what is left of ours and belongs to nothing that is up.
+//! - `go_back.rs`: bringing a device back to what its record had, as far as that can be done.
 //! - `snapshot.rs`: what is in force at a moment, and the way back to it.
 //!
 //! `existing.rs`, `drift.rs`, `order.rs` and `share.rs` only decide. The others reach the kernel
 //! through `netlink/`, the records through `record/`, table names through `tables/`, and what ifup
 //! notes through `ifupdown/`; none opens a file itself. What the administrator should know while a
-//! run goes on is logged; printing is left to `cli/`. Nothing here knows of `check/`, `migrate/` or
-//! `explain/`.
+//! run goes on is logged; printing is left to `cli/`.
 
 mod outcome;
 mod existing;
@@ -44,6 +44,7 @@ mod stanza_status;
 mod seen;
 mod survey;
 mod orphans;
+mod go_back;
 mod snapshot;
 
 pub(crate) use drift::{Condition, Item};

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::go_back::{go_back, put_in_each, PutBack};
 use super::order::{way_back, WayBack};
 use super::outcome::{Failure, StepError};
-use super::put_in::{put_in, Known};
+use super::put_in::Known;
 use super::remove::take_out_once;
 use super::reorder::put_behind;
-use super::stanza::settle;
 use crate::netlink::{Kernel, KernelError};
-use crate::record::{Part, Record, Store, Takeover};
+use crate::record::{Part, Record, Store};
 use crate::routing::{Family, InterfaceName, Object, Route, RoutePlace, Rule, State, Step, Verb};
 use crate::text::chain;
 
@@ -35,6 +35,19 @@ pub struct Restored {
     pub failures: Vec<(InterfaceName, Failure)>,
     /// What the administrator should know besides.
     pub warnings: Vec<String>,
+}
+
+impl Restored {
+    /// Notes what of a device is not as it was.
+    fn note(&mut self, device: &InterfaceName, put_back: PutBack) {
+        if !put_back.errors.is_empty() {
+            let failure = Failure::Steps(put_back.errors);
+            self.failures.push((device.clone(), failure));
+        }
+        let warnings = put_back.outcome.warnings.into_iter();
+        let warnings = warnings.map(|warning| format!("{device}: {warning}"));
+        self.warnings.extend(warnings);
+    }
 }
 
 fn rules(kernel: &mut Kernel) -> Result<Vec<Rule>, KernelError> {
@@ -83,12 +96,6 @@ impl Snapshot {
         self.changed = records.collect();
     }
 
-    /// Whether a device is as the change left it.
-    fn is_as_changed(&self, device: &InterfaceName) -> bool {
-        let record = self.changed.get(device).cloned().unwrap_or_default();
-        Store::peek(device) == record
-    }
-
     /// Whether the same routes and rules are in force, in the same order.
     pub fn is_still_so(&self, kernel: &mut Kernel) -> Result<bool, KernelError> {
         Ok(in_force(kernel)? == self.all
@@ -98,41 +105,48 @@ impl Snapshot {
     /// Goes back to it, as far as that can be done.
     pub fn restore(&self) -> Restored {
         let mut restored = Restored::default();
-        let failures = &mut restored.failures;
+        let mut kernel = match Kernel::open() {
+            Ok(kernel) => kernel,
+            Err(error) => {
+                restored.warnings.push(chain(&error));
+                return restored;
+            }
+        };
         let known: BTreeSet<_> = self.devices.iter().map(|(known, _)| known).collect();
         let new = Store::devices().filter(|device| !known.contains(device));
         let new = new.map(|device| (device, Vec::new()));
-        // What was there comes back before what is new leaves.
         let all = self.devices.iter().cloned().chain(new);
-        let (ours, others): (Vec<_>, Vec<_>) =
-            all.partition(|(device, _)| self.is_as_changed(device));
-        for (device, parts) in &ours {
-            restore_device(device, parts, failures);
-        }
-        if let Ok(mut kernel) = Kernel::open() {
-            let nothing = State::default();
-            let known = Known {
-                previous: &nothing,
-                claimed: &nothing,
-                shared: &nothing,
-            };
-            // What nobody claims may be refused without harm to anybody.
-            let _ = put_in(&mut kernel, &self.unclaimed, &known);
-            if let Err(error) = self.restore_lines(&mut kernel) {
-                restored.warnings.push(format!(
-                    "routes to one network are not in their former order: {}",
-                    chain(&error)
-                ));
-            }
-            match self.restore_order(&mut kernel) {
-                Ok(warnings) => restored.warnings.extend(warnings),
-                Err(error) => restored.warnings.push(format!(
-                    "rules of equal priority are not in their former order: {}",
-                    chain(&error)
-                )),
+        let mut others = Vec::new();
+        for (device, parts) in all {
+            let left = self.changed.get(&device).cloned().unwrap_or_default();
+            match go_back(&mut kernel, &device, &parts, &left) {
+                Some(put_back) => restored.note(&device, put_back),
+                None => others.push(device),
             }
         }
-        restored.warnings.extend(others.iter().map(|(device, _)| {
+        let nothing = State::default();
+        let known = Known {
+            previous: &nothing,
+            claimed: &nothing,
+            shared: &nothing,
+        };
+        let unclaimed = put_in_each(&mut kernel, &self.unclaimed, &known);
+        let errors = unclaimed.errors.iter().map(ToString::to_string);
+        restored.warnings.extend(errors);
+        if let Err(error) = self.restore_lines(&mut kernel) {
+            restored.warnings.push(format!(
+                "routes to one network are not in their former order: {}",
+                chain(&error)
+            ));
+        }
+        match self.restore_order(&mut kernel) {
+            Ok(warnings) => restored.warnings.extend(warnings),
+            Err(error) => restored.warnings.push(format!(
+                "rules of equal priority are not in their former order: {}",
+                chain(&error)
+            )),
+        }
+        restored.warnings.extend(others.iter().map(|device| {
             format!("{device} has been brought up or down meanwhile, and stays as it is")
         }));
         restored
@@ -200,26 +214,6 @@ fn out_of_line<'a>(before: &'a [Route], now: &[Route]) -> Vec<&'a Route> {
         queue.furthest = queue.furthest.max(place);
     }
     moved
-}
-
-/// Goes back to the parts that a device had.
-fn restore_device(
-    device: &InterfaceName,
-    parts: &[Part],
-    failures: &mut Vec<(InterfaceName, Failure)>,
-) {
-    let former = parts.iter().map(|part| &part.heading);
-    for takeover in Takeover::of_former(former, &Store::peek(device)) {
-        let mut before = parts.iter();
-        let before = before.find(|part| part.heading == takeover.heading);
-        let wanted = before.map_or_else(State::default, |part| part.state.clone());
-        let settled = Kernel::open()
-            .map_err(Failure::from)
-            .and_then(|mut kernel| settle(&mut kernel, device, &takeover, &wanted));
-        if let Err(failure) = settled {
-            failures.push((device.clone(), failure));
-        }
-    }
 }
 
 #[cfg(test)]

@@ -117,19 +117,6 @@ impl Takeover {
         (takeovers, left)
     }
 
-    /// For going back to the parts that a record had: each takes over itself, and the first one
-    /// also what the record has gained since.
-    pub fn of_former<'a>(former: impl Iterator<Item = &'a Heading>, record: &Record) -> Vec<Self> {
-        let mut takeovers: Vec<Self> = former.cloned().map(Self::of_own_part).collect();
-        let is_new = |part: &&Heading| !takeovers.iter().any(|old| old.heading == **part);
-        let new: Vec<Heading> = record.headings().filter(is_new).cloned().collect();
-        match takeovers.first_mut() {
-            Some(first) => first.superseded = new,
-            None => takeovers = new.into_iter().map(Self::of_own_part).collect(),
-        }
-        takeovers
-    }
-
     fn of_own_part(heading: Heading) -> Self {
         Self {
             heading,

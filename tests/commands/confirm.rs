@@ -375,3 +375,113 @@ fn what_comes_up_or_goes_down_meanwhile_stays_so() {
         assert_eq!(lab.tagged(), [""; 0]);
     });
 }
+
+/// A record has what the kernel has: no more, no less.
+fn record_is_true(lab: &Lab, device: &str) {
+    let record = lab.text(&format!("/run/policy-table/{device}"));
+    let noted = record.lines().filter(|line| line.starts_with('\t')).count();
+    assert_eq!(noted, lab.tagged().len(), "{record}{:?}", lab.tagged());
+}
+
+/// What has become impossible meanwhile keeps nothing else from going back, and comes with the next
+/// `apply`.
+#[test]
+fn what_cannot_go_back_is_named_and_the_rest_does() {
+    const BY_ETH2: &str = "    policy-route 192.0.2.0/24 via 10.20.0.1 dev eth2\n";
+    let file = |table: &str| format!("{}{BY_ETH2}", PLAIN.replace("rt2", table));
+    for (down, lost) in [
+        ("eth1", "default via 10.10.0.1 dev eth1"),
+        ("eth2", "192.0.2.0/24 via 10.20.0.1 dev eth2"),
+    ] {
+        lab(|lab| {
+            lab.device("eth1");
+            lab.device("eth2");
+            lab.ok("ip addr add 10.20.0.10/24 dev eth2; ip link set eth2 up");
+            lab.interfaces(&file("rt2"));
+            lab.ok("ifup eth1");
+            let was = before(lab);
+            lab.interfaces(&file("rt9"));
+            let mut run = InTerminal::start(ASK);
+            asked(&mut run);
+            lab.ok(&format!("ip link set {down} down"));
+            run.typed("no\n");
+            let (code, said) = run.end();
+            assert_eq!(code, Some(2), "{said}");
+            assert!(said.contains(&format!("ip route add {lost}")), "{said}");
+            assert!(said.contains("gone back, but not to all"), "{said}");
+            assert!(!is_kept(lab));
+            assert_eq!(lab.ok("ip rule; ip -6 rule"), was.1);
+            let others = was.0.iter().filter(|line| !line.contains(down));
+            for line in others.filter(|line| line.contains("dev")) {
+                assert!(lab.tagged().contains(line), "{line}: {:?}", lab.tagged());
+            }
+            record_is_true(lab, "eth1");
+            lab.ok(&format!("ip link set {down} up"));
+            lab.interfaces(&file("rt2"));
+            let said = lab.ok("policy-table apply eth1");
+            assert!(!said.contains(" 0 added"), "{said}");
+            let (mut now, mut was) = (before(lab).0, was.0);
+            now.sort();
+            was.sort();
+            assert_eq!(now, was);
+            record_is_true(lab, "eth1");
+            lab.ok("ifdown eth1");
+            assert_eq!(lab.tagged(), [""; 0]);
+        });
+    }
+}
+
+/// The router that main has lost meanwhile is not forgotten: no guess takes its place.
+#[test]
+fn a_router_that_cannot_go_back_yet_is_known() {
+    lab(|lab| {
+        lab.device("eth1");
+        let file = |table: &str| {
+            format!(
+                "iface eth1 inet manual\n    up ip addr add 10.10.0.10/24 dev eth1\n    \
+                 up ip link set eth1 up\n    up ip route add default via 10.10.0.7 dev eth1\n    \
+                 policy-table {table}\n    policy-gateway auto\n"
+            )
+        };
+        lab.interfaces(&file("rt2"));
+        lab.ok("ifup eth1");
+        assert!(lab.tagged().join("").contains("via 10.10.0.7"));
+        lab.interfaces(&file("rt9"));
+        let mut run = InTerminal::start(ASK);
+        asked(&mut run);
+        lab.ok("ip link set eth1 down");
+        run.typed("no\n");
+        let (_, said) = run.end();
+        assert!(said.contains("gone back, but not to all"), "{said}");
+        lab.ok("ip link set eth1 up");
+        lab.interfaces(&file("rt2"));
+        lab.ok("policy-table apply eth1");
+        assert!(lab.tagged().join("").contains("via 10.10.0.7"));
+    });
+}
+
+/// What no record claims goes back piece by piece, too.
+#[test]
+fn what_apply_all_took_out_goes_back() {
+    lab(|lab| {
+        lab.device("eth1");
+        lab.device("eth2");
+        lab.ok("ip addr add 10.20.0.10/24 dev eth2; ip link set eth2 up");
+        lab.interfaces(PLAIN);
+        lab.ok("ifup eth1");
+        lab.ok("ip rule add pref 77 fwmark 7 lookup 99 protocol 157");
+        lab.ok("ip route add 192.0.2.0/24 via 10.20.0.1 dev eth2 table 99 proto 157");
+        let was = lab.ok("ip rule");
+        let mut run = InTerminal::start("exec policy-table apply --confirm 60 --all");
+        assert!(asked(&mut run).contains("orphaned: 2 routes and rules removed"));
+        lab.ok("ip link set eth2 down");
+        run.typed("no\n");
+        let (_, said) = run.end();
+        assert!(
+            said.contains("ip route add 192.0.2.0/24 via 10.20.0.1"),
+            "{said}"
+        );
+        assert!(said.contains("gone back, but not to all"), "{said}");
+        assert_eq!(lab.ok("ip rule"), was);
+    });
+}

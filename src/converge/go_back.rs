@@ -1,0 +1,121 @@
+//! Bringing a device back to what its record had, as far as that can be done: piece by piece. What
+//! has become impossible meanwhile, as a route by a link that went down, keeps nothing else from
+//! coming back.
+
+use super::observe::router;
+use super::outcome::{Outcome, StepError};
+use super::put_in::{put_in, Known};
+use super::remove::take_out;
+use crate::netlink::Kernel;
+use crate::record::{DeviceRecord, Part, Record};
+use crate::routing::{InterfaceName, State};
+
+/// What came of putting in what could be.
+#[derive(Debug, Default)]
+pub struct PutBack {
+    pub outcome: Outcome,
+    /// Why something could not be.
+    pub errors: Vec<StepError>,
+}
+
+impl PutBack {
+    fn add(&mut self, outcome: Outcome) {
+        let all = &mut self.outcome;
+        all.in_force.extend(outcome.in_force.objects());
+        all.already.extend(outcome.already.objects());
+        all.behind.extend(outcome.behind.objects());
+        all.warnings.extend(outcome.warnings);
+    }
+}
+
+/// Puts in what is wanted, all at once or else each by itself, and takes nothing out.
+pub fn put_in_each(kernel: &mut Kernel, wanted: &State, known: &Known<'_>) -> PutBack {
+    let claimed = known.claimed.with(known.previous);
+    let known = Known {
+        claimed: &claimed,
+        ..*known
+    };
+    let mut done = PutBack::default();
+    match put_in(kernel, wanted, &known) {
+        Ok(outcome) => done.add(outcome),
+        Err(_) => {
+            for object in wanted.objects() {
+                match put_in(kernel, &[object].into_iter().collect(), &known) {
+                    Ok(outcome) => done.add(outcome),
+                    Err(undone) => {
+                        done.outcome.in_force.extend(undone.stuck.objects());
+                        done.errors.extend(undone.errors);
+                    }
+                }
+            }
+        }
+    }
+    done
+}
+
+/// Brings a device, and its record, back to the parts that it had, unless it is not as the change
+/// `left` it any more: it has been brought up or down meanwhile, which stands, and `None` is
+/// returned. What was there comes back before what is new leaves.
+pub fn go_back(
+    kernel: &mut Kernel,
+    device: &InterfaceName,
+    former: &[Part],
+    left: &Record,
+) -> Option<PutBack> {
+    // Locked from here on.
+    let mut record = DeviceRecord::open(device);
+    if !record.is_written() {
+        record.noted = left.clone();
+    } else if record.noted != *left {
+        return None;
+    }
+    let now = std::mem::take(&mut record.noted);
+    let now = now.with_states(|state| kernel.devices().same_in(state));
+    let current = now.state();
+    let others = record.still_shared(&current);
+    let all = former.iter().fold(now.clone(), |mut all, part| {
+        let state = all.of_stanza(&part.heading).with(&part.state);
+        all.set(&part.heading, state);
+        all
+    });
+    record.replace(all);
+    let known = Known {
+        previous: &current,
+        claimed: &others,
+        shared: &record.shared.clone(),
+    };
+    let mut whole = PutBack::default();
+    let mut then = Record::default();
+    for part in former {
+        let done = put_in_each(kernel, &part.state, &known);
+        let state = done.outcome.in_force.clone();
+        // A router that has no route yet is known when it can have one again.
+        let had = router(&part.state, device);
+        let had = had.filter(|route| !state.routes().contains(route));
+        let router = part.router.clone().or(had);
+        let heading = part.heading.clone();
+        let part = Part {
+            heading,
+            state,
+            router,
+        };
+        then.replace(|_| false, part);
+        whole.errors.extend(done.errors);
+        whole.add(done.outcome);
+    }
+    let in_force = &whole.outcome.in_force;
+    let removal = take_out(kernel, &current.without(in_force).without(&others));
+    for part in now.parts() {
+        let state = then.of_stanza(&part.heading);
+        let stuck = part.state.only(&removal.stuck);
+        if !stuck.is_empty() {
+            then.set(&part.heading, state.with(&stuck));
+        }
+    }
+    record.replace(then);
+    let already = whole.outcome.already.without(&current).without(&others);
+    record.share(&already, &whole.outcome.behind);
+    record.close();
+    whole.outcome.add_removal(removal);
+    Some(whole)
+}
