@@ -143,3 +143,22 @@ fn the_text_of_every_licence_is_there_and_the_other_check_knows_them() {
         assert!(deny.contains(&format!("\"{spdx}\"")), "{spdx}");
     }
 }
+
+/// What keeps RUSTSEC-2026-0009 from being reached, as `deny.toml` says: the part of `time` that
+/// reads dates is not compiled.
+#[test]
+fn the_crate_that_writes_dates_cannot_read_them() {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .current_dir(top())
+        .args(["tree", "--locked", "--quiet"]);
+    cargo.args(["--target=all", "--edges=features,normal", "--invert=time"]);
+    let output = cargo.output().unwrap();
+    let tree = String::from_utf8_lossy(&output.stdout);
+    let has = |feature: &str| tree.contains(&format!("time feature \"{feature}\""));
+    assert!(has("formatting"), "{tree}");
+    for feature in ["parsing", "macros", "serde", "serde-well-known"] {
+        assert!(!has(feature), "{tree}");
+    }
+    assert!(text("deny.toml").contains("RUSTSEC-2026-0009"));
+}
