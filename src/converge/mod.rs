@@ -22,7 +22,7 @@
 //! - `go_back.rs`: bringing a device back to what its record had, as far as that can be done.
 //! - `snapshot.rs`: what is in force at a moment, and the way back to it.
 //!
-//! `existing.rs`, `drift.rs`, `order.rs` and `share.rs` only decide. The others reach the kernel
+//! `existing.rs`, `drift.rs` and `order.rs` only decide. The others reach the kernel
 //! through `netlink/`, the records through `record/`, table names through `tables/`, and what ifup
 //! notes through `ifupdown/`; none opens a file itself. What the administrator should know while a
 //! run goes on is logged; printing is left to `cli/`.

@@ -1,20 +1,24 @@
-//! Which addresses of an interface `policy-source all` leaves to other stanzas of the device. Decides
-//! only.
+//! Which addresses of an interface `policy-source all` leaves to other stanzas of the device: those
+//! that these name, have rules on, or will have.
 
+use super::observe::at_once;
 use crate::ifupdown::HookCall;
+use crate::netlink::{Kernel, KernelError};
 use crate::record::{Heading, Record, Takeover};
 use crate::routing::{InterfaceAddress, Prefix, Rule, State};
 use crate::stanza::{Observed, Source, Stanza};
 
 /// Leaves to the other stanzas what they derive rules from: what those that are up have in the
-/// record, and what those in the file name, of which a hook knows none.
+/// record, and what those in the file name or would find, of which a hook knows none.
+/// Errors: the kernel could not be asked.
 pub fn leave_to_others(
+    kernel: &mut Kernel,
     found: &mut Observed,
     stanza: &Stanza,
     takeover: &Takeover,
     record: &Record,
     calls: &[HookCall],
-) {
+) -> Result<(), KernelError> {
     let mut others = record.clone();
     takeover.set(&mut others, State::default(), None);
     let kept = others.headings().filter(|part| is_kept(part, calls));
@@ -25,10 +29,16 @@ pub fn leave_to_others(
         let Ok(Some(other)) = Stanza::parse(call) else {
             continue;
         };
-        let own = other
-            .address
-            .filter(|_| other.derives() && other != *stanza);
-        taken.extend(own.and_then(|own| match other.source {
+        if !other.derives() || other == *stanza {
+            continue;
+        }
+        // One that names no address may have nothing in force yet: this one comes first in the file.
+        let own = match other.address {
+            Some(own) => vec![own],
+            None if other.asks_all() => continue,
+            None => at_once(kernel, &other)?.addresses,
+        };
+        taken.extend(own.into_iter().filter_map(|own| match other.source {
             Source::None => None,
             Source::Subnet => Some(own.network()),
             Source::Address | Source::All => Some(Prefix::host(own.address)),
@@ -37,6 +47,7 @@ pub fn leave_to_others(
     let is_taken = |own: &InterfaceAddress| taken.iter().any(|by| by.contains(own.address));
     let is_own = |own: &InterfaceAddress| stanza.address == Some(*own);
     found.addresses.retain(|own| is_own(own) || !is_taken(own));
+    Ok(())
 }
 
 /// Whether a part of the record will still be there: its interface has no stanza in the file, as

@@ -105,7 +105,7 @@ fn up_with(
     if stanza.asks_all() {
         let record = Store::peek(&stanza.interface.device());
         let calls = beside.map_or(&[][..], |beside| beside.calls);
-        leave_to_others(&mut found, stanza, takeover, &record, calls);
+        leave_to_others(kernel, &mut found, stanza, takeover, &record, calls)?;
     }
     let tables = StanzaTables::registered(stanza, kernel)?;
     let (wanted, notices) = tables.wanted(stanza, &found).map_err(Failure::Options)?;

@@ -212,7 +212,8 @@ impl View {
             }
             let mut found = found?;
             if stanza.asks_all() {
-                leave_to_others(&mut found, &stanza, takeover, record, calls);
+                let kernel = &mut self.kernel;
+                leave_to_others(kernel, &mut found, &stanza, takeover, record, calls)?;
             }
             let asked = status.tables.wanted(&stanza, &found);
             (wanted, status.notices) = asked.map_err(Failure::Options)?;

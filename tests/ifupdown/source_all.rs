@@ -179,3 +179,47 @@ fn a_stanza_without_an_address_has_all_there_are() {
         assert_eq!(lab.sh("policy-table status").code, 0);
     });
 }
+
+/// A stanza that names no address has those that it finds, whichever of the two comes first: after
+/// one `apply`, and after `ifup` again.
+#[test]
+fn what_a_stanza_without_an_address_finds_is_left_to_it() {
+    let all = stanza("eth1", "198.51.100.10/24", ALL);
+    let alias =
+        "iface eth1:1 inet manual\n    policy-table two\n    policy-gateway 203.0.113.1\n    \
+                 up ip addr add 203.0.113.10/24 dev eth1 label eth1:1 || true\n    \
+                 down ip addr del 203.0.113.10/24 dev eth1 || true\n";
+    let manual =
+        "iface eth1 inet manual\n    policy-table two\n    policy-gateway 203.0.113.1\n    \
+                  up ip addr add 203.0.113.10/24 dev eth1 || true\n";
+    let of_alias = ["198.51.100.10 isp", "203.0.113.10 two"];
+    // Without a label there is nothing to tell its address by.
+    let of_manual = ["198.51.100.10 isp", "198.51.100.10 two", "203.0.113.10 two"];
+    for (other, ifup, expected) in [
+        (alias, "ifup eth1 eth1:1", &of_alias[..]),
+        (alias, "ifup eth1:1 eth1", &of_alias[..]),
+        (manual, "ifup eth1", &of_manual[..]),
+    ] {
+        for text in [format!("{all}{other}"), format!("{other}{all}")] {
+            lab(|lab| {
+                lab.device("eth1");
+                lab.ok("ip link set eth1 up");
+                lab.interfaces(&text);
+                // The address is there before any of the hooks is called.
+                lab.ok("ip addr add 203.0.113.10/24 dev eth1 label eth1:1");
+                lab.ok(ifup);
+                for again in ["true", "flush eth1", "apply eth1"] {
+                    if again != "true" {
+                        lab.ok(&format!("policy-table {again}"));
+                    }
+                    lab.ok("policy-table apply eth1");
+                    assert_eq!(served(lab), expected, "{ifup}, {again}: {text}");
+                    let status = lab.sh("policy-table status");
+                    assert_eq!(status.code, 0, "{}{text}", status.out);
+                }
+                lab.ok(&format!("{} --force", ifup));
+                assert_eq!(served(lab), expected, "{ifup}: {text}");
+            });
+        }
+    }
+}
