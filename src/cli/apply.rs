@@ -11,14 +11,16 @@ use super::command::{
 };
 use super::plan;
 use super::question::{forget_typed, Confirmed, Outputs, Question};
-use super::running::{Device, Running};
+use super::running::Running;
 use crate::converge;
-use crate::converge::{remove_orphans, settle, Beside, Snapshot, View};
+use crate::converge::{
+    remove_orphans, DeviceRun, Done, LeftToDo, OrphanError, Patience, Snapshot, StanzaStatus, View,
+};
 use crate::explain::{ssh_replies, warning_of_move, Packet};
-use crate::ifupdown::HookCall;
+use crate::ifupdown::interfaces::Device;
 use crate::netlink::Kernel;
-use crate::record::{Store, Takeover};
-use crate::routing::{Family, State, Surroundings};
+use crate::record::Store;
+use crate::routing::State;
 use crate::stanza::{remarks, Remark, Stanza};
 use crate::system::{hold_messages, keep_net_admin, start_logging};
 
@@ -71,20 +73,55 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let replies = ssh_replies();
     let trial = patience.map(Trial::prepare).transpose()?;
     keep_net_admin()?;
+    let mut survey = Survey::take(&devices)?;
     let moved = match replies {
-        Some(replies) => moved_connection(&devices, &replies)?,
+        Some(replies) => survey.moved_connection(&replies)?,
         None => None,
     };
     if let Some(sentence) = &moved {
         warn!("{sentence}");
     }
     if let Some(trial) = trial {
-        return trial.apply(&devices, all, out);
+        return trial.apply(survey, all, out);
     }
-    if moved.is_some() && !go_on(out)? {
-        return Err(Trouble::Failed("nothing was done".to_owned()));
+    if moved.is_some() {
+        if !go_on(out)? {
+            return Err(Trouble::Failed("nothing was done".to_owned()));
+        }
+        // Who was asked may have taken his time.
+        survey = Survey::take(&devices)?;
     }
-    apply(&devices, all, out)
+    apply(survey, all, out)
+}
+
+/// How the stanzas of some devices stand, with all that was asked for to tell.
+struct Survey<'a> {
+    view: View,
+    devices: Vec<(&'a Device, Vec<StanzaStatus>)>,
+}
+
+impl<'a> Survey<'a> {
+    fn take(devices: &'a [Device]) -> Result<Self, Trouble> {
+        let mut view = View::open_for_apply()?;
+        let devices = devices.iter().map(|device| {
+            let stanzas = view.stanzas(&device.name, &device.calls);
+            (device, stanzas)
+        });
+        Ok(Self {
+            devices: devices.collect(),
+            view,
+        })
+    }
+
+    /// What the change would make of the way back to who typed this: a sentence, if it moves.
+    fn moved_connection(&mut self, replies: &Packet) -> Result<Option<String>, Trouble> {
+        let stanzas = self.devices.iter().flat_map(|(_, stanzas)| stanzas);
+        let changes: Vec<_> = stanzas.flat_map(StanzaStatus::steps).collect();
+        if changes.is_empty() {
+            return Ok(None);
+        }
+        Ok(warning_of_move(&mut self.view.kernel, replies, &changes)?)
+    }
 }
 
 /// A change that goes back unless somebody confirms it in time.
@@ -103,7 +140,7 @@ impl Trial {
     /// then is waited for: who does not take it may be the one whom the change has cut off.
     fn apply(
         mut self,
-        devices: &[Device],
+        survey: Survey<'_>,
         all: bool,
         out: &mut dyn Write,
     ) -> Result<Verdict, Trouble> {
@@ -111,7 +148,7 @@ impl Trial {
         let mut before = Snapshot::take(&mut Kernel::open()?)?;
         let messages = hold_messages();
         let mut said = Vec::new();
-        let applied = change(devices, all, &mut said);
+        let applied = change(survey, all, &mut said);
         before.note_change();
         self.outputs.say(&said);
         self.outputs.warn(&messages.take());
@@ -156,21 +193,6 @@ fn go_back(before: &Snapshot, why: &str) -> Trouble {
     Trouble::Failed(format!("{why}: {how}"))
 }
 
-/// What the change would make of the way back to who typed this: a sentence, if it moves.
-fn moved_connection(devices: &[Device], replies: &Packet) -> Result<Option<String>, Trouble> {
-    let mut view = View::open_for_apply()?;
-    let mut changes = Vec::new();
-    for device in devices {
-        for stanza in view.stanzas(&device.name, &device.calls) {
-            changes.extend(stanza.steps());
-        }
-    }
-    if changes.is_empty() {
-        return Ok(None);
-    }
-    Ok(warning_of_move(&mut view.kernel, replies, &changes)?)
-}
-
 /// Asks whether to go on. Where nobody is there to answer, a script has decided already.
 fn go_on(out: &mut dyn Write) -> io::Result<bool> {
     let stdin = io::stdin();
@@ -195,10 +217,10 @@ fn seconds(text: &str) -> Result<Duration, Trouble> {
 }
 
 /// Applies the change, and says what became of it, and what is wrong, only then: see [`say`].
-fn apply(devices: &[Device], all: bool, out: &mut dyn Write) -> Result<Verdict, Trouble> {
+fn apply(survey: Survey<'_>, all: bool, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let mut said = Vec::new();
     let messages = hold_messages();
-    let changed = change(devices, all, &mut said);
+    let changed = change(survey, all, &mut said);
     drop(messages);
     let told = say(out, &said);
     let verdict = changed?;
@@ -206,108 +228,67 @@ fn apply(devices: &[Device], all: bool, out: &mut dyn Write) -> Result<Verdict, 
     Ok(verdict)
 }
 
-fn change(devices: &[Device], all: bool, out: &mut dyn Write) -> Result<Verdict, Trouble> {
+fn change(survey: Survey<'_>, all: bool, out: &mut dyn Write) -> Result<Verdict, Trouble> {
+    let Survey { mut view, devices } = survey;
     let mut verdict = Verdict::Good;
-    let around = look_around();
-    for device in devices {
-        verdict = verdict.max(converge_device(device, around.as_ref(), out)?);
-    }
-    if all {
-        let mut kernel = Kernel::open()?;
-        let removed = remove_orphans(&mut kernel, Path::new("/"));
-        let (found, outcome) = removed.map_err(|error| Trouble::Failed(error.to_string()))?;
-        for warning in &outcome.warnings {
-            warn!("{warning}");
-        }
-        if !found.is_empty() {
-            writeln!(
-                out,
-                "orphaned: {} routes and rules removed",
-                outcome.removed
-            )?;
-        }
-        if !outcome.stuck.is_empty() {
-            verdict = Verdict::Bad;
-        }
-    }
-    Ok(verdict)
-}
-
-/// An interface with the family: it may have stanzas of both.
-fn named(call: &HookCall) -> String {
-    match call.family {
-        Some(family) => format!("{} {family}", call.interface),
-        None => call.interface.clone(),
-    }
-}
-
-/// What others have; where the kernel does not tell, it need not be known.
-fn look_around() -> Option<Surroundings> {
-    let mut around = Surroundings::default();
-    let mut kernel = Kernel::open().ok()?;
-    for family in Family::ALL {
-        around.note_rules(&kernel.rules(family).unwrap_or_default());
-    }
-    kernel.look_around(&mut around).ok()?;
-    Some(around)
-}
-
-fn converge_device(
-    device: &Device,
-    around: Option<&Surroundings>,
-    out: &mut dyn Write,
-) -> Result<Verdict, Trouble> {
-    let mut verdict = Verdict::Good;
-    let (takeovers, left) = Takeover::of_all(&device.calls, &Store::peek(&device.name));
-    let cut_off = |stanza: &Stanza, state: &State, table| {
-        let all = around.map_or_else(Vec::new, |around| remarks(stanza, state, table, around));
+    let mut acted = false;
+    // What others have need not be known where the kernel does not tell.
+    let knows_around = view.look_around().is_ok();
+    let add = |stanza: &Stanza, state: &State, table| {
+        let all = remarks(stanza, state, table, view.around());
         // What else there is to remark is for who asks for the status.
         let is_cut_off = |remark: &&Remark| matches!(remark, Remark::CutOff(_));
         let cut_off = all.iter().filter(is_cut_off);
         cut_off.map(ToString::to_string).collect()
     };
-    // The stanzas' rules of equal priority stand in the order of the file.
-    let mut before = State::default();
-    for (call, takeover) in device.calls.iter().zip(takeovers) {
-        let heading = takeover.heading.clone();
-        let beside = Beside {
-            calls: &device.calls,
-            before: Some(&before),
-            add: Some(&cut_off),
-        };
-        let done = converge::apply(call, &takeover, &beside);
-        if device.calls.len() > 1 {
-            let record = Store::peek(&device.name);
-            before = before.with(&record.of_stanza(&heading));
-        }
-        match done {
-            Ok(Some(summary)) => writeln!(out, "{}: {summary}", named(call))?,
-            Ok(None) => {}
-            Err(failure) => {
-                if let Some(waiting) = failure.waiting() {
-                    writeln!(out, "{}: {waiting}", named(call))?;
-                    verdict = verdict.max(Verdict::Differs);
-                    continue;
-                }
-                converge::tell(&named(call), &failure);
-                verdict = Verdict::Bad;
-            }
+    // Nobody waits for what another one waits for, and those that do wait side by side.
+    let (waiting, ready): (Vec<_>, Vec<_>) = devices.iter().partition(|(_, stanzas)| {
+        stanzas
+            .iter()
+            .any(|stanza| stanza.left_to_do == LeftToDo::Waiting)
+    });
+    for devices in [ready, waiting] {
+        let patience = Patience::side_by_side();
+        for (device, surveyed) in devices {
+            let run = DeviceRun {
+                device: &device.name,
+                calls: &device.calls,
+                surveyed,
+                patience,
+                add: knows_around.then_some(&add),
+            };
+            let mut told = Ok(());
+            acted |= run.bring_in_step(|name, done| match tell(name, done, out) {
+                Ok(of_stanza) => verdict = verdict.max(of_stanza),
+                Err(error) => told = Err(error),
+            });
+            told?;
+            warn_of_missing_stanzas(device);
         }
     }
-    for takeover in left {
-        if takeover.stays(&device.calls) {
-            continue;
-        }
-        let nothing = State::default();
-        let mut kernel = Kernel::open()?;
-        match settle(&mut kernel, &device.name, &takeover, &nothing) {
-            Ok(outcome) => writeln!(out, "{}: {} removed", takeover.heading, outcome.removed)?,
-            Err(failure) => {
-                converge::tell(device.name.as_str(), &failure);
-                verdict = Verdict::Bad;
+    if all {
+        let of_orphans = take_out_orphans(&mut view, acted, out)?;
+        verdict = verdict.max(of_orphans);
+    }
+    Ok(verdict)
+}
+
+/// Says what became of a stanza.
+fn tell(name: &str, done: Done, out: &mut dyn Write) -> io::Result<Verdict> {
+    match done {
+        Ok(Some(summary)) => writeln!(out, "{name}: {summary}").map(|()| Verdict::Good),
+        Ok(None) => Ok(Verdict::Good),
+        Err(failure) => {
+            if let Some(waiting) = failure.waiting() {
+                return writeln!(out, "{name}: {waiting}").map(|()| Verdict::Differs);
             }
+            converge::tell(name, &failure);
+            Ok(Verdict::Bad)
         }
     }
+}
+
+fn warn_of_missing_stanzas(device: &Device) {
     for interface in &device.without_stanza {
         if Store::has(&interface.device()) {
             warn!(
@@ -316,5 +297,33 @@ fn converge_device(
             );
         }
     }
-    Ok(verdict)
+}
+
+/// Takes out what belongs to nothing that is up. Where nothing else was done, a look tells whether
+/// there is anything.
+fn take_out_orphans(view: &mut View, acted: bool, out: &mut dyn Write) -> Result<Verdict, Trouble> {
+    let failed = |error: OrphanError| Trouble::Failed(error.to_string());
+    if !acted {
+        let seen = view.orphans().map_err(failed)?;
+        if seen.is_empty() && seen.damaged.is_empty() {
+            return Ok(Verdict::Good);
+        }
+    }
+    let removed = remove_orphans(&mut Kernel::open()?, Path::new("/"));
+    let (found, outcome) = removed.map_err(failed)?;
+    for warning in &outcome.warnings {
+        warn!("{warning}");
+    }
+    if !found.is_empty() {
+        writeln!(
+            out,
+            "orphaned: {} routes and rules removed",
+            outcome.removed
+        )?;
+    }
+    if outcome.stuck.is_empty() {
+        Ok(Verdict::Good)
+    } else {
+        Ok(Verdict::Bad)
+    }
 }

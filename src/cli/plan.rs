@@ -5,8 +5,9 @@ use std::path::Path;
 
 use super::command::{Arguments, Command, Trouble, Verdict, INTERFACES};
 use super::ip_words::unknown_words;
-use super::running::{Device, Running};
-use crate::converge::{find_orphans, Condition, Failure, StanzaStatus, View};
+use super::running::Running;
+use crate::converge::{Condition, Failure, StanzaStatus, View};
+use crate::ifupdown::interfaces::Device;
 use crate::routing::{Object, Step};
 use crate::tables::{lacks_newline, missing_folder};
 
@@ -52,8 +53,9 @@ pub fn print(
         }
     }
     if orphaned {
-        let found = find_orphans(&mut view.kernel, Path::new("/"));
-        let found = found.map_err(|error| Trouble::Failed(error.to_string()))?;
+        let found = view
+            .orphans()
+            .map_err(|error| Trouble::Failed(error.to_string()))?;
         if !found.is_empty() {
             writeln!(out, "# orphaned")?;
         }

@@ -1,28 +1,14 @@
 //! The interfaces that are up, with their stanzas as the file has them now.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 
 use super::command::Trouble;
-use crate::ifupdown::interfaces::{Interfaces, Selection, StanzaInForce, FILE};
+use crate::ifupdown::interfaces::{Device, Interfaces, Selection, FILE};
 use crate::ifupdown::{HookCall, Ifstate, UpInterface};
 use crate::netlink::Kernel;
 use crate::routing::InterfaceName;
-
-/// A device, with all that is up on it.
-#[derive(Debug)]
-pub struct Device {
-    pub name: InterfaceName,
-    /// Whether ifup has brought anything on it up.
-    pub is_up: bool,
-    /// The stanzas of it and its aliases, in the order in which they came up.
-    pub calls: Vec<HookCall>,
-    /// What is up on it without a stanza in the file, or with one that runs no hooks.
-    pub without_stanza: Vec<InterfaceName>,
-    /// What is up on it with options in its stanza, and has no hooks run for it.
-    pub without_hooks: Vec<InterfaceName>,
-}
 
 /// The names of all devices; none where they cannot be listed.
 fn device_names() -> HashSet<String> {
@@ -95,7 +81,7 @@ impl Running {
             }
         }
         retain_those_on(&mut up, interfaces);
-        let mut devices = self.gathered(up);
+        let mut devices = self.file.devices(up);
         for device in &mut devices {
             device.is_up = before.contains(&device.name);
         }
@@ -105,43 +91,7 @@ impl Running {
     /// The devices of these interfaces, or all that something is up on.
     /// Errors: an interface is not up.
     pub fn devices(&self, interfaces: &[InterfaceName]) -> Result<Vec<Device>, Trouble> {
-        Ok(self.gathered(self.chosen(interfaces)?))
-    }
-
-    /// What is up, by device, with the stanzas that it was brought up from.
-    fn gathered(&self, up: Vec<UpInterface>) -> Vec<Device> {
-        let stanzas = self.file.stanzas_with_hooks();
-        let quiet = self.file.stanzas_without_hooks();
-        let mut devices: Vec<Device> = Vec::new();
-        let mut places: HashMap<InterfaceName, usize> = HashMap::new();
-        for up in up {
-            let calls = calls(&stanzas, &up);
-            let place = *places
-                .entry(up.interface.device())
-                .or_insert_with_key(|name| {
-                    devices.push(Device {
-                        name: name.clone(),
-                        is_up: true,
-                        calls: Vec::new(),
-                        without_stanza: Vec::new(),
-                        without_hooks: Vec::new(),
-                    });
-                    devices.len() - 1
-                });
-            if let Some(device) = devices.get_mut(place) {
-                if self::calls(&quiet, &up)
-                    .iter()
-                    .any(|call| !call.options.is_empty())
-                {
-                    device.without_hooks.push(up.interface.clone());
-                }
-                if calls.is_empty() {
-                    device.without_stanza.push(up.interface);
-                }
-                device.calls.extend(calls);
-            }
-        }
-        devices
+        Ok(self.file.devices(self.chosen(interfaces)?))
     }
 
     /// What is up of some interfaces, or all that is.
@@ -189,8 +139,7 @@ impl Running {
         if !up.iter().any(|up| up.interface == *interface) {
             up.push(UpInterface::as_named(interface.clone()));
         }
-        let stanzas = self.file.stanzas_with_hooks();
-        up.iter().flat_map(|up| calls(&stanzas, up)).collect()
+        self.file.calls_of(&up)
     }
 }
 
@@ -208,12 +157,4 @@ fn retain_those_on(up: &mut Vec<UpInterface>, interfaces: &[InterfaceName]) {
         let devices: HashSet<_> = interfaces.iter().map(InterfaceName::device).collect();
         up.retain(|up| devices.contains(&up.interface.device()));
     }
-}
-
-/// The hook's calls for what is up, of the stanzas that there are by logical name.
-fn calls(stanzas: &HashMap<&str, Vec<&StanzaInForce>>, up: &UpInterface) -> Vec<HookCall> {
-    let stanzas = stanzas.get(up.logical()).into_iter().flatten();
-    stanzas
-        .flat_map(|stanza| stanza.definition.calls(up.interface.as_str()))
-        .collect()
 }

@@ -2,14 +2,14 @@
 
 use std::collections::HashSet;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::{json, Value};
 
 use super::command::{coloured, Arguments, Command, Opt, Trouble, Verdict, INTERFACES, JSON};
 use super::running::Running;
 use super::summary::Summary;
-use crate::converge::{find_orphans, Condition, Item, Orphans, StanzaStatus, View};
+use crate::converge::{Condition, Item, Orphans, StanzaStatus, View};
 use crate::routing::{InterfaceName, State};
 use crate::stanza::Remark;
 use crate::system::installed_examples;
@@ -45,7 +45,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     view.look_around()?;
     let mut rest = Footer::default();
     if arguments.operands.is_empty() {
-        let found = find_orphans(&mut view.kernel, Path::new("/"));
+        let found = view.orphans();
         rest.orphans = found.map_err(|error| Trouble::Failed(error.to_string()))?;
         rest.examples = installed_examples();
     }

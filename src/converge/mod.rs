@@ -10,16 +10,17 @@
 //! - `remove.rs`: taking out what is meant and nothing else, since the kernel may take another one.
 //! - `put_in.rs`: putting in what is wanted, all of it or nothing.
 //! - `renamed_device.rs`: routes whose device has another name now.
-//! - `observe.rs`: the addresses and the default route that a stanza leaves to the kernel to know,
-//!   and how long is waited for them.
+//! - `patience.rs`: how long is waited for what the kernel does not know yet.
+//! - `observe.rs`: the addresses and the default route that a stanza leaves to the kernel to know.
 //! - `share.rs`: which addresses `policy-source all` leaves to other stanzas.
 //! - `table_ids.rs`: the IDs of the tables that a stanza names.
 //! - `stanza.rs`: the story of a stanza: up, down, and between them the record (`settle`).
 //! - `stanza_status.rs`: how one stanza stands, with what is to be said of it.
+//! - `device.rs`: the stanzas of a device brought in step, one after another.
 //! - `seen.rs`: what a survey has seen of the kernel, for all stanzas at once.
-//! - `survey.rs`: how the stanzas of a device stand; changes nothing.
 //! - `orphans.rs`: what is left of ours and belongs to nothing that is up.
 //! - `go_back.rs`: bringing a device back to what its record had, as far as that can be done.
+//! - `survey.rs`: how the stanzas of a device stand; changes nothing.
 //! - `snapshot.rs`: what is in force at a moment, and the way back to it.
 //!
 //! `existing.rs`, `drift.rs` and `order.rs` only decide. The others reach the kernel
@@ -36,24 +37,28 @@ mod reorder;
 mod remove;
 mod put_in;
 mod renamed_device;
+mod patience;
 mod observe;
 mod share;
 mod table_ids;
 mod stanza;
 mod stanza_status;
+mod device;
 mod seen;
-mod survey;
 mod orphans;
 mod go_back;
+mod survey;
 mod snapshot;
 
+pub(crate) use device::{DeviceRun, Done};
 pub(crate) use drift::{Condition, Item};
-pub use orphans::{find_orphans, remove_orphans, Orphans, Why};
+pub use orphans::{find_orphans, remove_orphans, OrphanError, Orphans, Why};
 pub use outcome::StepError;
 pub(crate) use outcome::{Failure, Removal};
+pub(crate) use patience::Patience;
 pub use put_in::{put_in, Known};
 pub(crate) use remove::take_out;
 pub(crate) use snapshot::Snapshot;
-pub(crate) use stanza::{apply, down, has_previous, settle, tell, up, Beside};
-pub(crate) use stanza_status::StanzaStatus;
+pub(crate) use stanza::{down, has_previous, tell, up};
+pub(crate) use stanza_status::{LeftToDo, StanzaStatus};
 pub(crate) use survey::View;

@@ -4,18 +4,15 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::outcome::{Failure, Waiting};
+use super::patience::{wait_for, Patience, LONGEST};
 use crate::netlink::{Assigned, Kernel, KernelError, Standing, Watch};
 use crate::routing::{
     Family, Hop, InterfaceAddress, InterfaceName, Kind, Prefix, Route, State, TableId,
 };
 use crate::stanza::{Observed, Source, Stanza};
-
-/// Longest wait for an address: what ifupdown's own settle-dad gives one.
-const LONGEST: Duration = Duration::from_secs(6);
 
 /// Longest wait for a default route that comes from where the address came from.
 const ROUTE_BEHIND: Duration = Duration::from_secs(1);
@@ -23,24 +20,48 @@ const ROUTE_BEHIND: Duration = Duration::from_secs(1);
 /// What the record has of a stanza; asked for only where the kernel's answer leaves a question.
 type Recorded<'a> = &'a dyn Fn() -> State;
 
-/// What a stanza that comes up needs, waited for. Where it `is_up` since long, an address is on its
-/// way only if the kernel still checks it.
+/// What a stanza needs, waited for.
 /// Errors: rules are to be derived from addresses, and none came.
 pub fn awaited(
     kernel: &mut Kernel,
     stanza: &Stanza,
     known: Recorded<'_>,
-    is_up: bool,
+    patience: Patience,
 ) -> Result<Observed, Failure> {
+    let mut ways = DefaultWays::default();
     // Without rules on addresses there is nothing to wait for.
-    let longest = if stanza.source == Source::None {
+    let most = if stanza.source == Source::None {
         Duration::ZERO
     } else {
-        LONGEST
+        patience.most
     };
-    let mut ways = DefaultWays::default();
-    let found = find(kernel, stanza, longest, known, is_up, &mut ways)?;
-    require_address(stanza, found, if is_up { Duration::ZERO } else { LONGEST })
+    let of_stanza = Patience { most, ..patience };
+    let found = find(kernel, stanza, of_stanza, known, &mut ways)?;
+    require_address(stanza, found, patience.seconds())
+}
+
+/// Whether [`awaited`] would wait for what a stanza that is up needs.
+pub fn is_on_its_way(
+    kernel: &mut Kernel,
+    stanza: &Stanza,
+    known: Recorded<'_>,
+    ways: &mut DefaultWays,
+) -> Result<bool, KernelError> {
+    let device = stanza.interface.device();
+    if stanza.source == Source::None {
+        return Ok(false);
+    }
+    if stanza.asks_address() {
+        let mut found = kernel.addresses(&device, stanza.family)?;
+        found.retain(|assigned| is_of(assigned, &stanza.interface));
+        if found.iter().any(|it| it.standing == Standing::Tentative) {
+            return Ok(true);
+        }
+    }
+    let found = find(kernel, stanza, Patience::NONE, known, ways)?;
+    let knows_router = found.default.is_some() || !found.before.is_empty();
+    let asks = stanza.asks_gateway() && !knows_router;
+    Ok(asks && !route_behind(stanza, &found.addresses).is_zero())
 }
 
 /// What a stanza that is up needs, as it is now.
@@ -51,21 +72,14 @@ pub fn required(
     known: Recorded<'_>,
     ways: &mut DefaultWays,
 ) -> Result<Observed, Failure> {
-    let found = find(kernel, stanza, Duration::ZERO, known, true, ways)?;
-    require_address(stanza, found, Duration::ZERO)
+    let found = find(kernel, stanza, Patience::NONE, known, ways)?;
+    require_address(stanza, found, 0)
 }
 
 /// What there is now of what a stanza needs, with nothing known from before.
 pub fn at_once(kernel: &mut Kernel, stanza: &Stanza) -> Result<Observed, KernelError> {
     let mut ways = DefaultWays::default();
-    find(
-        kernel,
-        stanza,
-        Duration::ZERO,
-        &State::default,
-        true,
-        &mut ways,
-    )
+    find(kernel, stanza, Patience::NONE, &State::default, &mut ways)
 }
 
 /// What a stanza that has come up lacks of what it had then: the device is gone, was taken down, or
@@ -92,30 +106,25 @@ pub fn lost(kernel: &mut Kernel, stanza: &Stanza) -> Result<Option<Waiting>, Ker
     Ok((!is_there).then_some(Waiting::OwnAddress(own.address, device)))
 }
 
-fn require_address(
-    stanza: &Stanza,
-    found: Observed,
-    waited: Duration,
-) -> Result<Observed, Failure> {
+fn require_address(stanza: &Stanza, found: Observed, seconds: u64) -> Result<Observed, Failure> {
     if !stanza.asks_address() || !found.addresses.is_empty() || stanza.source == Source::None {
         return Ok(found);
     }
     Err(Failure::Waiting(Waiting::Address {
         family: stanza.family,
-        seconds: waited.as_secs(),
+        seconds,
     }))
 }
 
 fn find(
     kernel: &mut Kernel,
     stanza: &Stanza,
-    longest: Duration,
+    patience: Patience,
     known: Recorded<'_>,
-    is_up: bool,
     ways: &mut DefaultWays,
 ) -> Result<Observed, KernelError> {
     let addresses = if stanza.asks_address() {
-        addresses(kernel, stanza, longest, known, is_up)?
+        addresses(kernel, stanza, patience, known)?
     } else {
         stanza.address.into_iter().collect()
     };
@@ -134,8 +143,8 @@ fn find(
         }
         // A router that is known already need not be waited for.
         if default.is_none() && before.is_empty() {
-            let longest = longest.min(route_behind(stanza, &addresses));
-            default = wait_for(longest, Watch::routes, || {
+            let until = patience.until(route_behind(stanza, &addresses));
+            default = wait_for(until, Watch::routes, || {
                 let way = default_way(kernel, &device, stanza.family)?;
                 let ready = way.is_some();
                 Ok((way, ready))
@@ -174,13 +183,12 @@ pub fn router(known: &State, interface: &InterfaceName) -> Option<Route> {
 fn addresses(
     kernel: &mut Kernel,
     stanza: &Stanza,
-    longest: Duration,
+    patience: Patience,
     known: Recorded<'_>,
-    is_up: bool,
 ) -> Result<Vec<InterfaceAddress>, KernelError> {
     let interface = &stanza.interface;
     let device = interface.device();
-    wait_for(longest, Watch::addresses, || {
+    wait_for(patience.until(LONGEST), Watch::addresses, || {
         let mut found = kernel.addresses(&device, stanza.family)?;
         found.retain(|assigned| is_of(assigned, interface));
         let of = |wanted| {
@@ -196,7 +204,8 @@ fn addresses(
         let is_checked = of(Standing::Tentative).next().is_none();
         // pppd gives its device the addresses first and takes it up then; until then no route
         // can leave by it.
-        let ready = is_checked && (is_up || !usable.is_empty() && kernel.is_up(&device)?);
+        let ready =
+            is_checked && (!patience.comes_up || !usable.is_empty() && kernel.is_up(&device)?);
         Ok((usable, ready))
     })
 }
@@ -224,29 +233,6 @@ fn has_rules(known: &State, own: &InterfaceAddress) -> bool {
     let sources = [Prefix::host(own.address), own.network()];
     let mut rules = known.rules().iter();
     rules.any(|rule| rule.from.is_some_and(|from| sources.contains(&from)))
-}
-
-/// Looks again at each change until what is found is ready, but not for longer than given;
-/// returns what was found last.
-fn wait_for<T>(
-    longest: Duration,
-    set_watch: impl Fn() -> io::Result<Watch>,
-    mut look: impl FnMut() -> Result<(T, bool), KernelError>,
-) -> Result<T, KernelError> {
-    let deadline = Instant::now() + longest;
-    let mut watch = None;
-    loop {
-        let (found, ready) = look()?;
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() || ready {
-            return Ok(found);
-        }
-        match &watch {
-            // What changed before the watch was set would otherwise be missed.
-            None => watch = Some(set_watch()?),
-            Some(watch) => watch.wait(left)?,
-        }
-    }
 }
 
 /// An alias has the addresses that bear its label; a device all of its own.

@@ -16,7 +16,7 @@ use super::remove::{take_out, take_out_once};
 use crate::ifupdown::Ifstate;
 use crate::netlink::{Kernel, KernelError};
 use crate::record::{Heading, Part, Record, Store, FOLDER};
-use crate::routing::{Family, InterfaceName, Object, Route, State};
+use crate::routing::{Family, InterfaceName, Object, Route, Rule, State};
 
 /// Why nothing can be said of orphans.
 #[derive(Debug, Error)]
@@ -94,8 +94,30 @@ impl Orphans {
 /// hook at work beside it may be seen half way. Changes nothing.
 /// Errors: what ifup notes cannot be read, or the kernel cannot be asked.
 pub fn find_orphans(kernel: &mut Kernel, root: &Path) -> Result<Orphans, OrphanError> {
-    // The kernel before the records: a hook notes what it is going to put in.
     let ours = kernel.ours()?;
+    among(kernel, &ours, root)
+}
+
+/// As [`find_orphans`], where our rules have been asked for before.
+/// Errors: as there.
+pub fn find_orphans_beside(
+    kernel: &mut Kernel,
+    rules: &[Rule],
+    root: &Path,
+) -> Result<Orphans, OrphanError> {
+    let mut ours = Vec::new();
+    for family in Family::ALL {
+        let routes = kernel.our_routes(family)?;
+        ours.extend(routes.into_iter().map(Object::Route));
+        let rules = rules.iter().filter(|rule| rule.family == family);
+        ours.extend(rules.cloned().map(Object::Rule));
+    }
+    among(kernel, &ours, root)
+}
+
+/// The orphans among what the kernel has of ours: it is asked before the records are read, since a
+/// hook notes what it is going to put in.
+fn among(kernel: &mut Kernel, ours: &[Object], root: &Path) -> Result<Orphans, OrphanError> {
     let records = Store::devices().map(|device| {
         let record = Store::peek(&device);
         (
@@ -105,7 +127,7 @@ pub fn find_orphans(kernel: &mut Kernel, root: &Path) -> Result<Orphans, OrphanE
     });
     let records: Vec<_> = records.collect();
     let ifstate = Ifstate::below(root).map_err(OrphanError::Ifstate)?;
-    Ok(tell_apart(&records, &ifstate, &ours, |device| {
+    Ok(tell_apart(&records, &ifstate, ours, |device| {
         kernel.has_device(device)
     }))
 }

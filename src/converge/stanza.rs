@@ -9,6 +9,7 @@ use log::{error, warn};
 
 use super::observe;
 use super::outcome::{Failure, Outcome, Removal, StepError, Waiting};
+use super::patience::Patience;
 use super::put_in::{put_in, Known};
 use super::remove::take_out;
 use super::renamed_device::renamed_routes;
@@ -36,8 +37,7 @@ pub fn up(call: &HookCall) -> Result<Option<String>, Failure> {
         .map_err(|failure| what_it_waits_for(&mut kernel, &stanza, failure))
 }
 
-/// What is known besides a call; to a hook, which has no time to look around, nothing.
-#[derive(Default)]
+/// What is known besides a call; to a hook that is called for one stanza, nothing.
 pub struct Beside<'a> {
     /// All calls of the device.
     pub calls: &'a [HookCall],
@@ -45,11 +45,13 @@ pub struct Beside<'a> {
     pub before: Option<&'a State>,
     /// What else goes into the summary.
     pub add: Option<&'a Addition<'a>>,
+    /// How long is waited for what it needs.
+    pub patience: Patience,
 }
 
 /// What there is to add of a stanza, what it asks for, and its own table. The hooks' program is linked
 /// without what only a command has to say.
-type Addition<'a> = dyn Fn(&Stanza, &State, Option<TableId>) -> Vec<String> + 'a;
+pub type Addition<'a> = dyn Fn(&Stanza, &State, Option<TableId>) -> Vec<String> + 'a;
 
 /// As [`up`], of a stanza that is up already, in the place of what it takes over of the record.
 /// Errors: as there; but of a stanza whose address is gone nothing is left in force. One that was
@@ -101,7 +103,8 @@ fn up_with(
         let record = Store::peek(&stanza.interface.device());
         takeover.known(&record)
     };
-    let mut found = observe::awaited(kernel, stanza, &known, beside.is_some())?;
+    let patience = beside.map_or(Patience::OF_HOOK, |beside| beside.patience);
+    let mut found = observe::awaited(kernel, stanza, &known, patience)?;
     if stanza.asks_all() {
         let record = Store::peek(&stanza.interface.device());
         let calls = beside.map_or(&[][..], |beside| beside.calls);
@@ -148,7 +151,7 @@ fn what_it_waits_for(kernel: &mut Kernel, stanza: &Stanza, failure: Failure) -> 
 }
 
 /// Of what the administrator should know, what goes into the summary; the rest is a warning.
-fn remarks(stanza: &Stanza, notices: &[Notice]) -> Vec<String> {
+pub fn remarks(stanza: &Stanza, notices: &[Notice]) -> Vec<String> {
     let mut remarks = Vec::new();
     for notice in notices {
         match notice {
@@ -181,7 +184,8 @@ fn withdraw(call: &HookCall, takeover: &Takeover) -> Result<Option<String>, Fail
     Ok(Some(sum_up(&StanzaTables::default(), &outcome)))
 }
 
-fn sum_up(tables: &StanzaTables, outcome: &Outcome) -> String {
+/// What a run for a stanza came to.
+pub fn sum_up(tables: &StanzaTables, outcome: &Outcome) -> String {
     let moved = match outcome.moved {
         0 => String::new(),
         moved => format!(", {moved} put in order"),

@@ -9,6 +9,16 @@ use crate::record::Heading;
 use crate::routing::{State, Step};
 use crate::stanza::{Notice, Remark, Stanza};
 
+/// What there is to do about a stanza.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeftToDo {
+    /// All is as the stanza wants it, the record included; or nothing can be done.
+    Nothing,
+    Something,
+    /// What it needs may be on its way, and is worth waiting for.
+    Waiting,
+}
+
 /// One stanza of an interface, and how what it wants stands.
 #[derive(Debug)]
 pub struct StanzaStatus {
@@ -18,6 +28,8 @@ pub struct StanzaStatus {
     pub call: Option<HookCall>,
     /// Whether the record has it.
     pub recorded: bool,
+    /// What `apply` has to do about it, where that was asked for.
+    pub left_to_do: LeftToDo,
     /// Whether it waits, and what it has stays as it is meanwhile.
     pub keeps: bool,
     /// Whether it is left alone, since nothing says what to do with it.
@@ -43,6 +55,7 @@ impl StanzaStatus {
             heading,
             call: None,
             recorded: false,
+            left_to_do: LeftToDo::Something,
             stays: false,
             keeps: false,
             tables: StanzaTables::default(),
@@ -75,6 +88,13 @@ impl StanzaStatus {
         let well =
             |item: &Item| matches!(item.condition, Condition::InPlace | Condition::Served(_));
         self.failure.is_none() && self.items.iter().all(well)
+    }
+
+    /// What it has in force.
+    pub fn in_place(&self) -> State {
+        let items = self.items.iter();
+        let in_place = items.filter(|item| item.condition == Condition::InPlace);
+        in_place.map(|item| item.object.clone()).collect()
     }
 
     /// What is wrong with it, a line for each cause.

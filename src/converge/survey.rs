@@ -8,11 +8,12 @@ use std::path::Path;
 use super::drift::{assess, Condition, Item};
 use super::observe::{self, DefaultWays};
 use super::order::{may_matter, Places};
+use super::orphans::{find_orphans_beside, OrphanError, Orphans};
 use super::outcome::Failure;
 use super::reorder::misplaced_here;
 use super::seen::SeenKernel;
 use super::share::leave_to_others;
-use super::stanza_status::StanzaStatus;
+use super::stanza_status::{LeftToDo, StanzaStatus};
 use super::table_ids::StanzaTables;
 use crate::ifupdown::HookCall;
 use crate::netlink::{Kernel, KernelError};
@@ -27,11 +28,15 @@ pub struct View {
     pub names: KnownNames,
     seen: SeenKernel,
     ways: DefaultWays,
+    /// Our rules, each as often as it is there.
+    ours: Vec<Rule>,
     /// What several devices put in.
     shared: State,
     around: Surroundings,
     /// Where ours stand, or will when the stanzas surveyed so far are mended.
     standing: Places,
+    /// Whether something will be done about what is found.
+    for_apply: bool,
     /// Whether what is looked at next is up, so that what it has lost is missed: `ifup` would give
     /// it link and address.
     pub is_up: bool,
@@ -46,13 +51,14 @@ impl View {
         let mut kernel = Kernel::open()?;
         let mut seen = SeenKernel::default();
         let mut standing = Places::default();
-        let mut around = Surroundings::default();
+        let (mut around, mut ours) = (Surroundings::default(), Vec::new());
         for family in Family::ALL {
             let found = kernel.rules(family)?;
             around.note_rules(&found);
             for rule in found {
                 if rule.protocol == PROTOCOL {
                     standing.push(rule.clone());
+                    ours.push(rule.clone());
                 }
                 seen.note_rule(rule);
             }
@@ -63,9 +69,11 @@ impl View {
             names: Registry::below(Path::new("/")).names(),
             seen,
             ways: DefaultWays::default(),
+            ours,
             shared,
             around,
             standing,
+            for_apply: false,
             is_up: true,
         })
     }
@@ -75,6 +83,7 @@ impl View {
     pub fn open_for_apply() -> Result<Self, KernelError> {
         let mut view = Self::open()?;
         view.seen.look_ahead();
+        view.for_apply = true;
         Ok(view)
     }
 
@@ -93,6 +102,9 @@ impl View {
             status.call = Some(call.clone());
             status.failure = filled.err();
             self.put_in_order(device, &mut status, &mut in_order);
+            if self.for_apply {
+                self.settle(&mut status, call, &takeover, &record);
+            }
             self.seen.foresee(status.steps());
             found.push(status);
         }
@@ -108,6 +120,46 @@ impl View {
             found.push(status);
         }
         found
+    }
+
+    /// Notes of a stanza whether there is nothing to do, or what it needs may come.
+    fn settle(
+        &mut self,
+        status: &mut StanzaStatus,
+        call: &HookCall,
+        takeover: &Takeover,
+        record: &Record,
+    ) {
+        let is_noted = record.damaged.is_empty()
+            && status.tables.new_lines().is_empty()
+            && takeover.is_settled(record, &status.in_place());
+        let is_in_step = status.is_in_step() && status.reorder.is_empty();
+        if is_in_step && is_noted {
+            status.left_to_do = LeftToDo::Nothing;
+            return;
+        }
+        if let Ok(Some(stanza)) = Stanza::parse(call) {
+            let known = || takeover.known(record);
+            let asked = observe::is_on_its_way(&mut self.kernel, &stanza, &known, &mut self.ways);
+            if asked.unwrap_or_default() {
+                status.left_to_do = LeftToDo::Waiting;
+                return;
+            }
+        }
+        if status.waiting().is_some() && (status.keeps || !status.recorded) {
+            status.left_to_do = LeftToDo::Nothing;
+        }
+    }
+
+    /// What others have, as far as it was asked for.
+    pub fn around(&self) -> &Surroundings {
+        &self.around
+    }
+
+    /// What belongs to nothing that is up, by the rules that were there when the view was opened.
+    /// Errors: as of [`find_orphans`].
+    pub fn orphans(&mut self) -> Result<Orphans, OrphanError> {
+        find_orphans_beside(&mut self.kernel, &self.ours, Path::new("/"))
     }
 
     /// Asks for what others have, before there is anything to remark.

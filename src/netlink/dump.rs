@@ -208,21 +208,29 @@ impl Kernel {
     pub fn ours(&mut self) -> Result<Vec<Object>, KernelError> {
         let mut objects = Vec::new();
         for family in Family::ALL {
-            self.filter_dumps()?;
-            let what = format!("{} routes of protocol {PROTOCOL}", family.name());
-            let encode = || route::encode_dump_by(family, PROTOCOL);
-            let routes = self.dump_of(family, &what, Rtm::Getroute, encode, |kernel, payload| {
-                route::decode(payload, |index| kernel.device(index))
-            });
-            let routes = match routes {
-                Err(KernelError::Dump { refusal, .. }) if is_unknown(refusal.errno) => Vec::new(),
-                routes => routes?,
-            };
+            let routes = self.our_routes(family)?;
             objects.extend(routes.into_iter().map(Object::Route));
             objects.extend(self.rules(family)?.into_iter().map(Object::Rule));
         }
         objects.retain(|object| object.protocol() == PROTOCOL);
         Ok(objects)
+    }
+
+    /// The routes of a family that bear our protocol, in the same way.
+    pub fn our_routes(&mut self, family: Family) -> Result<Vec<Route>, KernelError> {
+        self.filter_dumps()?;
+        let what = format!("{} routes of protocol {PROTOCOL}", family.name());
+        let encode = || route::encode_dump_by(family, PROTOCOL);
+        let routes = self.dump_of(family, &what, Rtm::Getroute, encode, |kernel, payload| {
+            route::decode(payload, |index| kernel.device(index))
+        });
+        let mut routes = match routes {
+            Err(KernelError::Dump { refusal, .. }) if is_unknown(refusal.errno) => Vec::new(),
+            routes => routes?,
+        };
+        // A kernel that knows no filter lists all.
+        routes.retain(|route| route.protocol == PROTOCOL);
+        Ok(routes)
     }
 
     /// Whether there is a device of this name. Where that cannot be told, it counts as there.

@@ -138,6 +138,12 @@ impl Takeover {
         !calls.iter().any(|call| call.interface == interface)
     }
 
+    /// Whether a record has nothing of the stanza but what it has in force, under its own heading.
+    pub fn is_settled(&self, record: &Record, in_force: &State) -> bool {
+        let own = record.part(&self.heading);
+        self.superseded.is_empty() && own.state == *in_force && own.router.is_none()
+    }
+
     /// What was put in before by the stanza as it was.
     pub fn previous(&self, record: &Record) -> State {
         let parts = record.parts().iter();

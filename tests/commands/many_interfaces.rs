@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use crate::support::lab::{lab, Lab};
+use crate::support::needs::{have, STRACE};
 
 /// The instructions of a run of the program, libc's included.
 fn instructions(lab: &Lab, arguments: &str) -> u64 {
@@ -75,7 +76,7 @@ fn stanzas(lab: &Lab, many: usize, priority: u32) {
 #[test]
 fn twice_as_many_interfaces_are_twice_the_work() {
     const MANY: usize = 24;
-    const COMMANDS: [&str; 1] = ["status"];
+    const COMMANDS: [&str; 2] = ["status", "apply --all"];
     lab(|lab| {
         lab.ok("sysctl -qw net.ipv6.conf.default.disable_ipv6=1");
         let mut before = 0;
@@ -142,5 +143,91 @@ fn a_stanza_of_twice_as_many_rules_and_routes_is_twice_the_work() {
         for (place, what) in what.iter().enumerate() {
             assert_linear(what, counted[0][place], counted[1][place]);
         }
+    });
+}
+
+/// What the program asked the kernel for, by the type of the message.
+fn requests(lab: &Lab, command: &str) -> Vec<String> {
+    let said = lab.sh(&format!(
+        "strace -f -qq -o /run/calls -e trace=sendto,sendmsg,sendmmsg,flock,fcntl,openat,rename,renameat \
+         policy-table {command}"
+    ));
+    assert!(said.code <= 1, "{said:?}");
+    let calls = lab.text("/run/calls");
+    calls.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn all_interfaces_in_step_are_looked_at_and_left_alone() {
+    const MANY: usize = 24;
+    if !have(&[STRACE]) {
+        return;
+    }
+    lab(|lab| {
+        lab.ok("sysctl -qw net.ipv6.conf.default.disable_ipv6=1");
+        devices(lab, 0, MANY);
+        stanzas(lab, MANY, 21_000);
+        lab.ok("policy-table apply --all");
+        let calls = requests(lab, "apply --all");
+        let with = |word: &str| calls.iter().filter(|call| call.contains(word)).count();
+        assert_eq!(with("RTM_GETRULE"), 2, "{calls:#?}");
+        for change in ["RTM_NEW", "RTM_DEL", "records.lock", "rename"] {
+            assert_eq!(with(change), 0, "{change}: {calls:#?}");
+        }
+        // One that is not in step is mended, and the others are left alone.
+        lab.ok("ip rule del from 10.1.3.10");
+        let calls = requests(lab, "apply --all");
+        let with = |word: &str| calls.iter().filter(|call| call.contains(word)).count();
+        assert!(with("RTM_NEW") > 0, "{calls:#?}");
+        // For the stanza, and for what is orphaned.
+        assert_eq!(with("records.lock"), 2, "{calls:#?}");
+        assert_eq!(lab.sh("policy-table status").code, 0);
+    });
+}
+
+/// Routers of ports that have an address and none that is known may be on their way for six
+/// seconds (DHCP for IPv6 names none).
+#[test]
+fn interfaces_wait_side_by_side_and_after_those_that_need_not() {
+    if !have(&[STRACE]) {
+        return;
+    }
+    lab(|lab| {
+        let mut text = String::new();
+        let mut up = String::new();
+        for n in 1..=5 {
+            lab.device(&format!("x{n}"));
+            lab.ok(&format!(
+                "ip link set x{n} up && ip addr add 2001:db8:{n}::10/64 dev x{n} nodad"
+            ));
+            writeln!(text, "iface x{n} inet6 dhcp\n    policy-table t{n}").unwrap();
+            writeln!(up, "x{n}=x{n}").unwrap();
+        }
+        lab.device("eth1");
+        lab.ok("ip link set eth1 up && ip addr add 10.10.0.10/24 dev eth1");
+        text += "iface eth1 inet static\n    address 10.10.0.10/24\n    policy-table rt1\n    \
+                 policy-gateway 10.10.0.1\n";
+        up += "eth1=eth1\n";
+        lab.interfaces(&text);
+        lab.write("/run/network/ifstate", &up);
+        let said = lab.sh("strace -f -qq -o /run/calls -e trace=poll,sendto,sendmsg \
+                           policy-table apply --all");
+        assert_eq!(said.code, 0, "{said:?}");
+        let calls = lab.text("/run/calls");
+        let waits = calls.lines().filter_map(|call| {
+            let timeout = call.split(" poll(").nth(1)?.split(", 1, ").nth(1)?;
+            timeout.split(')').next()?.parse::<u32>().ok()
+        });
+        let long = waits.filter(|timeout| *timeout > 5_000).count();
+        // One that begins, and perhaps goes on after news of no matter.
+        assert!((1..=3).contains(&long), "{calls}");
+        let first_wait = calls.find("events=POLLIN").unwrap();
+        let mended = calls
+            .find("RTM_NEWRULE, nlmsg_flags=NLM_F_REQUEST")
+            .unwrap();
+        assert!(mended < first_wait, "{calls}");
+        let first = said.out.lines().next().unwrap_or_default();
+        assert!(first.starts_with("eth1 inet: "), "{}", said.out);
+        assert_eq!(lab.rules("-6").len(), 10);
     });
 }

@@ -11,7 +11,8 @@
 //! - `inherited.rs`: options above those of a parent;
 //! - `definition.rs`: a stanza with all that it inherits and its method adds; the hook's call;
 //! - `wordexp.rs`, `paths.rs`: the words of a `source` line, and the files that it leads to;
-//! - `sourced.rs`: the main file with all that it sources.
+//! - `sourced.rs`: the main file with all that it sources;
+//! - `devices.rs`: devices with their aliases, and the hook's calls for the stanzas of them all.
 //!
 //! A stanza has one name at each level of its life:
 //!
@@ -39,9 +40,11 @@ mod definition;
 mod wordexp;
 mod paths;
 mod sourced;
+mod devices;
 
 pub(crate) use commands::{about, About, Phase};
 pub(crate) use definition::{mangled, Definition};
+pub use devices::Device;
 pub(crate) use fault::FaultKind;
 pub(crate) use line::{is_blank, LogicalLine};
 pub use parts::Text;
