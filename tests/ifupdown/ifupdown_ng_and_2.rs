@@ -2,8 +2,7 @@
 //! stanzas of an interface, with the package's links, judged by `ip`. `tests/run` unpacks them.
 
 use crate::support::lab::{lab, Lab};
-use crate::support::needs::or_skip;
-use crate::support::tree::top;
+use crate::support::others::Ifupdown;
 
 fn stanza(table: &str) -> String {
     format!(
@@ -23,27 +22,6 @@ fn in_table(table: &str) -> [String; 4] {
     .map(|rule| format!("{rule} lookup {table} proto policy-table"))
 }
 
-/// Puts one of them in ifupdown's place, and says whether it was there to be put.
-fn install(lab: &Lab, package: &str) -> bool {
-    let from = top().join("target/others").join(package);
-    let (there, from) = (from.exists(), from.display());
-    if !or_skip(there, &format!("no {from}; tests/run unpacks it")) {
-        return false;
-    }
-    lab.ok("rm /sbin/ifup /sbin/ifdown /sbin/ifquery");
-    lab.ok(&format!(
-        "for top in {from}/*; do cp -a $top/. /${{top##*/}}/; done"
-    ));
-    // Debian 13 has ifupdown-ng beside ifupdown, under names of its own.
-    lab.ok(
-        "cd /sbin; for name in ifup ifdown ifquery; do [ -e $name ] || ln -s $name-ng $name; done",
-    );
-    // As ifupdown2's postinst does.
-    lab.ok("chmod -f +x /usr/share/ifupdown2/__main__.py || true");
-    lab.ok("mount -t sysfs lab /sys"); // in which it looks for the devices of its namespace
-    true
-}
-
 fn in_force(lab: &Lab, table: &str) {
     assert_eq!(lab.rules("-4"), in_table(table));
     let routes = [
@@ -60,9 +38,9 @@ fn in_force(lab: &Lab, table: &str) {
     assert_eq!(said.out.matches("eth1 inet").count(), 1, "{}", said.out);
 }
 
-fn serves(package: &'static str) {
+fn serves(program: Ifupdown) {
     lab(|lab| {
-        if !install(lab, package) {
+        if !program.install(lab) {
             return;
         }
         lab.device("eth1");
@@ -100,9 +78,9 @@ iface eth1 inet6 static
 ";
 
 /// A hook that is called once is told one address.
-fn apply_serves_the_second_address(package: &'static str) {
+fn apply_serves_the_second_address(program: Ifupdown) {
     lab(|lab| {
-        if !install(lab, package) {
+        if !program.install(lab) {
             return;
         }
         lab.device("eth1");
@@ -128,14 +106,14 @@ fn apply_serves_the_second_address(package: &'static str) {
 
 #[test]
 fn ifupdown_ng_is_served() {
-    serves("ifupdown-ng");
-    apply_serves_the_second_address("ifupdown-ng");
+    serves(Ifupdown::Ng);
+    apply_serves_the_second_address(Ifupdown::Ng);
 }
 
 #[test]
 fn ifupdown2_is_served() {
-    serves("ifupdown2");
-    apply_serves_the_second_address("ifupdown2");
+    serves(Ifupdown::Two);
+    apply_serves_the_second_address(Ifupdown::Two);
 }
 
 const BY_HAND: &str = "\
@@ -149,9 +127,9 @@ iface eth1 inet static
 ";
 
 /// What they know of their interfaces is theirs: a trial has its own.
-fn verify_leaves_its_state_alone(package: &'static str) {
+fn verify_leaves_its_state_alone(program: Ifupdown) {
     lab(|lab| {
-        if !install(lab, package) {
+        if !program.install(lab) {
             return;
         }
         lab.device("eth1");
@@ -182,10 +160,10 @@ fn verify_leaves_its_state_alone(package: &'static str) {
 
 #[test]
 fn ifupdown2_knows_its_interfaces_after_a_trial() {
-    verify_leaves_its_state_alone("ifupdown2");
+    verify_leaves_its_state_alone(Ifupdown::Two);
 }
 
 #[test]
 fn ifupdown_ng_knows_its_interfaces_after_a_trial() {
-    verify_leaves_its_state_alone("ifupdown-ng");
+    verify_leaves_its_state_alone(Ifupdown::Ng);
 }

@@ -29,6 +29,7 @@ mod modes;
 mod option_lines;
 mod privileges;
 mod refusals;
+mod same_on_all_three;
 mod source_all;
 mod stanzas;
 mod table_names;

@@ -14,6 +14,7 @@
 pub mod ip_json;
 pub mod lab;
 pub mod needs;
+pub mod others;
 pub mod random;
 pub mod router;
 pub mod terminal;

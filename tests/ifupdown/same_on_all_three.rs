@@ -1,0 +1,312 @@
+//! The same file gives the same rules and routes on ifupdown, ifupdown2 and ifupdown-ng.
+//!
+//! Debian's ifupdown is the judge: what a fresh `ifup -a` of a file leaves in the kernel there,
+//! the other two must leave, too, at once and after any edits that led to the file; what `ip`
+//! prints is compared, with the order of rules of one priority.
+
+use std::fmt::Write;
+
+use crate::support::lab::{lab, lines, Lab, Said};
+use crate::support::others::Ifupdown;
+use crate::support::router::{only_client, Broom, Router};
+
+/// What the devices of a host lead to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// To links that are up, with nobody there.
+    Links,
+    /// `eth1` to a router that gives out 10.10.0.100.
+    Leases,
+}
+
+/// Makes the devices that files of these tests are about: `eth1`, `eth2`, `eth3` and the bridge
+/// `vmbr0`. Nothing in them comes from chance, or has to settle.
+fn devices(lab: &Lab) {
+    lab.ok("sysctl -qw net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.all.accept_dad=0");
+    let mut made = String::new();
+    for name in ["eth1", "eth2", "eth3"] {
+        if lab.sh(&format!("ip link show {name}")).code == 0 {
+            continue;
+        }
+        let _ = write!(
+            made,
+            "link add {name} type veth peer name {name}p\nlink set {name} addrgenmode none\n\
+             link set {name}p addrgenmode none up\n"
+        );
+    }
+    made += "link add vmbr0 type bridge\nlink set vmbr0 addrgenmode none\n";
+    lab.write("/run/devices", &made);
+    lab.ok("ip -batch /run/devices");
+}
+
+/// What stands between a file and one that it sources.
+pub const SOURCED: &str = "\n---- interfaces.d/more ----\n";
+
+/// Writes a file with what it sources.
+fn write(lab: &Lab, text: &str) {
+    let (main, sourced) = text.split_once(SOURCED).unwrap_or((text, ""));
+    lab.interfaces(main);
+    lab.write("/etc/network/interfaces.d/more", sourced);
+}
+
+/// The rules and our routes, as `ip` prints them. The order of tables is the kernel's own affair.
+pub fn state(lab: &Lab) -> String {
+    let mut state = String::new();
+    for family in ["-4", "-6"] {
+        let rules = lab.ok(&format!("ip {family} -d rule"));
+        let routes = lab.sh(&format!("ip {family} -d route show table all proto 157"));
+        let mut routes = lines(&routes.out);
+        routes.sort_by_key(|route| {
+            let table = route.split(" table ").nth(1);
+            table.map(|table| table.split(' ').next().map(str::to_owned))
+        });
+        for line in lines(&rules).into_iter().chain(routes) {
+            let _ = writeln!(state, "{family} {line}");
+        }
+    }
+    state
+}
+
+/// What a fresh `ifup -a` of Debian's ifupdown makes of a file, and what it says.
+pub fn of_debian(network: Network, file: &str) -> (String, Said) {
+    let mut found = None;
+    host(network, Ifupdown::Debian, |lab| {
+        write(lab, file);
+        let said = lab.sh("timeout -k 1 60 ifup -a");
+        found = Some((state(lab), said));
+    });
+    found.unwrap()
+}
+
+/// A fresh host that one of the three is in charge of.
+fn host(network: Network, program: Ifupdown, test: impl FnOnce(&Lab) + Send) {
+    lab(|lab| {
+        if !program.install(lab) {
+            return;
+        }
+        let _broom = Broom;
+        if network == Network::Links {
+            devices(lab);
+            return test(lab);
+        }
+        let router = Router::new(lab);
+        devices(lab);
+        only_client(lab, "dhclient");
+        router.serve("--dhcp-range=10.10.0.100,10.10.0.100,255.255.255.0,1h");
+        test(lab);
+    });
+}
+
+/// Takes off the addresses that only lines of the old file have put on: nothing else does.
+fn take_off(lab: &Lab, old: &str, new: &str) {
+    let put_on = |text: &str| -> Vec<String> {
+        let lines = text
+            .lines()
+            .filter_map(|line| line.split("ip addr replace ").nth(1));
+        lines.map(str::to_owned).collect()
+    };
+    let kept = put_on(new);
+    for address in put_on(old).iter().filter(|address| !kept.contains(address)) {
+        lab.sh(&format!("ip addr del {address}"));
+    }
+}
+
+/// Takes over a changed file, as its administrator would.
+fn reload(lab: &Lab, program: Ifupdown, old: &str, new: &str) -> String {
+    let said = if program == Ifupdown::Two {
+        take_off(lab, old, new);
+        write(lab, new);
+        lab.sh("timeout -k 1 60 ifreload -a")
+    } else {
+        write(lab, old);
+        let mut said = lab.sh("timeout -k 1 60 ifdown -a");
+        take_off(lab, old, new);
+        write(lab, new);
+        said.err += &lab.sh("timeout -k 1 60 ifup -a").err;
+        said
+    };
+    said.out + &said.err
+}
+
+/// What is different on one of the other two in the course of some edits; each state is held
+/// against Debian's of the same file, given beside it.
+pub fn differences(
+    network: Network,
+    program: Ifupdown,
+    states: &[(String, String)],
+) -> Option<String> {
+    let mut found = None;
+    host(network, program, |lab| {
+        found = differences_in(lab, program, states);
+    });
+    found
+}
+
+fn differences_in(lab: &Lab, program: Ifupdown, states: &[(String, String)]) -> Option<String> {
+    let mut old: Option<&str> = None;
+    for (n, (file, expected)) in states.iter().enumerate() {
+        for again in [false, true] {
+            // Once in each course is enough.
+            if again && n + 1 < states.len() {
+                continue;
+            }
+            let said = match old {
+                None => {
+                    write(lab, file);
+                    let said = lab.sh("timeout -k 1 60 ifup -a");
+                    said.out + &said.err
+                }
+                // Only a reload is something to be done twice.
+                Some(_) if again && program == Ifupdown::Ng => continue,
+                Some(old) => reload(lab, program, old, file),
+            };
+            old = Some(file);
+            let found = state(lab);
+            if found != *expected {
+                return Some(format!(
+                    "{} at file {} of {}{}:\n{}\n--- Debian's ifupdown\n+++ {0}\n{}\n{said}",
+                    program.package(),
+                    n + 1,
+                    states.len(),
+                    if again { ", reloaded" } else { "" },
+                    states[..=n]
+                        .iter()
+                        .map(|(file, _)| file.as_str())
+                        .collect::<Vec<_>>()
+                        .join("\n    ---- edited ----\n"),
+                    by_line(expected, &found),
+                ));
+            }
+        }
+    }
+    let said = lab.sh("timeout -k 1 60 ifdown -a");
+    let left = lab.tagged();
+    let records = lab.sh("ls -A /run/policy-table").out;
+    (!left.is_empty() || !records.is_empty()).then(|| {
+        format!(
+            "{}, after ifdown -a, is left:\n{}\n{records}{}{}\n{}",
+            program.package(),
+            left.join("\n"),
+            said.out,
+            said.err,
+            states.last().map_or("", |(file, _)| file)
+        )
+    })
+}
+
+/// The lines of two texts, with `-` before those that only the first has and `+` for the second.
+fn by_line(expected: &str, found: &str) -> String {
+    let (expected, found): (Vec<&str>, Vec<&str>) =
+        (expected.lines().collect(), found.lines().collect());
+    let mut said = String::new();
+    for line in &expected {
+        let mark = if found.contains(line) { ' ' } else { '-' };
+        let _ = writeln!(said, "{mark} {line}");
+    }
+    for line in found.iter().filter(|line| !expected.contains(line)) {
+        let _ = writeln!(said, "+ {line}");
+    }
+    if !said.contains("\n- ") && !said.contains("\n+ ") {
+        let _ = writeln!(said, "in another order:\n{}", found.join("\n"));
+    }
+    said
+}
+
+/// Holds both against Debian's ifupdown.
+fn same(network: Network, files: &[&str]) {
+    same_on(&[Ifupdown::Two, Ifupdown::Ng], network, files);
+}
+
+fn same_on(programs: &[Ifupdown], network: Network, files: &[&str]) {
+    let states: Vec<(String, String)> = files
+        .iter()
+        .map(|file| ((*file).to_owned(), of_debian(network, file).0))
+        .collect();
+    assert!(
+        states
+            .iter()
+            .any(|(_, state)| state.contains("policy-table")),
+        "nothing is in force on Debian's: {states:?}"
+    );
+    let found: Vec<String> = programs
+        .iter()
+        .filter_map(|program| differences(network, *program, &states))
+        .collect();
+    assert!(found.is_empty(), "{}", found.join("\n\n"));
+}
+
+/// A file with the loopback interface and some stanzas, each of an interface that comes up by
+/// itself.
+fn file(stanzas: &[&str]) -> String {
+    let mut text = "auto lo\niface lo inet loopback\n".to_owned();
+    let mut up: Vec<&str> = Vec::new();
+    for stanza in stanzas {
+        let name = stanza.split(' ').nth(1).unwrap();
+        if !up.contains(&name) {
+            up.push(name);
+            let _ = write!(text, "\nauto {name}");
+        }
+        let _ = writeln!(text, "\n{stanza}");
+    }
+    text
+}
+
+/// A stanza with lines below it.
+macro_rules! stanza {
+    ($first:literal $(, $line:literal)* $(,)?) => { concat!($first, $("\n    ", $line,)*) };
+}
+
+const ETH1: &str = stanza!(
+    "iface eth1 inet static",
+    "address 10.10.0.10/24",
+    "policy-table rt2",
+    "policy-gateway 10.10.0.1",
+);
+const ETH1_SIX: &str = stanza!(
+    "iface eth1 inet6 static",
+    "address 2001:db8:1::10/64",
+    "policy-table rt2",
+    "policy-gateway 2001:db8:1::1",
+);
+const ETH2: &str = stanza!(
+    "iface eth2 inet static",
+    "address 10.20.0.10/24",
+    "policy-table rt2",
+    "policy-rule to 192.0.2.0/24",
+);
+
+fn links(files: &[&[&str]]) {
+    let files: Vec<String> = files.iter().map(|stanzas| file(stanzas)).collect();
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    same(Network::Links, &files);
+}
+
+fn leases(files: &[&[&str]]) {
+    let files: Vec<String> = files.iter().map(|stanzas| file(stanzas)).collect();
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    same(Network::Leases, &files);
+}
+
+#[test]
+fn one_stanza() {
+    links(&[&[ETH1]]);
+    links(&[&[ETH1_SIX]]);
+}
+
+#[test]
+fn a_table_changed() {
+    let other = ETH2.replace("rt2", "rt3");
+    links(&[&[ETH1, ETH2], &[ETH1, &other], &[ETH1, ETH2]]);
+}
+
+#[test]
+fn one_lease() {
+    leases(&[&[stanza!("iface eth1 inet dhcp", "policy-table rt2")]]);
+}
+
+#[test]
+fn options_given_to_another_stanza() {
+    let bare = "iface eth2 inet static\n    address 10.20.0.10/24";
+    let first = "iface eth1 inet static\n    address 10.10.0.10/24";
+    links(&[&[first, ETH2], &[ETH1, bare], &[ETH1, ETH2]]);
+}

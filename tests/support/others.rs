@@ -1,0 +1,54 @@
+//! The three programs that can be a host's ifupdown: Debian's, and the two that `tests/run` unpacks
+//! for the labs alone.
+
+use super::lab::Lab;
+use super::needs::or_skip;
+use super::tree::top;
+
+/// One of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ifupdown {
+    /// Debian's, which this machine has.
+    Debian,
+    /// ifupdown2, which Proxmox has.
+    Two,
+    /// ifupdown-ng.
+    Ng,
+}
+
+impl Ifupdown {
+    /// Its package.
+    pub fn package(self) -> &'static str {
+        match self {
+            Self::Debian => "ifupdown",
+            Self::Two => "ifupdown2",
+            Self::Ng => "ifupdown-ng",
+        }
+    }
+
+    /// Puts it in ifupdown's place, and says whether it was there to be put. Which release's it is,
+    /// says the folder in `OTHER_IFUPDOWNS`.
+    pub fn install(self, lab: &Lab) -> bool {
+        if self == Self::Debian {
+            return true;
+        }
+        let folder = std::env::var_os("OTHER_IFUPDOWNS");
+        let folder = folder.map_or_else(|| top().join("target/others"), Into::into);
+        let from = folder.join(self.package());
+        let (there, from) = (from.exists(), from.display());
+        if !or_skip(there, &format!("no {from}; tests/run unpacks it")) {
+            return false;
+        }
+        lab.ok("rm /sbin/ifup /sbin/ifdown /sbin/ifquery");
+        lab.ok(&format!(
+            "for top in {from}/*; do cp -a $top/. /${{top##*/}}/; done"
+        ));
+        // Debian 13 has ifupdown-ng beside ifupdown, under names of its own.
+        lab.ok("cd /sbin; for name in ifup ifdown ifquery; do \
+             [ -e $name ] || ln -s $name-ng $name; done");
+        // As ifupdown2's postinst does.
+        lab.ok("chmod -f +x /usr/share/ifupdown2/__main__.py || true");
+        lab.ok("mount -t sysfs lab /sys"); // in which it looks for the devices of its namespace
+        true
+    }
+}
