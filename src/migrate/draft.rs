@@ -1,10 +1,11 @@
 //! The interfaces file as `migrate` would have it: which line gives way to which option, and why
 //! others stay.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::lines::{
-    scripted_stanza, why_not_run, CommandLine, ScriptedStanza, WhyItStays, WhyNotRun,
+    scripted_stanza, why_not_run, CommandLine, OtherLines, ScriptedStanza, WhyItStays, WhyNotRun,
 };
 use super::replay::Fate;
 use super::rewrite::{Change, Rewriting};
@@ -27,6 +28,7 @@ pub struct LineRemark<Reason> {
 /// A configuration, and what becomes of it.
 pub struct Draft<'a> {
     interfaces: &'a Interfaces,
+    /// In the order in which `ifup -a` brings them up.
     stanzas: Vec<ScriptedStanza>,
     migration: Migration,
     /// Why a trial does not run lines, for those of each stanza.
@@ -36,9 +38,10 @@ pub struct Draft<'a> {
 impl<'a> Draft<'a> {
     /// Drafts what becomes of a configuration. `names` knows the tables that lines name.
     pub fn of(interfaces: &'a Interfaces, names: TableNames<'_>) -> Self {
+        let others = OtherLines::of(interfaces);
         let stanzas = interfaces.stanzas();
-        let stanzas = stanzas.filter_map(|defined| scripted_stanza(interfaces, defined));
-        let stanzas: Vec<ScriptedStanza> = stanzas.collect();
+        let stanzas = stanzas.filter_map(|defined| scripted_stanza(interfaces, defined, &others));
+        let stanzas = as_brought_up(interfaces, stanzas.collect());
         let not_run = stanzas.iter().map(|stanza| {
             let lines = stanza.lines.iter();
             let why = |line: &CommandLine| why_not_run(&line.command, &stanza.variables, names);
@@ -88,25 +91,32 @@ impl<'a> Draft<'a> {
         known: &[Vec<T>],
         reason: impl Fn(&T) -> Option<R>,
     ) -> Vec<LineRemark<R>> {
-        let mut remarks = Vec::new();
+        let mut remarks: Vec<(usize, LineRemark<R>)> = Vec::new();
         for (stanza, known) in self.stanzas.iter().zip(known) {
             let Some(file) = self.interfaces.files.get(stanza.file) else {
                 continue;
             };
             for (line, known) in stanza.lines.iter().zip(known) {
-                remarks.extend(reason(known).map(|reason| LineRemark {
-                    path: file.path.clone(),
-                    line: line.number,
-                    reason,
+                remarks.extend(reason(known).map(|reason| {
+                    let remark = LineRemark {
+                        path: file.path.clone(),
+                        line: line.number,
+                        reason,
+                    };
+                    (stanza.file, remark)
                 }));
             }
         }
-        remarks
+        remarks.sort_by_key(|(file, remark)| (*file, remark.line));
+        remarks.into_iter().map(|(_, remark)| remark).collect()
     }
 
     /// All stanzas in one text for a trial, as they are or as they are to be.
     pub fn for_trial(&self, after: bool) -> Vec<u8> {
-        let stanzas = self.stanzas.iter().enumerate().filter_map(|(s, stanza)| {
+        let mut in_files: Vec<(usize, &ScriptedStanza)> = self.stanzas.iter().enumerate().collect();
+        // As they are read: one may inherit from another above.
+        in_files.sort_by_key(|(_, stanza)| stanza.place);
+        let stanzas = in_files.into_iter().filter_map(|(s, stanza)| {
             let (text, written) = self.written(stanza)?;
             let change = if after {
                 self.change(s, stanza)
@@ -141,9 +151,25 @@ impl<'a> Draft<'a> {
 
     /// A stanza as its file has it, and the file's text.
     fn written(&self, stanza: &ScriptedStanza) -> Option<(&Text, &IfaceStanza)> {
-        let mut all = self.interfaces.stanzas();
-        let defined = all.find(|other| (other.file, other.block) == (stanza.file, stanza.block))?;
         let text = &self.interfaces.files.get(stanza.file)?.text;
-        Some((text, self.interfaces.stanza(defined)?))
+        Some((text, text.stanza(stanza.block)?))
     }
+}
+
+/// The stanzas in the order in which `ifup -a` brings them up: as the names stand behind `auto`,
+/// all of a name together; then those that something else brings up, as they are read.
+fn as_brought_up(interfaces: &Interfaces, mut stanzas: Vec<ScriptedStanza>) -> Vec<ScriptedStanza> {
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for name in interfaces.selected("auto") {
+        let next = places.len();
+        places.entry(name.to_owned()).or_insert(next);
+    }
+    let behind = places.len();
+    for (at, stanza) in stanzas.iter_mut().enumerate() {
+        stanza.place = at;
+        let name = stanza.call.interface.clone();
+        places.entry(name).or_insert(behind + at);
+    }
+    stanzas.sort_by_key(|stanza| places.get(&stanza.call.interface).copied());
+    stanzas
 }

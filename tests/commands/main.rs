@@ -26,6 +26,7 @@ mod interfaces;
 mod limits;
 mod many_interfaces;
 mod migrate;
+mod migrate_by_hand;
 mod migrate_on_the_host;
 mod migrate_write;
 mod order;

@@ -123,7 +123,10 @@ fn wrong(name: &str, before: &Seen, after: &Seen) -> Vec<String> {
     wrong.extend(new.map(|said| format!("after: {said}")));
     // What is left to the shell may fail, and may leave something.
     if !name.starts_with("stays-") {
-        let failed = before.said.iter().filter(|said| said.starts_with("ifup"));
+        let failed = before
+            .said
+            .iter()
+            .filter(|said| said.starts_with("ifup") && said.contains(" (exit code"));
         wrong.extend(failed.map(|said| format!("before: {said}")));
         wrong.extend(after.left.iter().map(|left| format!("left: {left}")));
     }

@@ -1,5 +1,6 @@
 //! The lines of a stanza, as the file has them.
 
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 
 use super::ifupdown_multi::{multi_commands, MULTI_PREFIX};
@@ -8,8 +9,46 @@ use super::why_it_stays::WhyItStays;
 use crate::ifupdown::interfaces::{IfaceStanza, Interfaces, OptionLine, Phase, StanzaInForce};
 use crate::ifupdown::HookCall;
 
+/// What the other stanzas of all files mean for the lines of one.
+pub struct OtherLines {
+    /// The stanzas that others inherit from.
+    parents: HashSet<String>,
+    /// The stanzas that ifupdown runs no hooks for.
+    quiet: HashSet<String>,
+    /// How many stanzas of a family have the options of ifupdown-multi.
+    multi: HashMap<String, usize>,
+}
+
+impl OtherLines {
+    /// Those of a configuration.
+    pub fn of(interfaces: &Interfaces) -> Self {
+        let stanzas = interfaces.written();
+        let stanzas = stanzas.filter_map(|other| interfaces.stanza(other));
+        let mut multi: HashMap<String, usize> = HashMap::new();
+        for stanza in interfaces.stanzas() {
+            let definition = &stanza.definition;
+            if definition.option("multi_table").is_some() {
+                *multi.entry(definition.family.clone()).or_default() += 1;
+            }
+        }
+        Self {
+            quiet: interfaces
+                .stanzas_without_hooks()
+                .into_keys()
+                .map(str::to_owned)
+                .collect(),
+            parents: stanzas.filter_map(|other| other.inherits.clone()).collect(),
+            multi,
+        }
+    }
+}
+
 /// A stanza and its lines; `None` where it is no IP.
-pub fn scripted_stanza(interfaces: &Interfaces, defined: &StanzaInForce) -> Option<ScriptedStanza> {
+pub fn scripted_stanza(
+    interfaces: &Interfaces,
+    defined: &StanzaInForce,
+    others: &OtherLines,
+) -> Option<ScriptedStanza> {
     let stanza = interfaces.stanza(defined)?;
     let definition = &defined.definition;
     let call = definition.calls(&definition.name).into_iter().next()?;
@@ -17,18 +56,21 @@ pub fn scripted_stanza(interfaces: &Interfaces, defined: &StanzaInForce) -> Opti
     let variables = definition.variables(&definition.name).into_iter();
     // These two differ from line to line.
     let variables = variables.filter(|(name, _)| name != "MODE" && name != "PHASE");
-    let stays = if stanza.inherits.is_some() || is_inherited(interfaces, &definition.name) {
+    let stays = if stanza.inherits.is_some() || others.parents.contains(&definition.name) {
         Some(WhyItStays::Inherits)
+    } else if others.quiet.contains(&definition.name) {
+        Some(WhyItStays::NoHooks)
     } else if call.options.is_empty() {
         None
     } else {
         Some(WhyItStays::HasOptions)
     };
     let lines = stanza.options.iter().filter_map(command_line);
-    let multi = multi_line(interfaces, defined, stanza, &call);
+    let multi = multi_line(others, defined, stanza, &call);
     Some(ScriptedStanza {
         file: defined.file,
         block: defined.block,
+        place: 0,
         variables: variables
             .map(|(name, value)| (text(&name), text(&value)))
             .collect(),
@@ -40,13 +82,6 @@ pub fn scripted_stanza(interfaces: &Interfaces, defined: &StanzaInForce) -> Opti
 
 fn text(value: &OsStr) -> String {
     value.to_string_lossy().into_owned()
-}
-
-fn is_inherited(interfaces: &Interfaces, name: &str) -> bool {
-    let mut stanzas = interfaces
-        .written()
-        .filter_map(|other| interfaces.stanza(other));
-    stanzas.any(|other| other.inherits.as_deref() == Some(name))
 }
 
 fn command_line(option: &OptionLine) -> Option<CommandLine> {
@@ -61,7 +96,7 @@ fn command_line(option: &OptionLine) -> Option<CommandLine> {
 
 /// What the options of ifupdown-multi do, as a line in the place of the first.
 fn multi_line(
-    interfaces: &Interfaces,
+    others: &OtherLines,
     defined: &StanzaInForce,
     stanza: &IfaceStanza,
     call: &HookCall,
@@ -71,12 +106,9 @@ fn multi_line(
     let options = options.filter(|option| option.name.starts_with(MULTI_PREFIX));
     let first = options.clone().next()?;
     definition.option("multi_table")?;
-    let same = interfaces.stanzas().filter(|other| {
-        other.definition.family == definition.family
-            && other.definition.option("multi_table").is_some()
-    });
+    let same = others.multi.get(&definition.family).copied();
     let value = |name: &str| definition.option(name).map(text);
-    let (command, stays) = multi_commands(call, same.count() == 1, value);
+    let (command, stays) = multi_commands(call, same == Some(1), value);
     Some(CommandLine {
         number: first.number,
         text_lines: options.map(|option| option.line).collect(),

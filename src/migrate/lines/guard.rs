@@ -27,13 +27,8 @@ impl Guard {
             _ => None,
         };
         let (list, search) = (one(list)?, one(search)?);
-        let family = if list.iter().any(|word| word == "-6") {
-            Family::Inet6
-        } else {
-            Family::Inet
-        };
-        let text = pattern(&search).filter(|_| ip_command::lists_rules(&list))?;
-        let text = text.to_owned();
+        let family = ip_command::lists_rules(&list)?;
+        let text = pattern(&search)?.to_owned();
         Some((Self { family, text }, rest))
     }
 
@@ -77,6 +72,25 @@ mod tests {
         };
         assert!(guard.finds("9: from 10.0.0.55 lookup 5") && guard.finds("from 10x0.0.5"));
         assert!(!guard.finds("9: from 10.0.0.6 lookup 5") && !guard.finds("9:"));
+    }
+
+    #[test]
+    fn whose_rules_are_looked_at_is_said_as_ip_takes_it() {
+        for (list, family) in [
+            ("ip rule", Family::Inet),
+            ("ip -4 rule", Family::Inet),
+            ("ip -6 rule", Family::Inet6),
+            ("ip -f inet6 rule", Family::Inet6),
+            ("ip -family inet6 ru list", Family::Inet6),
+            ("ip -6 -f inet rule", Family::Inet),
+        ] {
+            let line = format!("{list} | grep -q 5 || x");
+            let guard = Guard::split_off(&line, &|_| None);
+            assert!(
+                guard.is_some_and(|(guard, _)| guard.family == family),
+                "{list}"
+            );
+        }
     }
 
     #[test]

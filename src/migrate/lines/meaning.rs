@@ -43,6 +43,8 @@ pub struct ScriptedStanza {
     pub file: usize,
     /// Which block of that file it is.
     pub block: usize,
+    /// Its place among all stanzas, as they are read.
+    pub place: usize,
     /// What ifupdown tells a hook of it.
     pub call: HookCall,
     /// The variables its lines see.
@@ -90,10 +92,50 @@ pub fn meaning(
     };
     match (guard, routing(&commands, names)) {
         (guard, Ok(Some(list))) => Meaning::Routing(RoutingCommands { guard, list }),
+        (None, Ok(None)) => other(line),
         // Behind a guard nothing else is understood.
         (Some(_), _) => unclear(line, ShellError::Pipeline.into()),
         (None, Err(reason)) => unclear(line, reason),
-        (None, Ok(None)) => Meaning::Other,
+    }
+}
+
+/// What is not about routes or rules; a name for a table may be.
+fn other(line: &LineCommand) -> Meaning {
+    let LineCommand::Shell(text) = line else {
+        return Meaning::Other;
+    };
+    if text.contains("/rt_tables") && text.contains('>') {
+        Meaning::Unclear(WhyItStays::NamesTable, About::default())
+    } else {
+        Meaning::Other
+    }
+}
+
+/// What a command that is run for its output is most likely to find, where it stands for an
+/// address or a router.
+fn finds(text: &str) -> Option<WhyItStays> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let is_found = |word: &str| {
+        let word = word.trim_start_matches('"');
+        word.starts_with("$(") || word.starts_with('`') || word.starts_with('$')
+    };
+    let behind = |keywords: &[&str]| {
+        let mut pairs = words.iter().zip(words.iter().skip(1));
+        pairs.any(|(keyword, value)| keywords.contains(keyword) && is_found(value))
+    };
+    let inside = text.split_once("$(").or_else(|| text.split_once('`'))?.1;
+    let inside = inside.split([')', '`']).next().unwrap_or_default();
+    let has = |hints: &[&str]| hints.iter().any(|hint| inside.contains(hint));
+    if behind(&["via"]) && has(&["ip r", "route", "lease", "dhclient", "dhcp", "netstat"]) {
+        Some(WhyItStays::FindsRouter)
+    } else if behind(&["from", "src", "to"])
+        && has(&[
+            "ip a", " addr", "ifconfig", "hostname", "lease", "dhclient", "dhcp",
+        ])
+    {
+        Some(WhyItStays::FindsAddress)
+    } else {
+        None
     }
 }
 
@@ -164,10 +206,14 @@ fn flushes_cache(commands: &[ShellCommand]) -> bool {
 
 fn unclear(line: &LineCommand, reason: WhyItStays) -> Meaning {
     let about = line.about();
+    let found = match (line, &reason) {
+        (LineCommand::Shell(text), WhyItStays::Shell(ShellError::Substitution)) => finds(text),
+        _ => None,
+    };
     if about == About::default() {
-        Meaning::Other
+        other(line)
     } else {
-        Meaning::Unclear(reason, about)
+        Meaning::Unclear(found.unwrap_or(reason), about)
     }
 }
 
@@ -180,6 +226,14 @@ impl LineCommand {
                 let words = commands.iter().flat_map(|command| &command.words);
                 words.map(String::as_str).collect()
             }
+        }
+    }
+
+    /// The line of shell, if it is one.
+    pub fn shell(&self) -> Option<&str> {
+        match self {
+            Self::Shell(text) => Some(text),
+            Self::Words(_) => None,
         }
     }
 

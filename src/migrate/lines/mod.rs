@@ -7,6 +7,7 @@
 //! - `why_it_stays`: the reasons that `migrate` gives for a line that stays as it is.
 //! - `guard`: `ip rule | grep -q TEXT || …` in front of a command.
 //! - `meaning`: the types of a line and of a stanza with its lines, and what a line means.
+//! - `programs`: whether a line runs a program that nobody knows.
 //! - `in_trial`: which lines `verify/` may run.
 //! - `ifupdown_multi`: the options of another package, as the commands that it runs for them.
 //! - `from_file`: the lines of one stanza of interfaces(5).
@@ -18,15 +19,17 @@ mod shell;
 mod ip_command;
 mod why_it_stays;
 mod guard;
+mod programs;
 mod meaning;
 mod in_trial;
 mod ifupdown_multi;
 mod from_file;
 
-pub(crate) use from_file::scripted_stanza;
+pub(crate) use from_file::{scripted_stanza, OtherLines};
 pub(crate) use guard::Guard;
 pub(crate) use in_trial::{why_not_run, WhyNotRun};
 pub(crate) use ip_command::{IpCommand, IpVerb, SpelledRoute, SpelledRule};
 pub(crate) use meaning::{meaning, CommandLine, Meaning, RoutingCommands, ScriptedStanza};
+pub(crate) use programs::stranger;
 pub(crate) use shell::Joint;
 pub(crate) use why_it_stays::WhyItStays;

@@ -21,6 +21,51 @@ pub enum WhyItStays {
     /// It is a line of several stanzas, and may differ in effect from one to the other.
     #[error("stanzas inherit from one another here, and a line may stand for several")]
     Inherits,
+    /// The package is not called for it.
+    #[error(
+        "no-scripts keeps ifupdown from running hooks for this stanza: options would do nothing"
+    )]
+    NoHooks,
+    /// It names a table.
+    #[error("it names a table, as policy-table does by itself; policy-table-id keeps the number")]
+    NamesTable,
+    /// It finds a router.
+    #[error(
+        "it runs a command for its output, to find the router as it seems: policy-gateway auto \
+         takes that of gateway, DHCP or main by itself"
+    )]
+    FindsRouter,
+    /// It finds an address.
+    #[error(
+        "it runs a command for its output, to find the address as it seems: policy-table makes \
+         its rules for the interface's own by itself"
+    )]
+    FindsAddress,
+    /// It puts in what the kernel has put in.
+    #[error("it always fails, for {0} is there already; what is it for?")]
+    AlwaysFails(String),
+    /// The same, where that does no harm.
+    #[error("it does nothing, for {0} is there already")]
+    DoesNothing(String),
+    /// A rule that changes no packet's way.
+    #[error("its rule has no effect: it names no table, and main is looked up anyway")]
+    NoEffect,
+    /// A program that nobody knows.
+    #[error(
+        "line {0} runs \"{program}\" behind it: should that put in rules, they would no longer come \
+         before this one",
+        program = Shown(.1)
+    )]
+    BeforeProgram(usize, String),
+    /// The same object.
+    #[error("line {0}, which stays, is about the same")]
+    Same(usize),
+    /// Something may stand where it puts its route.
+    #[error("line {0}, which stays, may put another route in its place")]
+    MayFill(usize),
+    /// The first of two comes in.
+    #[error("it gives way to the route of {0}, if that is up")]
+    GivesWay(String),
     /// New options would have to fit to those that are there.
     #[error("the stanza has policy-* options already")]
     HasOptions,

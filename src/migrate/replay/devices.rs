@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use crate::migrate::lines::{ScriptedStanza, WhyItStays};
-use crate::routing::{InterfaceAddress, InterfaceName, Kind, Route, TableId};
+use crate::routing::{Family, InterfaceAddress, InterfaceName, Kind, Route, TableId};
 use crate::stanza::own_address;
 
 /// The stanzas of a file with their devices and addresses.
@@ -32,15 +32,40 @@ impl<'a> FileDevices<'a> {
         }
     }
 
+    /// What stands in a route's place in main as soon as the stanza's interface is up, before any
+    /// of its lines runs: the kernel's route to the network of an address, or the default route of
+    /// `gateway`.
+    pub fn put_in_by_itself(&self, s: usize, route: &Route) -> Option<String> {
+        let stanza = self.stanzas.get(s)?;
+        let (call, own) = (&stanza.call, self.addresses.get(s).copied().flatten()?);
+        let usual = Route::usual_metric(route.family());
+        let in_main = route.table == TableId::MAIN && route.tos == 0;
+        if !in_main || call.method != "static" || Family::of(own.address) != route.family() {
+            return None;
+        }
+        // The kernel's routes have a metric of their own in IPv6.
+        let has_network = own.family() == Family::Inet && !own.network().is_host();
+        if has_network && route.metric == usual && own.network() == route.destination {
+            return Some("the kernel's own route to that network".to_owned());
+        }
+        let metric = stanza.variables.iter();
+        let mut metric = metric.filter(|(name, _)| name == "IF_METRIC");
+        let metric = metric.next().map(|(_, value)| value.trim().parse().ok());
+        let metric = metric.unwrap_or(Some(usual));
+        let is_default = route.destination.is_any() && metric == Some(route.metric);
+        let gateway = call.gateway.as_ref().filter(|_| is_default)?;
+        Some(format!("the default route of \"gateway {gateway}\""))
+    }
+
     /// Whether something may stand in a route's place without any line: main's connected route, or
     /// a default route of ifupdown's or DHCP's.
-    pub fn may_be_taken(&self, s: usize, route: &Route) -> bool {
+    pub fn may_be_taken(&self, route: &Route) -> bool {
         let brings_default = |stanza: &ScriptedStanza| {
             let method = stanza.call.method.as_str();
             stanza.call.gateway.is_some() || !matches!(method, "static" | "manual" | "loopback")
         };
-        let own = self.addresses.get(s).copied().flatten();
-        let connected = own.is_some_and(|own| own.network() == route.destination);
+        let mut addresses = self.addresses.iter().flatten();
+        let connected = addresses.any(|address| address.network() == route.destination);
         let default = route.destination.is_any() && self.stanzas.iter().any(brings_default);
         route.table == TableId::MAIN && (connected || default)
     }

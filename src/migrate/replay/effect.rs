@@ -22,9 +22,18 @@ pub struct LineRef {
 pub struct FromLine<T> {
     /// The line.
     pub line: LineRef,
-    /// What it put there. Of rules the priority is the one that the kernel chose where none was
-    /// given.
+    /// What it put there, or found there as another stanza's: then there is one for each. Of rules
+    /// the priority is the one that the kernel chose where none was given.
     pub what: T,
+}
+
+/// Whether a guard lets in what stands behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Guarded {
+    /// It finds nothing.
+    In,
+    /// It finds the very same rule.
+    Out(SpelledRule),
 }
 
 /// What lines leave in the kernel, in the order in which it came.
@@ -43,7 +52,7 @@ impl Effect {
         &self,
         guard: &Guard,
         commands: &[(Joint, IpCommand)],
-    ) -> Result<bool, WhyItStays> {
+    ) -> Result<Guarded, WhyItStays> {
         const KERNELS: &str = "0: from all lookup local 32766: from all lookup main \
                                32767: from all lookup default";
         let mut added = commands.iter().filter_map(|(_, command)| match command {
@@ -61,8 +70,8 @@ impl Effect {
             .filter(|rule| rule.rule.family == guard.family)
             .filter(|rule| printed(rule).iter().any(|line| guard.finds(line)));
         match found.next() {
-            None => Ok(true),
-            Some(rule) if rule.rule.same_but_priority(added) => Ok(false),
+            None => Ok(Guarded::In),
+            Some(rule) if rule.rule.same_but_priority(added) => Ok(Guarded::Out(rule.clone())),
             Some(_) => Err(WhyItStays::Guarded),
         }
     }
@@ -77,10 +86,35 @@ impl Effect {
             let lowest = priorities.filter(|priority| *priority != 0).min();
             rule.rule.priority = lowest.map_or(MAINS, |lowest| lowest.min(MAINS)) - 1;
         } else if there.any(|other| *other == rule.rule) {
+            share(&mut self.rules, line, rule, |one, other| {
+                one.rule == other.rule
+            });
             return false;
         }
         self.rules.push(FromLine { line, what: rule });
         true
+    }
+
+    /// Has a stanza claim a rule that is there already as another's.
+    pub fn share_rule(&mut self, line: LineRef, rule: SpelledRule) {
+        share(&mut self.rules, line, rule, |one, other| {
+            one.rule == other.rule
+        });
+    }
+
+    /// Has a stanza claim a route that is there already as another's.
+    pub fn share_route(&mut self, line: LineRef, route: SpelledRoute) {
+        share(&mut self.routes, line, route, |one, other| {
+            one.route == other.route
+        });
+    }
+}
+
+/// Adds what is there already, unless the stanza itself has put it there.
+fn share<T>(all: &mut Vec<FromLine<T>>, line: LineRef, what: T, is_same: impl Fn(&T, &T) -> bool) {
+    let mut own = all.iter().filter(|one| one.line.stanza == line.stanza);
+    if !own.any(|own| is_same(&own.what, &what)) {
+        all.push(FromLine { line, what });
     }
 }
 

@@ -2,23 +2,13 @@
 //! they run when everything comes up in the order of the file.
 
 use super::effect::{Effect, LineRef};
+use super::held::{Fate, Held};
 use super::run::Replay;
 use super::script::Script;
 use crate::migrate::lines::{
     CommandLine, IpCommand, Meaning, RoutingCommands, ScriptedStanza, WhyItStays,
 };
 use crate::routing::syntax::TableNames;
-
-/// What becomes of a line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fate {
-    /// Options say it, or make it needless.
-    Replaced,
-    /// It stays, and the administrator is told why.
-    Stays(WhyItStays),
-    /// It is not about routes or rules.
-    Other,
-}
 
 /// The lines of a file, and what becomes of each.
 pub struct Fates<'a> {
@@ -44,6 +34,7 @@ impl<'a> Fates<'a> {
             script,
             effect: Effect::default(),
         };
+        fates.name_without_effect();
         fates.follow();
         fates
     }
@@ -58,7 +49,8 @@ impl<'a> Fates<'a> {
         let mut lines = [true, false]
             .into_iter()
             .flat_map(|up| self.script.lines(up));
-        lines.any(|line| self.stays(line) && self.script.is_about_rules(line))
+        let is_without = |line| self.fate(line) == Some(&Fate::Stays(WhyItStays::NoEffect));
+        lines.any(|line| self.stays(line) && !is_without(line) && self.script.is_about_rules(line))
     }
 
     /// Has all lines of a stanza stay; `true` if one of them did not before.
@@ -70,7 +62,7 @@ impl<'a> Fates<'a> {
 
     /// Follows what the lines that stay mean for the others, to the end.
     pub fn follow(&mut self) {
-        while self.come_up() || self.stay_beside() || self.stay_behind() || self.go_down() {}
+        while self.come_up() || self.hold_back() || self.go_down() {}
         self.leave_alone();
     }
 
@@ -116,7 +108,7 @@ impl<'a> Fates<'a> {
                 false
             }
             Err((line, reason)) => {
-                let stops = reason == WhyItStays::Fails;
+                let stops = matches!(reason, WhyItStays::Fails | WhyItStays::AlwaysFails(_));
                 let stayed = self.stay(line, reason);
                 if stops {
                     self.stay_all(line.stanza, &WhyItStays::IfupStops);
@@ -140,49 +132,33 @@ impl<'a> Fates<'a> {
         Ok(replay.effect)
     }
 
-    /// What stays puts rules among those that are replaced, or needs their routes: it runs before
-    /// the options act. `true` if more has to stay.
-    fn stay_beside(&mut self) -> bool {
-        let mut stay = Vec::new();
-        for line in self.script.lines(true) {
-            let Some(about) = self.script.meaning(line).map(Meaning::about) else {
-                continue;
-            };
-            if !self.stays(line) {
-                continue;
-            }
-            let number = self.script.number(line);
-            for (l, other) in self.script.meanings(line.stanza).iter().enumerate() {
-                let other = other.about();
-                let held = LineRef { line: l, ..line };
-                if about.rules && other.rules {
-                    stay.push((held, WhyItStays::Beside(number)));
-                } else if about.routes && other.routes && l < line.line {
-                    stay.push((held, WhyItStays::NeededBy(number)));
-                }
-            }
-        }
-        self.stay_each(stay)
+    /// Has the lines stay that others need or hold; `true` if there are some more.
+    fn hold_back(&mut self) -> bool {
+        let held = self.held();
+        let held = [
+            held.beside(),
+            held.before_programs(),
+            held.behind(),
+            held.in_place(),
+        ];
+        held.into_iter().any(|held| self.stay_each(held))
     }
 
-    /// A rule without a priority goes before all that are there, also before one of an earlier
-    /// stanza that stays and has a priority; options could not tell by how much. `true` if more
-    /// has to stay.
-    fn stay_behind(&mut self) -> bool {
-        let mut stay = Vec::new();
-        let lines = self.script.lines(true);
-        for line in &lines {
-            if !self.stays(*line) || !self.script.names_priority(*line) {
-                continue;
-            }
-            let later = lines.iter().filter(|later| later.stanza > line.stanza);
-            let unnamed = later.filter(|later| {
-                self.script.is_about_rules(**later) && !self.script.names_priority(**later)
-            });
-            let reason = WhyItStays::Order(self.script.interface(line.stanza));
-            stay.extend(unnamed.map(|later| (*later, reason.clone())));
+    /// Names rules that change no packet's way; before all else, for where `ifup` stops at another
+    /// line they are the same still.
+    fn name_without_effect(&mut self) {
+        let rules = self.held().without_effect();
+        let rules = rules.into_iter().map(|line| (line, WhyItStays::NoEffect));
+        self.stay_each(rules.collect());
+    }
+
+    /// What is known, for finding out what the lines that stay mean for others.
+    fn held(&self) -> Held<'_> {
+        Held {
+            script: &self.script,
+            fates: &self.by_stanza,
+            effect: &self.effect,
         }
-        self.stay_each(stay)
     }
 
     /// Looks at the lines of `ifdown`, which are needless if they take out what options will have

@@ -5,6 +5,7 @@
 //! - `effect`: the model: routes and rules, each with the line that put it in.
 //! - `script`: the lines, taken apart, and what can be told of them without running any.
 //! - `run`: a line, run in the model; the reason if options cannot do what it does.
+//! - `held`: which lines stay because of others that do.
 //! - `fate`: what becomes of each line; one that stays can hold others back.
 //!
 //! In doubt a line stays. Nothing here knows what options there are, which is `search/`'s, and
@@ -14,7 +15,9 @@ mod devices;
 mod effect;
 mod script;
 mod run;
+mod held;
 mod fate;
 
 pub(crate) use effect::{Effect, FromLine};
-pub(crate) use fate::{Fate, Fates};
+pub(crate) use fate::Fates;
+pub(crate) use held::Fate;

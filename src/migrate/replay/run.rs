@@ -4,17 +4,25 @@
 use std::net::IpAddr;
 
 use super::devices::needs_no_interface;
-use super::effect::{Effect, FromLine, LineRef};
+use super::effect::{Effect, FromLine, Guarded, LineRef};
 use super::script::Script;
 use crate::ifupdown::interfaces::Phase;
-use crate::migrate::lines::{IpCommand, IpVerb, Joint, RoutingCommands, SpelledRoute, WhyItStays};
-use crate::routing::{Route, TableId};
+use crate::migrate::lines::{
+    IpCommand, IpVerb, Joint, RoutingCommands, SpelledRoute, SpelledRule, WhyItStays,
+};
+use crate::routing::{Route, Rule, TableId};
 
 /// The kernel as the lines so far have left it.
 pub struct Replay<'a> {
     script: &'a Script<'a>,
     /// What they have put in.
     pub effect: Effect,
+    /// Why a command of the line that runs does not do what it says, where the line may bear it.
+    borne: Option<WhyItStays>,
+    /// Rules that the stanza has taken out as another's, too, and puts in again.
+    rules_away: Vec<Rule>,
+    /// Routes of that kind.
+    routes_away: Vec<Route>,
 }
 
 impl<'a> Replay<'a> {
@@ -23,6 +31,9 @@ impl<'a> Replay<'a> {
         Self {
             script,
             effect: Effect::default(),
+            borne: None,
+            rules_away: Vec::new(),
+            routes_away: Vec::new(),
         }
     }
 
@@ -30,10 +41,12 @@ impl<'a> Replay<'a> {
     /// Errors: why options cannot do what it does; it is then left half done.
     pub fn line(&mut self, line: LineRef, commands: &RoutingCommands) -> Result<(), WhyItStays> {
         if let Some(guard) = &commands.guard {
-            if !self.effect.lets_in(guard, &commands.list)? {
+            if let Guarded::Out(rule) = self.effect.lets_in(guard, &commands.list)? {
+                self.effect.share_rule(line, rule);
                 return Ok(());
             }
         }
+        self.borne = None;
         // Where there are several, one may be there to mend what another could not do.
         let is_tolerant = commands.list.len() > 1;
         let mut success = true;
@@ -50,10 +63,13 @@ impl<'a> Replay<'a> {
                 success = self.command(line, command)?;
             }
         }
-        if success {
-            Ok(())
-        } else {
-            Err(WhyItStays::Fails)
+        match (success, self.borne.take()) {
+            (true, None) => Ok(()),
+            (true, Some(WhyItStays::AlwaysFails(there))) => Err(WhyItStays::DoesNothing(there)),
+            (true, Some(reason)) | (false, Some(reason @ WhyItStays::AlwaysFails(_))) => {
+                Err(reason)
+            }
+            (false, _) => Err(WhyItStays::Fails),
         }
     }
 
@@ -61,7 +77,7 @@ impl<'a> Replay<'a> {
     fn command(&mut self, line: LineRef, command: &IpCommand) -> Result<bool, WhyItStays> {
         match command {
             IpCommand::Nothing => Ok(true),
-            IpCommand::Rule(IpVerb::Add, rule) => Ok(self.effect.add_rule(line, rule.clone())),
+            IpCommand::Rule(IpVerb::Add, rule) => Ok(self.add_rule(line, rule.clone())),
             IpCommand::Rule(..) | IpCommand::Route(IpVerb::Delete, _) => {
                 self.delete(line.stanza, command)
             }
@@ -70,12 +86,46 @@ impl<'a> Replay<'a> {
         }
     }
 
+    /// Puts a rule in. What has been taken out for that, although it is another's, too, is there.
+    fn add_rule(&mut self, line: LineRef, rule: SpelledRule) -> bool {
+        let was_away = take(&mut self.rules_away, &rule.rule);
+        self.effect.add_rule(line, rule) || was_away
+    }
+
     /// Takes out the first rule or route that a command means. It fails if none is there, which is
-    /// as it should be if the stanza puts one in later.
+    /// as it should be if the stanza puts one in later. What is another stanza's, too, and comes
+    /// back at once, has not been away.
     fn delete(&mut self, s: usize, command: &IpCommand) -> Result<bool, WhyItStays> {
         let Effect { rules, routes } = &mut self.effect;
-        let owner = take_first(rules, s, |rule| command.takes_rule(&rule.rule))
-            .or_else(|| take_first(routes, s, |route| command.takes_route(&route.route)));
+        let rule = take_first(
+            rules,
+            s,
+            |rule| command.takes_rule(&rule.rule),
+            |one, other| one.rule == other.rule,
+            |rule| rule.rule.priority,
+        );
+        let owner = if let Some((owner, rule)) = rule {
+            if owner != s && self.script.puts_rule_in(s, &rule) {
+                self.rules_away.push(rule.rule);
+                return Ok(true);
+            }
+            Some(owner)
+        } else {
+            let route = take_first(
+                routes,
+                s,
+                |route| command.takes_route(&route.route),
+                |one, other| one.route == other.route,
+                |_| 0,
+            );
+            if let Some((owner, route)) = &route {
+                if *owner != s && self.script.puts_route_in(s, route) {
+                    self.routes_away.push(route.route.clone());
+                    return Ok(true);
+                }
+            }
+            route.map(|(owner, _)| owner)
+        };
         match owner {
             Some(owner) if owner == s => Ok(true),
             Some(owner) => Err(self.script.of_other(owner)),
@@ -113,6 +163,21 @@ impl<'a> Replay<'a> {
         if self.script.phase(line) == Phase::PreUp && !needs_no_interface(&spelled.route) {
             return Err(WhyItStays::TooEarly);
         }
+        if verb == IpVerb::Add {
+            if let Some(there) = self
+                .script
+                .devices
+                .put_in_by_itself(line.stanza, &spelled.route)
+            {
+                self.borne = Some(WhyItStays::AlwaysFails(there));
+                return Ok(false);
+            }
+        }
+        if self.is_anothers(line, verb, &spelled) {
+            let was_away = take(&mut self.routes_away, &spelled.route);
+            self.effect.share_route(line, spelled);
+            return Ok(was_away || verb == IpVerb::Replace);
+        }
         let goes_in = self.clear_place(line.stanza, verb, &spelled.route)?;
         if goes_in {
             self.effect.routes.push(FromLine {
@@ -123,13 +188,21 @@ impl<'a> Replay<'a> {
         Ok(goes_in)
     }
 
+    /// Whether another stanza has put in the very same route, and what the verb does leaves it.
+    fn is_anothers(&self, line: LineRef, verb: IpVerb, spelled: &SpelledRoute) -> bool {
+        let same = |other: &&FromLine<SpelledRoute>| other.what.route == spelled.route;
+        let others = self.effect.routes.iter().filter(same);
+        let mut others = others.filter(|other| other.line.stanza != line.stanza);
+        matches!(verb, IpVerb::Add | IpVerb::Replace) && others.next().is_some()
+    }
+
     /// Takes out what a route replaces, and says whether the route goes in.
     fn clear_place(&mut self, s: usize, verb: IpVerb, route: &Route) -> Result<bool, WhyItStays> {
         let routes = &mut self.effect.routes;
         let is_there = |other: &FromLine<SpelledRoute>| other.what.route.same_place(route);
         let owner = routes.iter().find(|other| is_there(other));
         match (verb, owner.map(|owner| owner.line.stanza)) {
-            (IpVerb::Replace, None) if self.script.devices.may_be_taken(s, route) => {
+            (IpVerb::Replace, None) if self.script.devices.may_be_taken(route) => {
                 Err(WhyItStays::Place)
             }
             (IpVerb::Change, None) => Err(WhyItStays::NotOurs),
@@ -140,7 +213,13 @@ impl<'a> Replay<'a> {
             }
             (IpVerb::Replace | IpVerb::Change, Some(owner)) => Err(self.script.of_other(owner)),
             (IpVerb::Beside, Some(_)) => Err(WhyItStays::Place),
-            (IpVerb::Add | IpVerb::Delete, Some(_)) => Ok(false),
+            (IpVerb::Add | IpVerb::Delete, Some(owner)) => {
+                if owner != s {
+                    let owner = self.script.interface(owner);
+                    self.borne = Some(WhyItStays::GivesWay(owner));
+                }
+                Ok(false)
+            }
         }
     }
 
@@ -159,18 +238,33 @@ impl<'a> Replay<'a> {
     }
 }
 
-/// Takes out the first that is meant, if it is the stanza's own; the stanza whose it is.
-fn take_first<T>(
+/// Takes something off a list, and says whether it was there.
+fn take<T: PartialEq>(all: &mut Vec<T>, wanted: &T) -> bool {
+    let at = all.iter().position(|one| one == wanted);
+    at.is_some_and(|at| {
+        all.remove(at);
+        true
+    })
+}
+
+/// The first that is meant, the one of the lowest number, and another stanza whose it is, or else
+/// the stanza's own: then it is taken out.
+fn take_first<T: Clone>(
     all: &mut Vec<FromLine<T>>,
     s: usize,
     is_meant: impl Fn(&T) -> bool,
-) -> Option<usize> {
-    let at = all.iter().position(|one| is_meant(&one.what))?;
-    let owner = all.get(at)?.line.stanza;
-    if owner == s {
-        all.remove(at);
+    is_same: impl Fn(&T, &T) -> bool,
+    number: impl Fn(&T) -> u32,
+) -> Option<(usize, T)> {
+    let meant = all.iter().filter(|one| is_meant(&one.what));
+    let first = meant.min_by_key(|one| number(&one.what))?.what.clone();
+    let mut owners = all.iter().filter(|one| is_same(&one.what, &first));
+    let other = owners.find(|one| one.line.stanza != s);
+    let other = other.map(|one| one.line.stanza);
+    if other.is_none() {
+        all.retain(|one| !is_same(&one.what, &first));
     }
-    Some(owner)
+    Some((other.unwrap_or(s), first))
 }
 
 /// Whether a command is about a route of a table that the host fills, too.

@@ -7,7 +7,8 @@ use super::devices::FileDevices;
 use super::effect::LineRef;
 use crate::ifupdown::interfaces::Phase;
 use crate::migrate::lines::{
-    meaning, CommandLine, IpCommand, IpVerb, Meaning, RoutingCommands, ScriptedStanza, WhyItStays,
+    meaning, stranger, CommandLine, IpCommand, IpVerb, Meaning, RoutingCommands, ScriptedStanza,
+    SpelledRoute, SpelledRule, WhyItStays,
 };
 use crate::routing::syntax::{abbreviates, TableNames};
 use crate::routing::{Action, Family, InterfaceName, Rule, TableId};
@@ -20,6 +21,8 @@ pub struct Script<'a> {
     pub devices: FileDevices<'a>,
     /// What the lines of each stanza mean.
     meanings: Vec<Vec<Meaning>>,
+    /// The programs of their lines that nobody knows.
+    strangers: Vec<Vec<Option<String>>>,
 }
 
 impl<'a> Script<'a> {
@@ -30,7 +33,14 @@ impl<'a> Script<'a> {
             let meanings = lines.map(|line| meaning(&line.command, &stanza.variables, names));
             meanings.collect::<Vec<Meaning>>()
         };
+        let strangers = |stanza: &ScriptedStanza| {
+            let lines = stanza.lines.iter();
+            lines
+                .map(|line| line.command.shell().and_then(stranger))
+                .collect()
+        };
         Self {
+            strangers: stanzas.iter().map(strangers).collect(),
             stanzas,
             devices: FileDevices::of(stanzas),
             meanings: stanzas.iter().map(of_stanza).collect(),
@@ -54,6 +64,12 @@ impl<'a> Script<'a> {
     /// What the lines of a stanza mean.
     pub fn meanings(&self, s: usize) -> &[Meaning] {
         self.meanings.get(s).map_or(&[], Vec::as_slice)
+    }
+
+    /// The first program that a line runs and that may put in anything for all that is known.
+    pub fn stranger(&self, line: LineRef) -> Option<&str> {
+        let of_stanza = self.strangers.get(line.stanza)?;
+        of_stanza.get(line.line)?.as_deref()
     }
 
     /// What a line means.
@@ -85,15 +101,19 @@ impl<'a> Script<'a> {
         stanza.map_or_else(String::new, |stanza| stanza.call.interface.clone())
     }
 
+    /// The words of a line, as far as white space tells them apart.
+    pub fn words(&self, line: LineRef) -> Vec<&str> {
+        let written = self.written(line);
+        written.map_or_else(Vec::new, |line| line.command.words())
+    }
+
     /// Whether a line is about rules and has a word for their priority.
     pub fn names_priority(&self, line: LineRef) -> bool {
         let is_priority = |word: &&str| {
             let full = ["priority", "preference", "order"];
             full.iter().any(|full| abbreviates(word, full))
         };
-        let written = self.written(line);
-        let words = written.map_or_else(Vec::new, |line| line.command.words());
-        self.is_about_rules(line) && words.iter().any(is_priority)
+        self.is_about_rules(line) && self.words(line).iter().any(is_priority)
     }
 
     /// Whether a line may put in a rule.
@@ -115,6 +135,26 @@ impl<'a> Script<'a> {
             IpCommand::Rule(_, rule) => taking.takes_rule(&rule.rule),
             IpCommand::Route(_, route) => taking.takes_route(&route.route),
             _ => false,
+        })
+    }
+
+    /// Whether a line of the stanza puts in this very rule, at its priority.
+    pub fn puts_rule_in(&self, s: usize, wanted: &SpelledRule) -> bool {
+        let lines = self.meanings(s).iter();
+        let mut commands = lines.flat_map(Meaning::commands);
+        commands.any(|(_, command)| {
+            matches!(command, IpCommand::Rule(IpVerb::Add, rule)
+                if rule.given.priority && rule.rule == wanted.rule)
+        })
+    }
+
+    /// Whether a line of the stanza puts in this very route.
+    pub fn puts_route_in(&self, s: usize, wanted: &SpelledRoute) -> bool {
+        let lines = self.meanings(s).iter();
+        let mut commands = lines.flat_map(Meaning::commands);
+        commands.any(|(_, command)| {
+            matches!(command, IpCommand::Route(IpVerb::Add | IpVerb::Replace, route)
+                if route.route == wanted.route)
         })
     }
 

@@ -328,7 +328,7 @@ mod tests {
             &[
                 "up ip -6 rule add fwmark 1 lookup isp",
                 "up ip -6 route add default dev $IFACE table isp proto static",
-                "up ip rule add iif eth2",
+                "up ip rule add iif eth2 table main",
                 "up ip rule add unreachable",
             ],
         );
@@ -336,7 +336,7 @@ mod tests {
             options(&[eth1]),
             [
                 "policy-rule unreachable\npolicy-rule -6 fwmark 1 lookup isp\n\
-             policy-rule iif eth2 lookup main\npolicy-route -6 default table isp"
+             policy-rule iif eth2 table main\npolicy-route -6 default table isp"
             ]
         );
     }

@@ -1,0 +1,283 @@
+//! Which lines have to stay because of others that do, or because of programs that nobody knows.
+
+use std::net::IpAddr;
+
+use super::effect::{Effect, FromLine, LineRef};
+use super::script::Script;
+use crate::migrate::lines::{IpCommand, IpVerb, Meaning, SpelledRoute, SpelledRule, WhyItStays};
+use crate::routing::{Action, Rule, TableId};
+
+/// What becomes of a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// Options say it, or make it needless.
+    Replaced,
+    /// It stays, and the administrator is told why.
+    Stays(WhyItStays),
+    /// It is not about routes or rules.
+    Other,
+}
+
+/// What is known of all lines so far.
+pub struct Held<'a> {
+    /// The lines.
+    pub script: &'a Script<'a>,
+    /// What becomes of those of each stanza.
+    pub fates: &'a [Vec<Fate>],
+    /// What is left by those that are replaced.
+    pub effect: &'a Effect,
+}
+
+/// Lines that stay, and why.
+type Stay = Vec<(LineRef, WhyItStays)>;
+
+impl Held<'_> {
+    /// Whether a line stays, and has an effect.
+    fn stays(&self, line: LineRef) -> bool {
+        let fates = self.fates.get(line.stanza);
+        match fates.and_then(|fates| fates.get(line.line)) {
+            Some(Fate::Stays(reason)) => *reason != WhyItStays::NoEffect,
+            _ => false,
+        }
+    }
+
+    /// The lines of `ifup` that stay, or those of `ifdown`.
+    fn staying(&self, up: bool) -> impl Iterator<Item = LineRef> + '_ {
+        let lines = self.script.lines(up).into_iter();
+        lines.filter(|line| self.stays(*line))
+    }
+
+    /// What stays puts rules among those that are replaced, or needs their routes: it runs before
+    /// the options act.
+    pub fn beside(&self) -> Stay {
+        let mut stay = Vec::new();
+        for line in self.staying(true) {
+            let Some(about) = self.script.meaning(line).map(Meaning::about) else {
+                continue;
+            };
+            let number = self.script.number(line);
+            for (l, meaning) in self.script.meanings(line.stanza).iter().enumerate() {
+                let other = meaning.about();
+                let held = LineRef { line: l, ..line };
+                if about.rules && other.rules {
+                    stay.push((held, WhyItStays::Beside(number)));
+                } else if about.routes
+                    && other.routes
+                    && l < line.line
+                    && self.may_need(line, meaning)
+                {
+                    stay.push((held, WhyItStays::NeededBy(number)));
+                }
+            }
+        }
+        stay
+    }
+
+    /// Whether a line may need a route that another puts in: it stands for the way to a router.
+    fn may_need(&self, line: LineRef, other: &Meaning) -> bool {
+        let Some(Meaning::Routing(commands)) = self.script.meaning(line) else {
+            return true;
+        };
+        let hops = commands
+            .list
+            .iter()
+            .filter_map(|(_, command)| match command {
+                IpCommand::Route(_, spelled) => Some(&spelled.route.hops),
+                _ => None,
+            });
+        let routers: Vec<IpAddr> = hops.flatten().filter_map(|hop| hop.gateway).collect();
+        let mut others = other.commands().iter();
+        others.any(|(_, command)| match command {
+            IpCommand::Route(_, spelled) => {
+                // A router is reached without another.
+                let is_direct = spelled.route.hops.iter().any(|hop| hop.gateway.is_none());
+                let leads = |router: &IpAddr| spelled.route.destination.contains(*router);
+                is_direct && routers.iter().any(leads)
+            }
+            _ => false,
+        })
+    }
+
+    /// Rules that a program puts in without a priority go before all that are there already, and
+    /// so before those of the lines above. Options act when all lines have run.
+    pub fn before_programs(&self) -> Stay {
+        let mut stay = Vec::new();
+        let mut behind: Option<(LineRef, WhyItStays)> = None;
+        for line in self.script.lines(true).into_iter().rev() {
+            let program = behind
+                .as_ref()
+                .filter(|(last, _)| last.stanza == line.stanza);
+            if let Some((_, reason)) = program {
+                if self.script.is_about_rules(line) {
+                    stay.push((line, reason.clone()));
+                }
+            }
+            if let Some(program) = self.script.stranger(line) {
+                let number = self.script.number(line);
+                let reason = WhyItStays::BeforeProgram(number, program.to_owned());
+                behind = Some((line, reason));
+            }
+        }
+        stay
+    }
+
+    /// A rule without a priority goes before all that are there, also before one of an earlier
+    /// stanza that stays and has a priority; options could not tell by how much.
+    pub fn behind(&self) -> Stay {
+        let named = self
+            .staying(true)
+            .filter(|line| self.script.names_priority(*line));
+        let Some(first) = named.min_by_key(|line| line.stanza) else {
+            return Vec::new();
+        };
+        let reason = WhyItStays::Order(self.script.interface(first.stanza));
+        let lines = self.script.lines(true).into_iter();
+        let later = lines.filter(|later| later.stanza > first.stanza);
+        let unnamed = later.filter(|later| {
+            self.script.is_about_rules(*later) && !self.script.names_priority(*later)
+        });
+        unnamed.map(|later| (later, reason.clone())).collect()
+    }
+
+    /// What stays puts in the same, or may put something else in its place: in the place of main's
+    /// default route, which many programs fill, every program that nobody knows may.
+    pub fn in_place(&self) -> Stay {
+        let mut stay = Vec::new();
+        let staying: Vec<LineRef> = self.staying(true).chain(self.staying(false)).collect();
+        for line in &staying {
+            let commands = self
+                .script
+                .meaning(*line)
+                .map_or(&[][..], Meaning::commands);
+            for (_, command) in commands {
+                stay.extend(self.in_place_of(*line, command));
+            }
+        }
+        let replacing = self.effect.routes.iter();
+        let replacing = replacing.filter(|route| self.replaces_in_main(route.line, &route.what));
+        for route in replacing {
+            let unclear = staying
+                .iter()
+                .filter(|line| self.may_fill(**line, &route.what));
+            stay.extend(
+                unclear.map(|line| (route.line, WhyItStays::MayFill(self.script.number(*line)))),
+            );
+            if route.what.route.destination.is_any() {
+                stay.extend(self.program_for(route.line));
+            }
+        }
+        stay
+    }
+
+    /// The lines to be replaced that put in what a command puts in, or what has its place.
+    fn in_place_of(&self, line: LineRef, command: &IpCommand) -> Stay {
+        let number = self.script.number(line);
+        match command {
+            IpCommand::Rule(IpVerb::Add, spelled) => {
+                let same = |rule: &&FromLine<SpelledRule>| rule.what.rule == spelled.rule;
+                let same = self.effect.rules.iter().filter(same);
+                same.map(|rule| (rule.line, WhyItStays::Same(number)))
+                    .collect()
+            }
+            IpCommand::Route(IpVerb::Delete, _) => Vec::new(),
+            IpCommand::Route(_, spelled) => {
+                let rival =
+                    |route: &&FromLine<SpelledRoute>| route.what.route.same_place(&spelled.route);
+                let rivals = self.effect.routes.iter().filter(rival);
+                rivals
+                    .map(|route| (route.line, WhyItStays::MayFill(number)))
+                    .collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether a line puts its route in the place of another one of main.
+    fn replaces_in_main(&self, line: LineRef, spelled: &SpelledRoute) -> bool {
+        let mut commands = self
+            .script
+            .meaning(line)
+            .map_or(&[][..], Meaning::commands)
+            .iter();
+        spelled.route.table == TableId::MAIN
+            && commands.any(|(_, command)| {
+                matches!(command, IpCommand::Route(IpVerb::Replace | IpVerb::Change, other)
+                    if other.route.same_place(&spelled.route))
+            })
+    }
+
+    /// Whether a line that cannot be taken apart may put a route in a place of main.
+    fn may_fill(&self, line: LineRef, spelled: &SpelledRoute) -> bool {
+        let Some(Meaning::Unclear(_, about)) = self.script.meaning(line) else {
+            return false;
+        };
+        let words = self.script.words(line);
+        let has = |wanted: &[&str]| words.iter().any(|word| wanted.contains(word));
+        let puts_in = !has(&["del", "delete", "flush"]) || has(&["add", "replace", "change"]);
+        let destination = spelled.route.destination;
+        let written = destination.to_string();
+        let is_named = has(&[written.as_str()])
+            || destination.is_any() && has(&["default", "0/0", "0.0.0.0/0", "::/0"]);
+        let is_open = words
+            .iter()
+            .any(|word| word.contains('$') || word.starts_with("-b"));
+        about.routes && puts_in && !has(&["table"]) && (is_named || is_open)
+    }
+
+    /// The first program that nobody knows, of any line, as the reason for a line to stay.
+    fn program_for(&self, route: LineRef) -> Option<(LineRef, WhyItStays)> {
+        let lines = [true, false].map(|up| self.script.lines(up));
+        let mut lines = lines.iter().flatten();
+        let line = lines.find(|line| self.script.stranger(**line).is_some())?;
+        Some((route, WhyItStays::MayFill(self.script.number(*line))))
+    }
+
+    /// Rules that name no table, and so look up main, where nothing that the kernel comes to
+    /// behind them and before main can do anything else: what has no priority of its own goes
+    /// before what is there, and nothing that is not known is.
+    pub fn without_effect(&self) -> Vec<LineRef> {
+        let mut known = Effect::default();
+        let mut found = Vec::new();
+        for line in self.script.lines(true) {
+            let Some(meaning) = self.script.meaning(line) else {
+                continue;
+            };
+            let is_unclear = matches!(meaning, Meaning::Unclear(..)) && meaning.about().rules;
+            if is_unclear || self.script.stranger(line).is_some() {
+                // Whatever comes now may be in front of something.
+                return found;
+            }
+            let commands = meaning.commands();
+            let mut rules = commands.iter().filter_map(|(_, command)| match command {
+                IpCommand::Rule(IpVerb::Add, rule) => Some(rule),
+                _ => None,
+            });
+            let rule = rules.next();
+            if let (Some(spelled), None, true) = (rule, rules.next(), meaning.about().rules) {
+                let is_plain = !spelled.given.action && !spelled.given.priority;
+                let matters = |other: &FromLine<SpelledRule>| {
+                    other.what.rule.priority != 0 && other.what.rule.order_matters(&spelled.rule)
+                };
+                let is_without =
+                    is_plain && is_plain_lookup(&spelled.rule) && !known.rules.iter().any(matters);
+                if is_without {
+                    found.push(line);
+                    continue;
+                }
+            }
+            for (_, command) in commands {
+                if let IpCommand::Rule(IpVerb::Add, rule) = command {
+                    known.add_rule(line, rule.clone());
+                }
+            }
+        }
+        found
+    }
+}
+
+fn is_plain_lookup(rule: &Rule) -> bool {
+    rule.action == Action::Lookup(TableId::MAIN)
+        && rule.suppress_length.is_none()
+        && rule.suppress_group.is_none()
+        && rule.realms == 0
+}
