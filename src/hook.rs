@@ -16,7 +16,7 @@ use crate::ifupdown::{Direction, HookCall};
 use crate::record::Store;
 use crate::routing::InterfaceName;
 use crate::stanza::{on_error, OnError};
-use crate::system::{keep_net_admin, start_logging};
+use crate::system::{keep_net_admin, outlive_limits, start_logging};
 use crate::text::Shown;
 
 /// Runs as a hook of the folder it was called from.
@@ -50,6 +50,8 @@ fn has_record(call: &HookCall) -> bool {
 /// need; returns whether it may go on. Until here nothing but the names of the stanza's options has
 /// been looked at.
 fn begin(call: &HookCall) -> bool {
+    // From here on files are written, standard error perhaps among them.
+    outlive_limits();
     start_logging(call.verbose);
     let kept = keep_net_admin();
     if let Err(refused) = &kept {

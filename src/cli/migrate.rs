@@ -2,11 +2,13 @@
 //! which line is found out in `migrate/`; here files are read and printed.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::path::Path;
 
 use super::command::{Arguments, Command, Opt, Trouble, Verdict};
-use super::replace_files::{replace_files, Replacement};
+use super::replace_files::{names_to_write, replace_files, Replacement};
 use crate::ifupdown::interfaces::{Interfaces, FILE};
 use crate::migrate::verify::{differences, other_hooks, run_trial, Machine, Seen};
 use crate::migrate::{Draft, Rewriting};
@@ -50,8 +52,9 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
         id.ok().map(|registered| registered.id)
     };
     let draft = Draft::of(&interfaces, &lookup);
-    let files = draft.files();
-    let remarks = draft.remarks();
+    let (files, again) = each_once(draft.files());
+    let mut remarks = draft.remarks();
+    remarks.retain(|remark| !again.contains(remark.path.as_os_str()));
     for remark in &remarks {
         let place = format!("{}:{}", remark.path.display(), remark.line);
         tell(&format!("{place}: the line stays: {}", remark.reason));
@@ -83,6 +86,19 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     } else {
         Verdict::Differs
     })
+}
+
+/// Each new file once, and the further names of those that have several. ifupdown reads such a file as
+/// often, and the first time decides.
+fn each_once(files: Vec<(&Path, Rewriting)>) -> (Vec<(&Path, Rewriting)>, HashSet<&OsStr>) {
+    let paths: Vec<&Path> = files.iter().map(|(path, _)| *path).collect();
+    let names = names_to_write(&paths);
+    // Two paths that differ in a `./` are equal; their spellings are not.
+    let again = paths.iter().zip(&names).filter(|(_, name)| name.is_none());
+    let again = again.map(|(path, _)| path.as_os_str()).collect();
+    let files = files.into_iter().zip(names);
+    let files = files.filter_map(|((_, file), name)| Some((name?, file)));
+    (files.collect(), again)
 }
 
 /// Prints the new files, each under its name if there are several.

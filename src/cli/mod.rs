@@ -42,9 +42,7 @@ use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
-use nix::sys::signal::{SigSet, Signal};
-
-use crate::system::NAME;
+use crate::system::{outlive_limits, NAME};
 use crate::text::{nearest, Hint};
 use command::{Arguments, Command, Trouble, Verdict};
 
@@ -126,14 +124,6 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verdict::Differs => ExitCode::from(1),
         Verdict::Bad => ExitCode::from(2),
     }
-}
-
-/// Has a file that would grow beyond what is allowed (`RLIMIT_FSIZE`) be an error like others: the
-/// signal would end the run in the middle of what it does.
-fn outlive_limits() {
-    let mut signals = SigSet::empty();
-    signals.add(Signal::SIGXFSZ);
-    let _ = signals.thread_block();
 }
 
 fn tell(trouble: &Trouble, command: Option<&Command>) {

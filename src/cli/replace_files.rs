@@ -5,6 +5,7 @@
 //! first is replaced; if one cannot be, those that were go back. Signals wait until that is over. A
 //! power cut in between leaves some replaced, and all old ones under their second names.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -13,7 +14,11 @@ use std::os::unix::fs::{fchown, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::sys::signal::{SigSet, SigmaskHow};
-use rustix::fs::{fgetxattr, flistxattr, fremovexattr, fsetxattr, XattrFlags};
+use rustix::fs::{
+    fgetxattr, flistxattr, fremovexattr, fsetxattr, ioctl_getflags, ioctl_setflags, IFlags,
+    XattrFlags,
+};
+use rustix::io::Errno;
 
 /// A file, what it is to hold now and what then.
 pub struct Replacement<'a> {
@@ -69,6 +74,30 @@ pub fn replace_files(files: &[Replacement<'_>]) -> Result<Vec<PathBuf>, NotRepla
         let _ = held.thread_set_mask();
     }
     done.map(|()| staged.into_iter().filter_map(|file| file.kept).collect())
+}
+
+/// Under which name each file is to be written: one that is no link to it, if it is among the paths
+/// under several; `None` for the further ones.
+pub fn names_to_write<'a>(paths: &[&'a Path]) -> Vec<Option<&'a Path>> {
+    let mut firsts: HashMap<(u64, u64), usize> = HashMap::new();
+    let mut names: Vec<Option<&Path>> = Vec::new();
+    for path in paths {
+        let first = fs::metadata(path).ok().and_then(|about| {
+            let inode = (about.dev(), about.ino());
+            let first = *firsts.entry(inode).or_insert(names.len());
+            Some(first).filter(|first| *first < names.len())
+        });
+        let Some(first) = first else {
+            names.push(Some(path));
+            continue;
+        };
+        let known = names.get_mut(first).and_then(Option::as_mut);
+        if let Some(known) = known.filter(|known| known.is_symlink() && !path.is_symlink()) {
+            *known = path;
+        }
+        names.push(None);
+    }
+    names
 }
 
 fn replace_each<'a>(
@@ -145,9 +174,16 @@ fn prepare(file: &Replacement<'_>) -> io::Result<PathBuf> {
     }
     let mut old = File::open(path)?;
     let about = old.metadata()?;
-    if !about.is_file() || about.nlink() > 1 {
-        return Err(io::Error::other("it is not a file of one name"));
+    if !about.is_file() {
+        return Err(io::Error::other("it is no file"));
     }
+    if about.nlink() > 1 {
+        return Err(io::Error::other(
+            "it has another name (a hard link), which would stay the old file; remove one of them",
+        ));
+    }
+    let flags = flags(&old)?;
+    refuse_fixed(path, flags)?;
     let mut text = Vec::new();
     old.read_to_end(&mut text)?;
     if text != file.before {
@@ -160,8 +196,9 @@ fn prepare(file: &Replacement<'_>) -> io::Result<PathBuf> {
         .create_new(true)
         .mode(0o600)
         .open(&new)?;
-    let written = target
-        .write_all(&file.after)
+    // Some of the flags only an empty file can be given.
+    let written = keep_flags(flags, &target)
+        .and_then(|()| target.write_all(&file.after))
         .and_then(|()| fchown(&target, Some(about.uid()), Some(about.gid())))
         .and_then(|()| target.set_permissions(Permissions::from_mode(about.mode() & 0o7777)))
         .and_then(|()| copy_attributes(&old, &target))
@@ -173,10 +210,79 @@ fn prepare(file: &Replacement<'_>) -> io::Result<PathBuf> {
     Ok(new)
 }
 
+/// What chattr(1) has set for a file; nothing where the file system has no such flags.
+fn flags(file: &File) -> io::Result<IFlags> {
+    match ioctl_getflags(file) {
+        Ok(flags) => Ok(flags),
+        Err(Errno::NOTTY | Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS) => Ok(IFlags::empty()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Refuses what cannot be replaced before anything is done to any file.
+fn refuse_fixed(path: &Path, flags: IFlags) -> io::Result<()> {
+    let folder = folder_of(path);
+    let of_folder = File::open(folder).and_then(|folder| self::flags(&folder))?;
+    for (flags, what) in [(flags, "it"), (of_folder, "its folder")] {
+        for (flag, said, letter) in [
+            (IFlags::IMMUTABLE, "immutable", 'i'),
+            (IFlags::APPEND, "for appending only", 'a'),
+        ] {
+            if flags.contains(flag) {
+                let path = if what == "it" { path } else { folder };
+                return Err(io::Error::other(format!(
+                    "{what} is {said}; run chattr -{letter} {} first",
+                    path.display()
+                )));
+            }
+        }
+    }
+    if flags.contains(VERITY) {
+        return Err(io::Error::other(
+            "fs-verity seals it, which the new file would not be",
+        ));
+    }
+    Ok(())
+}
+
+/// `FS_VERITY_FL`.
+const VERITY: IFlags = IFlags::from_bits_retain(0x0010_0000);
+
+/// The flags that say what is to be done with a file; the others are about how its bytes are stored.
+const WISHES: IFlags = IFlags::COMPRESSED
+    .union(IFlags::JOURNALING)
+    .union(IFlags::NOATIME)
+    .union(IFlags::NOCOW)
+    .union(IFlags::NODUMP)
+    .union(IFlags::NOTAIL)
+    .union(IFlags::SECURE_REMOVAL)
+    .union(IFlags::SYNC)
+    .union(IFlags::UNRM);
+
+/// Gives a file the flags of another.
+fn keep_flags(wanted: IFlags, to: &File) -> io::Result<()> {
+    let there = flags(to)?;
+    if there & WISHES == wanted & WISHES {
+        return Ok(());
+    }
+    let not_kept = |error: io::Error| {
+        io::Error::other(format!(
+            "its flags, as lsattr shows them, cannot be kept: {error}"
+        ))
+    };
+    let set = ioctl_setflags(to, (there - WISHES) | (wanted & WISHES));
+    set.map_err(|error| not_kept(error.into()))?;
+    if flags(to)? & WISHES == wanted & WISHES {
+        Ok(())
+    } else {
+        Err(not_kept(io::Error::other("the file system ignores some")))
+    }
+}
+
 /// Gives a file the extended attributes of another and no others: access lists, the label, notes.
 /// They come after the mode, which an access list has a part of.
 fn copy_attributes(from: &File, to: &File) -> io::Result<()> {
-    let said = |name: &[u8], what: &str, error: rustix::io::Errno| {
+    let said = |name: &[u8], what: &str, error: Errno| {
         let name = String::from_utf8_lossy(name);
         io::Error::other(format!("its attribute {name} {what}: {error}"))
     };
@@ -207,7 +313,7 @@ fn attribute_names(file: &File) -> io::Result<Vec<Vec<u8>>> {
     match flistxattr(file, rustix::buffer::spare_capacity(&mut names)) {
         Ok(_) => {}
         // A file system without.
-        Err(rustix::io::Errno::OPNOTSUPP) => return Ok(Vec::new()),
+        Err(Errno::OPNOTSUPP) => return Ok(Vec::new()),
         Err(error) => return Err(error.into()),
     }
     let names = names
@@ -216,7 +322,7 @@ fn attribute_names(file: &File) -> io::Result<Vec<Vec<u8>>> {
     Ok(names.map(<[u8]>::to_vec).collect())
 }
 
-fn attribute(file: &File, name: &[u8]) -> Result<Vec<u8>, rustix::io::Errno> {
+fn attribute(file: &File, name: &[u8]) -> Result<Vec<u8>, Errno> {
     let mut value = Vec::with_capacity(LONGEST);
     fgetxattr(file, name, rustix::buffer::spare_capacity(&mut value))?;
     Ok(value)
@@ -241,7 +347,11 @@ fn keep(path: &Path) -> io::Result<PathBuf> {
     Ok(kept)
 }
 
-fn sync_folder(path: &Path) {
+fn folder_of(path: &Path) -> &Path {
     let folder = path.parent().filter(|folder| *folder != Path::new(""));
-    let _ = File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all());
+    folder.unwrap_or(Path::new("."))
+}
+
+fn sync_folder(path: &Path) {
+    let _ = File::open(folder_of(path)).and_then(|folder| folder.sync_all());
 }

@@ -3,6 +3,7 @@
 //!
 //! - `privileges.rs`: giving up every right but `CAP_NET_ADMIN`, and what to do about a file that
 //!   cannot be opened for want of one.
+//! - `limits.rs`: outliving a limit on the size of files.
 //! - `processes.rs`: what proc(5) tells of other processes.
 //! - `sysctl.rs`: the settings below `/proc/sys/net`; nothing else reads them.
 //! - `lock.rs`: a lock that one run at a time can have, and who has it if waiting takes too long.
@@ -18,6 +19,7 @@
 //! user; only the lock and the privileges can fail.
 
 mod privileges;
+mod limits;
 mod processes;
 mod sysctl;
 mod lock;
@@ -29,6 +31,7 @@ mod old_examples;
 
 pub(crate) use consent::{say_yes, Consent};
 pub(crate) use journal::{hold_messages, start_logging, NAME};
+pub(crate) use limits::outlive_limits;
 pub(crate) use lock::Lock;
 pub(crate) use networkd::networkd_removes_rules;
 pub(crate) use old_examples::installed_examples;

@@ -476,7 +476,7 @@ fn what_must_not_be_written_is_not() {
     };
     refused(&link, "it is a link; name the file itself, /");
     fs::hard_link(&file, folder.0.join("twin")).unwrap();
-    refused(&file, "it is not a file of one name");
+    refused(&file, "it has another name (a hard link)");
     fs::remove_file(folder.0.join("twin")).unwrap();
     refused(&folder.0.join("none").display().to_string(), "cannot read ");
     let wrong = folder.write("wrong", &format!("{text}iface eth2 inet\n"));
