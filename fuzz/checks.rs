@@ -14,7 +14,8 @@ use std::path::Path;
 use neli::consts::nl::NlmF;
 use neli::consts::rtnl::Rtm;
 
-use policy_table::ifupdown::{Direction, HookCall};
+use policy_table::ifupdown::interfaces::{Interfaces, Text};
+use policy_table::ifupdown::{Caller, Direction, HookCall};
 use policy_table::netlink::{
     decode_address, decode_route, decode_rule, encode_route, encode_rule, replies, request,
 };
@@ -41,6 +42,44 @@ pub fn environment(data: &[u8]) {
         Ok(Some(stanza)) => {
             for found in conditions(&stanza) {
                 wanted(&call, &stanza, &found);
+            }
+        }
+    }
+}
+
+/// A file of interfaces(5), to each of the three: every byte is kept, each line is of one block, and
+/// each call of a stanza is understood or not.
+pub fn interfaces(data: &[u8]) {
+    for caller in Caller::ALL {
+        let text = Text::read_as(data, caller);
+        assert_eq!(text.bytes(), data, "{caller}");
+        let mut next = 0;
+        for block in &text.blocks {
+            assert_eq!(block.lines.start, next, "{caller}");
+            next = block.lines.end;
+        }
+        assert_eq!(next, text.lines.len(), "{caller}");
+        for (n, line) in text.lines.iter().enumerate() {
+            assert!(line.number <= line.last, "{caller}, {n}");
+            for at in 0..=line.text.len() {
+                let (number, column) = line.place(at);
+                assert!(
+                    (line.number..=line.last).contains(&number) && column > 0,
+                    "{caller}, {n}"
+                );
+            }
+        }
+        // What it sources is not fuzzed.
+        if data.windows(6).any(|window| window == b"source") {
+            continue;
+        }
+        let interfaces = Interfaces::of(Path::new("/nowhere"), data, caller);
+        for stanza in interfaces.written() {
+            for call in stanza.definition.calls("eth1") {
+                assert_eq!(call.caller, caller);
+                if let Err(errors) = Stanza::parse(&call) {
+                    says_why(&errors);
+                }
             }
         }
     }

@@ -169,7 +169,7 @@ fn of_files(interfaces: &Interfaces) -> Vec<Finding> {
             let Some(line) = file.text.lines.get(fault.line) else {
                 continue;
             };
-            let code = if fault.kind.stops() {
+            let code = if fault.stops {
                 Code::Refused
             } else {
                 Code::Ignored

@@ -1,6 +1,7 @@
 //! Where what a stanza says is written: from an error in an option's value, which ifupdown may have
 //! joined from several lines of several files, back to the word in one of them.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -48,14 +49,9 @@ pub struct Written<'a> {
 impl<'a> Written<'a> {
     /// Where a stanza and all that it inherits is written.
     pub fn of(interfaces: &'a Interfaces, stanza: &'a StanzaInForce) -> Option<Self> {
-        let mut chain = vec![stanza];
-        let mut above = stanza.parent;
-        while let Some(parent) = above.and_then(|parent| interfaces.written().nth(parent)) {
-            chain.push(parent);
-            above = parent.parent;
-        }
+        let chain = chain(interfaces, stanza);
         let (mut options, mut inherited) = (Vec::new(), 0);
-        for one in chain.into_iter().rev() {
+        for one in chain {
             inherited = options.len();
             let file = interfaces.files.get(one.file)?;
             let stanza = interfaces.stanza(one)?;
@@ -74,6 +70,22 @@ impl<'a> Written<'a> {
             inherited,
         })
     }
+}
+
+/// A stanza behind all that it inherits from, each once.
+fn chain<'a>(interfaces: &'a Interfaces, stanza: &'a StanzaInForce) -> Vec<&'a StanzaInForce> {
+    let mut seen = HashSet::new();
+    let (mut chain, mut open) = (vec![stanza], stanza.parents.clone());
+    while let Some(parent) = open.pop() {
+        let above = interfaces.written().nth(parent);
+        let Some(above) = above.filter(|_| seen.insert(parent)) else {
+            continue;
+        };
+        chain.push(above);
+        open.extend(&above.parents);
+    }
+    chain.reverse();
+    chain
 }
 
 impl Written<'_> {

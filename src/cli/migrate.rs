@@ -127,7 +127,7 @@ fn read(path: &Path) -> Result<Interfaces, Trouble> {
     }
     // What ifupdown does not read as far would be rewritten on a guess.
     for file in &interfaces.files {
-        if let Some(fault) = file.text.faults.iter().find(|fault| fault.kind.stops()) {
+        if let Some(fault) = file.text.faults.iter().find(|fault| fault.stops) {
             let place = format!("{}:{}", file.path.display(), fault.place.0);
             return Err(Trouble::Failed(format!("{place}: {}", fault.kind)));
         }

@@ -102,6 +102,16 @@ fn an_environment_gives_a_stanza_or_says_why_not() {
 }
 
 #[test]
+fn a_file_is_read_in_three_dialects_and_kept() {
+    let folders = [
+        "fuzz/seeds/interfaces",
+        "tests/commands/interfaces",
+        "tests/commands/migrate",
+    ];
+    hold("interfaces", checks::interfaces, &folders);
+}
+
+#[test]
 fn any_text_may_stand_in_rt_tables() {
     hold("tables", checks::tables, &["fuzz/seeds/tables"]);
 }

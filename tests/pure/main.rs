@@ -29,6 +29,7 @@ mod random;
 #[path = "../support/tree.rs"]
 mod tree;
 
+mod dialects;
 mod fuzz_corpus;
 mod keywords;
 mod registry;

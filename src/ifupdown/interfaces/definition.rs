@@ -12,11 +12,11 @@ use std::net::Ipv4Addr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use super::commands::Phase;
+use super::iface_stanza::{IfaceStanza, OptionLine};
 use super::inherited::InheritedOptions;
 use super::methods;
 use super::methods::{ipv4, Conversion};
-use super::parts::OptionLine;
-use crate::ifupdown::{Caller, Direction, HookCall};
+use crate::ifupdown::Caller;
 
 /// A logical interface as one stanza defines it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,9 +31,8 @@ pub struct Definition {
 }
 
 impl Definition {
-    /// A stanza with these options of its own.
+    /// A stanza of Debian's ifupdown with these options of its own.
     pub fn new<'a>(
-        caller: Caller,
         name: &str,
         family: &str,
         method: &str,
@@ -41,7 +40,7 @@ impl Definition {
         own: impl IntoIterator<Item = &'a OptionLine>,
     ) -> Self {
         let mut definition = Self {
-            caller,
+            caller: Caller::Ifupdown,
             name: name.to_owned(),
             family: family.to_owned(),
             method: method.to_owned(),
@@ -53,6 +52,42 @@ impl Definition {
             definition.add(&option.name, option.value.as_bytes());
         }
         definition
+    }
+
+    /// A stanza of another program's, above options that it inherits.
+    pub fn shared(
+        caller: Caller,
+        name: &str,
+        (family, method): (&str, &str),
+        options: InheritedOptions,
+    ) -> Self {
+        Self {
+            caller,
+            name: name.to_owned(),
+            family: family.to_owned(),
+            method: method.to_owned(),
+            options,
+        }
+    }
+
+    /// What others that inherit from it begin with.
+    pub fn options(&self) -> &InheritedOptions {
+        &self.options
+    }
+
+    /// A stanza of Debian's ifupdown above the one that it inherits from, family and method, too.
+    pub fn debians<'a>(
+        stanza: &IfaceStanza,
+        parent: Option<&Self>,
+        own: impl Iterator<Item = &'a OptionLine>,
+    ) -> Self {
+        let inherited = |own: &Option<String>, of: fn(&Self) -> &String| {
+            let own = own.as_ref().or_else(|| parent.map(of));
+            own.cloned().unwrap_or_default()
+        };
+        let family = inherited(&stanza.family, |parent| &parent.family);
+        let method = inherited(&stanza.method, |parent| &parent.method);
+        Self::new(&stanza.name, &family, &method, parent, own)
     }
 
     fn add(&mut self, name: &str, value: &[u8]) {
@@ -119,15 +154,15 @@ impl Definition {
             .collect()
     }
 
-    /// The calls of a hook that bring up what it says, in their order: one of Debian's ifupdown, of
-    /// the others one for each address.
-    pub fn calls(&self, interface: &str) -> Vec<HookCall> {
-        let call = HookCall::read(Direction::Up, self.variables(interface));
-        let call = call.map(|call| HookCall {
-            caller: self.caller,
-            ..call
-        });
-        call.into_iter().collect()
+    /// All options, in their order; repeats of one are joined on Debian's ifupdown alone.
+    pub fn all(&self) -> Vec<(&str, &[u8])> {
+        self.options.all()
+    }
+
+    /// Whether an option has a value, among others.
+    pub fn says(&self, name: &str, value: &str) -> bool {
+        let all = self.options.all();
+        all.contains(&(name, value.as_bytes()))
     }
 
     /// The stanza with the method's defaults and conversions.
@@ -188,6 +223,15 @@ impl Definition {
     }
 }
 
+/// Options one behind the other, as ifupdown2 keeps them: `_` is `-` in a name.
+pub fn listed<'a>(own: impl Iterator<Item = &'a OptionLine>) -> InheritedOptions {
+    let mut options = InheritedOptions::default();
+    for option in own {
+        options.push(&option.name.replace('_', "-"), option.value.as_bytes());
+    }
+    options
+}
+
 /// Whether an option is a command, which is in no environment.
 fn is_command(name: &str) -> bool {
     Phase::of(name).is_some_and(|phase| phase.option() == name)
@@ -214,7 +258,6 @@ mod tests {
         let stanza = text.stanza(0).unwrap();
         let (family, method) = (stanza.family.as_ref(), stanza.method.as_ref());
         let definition = Definition::new(
-            Caller::Ifupdown,
             &stanza.name,
             family.unwrap(),
             method.unwrap(),
@@ -276,28 +319,5 @@ mod tests {
                 "HWADDRESS=00:01"
             ]
         );
-    }
-
-    #[test]
-    fn the_call_is_that_of_the_hook() {
-        let text = Text::read("iface home inet6 static\n address 2001:db8::1/64\n policy-table a");
-        let stanza = text.stanza(0).unwrap();
-        let definition = Definition::new(
-            Caller::Ifupdown,
-            "home",
-            "inet6",
-            "static",
-            None,
-            &stanza.options,
-        );
-        let call = definition.calls("eth1").remove(0);
-        assert_eq!(
-            (call.interface.as_str(), call.logical.as_str()),
-            ("eth1", "home")
-        );
-        assert_eq!(call.caller, Caller::Ifupdown);
-        assert_eq!(call.address.as_deref(), Some("2001:db8::1"));
-        assert_eq!(call.netmask.as_deref(), Some("64"));
-        assert_eq!(call.options, [("policy-table".to_owned(), "a".into())]);
     }
 }

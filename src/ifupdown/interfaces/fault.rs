@@ -3,7 +3,11 @@
 use thiserror::Error;
 
 use super::methods::{families, methods};
+use crate::ifupdown::Caller;
 use crate::text::Shown;
+
+/// How many interfaces a range may stand for.
+pub const MOST_IN_RANGE: u32 = 4096;
 
 /// Something wrong in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,10 +18,13 @@ pub struct FileFault {
     pub number: usize,
     /// The line in the file and the column at which it shows, in characters from 1.
     pub place: (usize, usize),
+    /// Whether the program reads no further: Debian's ifupdown in that file, the others at all.
+    pub stops: bool,
     pub kind: FaultKind,
 }
 
-/// What ifupdown 0.8.41 and 0.8.44 refuse, and last what they ignore.
+/// What ifupdown 0.8.41 and 0.8.44 refuse, then what they ignore, and last what the others have
+/// against a file.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FaultKind {
     /// `iface` alone.
@@ -53,12 +60,29 @@ pub enum FaultKind {
     /// Too much on an `iface` line: ignored.
     #[error("'{}' on an 'iface' line is not understood and ignored", Shown(.word))]
     Extra { word: String },
+    /// `source` or `allow-` alone, at which ifupdown2 ends.
+    #[error("there is no name behind it")]
+    NoNames,
+    /// A family that ifupdown2 does not know, with which it drops the method.
+    #[error(
+        "'{}' is no address family that ifupdown2 knows (inet, inet6); it takes none, and no method",
+        Shown(.family)
+    )]
+    OtherFamily { family: String },
+    /// A range that no host has the interfaces for.
+    #[error("'{}' stands for more than {MOST_IN_RANGE} interfaces and is not read", Shown(.name))]
+    Range { name: String },
 }
 
 impl FaultKind {
-    /// Whether ifupdown reads no further in the file.
-    pub fn stops(&self) -> bool {
-        !matches!(self, Self::Extra { .. })
+    /// Whether a program reads no further.
+    pub fn stops(&self, caller: Caller) -> bool {
+        match caller {
+            Caller::Ifupdown => !matches!(self, Self::Extra { .. }),
+            // It raises an exception.
+            Caller::Ifupdown2 => matches!(self, Self::NoName | Self::NoNames),
+            Caller::IfupdownNg => false,
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The logical lines of an interfaces(5) file as ifupdown reads them, with every byte kept.
+//! The logical lines of an interfaces(5) file as Debian's ifupdown reads them, with every byte kept.
 //!
 //! Measured on ifupdown 0.8.41 and 0.8.44: a line whose first character is `#` is a comment, and
 //! a backslash at its end continues nothing; any other line that ends in a backslash goes on with
@@ -23,6 +23,8 @@ pub struct LogicalLine {
     /// The lines of the file that it was put together from.
     pieces: Vec<Physical>,
     comment: bool,
+    /// The longest word that is kept of it, in bytes; what is longer loses its end.
+    longest_word: usize,
 }
 
 /// What a line of the file gives to the text of a logical one.
@@ -36,7 +38,7 @@ struct Physical {
     indent: usize,
 }
 
-/// The longest word that ifupdown keeps, in bytes; what is longer loses its end.
+/// The longest word that Debian's ifupdown keeps.
 const WORD: usize = 79;
 
 /// Whether C's `isspace` takes a byte for a blank.
@@ -60,8 +62,7 @@ impl LogicalLine {
                 }
             }
             line.last = number;
-            let end = line.text.iter().rposition(|byte| !is_blank(*byte));
-            line.text.truncate(end.map_or(0, |end| end + 1));
+            line.trim();
             lines.push(line);
         }
         lines
@@ -82,7 +83,58 @@ impl LogicalLine {
             text: seen.get(indent..).unwrap_or_default().to_vec(),
             pieces: vec![piece],
             comment: seen.get(indent) == Some(&b'#'),
+            longest_word: WORD,
         }
+    }
+
+    /// A line that is put together by another rule, from [`Self::resume`] to [`Self::close`]; words
+    /// are kept whole.
+    pub fn open(number: usize) -> Self {
+        let piece = Physical {
+            at: 0,
+            number,
+            indent: 0,
+        };
+        Self {
+            number,
+            last: number,
+            raw: Vec::new(),
+            text: Vec::new(),
+            pieces: vec![piece],
+            comment: false,
+            longest_word: usize::MAX,
+        }
+    }
+
+    /// What comes next of the text stands behind so many bytes of a line of the file.
+    pub fn resume(&mut self, number: usize, indent: usize) {
+        let at = self.text.len();
+        let piece = Physical { at, number, indent };
+        match self.pieces.last_mut().filter(|last| last.at == at) {
+            Some(last) => *last = piece,
+            None => self.pieces.push(piece),
+        }
+    }
+
+    /// Drops the blanks at the end of the text.
+    pub fn trim(&mut self) {
+        let end = self.text.iter().rposition(|byte| !is_blank(*byte));
+        self.text.truncate(end.map_or(0, |end| end + 1));
+        while self.pieces.len() > 1 && self.pieces.last().is_some_and(|p| p.at > self.text.len()) {
+            self.pieces.pop();
+        }
+    }
+
+    /// Says whether it is a comment, by its text.
+    pub fn comment_if(&mut self, is_comment: impl Fn(&[u8]) -> bool) {
+        self.trim();
+        self.comment = is_comment(&self.text);
+    }
+
+    /// Ends it: with all its bytes, and the number of its last line.
+    pub fn close(&mut self, raw: &[u8], last: usize) {
+        self.raw = raw.to_vec();
+        self.last = last.max(self.number);
     }
 
     fn go_on(&mut self, raw: &[u8], number: usize) {
@@ -122,7 +174,8 @@ impl LogicalLine {
 
     /// A word as ifupdown keeps it; bytes that are no text are replaced.
     pub fn name(&self, word: Range<usize>) -> String {
-        let word = word.start..word.end.min(word.start + WORD);
+        let longest = word.start.saturating_add(self.longest_word);
+        let word = word.start..word.end.min(longest);
         String::from_utf8_lossy(self.text.get(word).unwrap_or_default()).into_owned()
     }
 

@@ -1,18 +1,18 @@
 //! The reader of interfaces(5): what ifupdown makes of `/etc/network/interfaces` and all that it
 //! sources, before and besides any hook. The commands, `check` and `migrate` read the file with it.
 //!
-//! - `line.rs`: lines with their continuations, and which line and column a byte came from;
-//! - `methods.rs`: address families and methods, and what a method makes of the options;
-//! - `commands.rs`: `up`, `post-up` and their like: when they run, and whether they are about
-//!   routes or rules;
-//! - `fault.rs`: what ifupdown refuses;
+//! - `line.rs`, `continued.rs`: lines with their continuations, and where a byte came from: of
+//!   Debian's ifupdown, and of the two others;
+//! - `methods.rs`: families and methods, and what a method makes of the options;
+//! - `commands.rs`: `up`, `post-up` and their like: when they run, and what they are about;
+//! - `fault.rs`, `iface_stanza.rs`, `keywords.rs`, `names.rs`: what each of the three refuses; a
+//!   stanza as written; what a line begins; ranges and aliases;
 //! - `parts.rs`: one file, in blocks: stanzas, mappings, `auto`, `source`, comments;
 //! - `selection.rs`: which names `auto` and `allow-` select, and which are models for others;
-//! - `inherited.rs`: options above those of a parent;
-//! - `definition.rs`: a stanza with all that it inherits and its method adds; the hook's call;
-//! - `wordexp.rs`, `paths.rs`: the words of a `source` line, and the files that it leads to;
-//! - `sourced.rs`: the main file with all that it sources;
-//! - `devices.rs`: devices with their aliases, and the hook's calls for the stanzas of them all.
+//! - `inherited.rs`, `definition.rs`, `models.rs`: a stanza with all that it inherits;
+//! - `shared_stanza.rs`, `family_of_line.rs`, `by_address.rs`: the hook's calls, one for each address;
+//! - `wordexp.rs`, `paths.rs`, `sourced.rs`: the files that a `source` line leads to;
+//! - `with_hooks.rs`, `devices.rs`: the stanzas that hooks are run for, by name and by device.
 //!
 //! A stanza has one name at each level of its life:
 //!
@@ -26,29 +26,38 @@
 //! - `ScriptedStanza` (`migrate/`): its call beside the commands that stand in it;
 //! - `StanzaStatus` (`converge/`): what it wants, held against what the kernel has.
 //!
-//! Reads files and writes none; knows interfaces(5) as ifupdown does, and nothing of `policy-*`
-//! options.
+//! Reads files and writes none; knows interfaces(5) as the three do, and of `policy-*` options no
+//! more than which family they are for.
 
 mod line;
+mod continued;
 mod methods;
 mod commands;
 mod fault;
+mod iface_stanza;
+mod keywords;
+mod names;
 mod parts;
 mod selection;
 mod inherited;
 mod definition;
+mod models;
+mod shared_stanza;
+mod family_of_line;
+mod by_address;
 mod wordexp;
 mod paths;
 mod sourced;
+mod with_hooks;
 mod devices;
 
 pub(crate) use commands::{about, About, Phase};
 pub(crate) use definition::{mangled, Definition};
 pub use devices::Device;
 pub(crate) use fault::FaultKind;
+pub(crate) use iface_stanza::{IfaceStanza, OptionLine};
 pub(crate) use line::{is_blank, LogicalLine};
 pub use parts::Text;
-pub(crate) use parts::{IfaceStanza, OptionLine};
 pub(crate) use selection::Selection;
 pub(crate) use sourced::StanzaInForce;
 pub use sourced::{Interfaces, FILE};

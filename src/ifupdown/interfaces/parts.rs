@@ -9,9 +9,13 @@ use std::ffi::OsString;
 use std::ops::Range;
 use std::os::unix::ffi::OsStringExt;
 
+use super::continued::lines_as;
 use super::fault::{FaultKind, FileFault};
+use super::iface_stanza::{IfaceStanza, OptionLine};
+use super::keywords::{head, Keyword, Misfit};
 use super::line::LogicalLine;
-use super::methods::methods_of;
+use super::names::names_of_ifupdown2;
+use crate::ifupdown::Caller;
 
 /// What one file says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,6 +42,8 @@ pub enum BlockKind {
     /// An `iface` stanza: from its first line to its last option, with the comments between.
     Stanza(IfaceStanza),
     Mapping(Mapping),
+    /// Something that has options and is no interface.
+    Aside,
     /// `auto`, `allow-…`, `no-auto-down`, `no-scripts` or `rename`, and the names behind it.
     Selection(String, Vec<String>),
     Source(SourceLine),
@@ -47,36 +53,6 @@ pub enum BlockKind {
     Blank,
     /// A line that ifupdown refuses: the text's faults say why.
     Refused,
-}
-
-/// An `iface` stanza as written: nothing is inherited yet, and no method has added its defaults.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IfaceStanza {
-    /// The logical interface's name.
-    pub name: String,
-    /// The address family; `None` where it is inherited.
-    pub family: Option<String>,
-    /// The method; `None` where it is inherited.
-    pub method: Option<String>,
-    /// The stanza that it inherits from.
-    pub inherits: Option<String>,
-    pub options: Vec<OptionLine>,
-    /// The number of its first line in the file, from 1.
-    pub number: usize,
-}
-
-/// An option of a stanza.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OptionLine {
-    pub name: String,
-    /// The value as ifupdown takes it.
-    pub value: OsString,
-    /// Which of the text's lines it is.
-    pub line: usize,
-    /// Where in that line's text the value begins: for [`LogicalLine::place`].
-    pub at: usize,
-    /// The number of the line in the file in which the option begins, from 1.
-    pub number: usize,
 }
 
 /// A `mapping` stanza: scripts choose logical names for physical ones.
@@ -98,12 +74,18 @@ pub struct SourceLine {
 }
 
 impl Text {
-    /// Reads a file. It never fails: what is wrong is in `faults`, and the rest is read all the
-    /// same.
+    /// Reads a file as Debian's ifupdown does. It never fails: what is wrong is in `faults`, and the
+    /// rest is read all the same.
     pub fn read(bytes: impl AsRef<[u8]>) -> Self {
+        Self::read_as(bytes, Caller::Ifupdown)
+    }
+
+    /// Reads a file as one of the three does.
+    pub fn read_as(bytes: impl AsRef<[u8]>, caller: Caller) -> Self {
         let mut reader = BlockReader {
+            caller,
             text: Self {
-                lines: LogicalLine::all(bytes.as_ref()),
+                lines: lines_as(bytes.as_ref(), caller),
                 ..Self::default()
             },
             inside: Inside::Nothing,
@@ -137,11 +119,14 @@ enum Inside {
     Nothing,
     /// The last stanza or mapping: which of the blocks that is.
     Block(usize),
+    /// An interface that an `auto` line of ifupdown-ng's names: options behind it are of that.
+    Selected(String),
     /// Something refused: what follows is part of the same error.
     Refused,
 }
 
 struct BlockReader {
+    caller: Caller,
     text: Text,
     inside: Inside,
 }
@@ -154,30 +139,49 @@ impl BlockReader {
         let Some((first, rest)) = line.word(0) else {
             return self.block(index, BlockKind::Blank);
         };
-        let keyword = line.name(first);
-        match keyword.as_str() {
-            "iface" => return self.iface(index, line, rest),
-            "mapping" => {
-                self.block(index, BlockKind::Mapping(Mapping::default()));
-                self.inside = Inside::Block(self.text.blocks.len() - 1);
-                return;
-            }
-            "auto" | "no-auto-down" | "no-scripts" | "rename" => {}
-            word if word.starts_with("source-dir") || word == "source" => {
-                let source = SourceLine {
-                    directory: word != "source",
-                    pattern: value(line, rest),
-                };
-                self.block(index, BlockKind::Source(source));
-                self.inside = Inside::Nothing;
-                return;
-            }
-            word if word.len() > 6 && word.starts_with("allow-") => {}
-            _ => return self.option(index, line, keyword, rest),
+        let word = line.name(first);
+        match Keyword::of(self.caller, &word) {
+            Some(Keyword::Iface) => self.iface(index, line, rest, false),
+            Some(Keyword::Template) => self.iface(index, line, rest, true),
+            Some(Keyword::Aside) => self.open(index, BlockKind::Aside),
+            Some(Keyword::Mapping) => self.open(index, BlockKind::Mapping(Mapping::default())),
+            Some(Keyword::Source { directory }) => self.source(index, line, directory, rest),
+            Some(Keyword::Selection) => self.selection(index, line, word, rest),
+            None => self.option(index, line, word, rest),
         }
-        let names = line.words(rest).map(|(_, word)| word).collect();
-        self.block(index, BlockKind::Selection(keyword, names));
+    }
+
+    /// Begins a block that has options.
+    fn open(&mut self, index: usize, kind: BlockKind) {
+        self.block(index, kind);
+        self.inside = Inside::Block(self.text.blocks.len() - 1);
+    }
+
+    fn source(&mut self, index: usize, line: &LogicalLine, directory: bool, rest: usize) {
+        let pattern = value(line, rest);
+        if self.caller == Caller::Ifupdown2 && pattern.is_empty() {
+            return self.refuse(index, line, line.text.len(), FaultKind::NoNames);
+        }
+        self.block(index, BlockKind::Source(SourceLine { directory, pattern }));
         self.inside = Inside::Nothing;
+    }
+
+    fn selection(&mut self, index: usize, line: &LogicalLine, keyword: String, rest: usize) {
+        let mut names: Vec<String> = line.words(rest).map(|(_, word)| word).collect();
+        if self.caller == Caller::Ifupdown2 && names.is_empty() && keyword != "auto" {
+            return self.refuse(index, line, line.text.len(), FaultKind::NoNames);
+        }
+        self.inside = Inside::Nothing;
+        match self.caller {
+            Caller::Ifupdown => {}
+            Caller::Ifupdown2 => names = selected_by_ifupdown2(names),
+            Caller::IfupdownNg => {
+                names.truncate(1);
+                let selected = names.first().cloned();
+                self.inside = selected.map_or(Inside::Nothing, Inside::Selected);
+            }
+        }
+        self.block(index, BlockKind::Selection(keyword, names));
     }
 
     fn block(&mut self, index: usize, kind: BlockKind) {
@@ -193,6 +197,7 @@ impl BlockReader {
             line: index,
             number: line.last,
             place: line.place(at),
+            stops: kind.stops(self.caller),
             kind,
         });
     }
@@ -203,30 +208,55 @@ impl BlockReader {
         self.inside = Inside::Refused;
     }
 
-    fn iface(&mut self, index: usize, line: &LogicalLine, rest: usize) {
-        let (stanza, extra) = match head(line, rest) {
+    fn iface(&mut self, index: usize, line: &LogicalLine, rest: usize, is_template: bool) {
+        let (stanza, unknown) = match head(self.caller, line, rest) {
             Ok(read) => read,
             Err((at, kind)) => return self.refuse(index, line, at, kind),
         };
-        if let Some((at, word)) = extra {
-            self.fault(index, line, at, FaultKind::Extra { word });
+        if let Some((at, kind)) = unknown {
+            self.fault(index, line, at, kind);
         }
-        self.block(index, BlockKind::Stanza(stanza));
-        self.inside = Inside::Block(self.text.blocks.len() - 1);
+        self.open(
+            index,
+            BlockKind::Stanza(IfaceStanza {
+                is_template,
+                ..stanza
+            }),
+        );
     }
 
     fn option(&mut self, index: usize, line: &LogicalLine, name: String, at: usize) {
-        let block = match self.inside {
-            Inside::Block(block) => block,
+        let block = match &self.inside {
+            Inside::Block(block) => *block,
             Inside::Nothing => {
                 let kind = FaultKind::Misplaced { word: name };
-                return self.refuse(index, line, 0, kind);
+                self.refuse(index, line, 0, kind);
+                if self.caller != Caller::Ifupdown {
+                    self.inside = Inside::Nothing;
+                }
+                return;
             }
             Inside::Refused => return self.block(index, BlockKind::Refused),
+            Inside::Selected(selected) => {
+                let stanza = BlockKind::Stanza(IfaceStanza {
+                    name: selected.clone(),
+                    number: line.number,
+                    ..IfaceStanza::default()
+                });
+                self.open(index, stanza);
+                self.text.blocks.len() - 1
+            }
         };
         let kind = self.text.blocks.get_mut(block).map(|block| &mut block.kind);
         let taken = match kind {
-            Some(BlockKind::Stanza(stanza)) => take_option(stanza, index, line, name, at),
+            Some(BlockKind::Stanza(stanza)) => {
+                let is_ng = self.caller == Caller::IfupdownNg;
+                if is_ng && name == "inherit" {
+                    let parent = line.words(at).next().map(|(_, parent)| parent);
+                    stanza.further_parents.extend(parent);
+                }
+                take_option(stanza, index, line, (name, at), is_ng)
+            }
             Some(BlockKind::Mapping(mapping)) => take_map(mapping, line, name, at),
             _ => Ok(()),
         };
@@ -241,45 +271,16 @@ impl BlockReader {
     }
 }
 
-/// What is wrong in a line, and at which of its bytes.
-type Misfit = (usize, FaultKind);
-
-/// Reads what stands behind `iface`, and the first word too many.
-fn head(line: &LogicalLine, rest: usize) -> Result<(IfaceStanza, Option<(usize, String)>), Misfit> {
-    let mut words = line.words(rest).peekable();
-    let end = line.text.len();
-    let (_, name) = words.next().ok_or((end, FaultKind::NoName))?;
-    let mut stanza = IfaceStanza {
-        name,
-        family: None,
-        method: None,
-        inherits: None,
-        options: Vec::new(),
-        number: line.number,
-    };
-    let inherits = |word: &(usize, String)| word.1 == "inherits";
-    let place = |word: Option<&(usize, String)>| word.map_or(end, |(at, _)| *at);
-    let known = words.peek().and_then(|(_, word)| methods_of(word));
-    if let Some(methods) = known {
-        stanza.family = words.next().map(|(_, family)| family);
-        let method = words.next_if(|(_, word)| methods.contains(&word.as_str()));
-        stanza.method = method.map(|(_, method)| method);
-        if stanza.method.is_none() && !words.peek().is_some_and(inherits) {
-            let family = stanza.family.unwrap_or_default();
-            return Err((place(words.peek()), FaultKind::NoMethod { family }));
+/// The interfaces that `auto` of ifupdown2 means.
+fn selected_by_ifupdown2(names: Vec<String>) -> Vec<String> {
+    let each = names.into_iter().flat_map(|name| {
+        if name == "all" {
+            // As a pattern of Debian's ifupdown.
+            return vec!["/*".to_owned()];
         }
-    } else if !words.peek().is_some_and(inherits) {
-        return Err((place(words.peek()), FaultKind::NoFamily));
-    }
-    let Some(keyword) = words.next() else {
-        return Ok((stanza, None));
-    };
-    if !inherits(&keyword) {
-        return Ok((stanza, Some(keyword)));
-    }
-    let (_, parent) = words.next().ok_or((end, FaultKind::NoParent))?;
-    stanza.inherits = Some(parent);
-    Ok((stanza, None))
+        names_of_ifupdown2(&name).unwrap_or_else(|_| vec![name])
+    });
+    each.collect()
 }
 
 fn value(line: &LogicalLine, at: usize) -> OsString {
@@ -290,10 +291,10 @@ fn take_option(
     stanza: &mut IfaceStanza,
     index: usize,
     line: &LogicalLine,
-    name: String,
-    at: usize,
+    (name, at): (String, usize),
+    may_be_empty: bool,
 ) -> Result<(), Misfit> {
-    if at >= line.text.len() {
+    if at >= line.text.len() && !may_be_empty {
         return Err((0, FaultKind::NoValue { name }));
     }
     stanza.options.push(OptionLine {

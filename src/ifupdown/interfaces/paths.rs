@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::OFlag;
 
 use super::wordexp;
+use crate::ifupdown::Caller;
 
 /// Reads a file that a line sources. A named pipe would be waited for, and a device may never end,
 /// which is as little a configuration as a folder is.
@@ -87,12 +88,17 @@ fn matches(pattern: &str) -> Vec<PathBuf> {
     found
 }
 
-/// The names in a folder that count: letters, digits, `_` and `-`; in C order.
-pub fn names(folder: &Path) -> io::Result<Vec<OsString>> {
+/// The names in a folder that count: letters, digits, `_` and `-` with Debian's ifupdown, any name of
+/// a file with the others; in C order.
+pub fn names(folder: &Path, caller: Caller) -> io::Result<Vec<OsString>> {
+    let is_debians = caller == Caller::Ifupdown;
     let entries = std::fs::read_dir(folder)?.flatten();
+    let entries = entries.filter(|entry| is_debians || entry.path().is_file());
     let names = entries.map(|entry| entry.file_name().into_vec());
     let counts = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    let mut names: Vec<Vec<u8>> = names.filter(|name| name.iter().all(counts)).collect();
+    let mut names: Vec<Vec<u8>> = names
+        .filter(|name| !is_debians || name.iter().all(counts))
+        .collect();
     names.sort();
     Ok(names.into_iter().map(OsString::from_vec).collect())
 }

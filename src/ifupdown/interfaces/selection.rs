@@ -31,7 +31,12 @@ impl Selection {
                     let last = mapped.filter_map(|line| line.rsplit(' ').next().map(str::to_owned));
                     selection.models.extend(last);
                 }
-                BlockKind::Stanza(stanza) => selection.models.extend(stanza.inherits.clone()),
+                BlockKind::Stanza(stanza) => {
+                    selection.models.extend(stanza.parents().map(str::to_owned));
+                    if stanza.is_template {
+                        selection.models.insert(stanza.name.clone());
+                    }
+                }
                 _ => {}
             }
         }

@@ -16,12 +16,16 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::definition::Definition;
+use super::continued::is_template;
+use super::definition::{listed, Definition};
 use super::fault::{FaultKind, FileFault};
+use super::iface_stanza::{IfaceStanza, OptionLine};
 use super::line::LogicalLine;
-use super::parts::{Block, BlockKind, IfaceStanza, OptionLine, SourceLine, Text};
+use super::models::Models;
+use super::names::names_of_ifupdown2;
+use super::parts::{Block, BlockKind, SourceLine, Text};
 use super::paths::{is_missing, names, read_sourced, sourced};
-use crate::ifupdown::{Caller, HookCall};
+use crate::ifupdown::Caller;
 
 /// The file that ifupdown reads if it is told no other.
 pub const FILE: &str = "/etc/network/interfaces";
@@ -51,7 +55,7 @@ pub struct StanzaInForce {
     /// Whether ifupdown reads as far; a fault of the main file does not count here.
     pub reached: bool,
     /// Which of all stanzas it inherits from, in the order of [`Interfaces::written`].
-    pub parent: Option<usize>,
+    pub parents: Vec<usize>,
     pub definition: Definition,
 }
 
@@ -64,9 +68,13 @@ pub struct Interfaces {
     pub files: Vec<InterfacesFile>,
     /// The files that could not be read, and why; the main one may be among them.
     pub unread: Vec<(PathBuf, io::Error)>,
+    /// The files that ifupdown2 makes others of by templates; what these say is not known here.
+    pub templated: Vec<PathBuf>,
     stanzas: Vec<StanzaInForce>,
     /// The first of the stanzas of each name, and of each name and family.
     firsts: HashMap<(String, Option<String>), usize>,
+    /// What there is to inherit from on ifupdown-ng.
+    models: Models,
     /// The files that were read, by their spelling: two paths that differ in a `./` are equal to
     /// the standard library.
     seen: HashSet<OsString>,
@@ -81,27 +89,36 @@ impl Interfaces {
 
     /// Reads a file and all that it sources as one of the three does.
     pub fn read_as(path: &Path, caller: Caller) -> Self {
-        let mut interfaces = Self {
-            caller,
-            ..Self::default()
-        };
+        let mut interfaces = Self::of_caller(caller);
         interfaces.file(path, 0);
         interfaces
     }
 
-    /// The calls of a hook that bring an interface up, as the stanzas in force of its name say them.
-    pub fn calls(&self, interface: &str) -> Vec<HookCall> {
-        let own = self.stanzas_with_hooks();
-        let own = own.get(interface).into_iter().flatten();
-        own.flat_map(|stanza| stanza.definition.calls(interface))
-            .collect()
+    fn of_caller(caller: Caller) -> Self {
+        Self {
+            caller,
+            ..Self::default()
+        }
     }
 
-    /// The fault of the main file for which ifupdown reads nothing.
+    /// Reads what stands in `bytes` as if it stood in a file.
+    pub fn of(path: &Path, bytes: &[u8], caller: Caller) -> Self {
+        let mut interfaces = Self::of_caller(caller);
+        interfaces.seen.insert(path.as_os_str().to_owned());
+        interfaces.bytes(path, bytes, 0);
+        interfaces
+    }
+
+    /// The fault for which nothing is read: of the main file, or with ifupdown2 of any.
     pub fn refused(&self) -> Option<(&InterfacesFile, &FileFault)> {
-        let main = self.files.first()?;
-        let mut faults = main.text.faults.iter();
-        Some((main, faults.find(|fault| fault.kind.stops())?))
+        let count = match self.caller {
+            Caller::Ifupdown2 => self.files.len(),
+            _ => 1,
+        };
+        self.files.iter().take(count).find_map(|file| {
+            let mut faults = file.text.faults.iter();
+            Some((file, faults.find(|fault| fault.stops)?))
+        })
     }
 
     /// The blocks of all files, in the order in which they are read.
@@ -114,45 +131,6 @@ impl Interfaces {
         let refused = self.refused().is_some();
         let stanzas = self.stanzas.iter();
         stanzas.filter(move |stanza| stanza.reached && !refused)
-    }
-
-    /// The stanzas in force that ifup and ifdown run hooks for, by logical name; those of one name
-    /// in the order in which `ifup` brings them up. `no-scripts` takes patterns of fnmatch(3) and
-    /// compares them with the logical name, not the interface's (measured).
-    pub fn stanzas_with_hooks(&self) -> HashMap<&str, Vec<&StanzaInForce>> {
-        self.stanzas_by_hooks(true)
-    }
-
-    /// The stanzas in force that ifup and ifdown run no hooks for, in the same way.
-    pub fn stanzas_without_hooks(&self) -> HashMap<&str, Vec<&StanzaInForce>> {
-        self.stanzas_by_hooks(false)
-    }
-
-    fn stanzas_by_hooks(&self, wanted: bool) -> HashMap<&str, Vec<&StanzaInForce>> {
-        let quiet: Vec<&str> = self.selected("no-scripts").collect();
-        let mut found: HashMap<&str, Vec<&StanzaInForce>> = HashMap::new();
-        for stanza in self.stanzas() {
-            let name = stanza.definition.name.as_str();
-            let has_hooks = !quiet.iter().any(|pattern| fits(pattern, name));
-            if has_hooks == wanted {
-                found.entry(name).or_default().push(stanza);
-            }
-        }
-        found
-    }
-
-    /// The names and patterns behind a keyword: `auto`, `allow-hotplug`, `no-scripts` …
-    pub fn selected<'a>(&'a self, keyword: &'a str) -> impl Iterator<Item = &'a str> {
-        let read = self.files.iter().flat_map(|file| {
-            let stop = file.stop.unwrap_or(usize::MAX);
-            let blocks = file.text.blocks.iter();
-            blocks.filter(move |block| block.lines.start < stop)
-        });
-        let names = read.filter_map(move |block| match &block.kind {
-            BlockKind::Selection(word, names) if word == keyword => Some(names),
-            _ => None,
-        });
-        names.flatten().map(String::as_str)
     }
 
     /// All stanzas, also those that a fault above keeps from being read.
@@ -182,8 +160,16 @@ impl Interfaces {
             read_sourced(path)
         };
         match read {
-            Ok(bytes) => self.text(path, Text::read(bytes), depth),
+            Ok(bytes) => self.bytes(path, &bytes, depth),
             Err(error) => self.unread.push((path.to_owned(), error)),
+        }
+    }
+
+    fn bytes(&mut self, path: &Path, bytes: &[u8], depth: usize) {
+        if self.caller == Caller::Ifupdown2 && is_template(bytes) {
+            self.templated.push(path.to_owned());
+        } else {
+            self.text(path, Text::read_as(bytes, self.caller), depth);
         }
     }
 
@@ -195,47 +181,84 @@ impl Interfaces {
             text: Text::default(),
             stop: None,
         });
-        let mut orphans = Vec::new();
+        let mut late = Vec::new();
         let mut stop = stops(&text.faults).next();
         for (index, block) in text.blocks.iter().enumerate() {
             let start = block.lines.start;
             let reached = stop.is_none_or(|stop| start < stop);
             match &block.kind {
                 BlockKind::Stanza(stanza) => {
-                    let parent = match self.parent(stanza) {
-                        Ok(parent) => parent,
-                        Err(kind) => {
-                            let line = text.lines.get(start);
-                            orphans.extend(line.map(|line| orphan(start, line, kind)));
-                            stop = Some(stop.map_or(start, |stop| stop.min(start)));
-                            continue;
-                        }
-                    };
                     // A fault in the middle of a stanza ends a sourced file there.
                     let own = stanza.options.iter().filter(|option| {
                         !reached || file == 0 || stop.is_none_or(|stop| option.line < stop)
                     });
-                    let inherited = parent.and_then(|parent| self.stanzas.get(parent));
-                    let inherited = inherited.map(|parent| &parent.definition);
-                    let definition = define(self.caller, stanza, inherited, own);
-                    self.note_first(&definition);
-                    self.stanzas.push(StanzaInForce {
-                        file,
-                        block: index,
-                        reached,
-                        parent,
-                        definition,
-                    });
+                    match self.defined(stanza, own) {
+                        Ok(defined) => {
+                            for (parents, definition) in defined {
+                                self.note(&definition);
+                                self.stanzas.push(StanzaInForce {
+                                    file,
+                                    block: index,
+                                    reached,
+                                    parents,
+                                    definition,
+                                });
+                            }
+                        }
+                        Err(kind) => {
+                            let line = text.lines.get(start);
+                            let fault = line.map(|line| self.late(start, line, kind));
+                            if fault.as_ref().is_some_and(|fault| fault.stops) {
+                                stop = Some(stop.map_or(start, |stop| stop.min(start)));
+                            }
+                            late.extend(fault);
+                        }
+                    }
                 }
                 BlockKind::Source(source) if reached => self.source(path, source, depth),
                 _ => {}
             }
         }
-        text.faults.extend(orphans);
+        text.faults.extend(late);
         text.faults.sort_by_key(|fault| fault.line);
         if let Some(file) = self.files.get_mut(file) {
             file.text = text;
             file.stop = stop;
+        }
+    }
+
+    /// The logical interfaces that a stanza defines, each with those that it inherits from.
+    fn defined<'a>(
+        &self,
+        stanza: &IfaceStanza,
+        own: impl Iterator<Item = &'a OptionLine> + Clone,
+    ) -> Result<Vec<(Vec<usize>, Definition)>, FaultKind> {
+        let said = |said: &Option<String>| said.clone().unwrap_or_default();
+        let (family, method) = (said(&stanza.family), said(&stanza.method));
+        let head = (family.as_str(), method.as_str());
+        match self.caller {
+            Caller::Ifupdown => {
+                let parent = self.parent(stanza)?;
+                let inherited = parent.and_then(|parent| self.stanzas.get(parent));
+                let inherited = inherited.map(|parent| &parent.definition);
+                let definition = Definition::debians(stanza, inherited, own);
+                Ok(vec![(parent.into_iter().collect(), definition)])
+            }
+            Caller::Ifupdown2 => {
+                let names = names_of_ifupdown2(&stanza.name)?;
+                let options = listed(own);
+                let define =
+                    |name: String| Definition::shared(self.caller, &name, head, options.clone());
+                Ok(names
+                    .into_iter()
+                    .map(|name| (Vec::new(), define(name)))
+                    .collect())
+            }
+            Caller::IfupdownNg => {
+                let (parents, options) = self.models.options(stanza, own);
+                let definition = Definition::shared(self.caller, &stanza.name, head, options);
+                Ok(vec![(parents, definition)])
+            }
         }
     }
 
@@ -249,19 +272,39 @@ impl Interfaces {
     }
 
     /// Notes the stanza that comes next, for those that inherit from it.
-    fn note_first(&mut self, next: &Definition) {
-        for family in [None, Some(next.family.clone())] {
-            let place = self.stanzas.len();
-            self.firsts
-                .entry((next.name.clone(), family))
-                .or_insert(place);
+    fn note(&mut self, next: &Definition) {
+        let place = self.stanzas.len();
+        match self.caller {
+            Caller::Ifupdown => {
+                for family in [None, Some(next.family.clone())] {
+                    let key = (next.name.clone(), family);
+                    self.firsts.entry(key).or_insert(place);
+                }
+            }
+            Caller::Ifupdown2 => {}
+            Caller::IfupdownNg => self.models.note(place, next),
+        }
+    }
+
+    /// A fault of an `iface` line that shows when the files above it are read.
+    fn late(&self, index: usize, line: &LogicalLine, kind: FaultKind) -> FileFault {
+        // At the parent's name, or its own.
+        let words = line.words(0).skip_while(|(_, word)| word != "inherits");
+        let parent = words.skip(1).map(|(at, _)| at).next();
+        let own = || line.words(0).nth(1).map(|(at, _)| at);
+        FileFault {
+            line: index,
+            number: line.last,
+            place: line.place(parent.or_else(own).unwrap_or_default()),
+            stops: kind.stops(self.caller),
+            kind,
         }
     }
 
     fn source(&mut self, path: &Path, source: &SourceLine, depth: usize) {
         for found in sourced(path, &source.pattern) {
             if source.directory {
-                let listed = names(&found).unwrap_or_else(|error| {
+                let listed = names(&found, self.caller).unwrap_or_else(|error| {
                     if error.kind() == io::ErrorKind::PermissionDenied {
                         self.unread.push((found.clone(), error));
                     }
@@ -281,69 +324,6 @@ impl Interfaces {
 }
 
 fn stops(faults: &[FileFault]) -> impl Iterator<Item = usize> + '_ {
-    let stops = faults.iter().filter(|fault| fault.kind.stops());
+    let stops = faults.iter().filter(|fault| fault.stops);
     stops.map(|fault| fault.line)
-}
-
-/// The fault of a stanza without its parent, at the parent's name.
-fn orphan(index: usize, line: &LogicalLine, kind: FaultKind) -> FileFault {
-    let words = line.words(0).skip_while(|(_, word)| word != "inherits");
-    let at = words.skip(1).map(|(at, _)| at).next().unwrap_or_default();
-    FileFault {
-        line: index,
-        number: line.last,
-        place: line.place(at),
-        kind,
-    }
-}
-
-fn define<'a>(
-    caller: Caller,
-    stanza: &IfaceStanza,
-    parent: Option<&Definition>,
-    own: impl Iterator<Item = &'a OptionLine>,
-) -> Definition {
-    let inherited = |own: &Option<String>, of: fn(&Definition) -> &String| {
-        let own = own.as_ref().or_else(|| parent.map(of));
-        own.cloned().unwrap_or_default()
-    };
-    let family = inherited(&stanza.family, |parent| &parent.family);
-    let method = inherited(&stanza.method, |parent| &parent.method);
-    Definition::new(caller, &stanza.name, &family, &method, parent, own)
-}
-
-/// Whether a name fits a pattern of fnmatch(3).
-fn fits(pattern: &str, name: &str) -> bool {
-    let mut single = String::new();
-    for c in pattern.chars() {
-        if c != '*' || !single.ends_with('*') {
-            single.push(c);
-        }
-    }
-    glob::Pattern::new(&single).is_ok_and(|pattern| pattern.matches(name))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_are_those_of_fnmatch() {
-        for (pattern, name) in [
-            ("eth*", "eth0"),
-            ("**", ".x"),
-            ("[e]th?", "eth/"),
-            ("[!a]", "b"),
-        ] {
-            assert!(fits(pattern, name), "{pattern} {name}");
-        }
-        for (pattern, name) in [
-            ("eth", "eth0"),
-            ("eth?", "eth"),
-            ("/eth*", "eth0"),
-            ("[e", "e"),
-        ] {
-            assert!(!fits(pattern, name), "{pattern} {name}");
-        }
-    }
 }

@@ -37,7 +37,9 @@ impl OtherLines {
                 .into_keys()
                 .map(str::to_owned)
                 .collect(),
-            parents: stanzas.filter_map(|other| other.inherits.clone()).collect(),
+            parents: stanzas
+                .flat_map(|other| other.parents().map(str::to_owned))
+                .collect(),
             multi,
         }
     }
@@ -56,7 +58,7 @@ pub fn scripted_stanza(
     let variables = definition.variables(&definition.name).into_iter();
     // These two differ from line to line.
     let variables = variables.filter(|(name, _)| name != "MODE" && name != "PHASE");
-    let stays = if stanza.inherits.is_some() || others.parents.contains(&definition.name) {
+    let stays = if stanza.parents().next().is_some() || others.parents.contains(&definition.name) {
         Some(WhyItStays::Inherits)
     } else if others.quiet.contains(&definition.name) {
         Some(WhyItStays::NoHooks)
