@@ -39,6 +39,8 @@ fn examples(path: &str, first: &str, last: &str) -> Vec<Example> {
                 });
             }
             Some(_) if line == last => found.extend(block.take()),
+            // What is not ours need not be here: ifupdown/proxmox.rs tries it in packets.
+            Some(_) if line.contains("iptables") => {}
             Some(block) => {
                 block.text.push_str(&line.replace("\\-", "-"));
                 block.text.push('\n');

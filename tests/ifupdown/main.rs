@@ -28,6 +28,7 @@ mod methods;
 mod modes;
 mod option_lines;
 mod privileges;
+mod proxmox;
 mod refusals;
 mod same_on_all_three;
 mod source_all;
