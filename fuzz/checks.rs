@@ -19,7 +19,7 @@ use policy_table::ifupdown::{Caller, Direction, HookCall};
 use policy_table::netlink::{
     decode_address, decode_route, decode_rule, encode_route, encode_rule, replies, request,
 };
-use policy_table::record::{Heading, Record};
+use policy_table::record::{Heading, Part, Record};
 use policy_table::routing::{
     Hop, InterfaceAddress, InterfaceName, Object, Route, Rule, TableId, TableName, PROTOCOL,
 };
@@ -158,9 +158,18 @@ fn wanted(call: &HookCall, stanza: &Stanza, found: &Observed) {
         reads_back(&object);
         is_told_as_it_is(&object);
     }
-    let mut record = Record::default();
-    record.set(&Heading::of(call), state);
-    assert_eq!(Record::read(&record.to_string()), record);
+    let (mut record, is_empty) = (Record::default(), state.is_empty());
+    let mut part = Part::of(Heading::of(call), call);
+    part.state = state;
+    record.put(part);
+    let read = Record::read(&record.to_string());
+    assert_eq!(read, record);
+    let back = read.parts().first().and_then(Part::call);
+    let recorded = HookCall {
+        verbose: false,
+        ..call.clone()
+    };
+    assert_eq!(back, (!is_empty).then_some(recorded));
 }
 
 fn says_why(errors: &[OptionError]) {

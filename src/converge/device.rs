@@ -3,7 +3,8 @@
 
 use super::outcome::{Failure, Outcome};
 use super::patience::Patience;
-use super::stanza::{self, apply, remarks, settle, Addition, Beside};
+use super::settle::{nothing_of, settle};
+use super::stanza::{self, apply, remarks, Addition, Beside};
 use super::stanza_status::{LeftToDo, StanzaStatus};
 use crate::ifupdown::HookCall;
 use crate::netlink::Kernel;
@@ -89,7 +90,7 @@ impl DeviceRun<'_> {
 
     /// Takes out what a part of the record has that no stanza takes over.
     fn take_out(&self, takeover: &Takeover, tell: &mut impl FnMut(&str, Done)) {
-        let nothing = State::default();
+        let nothing = nothing_of(takeover);
         let kernel = Kernel::open().map_err(Failure::from);
         let settled =
             kernel.and_then(|mut kernel| settle(&mut kernel, self.device, takeover, &nothing));

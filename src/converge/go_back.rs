@@ -93,11 +93,10 @@ pub fn go_back(
         let had = router(&part.state, device);
         let had = had.filter(|route| !state.routes().contains(route));
         let router = part.router.clone().or(had);
-        let heading = part.heading.clone();
         let part = Part {
-            heading,
-            state,
             router,
+            state,
+            ..part.clone()
         };
         then.replace(|_| false, part);
         whole.errors.extend(done.errors);
@@ -106,10 +105,12 @@ pub fn go_back(
     let in_force = &whole.outcome.in_force;
     let removal = take_out(kernel, &current.without(in_force).without(&others));
     for part in now.parts() {
-        let state = then.of_stanza(&part.heading);
         let stuck = part.state.only(&removal.stuck);
-        if !stuck.is_empty() {
+        if then.has(&part.heading) {
+            let state = then.of_stanza(&part.heading);
             then.set(&part.heading, state.with(&stuck));
+        } else {
+            then.leave(&part.heading, stuck);
         }
     }
     record.replace(then);

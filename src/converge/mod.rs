@@ -14,7 +14,9 @@
 //! - `observe.rs`: the addresses and the default route that a stanza leaves to the kernel to know.
 //! - `share.rs`: which addresses `policy-source all` leaves to other stanzas.
 //! - `table_ids.rs`: the IDs of the tables that a stanza names.
-//! - `stanza.rs`: the story of a stanza: up, down, and between them the record (`settle`).
+//! - `intent.rs`: what a stanza asks for, as the record has it; what it waits for.
+//! - `settle.rs`: one part of a record and what the kernel has of it brought to what it shall be.
+//! - `stanza.rs`: the story of a stanza: up and down.
 //! - `stanza_status.rs`: how one stanza stands, with what is to be said of it.
 //! - `device.rs`: the stanzas of a device brought in step, one after another.
 //! - `seen.rs`: what a survey has seen of the kernel, for all stanzas at once.
@@ -23,9 +25,8 @@
 //! - `survey.rs`: how the stanzas of a device stand; changes nothing.
 //! - `snapshot.rs`: what is in force at a moment, and the way back to it.
 //!
-//! `existing.rs`, `drift.rs` and `order.rs` only decide. The others reach the kernel
-//! through `netlink/`, the records through `record/`, table names through `tables/`, and what ifup
-//! notes through `ifupdown/`; none opens a file itself. What the administrator should know while a
+//! `existing.rs`, `drift.rs` and `order.rs` only decide. The others go through `netlink/`, `record/`,
+//! `tables/` and `ifupdown/`; none opens a file itself. What the administrator should know while a
 //! run goes on is logged; printing is left to `cli/`.
 
 mod outcome;
@@ -41,6 +42,8 @@ mod patience;
 mod observe;
 mod share;
 mod table_ids;
+mod intent;
+mod settle;
 mod stanza;
 mod stanza_status;
 mod device;

@@ -214,7 +214,7 @@ fn without(
         return None;
     }
     for orphan in gone {
-        record.set(&orphan.heading, orphan.state.only(stuck));
+        record.leave(&orphan.heading, orphan.state.only(stuck));
     }
     Some(record)
 }

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use thiserror::Error;
 
 use crate::netlink::{advice, KernelError, Refusal};
-use crate::record::{Record, Takeover};
+use crate::record::{Lack, Record, Takeover};
 use crate::routing::{Family, InterfaceName, Object, State, Step, TableId};
 use crate::stanza::OptionError;
 use crate::tables::RegistryError;
@@ -71,6 +71,15 @@ pub enum Waiting {
 }
 
 impl Waiting {
+    /// What that is, as a record has it.
+    pub fn lack(&self) -> Lack {
+        match self {
+            Self::Address { .. } | Self::OwnAddress(..) => Lack::Address,
+            Self::Device(_) => Lack::Device,
+            Self::Link(_) => Lack::Link,
+        }
+    }
+
     /// Whether what the stanza has in force stays meanwhile: it serves once the link is up, or the
     /// address of the stanza as it was. Of a device that is gone nothing is known; `apply --all`
     /// takes out what it left.

@@ -19,8 +19,7 @@ pub fn leave_to_others(
     record: &Record,
     calls: &[HookCall],
 ) -> Result<(), KernelError> {
-    let mut others = record.clone();
-    takeover.set(&mut others, State::default(), None);
+    let others = takeover.without(record.clone());
     let kept = others.headings().filter(|part| is_kept(part, calls));
     let mut taken: Vec<Prefix> = kept
         .flat_map(|part| derived_from(&others.of_stanza(part)))

@@ -1,19 +1,19 @@
 //! A stanza's policy routing: how it comes up, and how it goes.
 //!
 //! Up reads the options, looks up what they leave to the kernel and to the table names, and brings
-//! the kernel and the record to the routes and rules that follow (`settle`); what is wrong on the
+//! the kernel and the record to the routes and rules that follow (`settle.rs`); what is wrong on the
 //! way leaves all as it was. Down goes by the record, and by the stanza only where that says too
 //! little; what is wrong on the way keeps nothing else from being taken out.
 
 use log::{error, warn};
 
+use super::intent::{note_waiting, wait, Intent};
 use super::observe;
-use super::outcome::{Failure, Outcome, Removal, StepError, Waiting};
+use super::outcome::{Failure, Outcome, Removal, StepError};
 use super::patience::Patience;
-use super::put_in::{put_in, Known};
 use super::remove::take_out;
 use super::renamed_device::renamed_routes;
-use super::reorder::put_in_order;
+use super::settle::{nothing_of, settle, settle_with, Order};
 use super::share::leave_to_others;
 use super::table_ids::StanzaTables;
 use crate::ifupdown::HookCall;
@@ -32,9 +32,13 @@ pub fn up(call: &HookCall) -> Result<Option<String>, Failure> {
         return withdraw(call, &takeover);
     };
     let mut kernel = Kernel::open()?;
-    let done = up_with(&mut kernel, &stanza, &takeover, None);
+    let intent = Intent::of(call, &stanza, &takeover, &mut kernel)?;
+    let done = up_with(&mut kernel, &intent, &takeover, None);
+    let done = done.map_err(|failure| what_it_waits_for(&mut kernel, &stanza, failure));
+    if let Err(Failure::Waiting(waiting)) = &done {
+        note_waiting(&intent, &takeover, waiting);
+    }
     done.map(Some)
-        .map_err(|failure| what_it_waits_for(&mut kernel, &stanza, failure))
 }
 
 /// What is known besides a call; to a hook that is called for one stanza, nothing.
@@ -65,29 +69,24 @@ pub fn apply(
         return withdraw(call, takeover);
     };
     let mut kernel = Kernel::open()?;
+    let intent = Intent::of(call, &stanza, takeover, &mut kernel)?;
     let lost = observe::lost(&mut kernel, &stanza)?;
     let done = match lost {
         Some(waiting) => Err(waiting.into()),
-        None => up_with(&mut kernel, &stanza, takeover, Some(beside)),
+        None => up_with(&mut kernel, &intent, takeover, Some(beside)),
     };
-    let is_over = |waiting: &Waiting| {
+    if let Err(Failure::Waiting(waiting)) = &done {
         let record = Store::peek(&stanza.interface.device());
-        !waiting.keeps(takeover, &record)
-    };
-    if done
-        .as_ref()
-        .is_err_and(|failure| failure.waiting().is_some_and(is_over))
-    {
-        let nothing = State::default();
-        let outcome = settle_with(
-            &mut kernel,
-            &stanza.interface,
-            takeover,
-            &nothing,
-            &Order::AsIs,
-            true,
-        )?;
-        warn_of(&stanza.interface, &outcome.warnings);
+        if waiting.keeps(takeover, &record) {
+            note_waiting(&intent, takeover, waiting);
+        } else {
+            let part = Part {
+                waiting: Some(wait(waiting, takeover.part(&record))),
+                ..intent.part
+            };
+            let outcome = settle(&mut kernel, &stanza.interface, takeover, &part)?;
+            warn_of(&stanza.interface, &outcome.warnings);
+        }
     }
     done.map(Some)
 }
@@ -95,10 +94,11 @@ pub fn apply(
 /// Of a stanza that is up already more is known `beside` its call.
 fn up_with(
     kernel: &mut Kernel,
-    stanza: &Stanza,
+    intent: &Intent<'_>,
     takeover: &Takeover,
     beside: Option<&Beside<'_>>,
 ) -> Result<String, Failure> {
+    let Intent { stanza, tables, .. } = intent;
     let known = || {
         let record = Store::peek(&stanza.interface.device());
         takeover.known(&record)
@@ -110,7 +110,6 @@ fn up_with(
         let calls = beside.map_or(&[][..], |beside| beside.calls);
         leave_to_others(kernel, &mut found, stanza, takeover, &record, calls)?;
     }
-    let tables = StanzaTables::registered(stanza, kernel)?;
     let (wanted, notices) = tables.wanted(stanza, &found).map_err(Failure::Options)?;
     for name in tables.new_and_empty(&wanted) {
         warn!(
@@ -121,13 +120,17 @@ fn up_with(
     let remarks = remarks(stanza, &notices);
     let before = beside.and_then(|beside| beside.before);
     let order = before.map_or(Order::Own, Order::Behind);
-    let outcome = settle_with(kernel, &stanza.interface, takeover, &wanted, &order, false)?;
+    let part = Part {
+        state: wanted,
+        ..intent.part.clone()
+    };
+    let outcome = settle_with(kernel, &stanza.interface, takeover, &part, &order)?;
     warn_of(&stanza.interface, &outcome.warnings);
-    let mut summary = vec![sum_up(&tables, &outcome)];
+    let mut summary = vec![sum_up(tables, &outcome)];
     summary.extend(remarks);
     if let Some(add) = beside.and_then(|beside| beside.add) {
         let table = tables.own().map(|(id, _)| id);
-        summary.extend(add(stanza, &wanted, table));
+        summary.extend(add(stanza, &part.state, table));
     }
     Ok(summary.join("; "))
 }
@@ -175,10 +178,10 @@ fn withdraw(call: &HookCall, takeover: &Takeover) -> Result<Option<String>, Fail
         return Ok(None);
     };
     let record = Store::peek(&interface.device());
-    if takeover.previous(&record).is_empty() {
+    if takeover.part(&record).is_none() {
         return Ok(None);
     }
-    let nothing = State::default();
+    let nothing = nothing_of(takeover);
     let outcome = settle(&mut Kernel::open()?, &interface, takeover, &nothing)?;
     warn_of(&interface, &outcome.warnings);
     Ok(Some(sum_up(&StanzaTables::default(), &outcome)))
@@ -197,102 +200,6 @@ pub fn sum_up(tables: &StanzaTables, outcome: &Outcome) -> String {
         outcome.added,
         outcome.removed
     )
-}
-
-/// Where the rules of a stanza stand among those of their priority.
-enum Order<'a> {
-    /// Where they happen to.
-    AsIs,
-    /// In the order of the stanza, but for those that other stanzas have, too: where those belong,
-    /// the file says.
-    Own,
-    /// In the order of the stanza, behind the rules of the stanzas before it in the file.
-    Behind(&'a State),
-}
-
-/// Brings the kernel, and a stanza's part of the record, to what is wanted, in the place of what
-/// is taken over. The record is written ahead: whatever interrupts the run, what it put in is
-/// known.
-/// Errors: the kernel refused; all is as it was.
-pub fn settle(
-    kernel: &mut Kernel,
-    interface: &InterfaceName,
-    takeover: &Takeover,
-    wanted: &State,
-) -> Result<Outcome, Failure> {
-    settle_with(kernel, interface, takeover, wanted, &Order::AsIs, false)
-}
-
-/// As [`settle`], with the rules in an order; of a stanza that `waits` its router is noted for when
-/// it waits no more.
-fn settle_with(
-    kernel: &mut Kernel,
-    interface: &InterfaceName,
-    takeover: &Takeover,
-    wanted: &State,
-    order: &Order<'_>,
-    waits: bool,
-) -> Result<Outcome, Failure> {
-    let mut record = DeviceRecord::open(interface);
-    // A device has one name in a run, whichever of its names the stanza and the record have.
-    let renamed = kernel.devices().renamed_in(wanted);
-    let wanted = renamed.as_ref().unwrap_or(wanted);
-    record.noted =
-        std::mem::take(&mut record.noted).with_states(|state| kernel.devices().same_in(state));
-    let own = record.noted.part(&takeover.heading);
-    let previous = takeover.previous(&record.noted);
-    let router = waits.then(|| observe::router(&takeover.known(&record.noted), interface));
-    let claimed = takeover
-        .others(&record.noted)
-        .with(&record.still_shared(&previous));
-    record.set(&takeover.heading, previous.with(wanted));
-    let known = Known {
-        previous: &previous,
-        claimed: &claimed,
-        shared: &record.shared,
-    };
-    match put_in(kernel, wanted, &known) {
-        Ok(mut outcome) => {
-            // One that this run put in stands behind all others; only among those that were there
-            // already can there be one too far in front.
-            if !outcome.already.rules().is_empty() {
-                let in_order = match order {
-                    Order::AsIs => State::default(),
-                    Order::Own => outcome.in_force.without(&takeover.others(&record.noted)),
-                    Order::Behind(before) => before.with(&outcome.in_force),
-                };
-                keep_order(kernel, &in_order, &mut outcome, &record);
-            }
-            let mut now = record.noted.clone();
-            let in_force = outcome.in_force.with(&outcome.stuck);
-            takeover.set(&mut now, in_force, router.flatten());
-            record.replace(now);
-            let already = outcome.already.without(&previous).without(&claimed);
-            record.share(&already, &outcome.behind);
-            record.close();
-            Ok(outcome)
-        }
-        Err(undone) => {
-            for object in undone.stuck.objects() {
-                warn!("{interface}: \"{object}\" could not be taken out again; ifdown will");
-            }
-            let state = own.state.with(&undone.stuck);
-            record.put(Part { state, ..own });
-            Err(Failure::Steps(undone.errors))
-        }
-    }
-}
-
-/// Gives rules that are in force now their order. Where that fails they are still in force.
-fn keep_order(kernel: &mut Kernel, in_order: &State, outcome: &mut Outcome, record: &DeviceRecord) {
-    let elsewhere = |rules: &State| record.still_shared(rules);
-    match put_in_order(kernel, in_order.rules(), elsewhere) {
-        Ok(moved) => outcome.moved = moved,
-        Err(error) => outcome.warnings.push(format!(
-            "rules of equal priority are not in the order of the file: {}",
-            chain(&error)
-        )),
-    }
 }
 
 /// Whether an earlier run put something in for the stanza that a hook is called for. It stays
@@ -323,7 +230,9 @@ pub fn down(call: &HookCall, interface: &InterfaceName) -> Result<Removal, Failu
     }
     warn_of(interface, &removal.warnings);
     record.unshare(&objects.without(&removal.stuck));
-    record.noted.set(&Heading::of(call), removal.stuck.clone());
+    record
+        .noted
+        .leave(&Heading::of(call), removal.stuck.clone());
     record.write();
     if !record.is_written() {
         // What cannot be written now may not have been when the interface came up: the record is

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::drift::{assess, Condition, Item};
+use super::intent::part_that_waits;
 use super::observe::{self, DefaultWays};
 use super::order::{may_matter, Places};
 use super::orphans::{find_orphans_beside, OrphanError, Orphans};
@@ -17,7 +18,7 @@ use super::stanza_status::{LeftToDo, StanzaStatus};
 use super::table_ids::StanzaTables;
 use crate::ifupdown::HookCall;
 use crate::netlink::{Kernel, KernelError};
-use crate::record::{Record, Store, Takeover};
+use crate::record::{Part, Record, Store, Takeover};
 use crate::routing::{Family, InterfaceName, Object, Rule, State, Step, Surroundings, PROTOCOL};
 use crate::stanza::{own_address, remarks, unserved, Remark, Stanza};
 use crate::tables::{KnownNames, Registry};
@@ -130,24 +131,32 @@ impl View {
         takeover: &Takeover,
         record: &Record,
     ) {
-        let is_noted = record.damaged.is_empty()
-            && status.tables.new_lines().is_empty()
-            && takeover.is_settled(record, &status.in_place());
+        let asked = Part::of(takeover.heading.clone(), call).with_tables(status.tables.named());
+        let part = Part {
+            state: status.in_place(),
+            ..asked.clone()
+        };
+        let is_whole = record.damaged.is_empty() && status.tables.new_lines().is_empty();
+        let is_noted = is_whole && takeover.is_settled(record, &part);
         let is_in_step = status.is_in_step() && status.reorder.is_empty();
         if is_in_step && is_noted {
             status.left_to_do = LeftToDo::Nothing;
             return;
         }
-        if let Ok(Some(stanza)) = Stanza::parse(call) {
-            let known = || takeover.known(record);
-            let asked = observe::is_on_its_way(&mut self.kernel, &stanza, &known, &mut self.ways);
-            if asked.unwrap_or_default() {
-                status.left_to_do = LeftToDo::Waiting;
-                return;
+        let Ok(Some(stanza)) = Stanza::parse(call) else {
+            return;
+        };
+        let known = || takeover.known(record);
+        let comes = observe::is_on_its_way(&mut self.kernel, &stanza, &known, &mut self.ways);
+        if comes.unwrap_or_default() {
+            status.left_to_do = LeftToDo::Waiting;
+        } else if let Some(waiting) = status.waiting() {
+            let part = part_that_waits(asked, &stanza.interface, takeover, record, waiting);
+            let is_noted =
+                takeover.is_settled(record, &part) || takeover.is_of_other_address(record);
+            if is_whole && is_noted && (status.keeps || !status.recorded) {
+                status.left_to_do = LeftToDo::Nothing;
             }
-        }
-        if status.waiting().is_some() && (status.keeps || !status.recorded) {
-            status.left_to_do = LeftToDo::Nothing;
         }
     }
 

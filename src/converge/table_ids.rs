@@ -60,6 +60,11 @@ impl StanzaTables {
         Ok(Self { ids, new })
     }
 
+    /// The names and their IDs.
+    pub fn named(&self) -> &[(TableName, TableId)] {
+        self.ids.named()
+    }
+
     /// The lines that a run would append to register the names that are new.
     pub fn new_lines(&self) -> Vec<String> {
         let named = self.ids.named().iter();

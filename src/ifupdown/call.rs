@@ -63,6 +63,8 @@ pub struct HookCall {
     pub netmask: Option<String>,
     /// `IF_GATEWAY`.
     pub gateway: Option<String>,
+    /// `IF_METRIC`: the one of its default route in main.
+    pub metric: Option<String>,
     /// `IF_POINTOPOINT`, or `IF_DSTADDR` of a tunnel: the address at the other end.
     pub peer: Option<String>,
     /// The `policy-*` options under the names they have in the file, in the order of these.
@@ -105,6 +107,7 @@ impl HookCall {
                 "IF_NETMASK" => call.netmask = Some(text(value)),
                 "IF_POINTOPOINT" | "IF_DSTADDR" => call.peer = Some(text(value)),
                 "IF_GATEWAY" => call.gateway = Some(text(value)),
+                "IF_METRIC" => call.metric = Some(text(value)),
                 _ => {
                     if let Some(option) = option_name(&name) {
                         call.options.push((option, value));

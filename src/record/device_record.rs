@@ -4,8 +4,8 @@ use std::io;
 
 use log::warn;
 
-use super::heading::Heading;
-use super::record::{Part, Record};
+use super::part::Part;
+use super::record::Record;
 use super::store::{Store, FOLDER};
 use crate::routing::{InterfaceName, State};
 use crate::system::permission_hint;
@@ -60,20 +60,12 @@ impl DeviceRecord {
         self.is_written = false;
     }
 
-    /// Notes what a stanza put in, on disk if that is news.
-    pub fn set(&mut self, heading: &Heading, state: State) {
-        if self.noted.of_stanza(heading) != state {
-            self.noted.set(heading, state);
+    /// Notes a stanza's part, on disk if that is news.
+    pub fn put(&mut self, part: Part) {
+        if self.noted.part(&part.heading) != part {
+            self.noted.put(part);
             self.write();
         }
-    }
-
-    /// Notes what became of a stanza's part, on disk if that is news.
-    pub fn put(&mut self, part: Part) {
-        let mut record = self.noted.clone();
-        let heading = part.heading.clone();
-        record.replace(|of| *of == heading, part);
-        self.replace(record);
     }
 
     /// Notes another record, on disk if that is news.

@@ -84,6 +84,11 @@ impl Heading {
         self.options.as_deref()
     }
 
+    /// Notes that the stanza's options are known, be there none.
+    pub(super) fn note_options(&mut self) {
+        self.options.get_or_insert_default();
+    }
+
     /// Notes an option that the stanza had, behind those that are noted.
     pub(super) fn note_option(&mut self, name: String, value: OsString) {
         self.options.get_or_insert_default().push((name, value));

@@ -7,39 +7,12 @@
 //! follows behind a tab. Lines of `#:` between them say more of the stanza; 0.1.0 takes them for
 //! comments.
 
-use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use super::heading::Heading;
-use crate::routing::{InterfaceName, Object, Route, State, PROTOCOL};
-
-/// What one stanza put in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
-    /// Which stanza it was.
-    pub heading: Heading,
-    /// Its routes and rules.
-    pub state: State,
-    /// The default route that it had, while the stanza waits and has none in force: what is not
-    /// known of the router when it gets one again.
-    pub router: Option<Route>,
-}
-
-impl Part {
-    pub fn new(heading: Heading) -> Self {
-        Self {
-            heading,
-            state: State::default(),
-            router: None,
-        }
-    }
-
-    /// Whether it says nothing that has to be kept.
-    fn is_empty(&self) -> bool {
-        self.state.is_empty() && self.router.is_none()
-    }
-}
+use super::part::Part;
+use crate::ifupdown::Caller;
+use crate::routing::{InterfaceName, Object, State, PROTOCOL};
 
 /// The record of a device.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -52,11 +25,8 @@ pub struct Record {
 /// What a heading stands behind.
 const KEYWORD: &str = "iface ";
 
-/// What stands before an option that the stanza had.
-const OPTION: &str = "#: option ";
-
-/// What stands before the router of a stanza that waits.
-const ROUTER: &str = "#: router ";
+/// What a line about the part begins with.
+const NOTE: &str = "#: ";
 
 /// The last line: without it, something is missing.
 const END: &str = "# end";
@@ -101,15 +71,9 @@ impl Record {
 
     /// Reads what a line of `#:` says of the part above; others are comments.
     fn read_note(&mut self, line: &str) {
-        let Some(part) = self.parts.last_mut() else {
-            return;
-        };
-        let line = line.trim_end_matches('\r');
-        if let Some((name, value)) = line.strip_prefix(OPTION).and_then(|it| it.split_once(' ')) {
-            let name = unescaped(name).to_string_lossy().into_owned();
-            part.heading.note_option(name, unescaped(value));
-        } else if let Some(Ok(Object::Route(route))) = line.strip_prefix(ROUTER).map(str::parse) {
-            part.router = Some(route);
+        let note = line.strip_prefix(NOTE);
+        if let (Some(part), Some(note)) = (self.parts.last_mut(), note) {
+            part.read_note(note.trim_end_matches('\r'));
         }
     }
 
@@ -142,6 +106,12 @@ impl Record {
         part.cloned().unwrap_or_else(|| Part::new(heading.clone()))
     }
 
+    /// The program that the interface was brought up by, as far as that is known.
+    pub fn caller(&self) -> Option<Caller> {
+        let mut calls = self.parts.iter().filter_map(Part::call);
+        calls.next().map(|call| call.caller)
+    }
+
     /// Whether a stanza has a part.
     pub fn has(&self, heading: &Heading) -> bool {
         self.headings().any(|of| of == heading)
@@ -157,22 +127,27 @@ impl Record {
         taken.flat_map(|part| part.state.objects()).collect()
     }
 
-    /// Notes what a stanza put in; of nothing, no note is kept.
+    /// Notes what a stanza put in, whatever else is known of it; of nothing, no note is kept.
     pub fn set(&mut self, heading: &Heading, state: State) {
+        let part = self.part(heading);
+        self.put(Part { state, ..part });
+    }
+
+    /// Notes what a stanza left that is down.
+    pub fn leave(&mut self, heading: &Heading, state: State) {
+        self.put(Part::leaving(heading.clone(), state));
+    }
+
+    /// Puts a part in the place of the one with its heading.
+    pub fn put(&mut self, part: Part) {
         let mut parts = self.parts.iter();
-        match parts.position(|part| part.heading == *heading) {
-            Some(place) if state.is_empty() => {
+        match parts.position(|old| old.heading == part.heading) {
+            Some(place) if part.is_empty() => {
                 self.parts.remove(place);
             }
-            Some(place) => self
-                .parts
-                .get_mut(place)
-                .map_or((), |part| part.state = state),
-            None if state.is_empty() => {}
-            None => self.parts.push(Part {
-                state,
-                ..Part::new(heading.clone())
-            }),
+            Some(place) => self.parts.get_mut(place).map_or((), |old| *old = part),
+            None if part.is_empty() => {}
+            None => self.parts.push(part),
         }
     }
 
@@ -219,64 +194,17 @@ impl fmt::Display for Record {
         )?;
         for part in &self.parts {
             writeln!(f, "{KEYWORD}{}", part.heading)?;
-            for (name, value) in part.heading.options().into_iter().flatten() {
-                // A blank ends the name.
-                let name = Escaped(OsStr::new(name)).to_string().replace(' ', "%20");
-                writeln!(f, "{OPTION}{name} {}", Escaped(value))?;
-            }
-            if let Some(router) = &part.router {
-                writeln!(f, "{ROUTER}{}", Object::Route(router.clone()))?;
-            }
-            for object in part.state.objects() {
-                writeln!(f, "\t{object}")?;
-            }
+            write!(f, "{part}")?;
         }
         writeln!(f, "{END}")
     }
 }
 
-/// A text from outside as part of a line: what is no printable ASCII as `%` and two digits. A blank
-/// within is left, for a value is the last on its line.
-struct Escaped<'a>(&'a OsStr);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is_plain = |byte: &u8| (b' '..=b'~').contains(byte) && *byte != b'%';
-        let mut bytes = self.0.as_bytes();
-        while let Some(byte) = bytes.first() {
-            let plain = bytes.iter().take_while(|byte| is_plain(byte)).count();
-            let (run, rest) = bytes.split_at(plain);
-            f.write_str(std::str::from_utf8(run).unwrap_or_default())?;
-            bytes = rest;
-            if plain == 0 {
-                write!(f, "%{byte:02x}")?;
-                bytes = bytes.get(1..).unwrap_or_default();
-            }
-        }
-        Ok(())
-    }
-}
-
-/// What [`Escaped`] was made of.
-fn unescaped(text: &str) -> OsString {
-    let digits = |rest: &str| u8::from_str_radix(rest.get(..2)?, 16).ok();
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut pieces = text.split('%');
-    bytes.extend(pieces.next().unwrap_or_default().bytes());
-    for piece in pieces {
-        match digits(piece) {
-            Some(byte) => {
-                bytes.push(byte);
-                bytes.extend(piece.bytes().skip(2));
-            }
-            None => bytes.extend(piece.bytes()),
-        }
-    }
-    OsString::from_vec(bytes)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
+
     use super::*;
     use crate::ifupdown::HookCall;
 

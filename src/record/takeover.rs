@@ -10,9 +10,10 @@
 //! order among those alike, so that no other stanza's coming or going makes one of them another.
 
 use super::heading::Heading;
-use super::record::{Part, Record};
+use super::part::Part;
+use super::record::Record;
 use crate::ifupdown::HookCall;
-use crate::routing::{InterfaceName, Object, Route, State};
+use crate::routing::{InterfaceName, Object, State};
 
 /// A stanza of now, and what it takes over.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,10 +139,10 @@ impl Takeover {
         !calls.iter().any(|call| call.interface == interface)
     }
 
-    /// Whether a record has nothing of the stanza but what it has in force, under its own heading.
-    pub fn is_settled(&self, record: &Record, in_force: &State) -> bool {
+    /// Whether a record has nothing of the stanza but this part of its own.
+    pub fn is_settled(&self, record: &Record, part: &Part) -> bool {
         let own = record.part(&self.heading);
-        self.superseded.is_empty() && own.state == *in_force && own.router.is_none()
+        self.superseded.is_empty() && own.says_as(part)
     }
 
     /// What was put in before by the stanza as it was.
@@ -149,6 +150,12 @@ impl Takeover {
         let parts = record.parts().iter();
         let own = parts.filter(|part| self.takes(&part.heading));
         own.flat_map(|part| part.state.objects()).collect()
+    }
+
+    /// What is noted of the stanza, or of it as it was.
+    pub fn part<'a>(&self, record: &'a Record) -> Option<&'a Part> {
+        let mut parts = record.parts().iter();
+        parts.find(|part| self.takes(&part.heading))
     }
 
     /// What is known of the stanza as it was: what it put in, and the default route that it had
@@ -184,15 +191,15 @@ impl Takeover {
         others.flat_map(|part| part.state.objects()).collect()
     }
 
-    /// Notes in a record what is in force now in the place of what was taken over, and of a stanza
-    /// that waits its router.
-    pub fn set(&self, record: &mut Record, state: State, router: Option<Route>) {
-        let part = Part {
-            heading: self.heading.clone(),
-            state,
-            router,
-        };
+    /// Puts the stanza's part into a record, in the place of what was taken over.
+    pub fn set(&self, record: &mut Record, part: Part) {
         record.replace(|heading| self.takes(heading), part);
+    }
+
+    /// A record without what was taken over.
+    pub fn without(&self, mut record: Record) -> Record {
+        self.set(&mut record, Part::new(self.heading.clone()));
+        record
     }
 
     /// Whether a part passes to the stanza, or is its own.

@@ -896,12 +896,16 @@ fn without_an_address_in_the_environment_the_interfaces_own_counts() {
         let down: [&[u8]; 2] = [b"MODE=stop", b"PHASE=pre-down"];
         hook("if-down.d", &[&UP, &dhcp[..], &down].concat());
         lab.ok("ip addr flush dev eth1");
-        let names = lab.text(NAMES);
         let said = hook("if-up.d", &[&UP, &dhcp[..]].concat());
         let expected = "eth1: waiting for an IPv4 address: none came in 6 seconds; policy routing \
                         is not in force until then; when it is there, run: policy-table apply eth1";
         assert_eq!((said.code, said.ours()), (0, vec![expected]));
-        assert_untouched(lab, &names, "no address");
+        assert_eq!(lab.tagged(), [""; 0]);
+        assert!(lab
+            .text("/run/policy-table/eth1")
+            .contains("#: waiting address"));
+        hook("if-down.d", &[&UP, &dhcp[..], &down].concat());
+        assert_eq!(lab.ok("ls -A /run/policy-table"), "");
     });
 }
 
@@ -1039,7 +1043,12 @@ fn a_device_that_is_gone_is_said_once() {
         let said = hook("if-up.d", &[&UP, &[&b"IFACE=nosuch"[..]][..]].concat());
         assert_eq!(said.code, 0);
         assert!(!said.ours().is_empty());
-        assert!(lab.tagged().is_empty() && lab.ok("ls -A /run/policy-table").is_empty());
+        assert!(lab.tagged().is_empty());
+        assert!(lab
+            .text("/run/policy-table/nosuch")
+            .contains("#: waiting device"));
+        lab.ok("policy-table flush nosuch");
+        assert_eq!(lab.ok("ls -A /run/policy-table"), "");
         for line in said.ours() {
             assert!(
                 line.to_lowercase().matches("no such device").count() <= 1,

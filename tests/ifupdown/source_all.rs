@@ -217,7 +217,7 @@ fn what_a_stanza_without_an_address_finds_is_left_to_it() {
                     let status = lab.sh("policy-table status");
                     assert_eq!(status.code, 0, "{}{text}", status.out);
                 }
-                lab.ok(&format!("{} --force", ifup));
+                lab.ok(&format!("{ifup} --force"));
                 assert_eq!(served(lab), expected, "{ifup}: {text}");
             });
         }

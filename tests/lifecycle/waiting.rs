@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::support::lab::{lab, Lab, Said};
+use crate::support::lab::{lab, Lab, Said, NAMES};
 
 const FLAP: &str = "ip link set eth1 down; ip link set eth1 up";
 
@@ -283,6 +283,50 @@ fn a_deprecated_address_keeps_its_rules_and_gets_none_anew() {
         assert_eq!(policy(lab, "status").code, 1);
         assert_eq!(policy(lab, "apply eth1").code, 0);
         assert_eq!(lab.rules("-6").len(), 2);
+        down(lab);
+    });
+}
+
+/// Whoever finishes it needs neither the file nor the files of names.
+#[test]
+fn what_waits_is_in_the_record_as_it_was_asked() {
+    lab(|lab| {
+        lab.device("eth1");
+        lab.ok("ip link set eth1 up");
+        lab.interfaces(
+            "iface eth1 inet manual\n policy-table rt2\n policy-rule fwmark 7 lookup rt3\n",
+        );
+        let said = lab.sh("ifup eth1");
+        assert_eq!(said.code, 0, "{said:?}");
+        assert_eq!(lab.tagged(), [""; 0]);
+        let id = |table: &str| {
+            let names = lab.text(NAMES);
+            let mut lines = names.lines().map(str::split_whitespace);
+            let line = lines.find(|line| line.clone().nth(1) == Some(table));
+            line.and_then(|mut line| line.next()).unwrap().to_owned()
+        };
+        let expected = format!(
+            "iface eth1 inet manual - rt2\n\
+             #: call ifupdown interface eth1 logical eth1 family inet method manual\n\
+             #: option policy-rule fwmark 7 lookup rt3\n\
+             #: option policy-table rt2\n\
+             #: table rt2 {}\n#: table rt3 {}\n\
+             #: waiting address ",
+            id("rt2"),
+            id("rt3")
+        );
+        let record = lab.text("/run/policy-table/eth1");
+        let (_, rest) = record.split_once(&expected).expect(&record);
+        let since: u64 = rest.lines().next().unwrap().parse().unwrap();
+        let now: u64 = lab.ok("date +%s").trim().parse().unwrap();
+        assert!((now - 60..=now).contains(&since), "{since}");
+        assert_eq!(rest.lines().nth(1), Some("# end"));
+        // Again: since then, not since now.
+        assert_eq!(policy(lab, "apply eth1").code, 1);
+        assert_eq!(lab.text("/run/policy-table/eth1"), record);
+        down(lab);
+        lab.ok("ip link set eth1 up; ip addr add 10.10.0.10/24 dev eth1; ifup eth1");
+        assert!(!lab.text("/run/policy-table/eth1").contains("#: waiting"));
         down(lab);
     });
 }

@@ -32,6 +32,7 @@ mod tree;
 mod dialects;
 mod fuzz_corpus;
 mod keywords;
+mod recorded_calls;
 mod registry;
 mod scenarios;
 #[cfg(target_endian = "little")] // as its fixtures are

@@ -33,6 +33,7 @@ impl Definition {
 fn calls(definition: &Definition, interface: &str) -> Vec<HookCall> {
     let stanza = SharedStanza::of(definition);
     let places = stanza.places(&definition.family);
+    let metric = definition.option("metric");
     let calls = places.iter().enumerate().map(|(n, place)| {
         let nth = places.iter().take(n).filter(|p| p.family == place.family);
         let call = CallOfFamily {
@@ -51,6 +52,7 @@ fn calls(definition: &Definition, interface: &str) -> Vec<HookCall> {
             address: place.address.clone(),
             netmask: place.netmask.clone(),
             gateway: call.gateway().map(str::to_owned),
+            metric: metric.map(|it| it.to_string_lossy().into_owned()),
             peer: place.peer.clone(),
             options: call.options(),
             verbose: false,
