@@ -120,6 +120,11 @@ fn understood<'a>(
             continue;
         };
         findings.extend(misspelt(&written));
+        // What is wrong in a template shows in those that inherit it; it may be half a stanza.
+        let as_written = interfaces.stanza(stanza);
+        if as_written.is_some_and(|stanza| stanza.is_template) {
+            continue;
+        }
         let Some((interface, calls)) = calls(selection, stanza) else {
             continue;
         };

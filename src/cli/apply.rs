@@ -7,7 +7,7 @@ use std::time::Duration;
 use log::warn;
 
 use super::command::{
-    say, Arguments, Command, Opt, Trouble, Verdict, WhichInterfaces, ALL, INTERFACES,
+    say, Arguments, Command, Opt, Trouble, Verdict, WhichInterfaces, ALL, AS, INTERFACES,
 };
 use super::plan;
 use super::question::{forget_typed, Confirmed, Outputs, Question};
@@ -41,7 +41,7 @@ goes back unless ENTER is pressed in time or policy-table confirm is run in
 another session; also if anything else is typed, if the connection breaks, if
 it is interrupted, or if nobody takes its output in time.
 Standard input that is no terminal answers nothing.",
-    options: &[ALL, CONFIRM, DRY_RUN, INTERFACES],
+    options: &[ALL, AS, CONFIRM, DRY_RUN, INTERFACES],
     example: "policy-table apply --confirm 30 eth1",
     run,
 };
@@ -59,7 +59,7 @@ const LONGEST: u64 = 86_400;
 fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let which = arguments.named_or_all()?;
     let patience = arguments.value(CONFIRM.long).map(seconds).transpose()?;
-    let running = Running::read(arguments.value(INTERFACES.long))?;
+    let running = Running::read(arguments.value(INTERFACES.long), arguments.caller()?)?;
     let devices = match &which {
         WhichInterfaces::All => running.devices(&[])?,
         WhichInterfaces::Named(interfaces) => running.devices(interfaces)?,

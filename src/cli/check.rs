@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{json, Value};
 
-use super::command::{coloured, Arguments, Command, Opt, Trouble, Verdict, JSON};
+use super::command::{coloured, Arguments, Command, Opt, Trouble, Verdict, AS, JSON};
 use crate::check::{examine, summary, Code, Finding, Severity, ThisHost};
 use crate::ifupdown::interfaces::{Interfaces, FILE};
 
@@ -22,7 +22,7 @@ this host does to them. FINDINGS in policy-table(8) explains the numbers. The
 first line sums it up, as a plug-in for Nagios does. Needs no root.
 Exit status: 0 if there is no error and no warning, 1 with warnings alone,
 2 with errors or in trouble.",
-    options: &[JSON, OFFLINE],
+    options: &[AS, JSON, OFFLINE],
     example: "policy-table check --offline interfaces",
     run,
 };
@@ -32,7 +32,7 @@ const SCHEMA: u32 = 1;
 
 fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let file = Path::new(arguments.only()?.unwrap_or(FILE));
-    let interfaces = Interfaces::read(file);
+    let interfaces = Interfaces::read_as(file, arguments.caller()?);
     let mut host = None;
     if !arguments.has(OFFLINE.long) {
         let opened = ThisHost::open();

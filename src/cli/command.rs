@@ -7,11 +7,13 @@
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 
 use lexopt::Arg;
 use thiserror::Error;
 
 use crate::converge::Failure;
+use crate::ifupdown::Caller;
 use crate::netlink::KernelError;
 use crate::routing::InterfaceName;
 use crate::system::NotPermitted;
@@ -93,6 +95,13 @@ pub const INTERFACES: Opt = Opt::value(
     "read FILE instead of /etc/network/interfaces",
 )
 .short('i');
+
+/// Whose file it is.
+pub const AS: Opt = Opt::value(
+    "as",
+    "NAME",
+    "read it as ifupdown, ifupdown2 or ifupdown-ng does",
+);
 
 pub const ALL: Opt = Opt::flag("all", "all interfaces, and what is left of others");
 
@@ -202,6 +211,20 @@ impl Arguments {
         let mut given = self.options.iter().rev();
         let (_, value) = given.find(|(name, _)| *name == long)?;
         value.as_deref()
+    }
+
+    /// Whose dialect the file is in, where the command line says it.
+    /// Errors: a name that is none of the three.
+    pub fn said_caller(&self) -> Result<Option<Caller>, Trouble> {
+        let read = self.value(AS.long).map(str::parse::<Caller>).transpose();
+        read.map_err(|error| Trouble::Usage(format!("--as: {error}")))
+    }
+
+    /// Whose dialect the file is in: as the command line says, else as this host is.
+    /// Errors: as there.
+    pub fn caller(&self) -> Result<Caller, Trouble> {
+        let said = self.said_caller()?;
+        Ok(said.unwrap_or_else(|| Caller::of_host(Path::new("/"))))
     }
 
     /// The operand of a command that takes one at most.

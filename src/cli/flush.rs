@@ -4,7 +4,9 @@ use std::io::Write;
 
 use log::warn;
 
-use super::command::{say, Arguments, Command, Trouble, Verdict, WhichInterfaces, ALL, INTERFACES};
+use super::command::{
+    say, Arguments, Command, Trouble, Verdict, WhichInterfaces, ALL, AS, INTERFACES,
+};
 use super::running::Running;
 use crate::converge;
 use crate::converge::{take_out, Failure, Removal};
@@ -23,7 +25,7 @@ Takes out the routes and rules that were put in for the interfaces, which stay
 up; with --all, every route and rule that bears the protocol of policy-table.
 Table names stay registered. ifup --force, or policy-table apply, puts them
 in again.",
-    options: &[ALL, INTERFACES],
+    options: &[ALL, AS, INTERFACES],
     example: "policy-table flush eth1",
     run,
 };
@@ -40,8 +42,8 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
         }
         WhichInterfaces::Named(interfaces) => {
             let running = match arguments.value(INTERFACES.long) {
-                None => Running::read(None).ok(),
-                named => Some(Running::read(named)?),
+                None => Running::read(None, arguments.caller()?).ok(),
+                named => Some(Running::read(named, arguments.caller()?)?),
             };
             let mut worst = Verdict::Good;
             let mut said = Vec::new();

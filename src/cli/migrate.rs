@@ -7,9 +7,10 @@ use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::command::{Arguments, Command, Opt, Trouble, Verdict};
+use super::command::{Arguments, Command, Opt, Trouble, Verdict, AS};
 use super::replace_files::{names_to_write, replace_files, Replacement};
 use crate::ifupdown::interfaces::{Interfaces, FILE};
+use crate::ifupdown::Caller;
 use crate::migrate::verify::{differences, other_hooks, run_trial, Machine, Seen};
 use crate::migrate::{Draft, Rewriting};
 use crate::system::NAME;
@@ -31,6 +32,7 @@ named with the reason.
 Prints the new file. The exit code is 0 if no such line stays, 1 if some do or
 --verify could not prove all of it, 2 in case of an error.",
     options: &[
+        AS,
         Opt::flag("diff", "print the changes only, as diff -u does"),
         Opt::flag("write", "write the files; the old ones are kept"),
         Opt::flag(
@@ -44,7 +46,7 @@ Prints the new file. The exit code is 0 if no such line stays, 1 if some do or
 
 fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let path = arguments.only()?.unwrap_or(FILE);
-    let interfaces = read(Path::new(path))?;
+    let interfaces = read(Path::new(path), arguments.caller()?)?;
     // A name in no file has the ID that it would be registered under; nothing is registered here.
     let names = RefCell::new(Registry::below(Path::new("/")).names());
     let lookup = |name: &str| {
@@ -117,8 +119,14 @@ fn tell(text: &str) {
 }
 
 /// The configuration, if ifupdown reads all of it.
-fn read(path: &Path) -> Result<Interfaces, Trouble> {
-    let interfaces = Interfaces::read(path);
+fn read(path: &Path, caller: Caller) -> Result<Interfaces, Trouble> {
+    let interfaces = Interfaces::read_as(path, caller);
+    if let Some(path) = interfaces.templated.first() {
+        return Err(Trouble::Failed(format!(
+            "{} is a template, which ifupdown2 makes another file of: not read",
+            path.display()
+        )));
+    }
     if let Some((path, error)) = interfaces.unread.first() {
         return Err(Trouble::Failed(format!(
             "cannot read {}: {error}",

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::command::{Arguments, Command, Trouble, Verdict, INTERFACES};
+use super::command::{Arguments, Command, Trouble, Verdict, AS, INTERFACES};
 use super::ip_words::unknown_words;
 use super::running::Running;
 use crate::converge::{Condition, Failure, StanzaStatus, View};
@@ -20,13 +20,13 @@ Prints the commands that put in what is missing and take out what the stanzas
 no longer ask for, and does nothing. Pasted into a shell while the interface
 is up they give what ifup, or policy-table apply, would give. Without names,
 for all interfaces of the file.",
-    options: &[INTERFACES],
+    options: &[AS, INTERFACES],
     example: "policy-table plan eth1",
     run,
 };
 
 fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
-    let running = Running::read(arguments.value(INTERFACES.long))?;
+    let running = Running::read(arguments.value(INTERFACES.long), arguments.caller()?)?;
     let devices = running.devices_of_file(&arguments.interfaces()?)?;
     print(View::open_for_apply()?, &devices, false, out)
 }

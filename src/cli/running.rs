@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::command::Trouble;
 use crate::ifupdown::interfaces::{Device, Interfaces, Selection, FILE};
-use crate::ifupdown::{HookCall, Ifstate, UpInterface};
+use crate::ifupdown::{Caller, HookCall, Ifstate, UpInterface};
 use crate::netlink::Kernel;
 use crate::routing::InterfaceName;
 
@@ -26,8 +26,8 @@ pub struct Running {
 impl Running {
     /// Reads what ifup notes, and `file` or else `/etc/network/interfaces`.
     /// Errors: one of them cannot be read, or ifup would refuse the file.
-    pub fn read(file: Option<&str>) -> Result<Self, Trouble> {
-        let file = Interfaces::read(Path::new(file.unwrap_or(FILE)));
+    pub fn read(file: Option<&str>, caller: Caller) -> Result<Self, Trouble> {
+        let file = Interfaces::read_as(Path::new(file.unwrap_or(FILE)), caller);
         if let Some((file, fault)) = file.refused() {
             let (path, line) = (file.path.display(), fault.number);
             let kind = &fault.kind;
@@ -81,7 +81,7 @@ impl Running {
             }
         }
         retain_those_on(&mut up, interfaces);
-        let mut devices = self.file.devices(up);
+        let mut devices = self.known_devices(up, interfaces)?;
         for device in &mut devices {
             device.is_up = before.contains(&device.name);
         }
@@ -91,7 +91,35 @@ impl Running {
     /// The devices of these interfaces, or all that something is up on.
     /// Errors: an interface is not up.
     pub fn devices(&self, interfaces: &[InterfaceName]) -> Result<Vec<Device>, Trouble> {
-        Ok(self.file.devices(self.chosen(interfaces)?))
+        self.known_devices(self.chosen(interfaces)?, interfaces)
+    }
+
+    /// The devices of what is up, but for those of which a template may say what nobody has read.
+    /// Errors: one of these is among the interfaces that were named.
+    fn known_devices(
+        &self,
+        up: Vec<UpInterface>,
+        named: &[InterfaceName],
+    ) -> Result<Vec<Device>, Trouble> {
+        let mut devices = self.file.devices(up);
+        devices.retain(|device| !self.file.may_be_templated(device.name.as_str()));
+        for interface in named {
+            let device = interface.device();
+            let known = devices.iter().any(|known| known.name == device);
+            if let Some(path) = self.file.templated.first().filter(|_| !known) {
+                let path = path.display();
+                return Err(Trouble::Failed(format!(
+                    "what {interface} shall have may stand in {path}, a template, which is not read \
+                     here; ifreload -a serves it"
+                )));
+            }
+        }
+        Ok(devices)
+    }
+
+    /// The files that were not read because they are templates.
+    pub fn templates(&self) -> &[PathBuf] {
+        &self.file.templated
     }
 
     /// What is up of some interfaces, or all that is.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::{json, Value};
 
-use super::command::{coloured, Arguments, Command, Opt, Trouble, Verdict, INTERFACES, JSON};
+use super::command::{coloured, Arguments, Command, Opt, Trouble, Verdict, AS, INTERFACES, JSON};
 use super::running::Running;
 use super::summary::Summary;
 use crate::converge::{Condition, Item, Orphans, StanzaStatus, View};
@@ -28,7 +28,7 @@ no interface that is up is listed as orphaned. It warns of a rule of somebody
 else that comes before the stanza's own, and of addresses that no rule is
 about.
 Exit status: 0 if all is in step, 1 if something is not, 2 in trouble.",
-    options: &[INTERFACES, JSON, VERBOSE],
+    options: &[AS, INTERFACES, JSON, VERBOSE],
     example: "policy-table status eth1",
     run,
 };
@@ -39,11 +39,14 @@ const VERBOSE: Opt = Opt::flag("verbose", "list routes and rules that are in ste
 const SCHEMA: u32 = 1;
 
 fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
-    let running = Running::read(arguments.value(INTERFACES.long))?;
+    let running = Running::read(arguments.value(INTERFACES.long), arguments.caller()?)?;
     let devices = running.devices(&arguments.interfaces()?)?;
     let mut view = View::open()?;
     view.look_around()?;
-    let mut rest = Footer::default();
+    let mut rest = Footer {
+        templates: running.templates().to_vec(),
+        ..Footer::default()
+    };
     if arguments.operands.is_empty() {
         let found = view.orphans();
         rest.orphans = found.map_err(|error| Trouble::Failed(error.to_string()))?;
@@ -99,6 +102,8 @@ struct Footer {
     without_hooks: Vec<InterfaceName>,
     /// Examples of this package that act by themselves.
     examples: Vec<PathBuf>,
+    /// Files that ifupdown2 makes others of.
+    templates: Vec<PathBuf>,
 }
 
 impl Footer {
@@ -119,7 +124,13 @@ impl Footer {
                 path.display()
             )
         });
-        examples.collect()
+        let templates = self.templates.iter().map(|path| {
+            format!(
+                "{}: a template, which is not read here; what only it may be about is left out",
+                path.display()
+            )
+        });
+        examples.chain(templates).collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Which of the three programs it is that runs hooks and reads interfaces(5).
 
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
 /// A program that brings interfaces up by interfaces(5), each in a dialect of its own.
@@ -25,6 +26,22 @@ impl Caller {
             Self::Ifupdown => "ifupdown",
             Self::Ifupdown2 => "ifupdown2",
             Self::IfupdownNg => "ifupdown-ng",
+        }
+    }
+
+    /// The one that is in charge of the host whose files are below `root`. Beside Debian's, ifupdown-ng
+    /// has names of its own for its commands.
+    pub fn of_host(root: &Path) -> Self {
+        let command = root.join("sbin/ifup").canonicalize().unwrap_or_default();
+        let is_ng = command
+            .file_name()
+            .is_some_and(|name| name == "ifupdown" || name == "ifupdown-ng" || name == "ifup-ng");
+        if root.join("usr/share/ifupdown2").is_dir() {
+            Self::Ifupdown2
+        } else if is_ng {
+            Self::IfupdownNg
+        } else {
+            Self::Ifupdown
         }
     }
 
@@ -58,6 +75,23 @@ impl FromStr for Caller {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_says_whose_it_is() {
+        let root = std::env::temp_dir().join(format!("caller-{}", std::process::id()));
+        let sbin = root.join("sbin");
+        std::fs::create_dir_all(&sbin).unwrap();
+        assert_eq!(Caller::of_host(&root), Caller::Ifupdown);
+        std::fs::write(sbin.join("ifupdown"), "").unwrap();
+        std::os::unix::fs::symlink("ifupdown", sbin.join("ifup")).unwrap();
+        assert_eq!(Caller::of_host(&root), Caller::IfupdownNg);
+        std::fs::remove_file(sbin.join("ifup")).unwrap();
+        std::fs::write(sbin.join("ifup"), "").unwrap();
+        assert_eq!(Caller::of_host(&root), Caller::Ifupdown);
+        std::fs::create_dir_all(root.join("usr/share/ifupdown2")).unwrap();
+        assert_eq!(Caller::of_host(&root), Caller::Ifupdown2);
+        let _ = std::fs::remove_dir_all(root);
+    }
 
     #[test]
     fn a_caller_is_read_as_it_is_written() {

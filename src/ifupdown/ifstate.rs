@@ -6,12 +6,16 @@
 //!   interface changes, a lock on `/run/network/ifstate.eth1`.
 //! - ifupdown-ng (read: `libifupdown/state.c`): `/run/ifstate`, lines `eth1=home 1 explicit`,
 //!   written after the hooks; a lock on `/run/ifstate.eth1.lock`. Its hooks are not told `home`.
-//! - ifupdown2 (read: `statemanager.py`): `ifstatenew` in `/run/network`, or else in
-//!   `/var/tmp/network`, which outlives a reboot and the package: Python's own serialization,
-//!   which is not read here. Once something was up, there is `/run/network/ifstatelock`.
+//! - ifupdown2 (measured on 3.0.0): `ifstatenew` in `/run/network` with Proxmox, else in
+//!   `/var/tmp/network`, which outlives a reboot: it counts if the program has run since, which leaves
+//!   `/run/network/.lock`, locked by flock(2) while it runs; the state is written last. It is Python's
+//!   own serialization (pickle, protocol 5), one object a stanza, in which the interface's name
+//!   stands in clear behind `name`.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{fcntl, FcntlArg};
@@ -21,7 +25,9 @@ use crate::routing::InterfaceName;
 
 const IFUPDOWN: &str = "run/network/ifstate";
 const IFUPDOWN_NG: &str = "run/ifstate";
-const IFUPDOWN2: [&str; 2] = ["run/network/ifstatenew", "run/network/ifstatelock"];
+const PROXMOX: &str = "run/network/ifstatenew";
+const IFUPDOWN2: &str = "var/tmp/network/ifstatenew";
+const IFUPDOWN2_LOCK: &str = "run/network/.lock";
 
 /// An interface that is up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +66,7 @@ pub struct Ifstate {
     /// Those that an ifup or ifdown is busy with.
     pub changing: Vec<InterfaceName>,
     /// Whether an interface that is not listed is down. That is not known where nothing was found
-    /// that could be read, as with ifupdown2.
+    /// that could be read, and while ifupdown2 runs.
     pub is_complete: bool,
 }
 
@@ -73,14 +79,27 @@ impl Ifstate {
         changing.extend(locked(&root.join(IFUPDOWN_NG), ".lock"));
         let of_ifupdown = read(&root.join(IFUPDOWN))?;
         let of_ng = read(&root.join(IFUPDOWN_NG))?;
-        let of_ifupdown2 = IFUPDOWN2.iter().any(|file| root.join(file).exists());
-        let is_complete = (of_ifupdown.is_some() || of_ng.is_some()) && !of_ifupdown2;
+        let of_ifupdown2 = ByIfupdown2::below(root)?;
+        let is_known = of_ifupdown.is_some() || of_ng.is_some();
+        let is_complete = match &of_ifupdown2 {
+            ByIfupdown2::NotRun => is_known,
+            ByIfupdown2::Noted(_) => true,
+            ByIfupdown2::Unknown => false,
+        };
         let mut up = parse(&of_ifupdown.unwrap_or_default());
         let of_ng = parse(&of_ng.unwrap_or_default());
         up.extend(of_ng.into_iter().map(|up| UpInterface {
             logical: None,
             ..up
         }));
+        if let ByIfupdown2::Noted(names) = of_ifupdown2 {
+            let new = names.into_iter().map(UpInterface::as_named);
+            for one in new {
+                // A host may have had another ifupdown before it was rebooted.
+                up.retain(|other| other.interface != one.interface);
+                up.push(one);
+            }
+        }
         Ok(Self {
             up,
             changing,
@@ -108,13 +127,81 @@ impl Ifstate {
     }
 }
 
-/// The text of a file; `None` where there is none.
-fn read(file: &Path) -> io::Result<Option<String>> {
+/// What ifupdown2 knows of its interfaces.
+enum ByIfupdown2 {
+    /// Nothing: it has not run since the host was started.
+    NotRun,
+    /// Those that are up.
+    Noted(Vec<InterfaceName>),
+    /// It is running, or has noted nothing.
+    Unknown,
+}
+
+impl ByIfupdown2 {
+    fn below(root: &Path) -> io::Result<Self> {
+        let lock = root.join(IFUPDOWN2_LOCK);
+        // First: what a run that ends in between has noted is read then.
+        let runs = is_flocked(&lock);
+        let noted = match bytes(&root.join(PROXMOX))? {
+            Some(noted) => Some(noted),
+            None if lock.exists() => bytes(&root.join(IFUPDOWN2))?,
+            None => return Ok(Self::NotRun),
+        };
+        Ok(match noted {
+            Some(noted) if !runs => Self::Noted(pickled_names(&noted)),
+            _ => Self::Unknown,
+        })
+    }
+}
+
+/// The interfaces in a state of ifupdown2's, each once.
+fn pickled_names(noted: &[u8]) -> Vec<InterfaceName> {
+    // A short text is 0x8c, its length and its bytes; 0x94 notes it for repeats.
+    const KEY: &[u8] = b"\x8c\x04name\x94\x8c";
+    let mut names: Vec<InterfaceName> = Vec::new();
+    let mut rest = noted;
+    while let Some(at) = rest.windows(KEY.len()).position(|window| window == KEY) {
+        rest = rest.get(at + KEY.len()..).unwrap_or_default();
+        let Some((length, behind)) = rest.split_first() else {
+            break;
+        };
+        let name = behind.get(..usize::from(*length));
+        let name = name.and_then(|name| std::str::from_utf8(name).ok());
+        names.extend(name.and_then(|name| name.parse().ok()));
+    }
+    let mut seen = HashSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    names
+}
+
+/// Whether somebody holds a lock of flock(2) on a file. To try one would be in the way of a program
+/// that does not wait for its own.
+fn is_flocked(file: &Path) -> bool {
+    let Ok(held) = fs::metadata(file) else {
+        return false;
+    };
+    // Of the device the numbers are told in hexadecimal.
+    let (major, minor) = (libc::major(held.dev()), libc::minor(held.dev()));
+    let place = format!("{major:02x}:{minor:02x}:{}", held.ino());
+    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+    locks.lines().any(|line| {
+        let mut words = line.split_whitespace();
+        words.any(|word| word == "FLOCK") && words.any(|word| word == place)
+    })
+}
+
+fn bytes(file: &Path) -> io::Result<Option<Vec<u8>>> {
     match fs::read(file) {
-        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// The text of a file; `None` where there is none.
+fn read(file: &Path) -> io::Result<Option<String>> {
+    let bytes = bytes(file)?;
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// The lines of a state file. A name that no device can have, such as one that is too long, is passed
@@ -214,8 +301,7 @@ mod tests {
 
     #[test]
     fn nothing_is_known_to_be_down_where_nothing_can_be_read() {
-        let both = [(IFUPDOWN, "eth1=eth1\n"), (IFUPDOWN2[0], "\u{0}")];
-        for (name, files) in [("none", &[][..]), ("ifupdown2", &both[..])] {
+        for (name, files) in [("none", &[][..]), ("lock", &[(IFUPDOWN2_LOCK, "")][..])] {
             let state = state(name, files);
             assert!(
                 !state.is_complete && !state.is_down("eth9", "eth9"),
@@ -225,5 +311,64 @@ mod tests {
         let root = host("folder", &[("run/network/ifstate/x", "")]);
         assert!(Ifstate::below(&root).is_err());
         let _ = fs::remove_dir_all(root);
+    }
+
+    /// As ifupdown2 3.0.0 has written it: `eth1` with a stanza of each family, and `vmbr0`.
+    const NOTED: &str = include_str!("../../tests/support/ifstatenew.escaped");
+
+    fn noted() -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let text = NOTED.replace('\n', "");
+        let mut rest = text.as_bytes();
+        while let Some((first, behind)) = rest.split_first() {
+            let digits = behind.strip_prefix(b"x").filter(|_| *first == b'\\');
+            let code = digits.and_then(|digits| std::str::from_utf8(digits.get(..2)?).ok());
+            let code = code.and_then(|code| u8::from_str_radix(code, 16).ok());
+            bytes.push(code.unwrap_or(*first));
+            rest = if code.is_some() { &behind[3..] } else { behind };
+        }
+        bytes
+    }
+
+    #[test]
+    fn ifupdown2_has_the_names_in_clear() {
+        let names = |noted: &[u8]| {
+            let names = pickled_names(noted).into_iter();
+            names.map(|name| name.to_string()).collect::<Vec<_>>()
+        };
+        let noted = noted();
+        assert_eq!(names(&noted), ["lo", "eth1", "vmbr0"]);
+        for end in 0..noted.len() {
+            assert!(names(&noted[..end]).len() <= 3);
+        }
+        for (name, file, lock, up) in [
+            ("proxmox", PROXMOX, false, true),
+            ("ran", IFUPDOWN2, true, true),
+            ("before the reboot", IFUPDOWN2, false, false),
+        ] {
+            let root = host(name, &[(file, ""), (IFUPDOWN, "eth3=x\n")]);
+            fs::write(root.join(file), &noted).unwrap();
+            if lock {
+                fs::write(root.join(IFUPDOWN2_LOCK), "").unwrap();
+            }
+            let state = Ifstate::below(&root).unwrap();
+            let _ = fs::remove_dir_all(root);
+            assert!(state.is_complete, "{name}");
+            assert_eq!(!state.is_down("eth1", "eth1"), up, "{name}");
+            assert!(state.is_down("eth2", "eth2") && !state.is_down("eth3", "x"));
+        }
+    }
+
+    #[test]
+    fn nothing_is_known_to_be_down_while_ifupdown2_runs() {
+        let root = host("runs", &[(PROXMOX, ""), (IFUPDOWN2_LOCK, "")]);
+        let is_complete = || Ifstate::below(&root).unwrap().is_complete;
+        assert!(is_complete());
+        let file = File::open(root.join(IFUPDOWN2_LOCK)).unwrap();
+        let lock = nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusiveNonblock);
+        assert!(!is_complete());
+        drop(lock);
+        assert!(is_complete());
+        let _ = fs::remove_dir_all(&root);
     }
 }

@@ -20,6 +20,7 @@ mod support;
 mod check;
 mod confirm;
 mod confirm_unread;
+mod dialects;
 mod explain;
 mod explain_reply;
 mod interfaces;

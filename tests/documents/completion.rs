@@ -53,5 +53,7 @@ fn values_are_offered_where_they_can_be_known() {
     assert_eq!(offered(&["status", "e"]), ["eth0", "eth1"]);
     assert_eq!(offered(&["explain", "--iif", ""]), ["eth0", "eth1"]);
     assert_eq!(offered(&["status", "--interfaces", ""]), ["file"]);
+    let programs = ["ifupdown", "ifupdown2", "ifupdown-ng"];
+    assert_eq!(offered(&["check", "--as", ""]), programs);
     assert!(offered(&["apply", "--confirm", ""]).is_empty());
 }

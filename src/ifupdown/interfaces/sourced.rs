@@ -70,6 +70,8 @@ pub struct Interfaces {
     pub unread: Vec<(PathBuf, io::Error)>,
     /// The files that ifupdown2 makes others of by templates; what these say is not known here.
     pub templated: Vec<PathBuf>,
+    /// What stands in these.
+    of_templates: String,
     stanzas: Vec<StanzaInForce>,
     /// The first of the stanzas of each name, and of each name and family.
     firsts: HashMap<(String, Option<String>), usize>,
@@ -133,6 +135,18 @@ impl Interfaces {
         stanzas.filter(move |stanza| stanza.reached && !refused)
     }
 
+    /// Whether templates may have stanzas of an interface: they name it, or there are templates and no
+    /// stanza of it was read. What such an interface shall have is not known here.
+    pub fn may_be_templated(&self, interface: &str) -> bool {
+        let is_part = |c: char| c.is_alphanumeric() || "_.-".contains(c);
+        let mut words = self.of_templates.split(|c| !is_part(c));
+        let has_stanza = || {
+            let mut stanzas = self.stanzas.iter();
+            stanzas.any(|stanza| stanza.definition.name == interface)
+        };
+        !self.templated.is_empty() && (words.any(|word| word == interface) || !has_stanza())
+    }
+
     /// All stanzas, also those that a fault above keeps from being read.
     pub fn written(&self) -> impl Iterator<Item = &StanzaInForce> {
         self.stanzas.iter()
@@ -168,6 +182,8 @@ impl Interfaces {
     fn bytes(&mut self, path: &Path, bytes: &[u8], depth: usize) {
         if self.caller == Caller::Ifupdown2 && is_template(bytes) {
             self.templated.push(path.to_owned());
+            self.of_templates += &String::from_utf8_lossy(bytes);
+            self.of_templates.push('\n');
         } else {
             self.text(path, Text::read_as(bytes, self.caller), depth);
         }

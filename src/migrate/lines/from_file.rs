@@ -53,13 +53,18 @@ pub fn scripted_stanza(
 ) -> Option<ScriptedStanza> {
     let stanza = interfaces.stanza(defined)?;
     let definition = &defined.definition;
-    let call = definition.calls(&definition.name).into_iter().next()?;
+    let mut calls = definition.calls(&definition.name);
+    let is_range = stanza.name.contains('[') && stanza.name != definition.name;
+    let is_several = is_range || calls.len() > 1;
+    let call = calls.drain(..).next()?;
     call.family?;
     let variables = definition.variables(&definition.name).into_iter();
     // These two differ from line to line.
     let variables = variables.filter(|(name, _)| name != "MODE" && name != "PHASE");
     let stays = if stanza.parents().next().is_some() || others.parents.contains(&definition.name) {
         Some(WhyItStays::Inherits)
+    } else if is_several {
+        Some(WhyItStays::Several)
     } else if others.quiet.contains(&definition.name) {
         Some(WhyItStays::NoHooks)
     } else if call.options.is_empty() {

@@ -21,6 +21,9 @@ pub enum WhyItStays {
     /// It is a line of several stanzas, and may differ in effect from one to the other.
     #[error("stanzas inherit from one another here, and a line may stand for several")]
     Inherits,
+    /// Options hold for all that the stanza is about, a line for what it says.
+    #[error("its stanza has several addresses or interfaces, and options would be about them all")]
+    Several,
     /// The package is not called for it.
     #[error(
         "no-scripts keeps ifupdown from running hooks for this stanza: options would do nothing"
