@@ -55,8 +55,8 @@ pub fn check_source(
         accepts_own: takes_own_sources(&device),
         has_address: !kernel.addresses(&device, packet.family())?.is_empty(),
     };
-    let back = way_back(packet, leaves_by, settings.with_mark);
-    let rules = kernel.rules(back.family())?;
+    let rules = kernel.rules(packet.family())?;
+    let back = way_back(packet, leaves_by, settings.with_mark, &rules);
     let back = look_up_by(kernel, back, &rules)?;
     Ok(SourceCheck::of(settings, device, back))
 }

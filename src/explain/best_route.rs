@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::net::IpAddr;
 
 use super::packet::Packet;
-use crate::routing::{Family, Hop, InterfaceName, Prefix, Route};
+use crate::routing::{Family, Hop, InterfaceName, Kind, Prefix, Route};
 
 /// A route of a table that may be chosen, with what only the choice depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +34,13 @@ impl Candidate {
         }
     }
 
+    /// The same with another tos.
+    pub fn with_tos(&self, tos: u8) -> Self {
+        let mut other = self.clone();
+        other.route.tos = tos;
+        other
+    }
+
     /// The hops that packets may take.
     pub fn living(&self) -> impl Iterator<Item = &Hop> {
         let hops = self.route.hops.iter().zip(&self.dead);
@@ -49,6 +56,14 @@ impl Candidate {
         }
     }
 
+    /// Whether it is a default route with one hop, a router.
+    fn is_by_router(&self) -> bool {
+        let route = &self.route;
+        route.destination.is_any()
+            && route.kind == Kind::UNICAST
+            && matches!(route.hops.as_slice(), [hop] if hop.gateway.is_some())
+    }
+
     fn leaves_by(&self, device: Option<&InterfaceName>) -> bool {
         device.is_some() && self.living().any(|hop| hop.device.as_ref() == device)
     }
@@ -60,8 +75,8 @@ impl Candidate {
     }
 }
 
-/// The route that a packet takes, first, and those that are as good: of several IPv4 default
-/// routes of one metric the kernel takes the first whose router it does not know to be gone.
+/// The route that a packet takes, first, and those that the kernel may take instead: IPv4 default
+/// routes whose router it does not know to be gone.
 /// Nothing where no route is fit. `candidates` are in the order in which the kernel lists them.
 pub fn choose(candidates: Vec<Candidate>, packet: &Packet) -> Vec<Candidate> {
     let mut fit = candidates;
@@ -73,32 +88,59 @@ pub fn choose(candidates: Vec<Candidate>, packet: &Packet) -> Vec<Candidate> {
 }
 
 /// The longest prefix, then the tos that is the packet's, then the lowest metric.
-fn choose_inet(mut fit: Vec<Candidate>, packet: &Packet) -> Vec<Candidate> {
-    fit.retain(|Candidate { route, .. }| route.tos == 0 || route.tos == packet.dsfield());
-    fit.retain(|candidate| {
-        let bound = packet.oif.as_ref();
+fn choose_inet(mut all: Vec<Candidate>, packet: &Packet) -> Vec<Candidate> {
+    all.retain(|Candidate { route, .. }| route.tos == 0 || route.tos == packet.dsfield());
+    all.sort_by_key(|Candidate { route, .. }| {
+        let length = route.destination.length();
+        (Reverse(length), Reverse(route.tos), route.metric)
+    });
+    let bound = packet.oif.as_ref();
+    let is_fit = |candidate: &Candidate| {
         let drops = !candidate.route.kind.has_device();
         drops
             || candidate.leaves_by(bound)
             || bound.is_none() && candidate.living().next().is_some()
-    });
-    let rank = |route: &Route| {
-        let length = route.destination.length();
-        (Reverse(length), Reverse(route.tos), route.metric)
     };
-    fit.sort_by_key(|candidate| rank(&candidate.route));
-    let first = fit.first().map(|candidate| rank(&candidate.route));
-    let is_default = |candidate: &Candidate| {
-        candidate.route.destination.is_any() && candidate.living().any(|hop| hop.gateway.is_some())
+    let Some(place) = all.iter().position(is_fit) else {
+        return Vec::new();
     };
-    let defaults = fit.first().is_some_and(is_default);
-    let mut place = 0;
-    fit.retain(|candidate| {
-        place += 1;
-        let equal = Some(rank(&candidate.route)) == first;
-        place == 1 || defaults && equal && is_default(candidate)
-    });
-    fit
+    let first = all.remove(place);
+    let mut chosen = Vec::new();
+    if first.is_by_router() && bound.is_none() {
+        let before = all.iter().take(place);
+        // One before it that was passed over ends the search.
+        if !before.clone().any(Candidate::is_by_router) {
+            chosen = other_defaults(&first, all.split_off(place));
+        }
+    }
+    chosen.insert(0, first);
+    chosen
+}
+
+/// Of IPv4 default routes behind the one that is first the kernel takes the first whose router it does
+/// not know to be gone, and goes from one to the next where it knows of none (`fib_select_default`
+/// of `net/ipv4/fib_semantics.c`): those of the same tos and metric, and if that is a tos, those
+/// without, whatever their metric is. Whether a device has a carrier is not looked at.
+fn other_defaults(first: &Candidate, behind: Vec<Candidate>) -> Vec<Candidate> {
+    let (mut tos, mut metric) = (first.route.tos, first.route.metric);
+    let mut found = Vec::new();
+    for candidate in behind {
+        let route = &candidate.route;
+        if !route.destination.is_any() {
+            continue;
+        }
+        if route.metric > metric && route.tos == tos {
+            if tos == 0 {
+                break;
+            }
+            continue;
+        }
+        (tos, metric) = (route.tos, route.metric);
+        if candidate.is_by_router() {
+            found.push(candidate);
+        }
+    }
+    found
 }
 
 /// The longest prefix, of one the longest prefix of sources, then the lowest metric; of one
@@ -242,6 +284,35 @@ mod tests {
         assert_eq!(chosen(table(&routes), &packet).as_deref(), Some("eth1"));
         packet.oif = "eth9".parse().ok();
         assert_eq!(chosen(table(&routes), &packet), None);
+    }
+
+    /// As measured on 6.18: it goes from one to the next while it knows of no router.
+    #[test]
+    fn of_default_routes_by_routers_several_may_be_taken() {
+        let all = |lines: &[&str], tos: u8| -> Vec<String> {
+            let mut packet = Packet::to("10.2.0.1".parse().unwrap(), 0);
+            packet.tos = tos;
+            let chosen = choose(table(lines), &packet);
+            let hops = chosen.iter().map(|candidate| &candidate.route.hops[0]);
+            let devices = hops.map(|hop| hop.device.as_ref().unwrap().to_string());
+            devices.collect()
+        };
+        let plain = [
+            "default via 10.0.0.1 dev eth1",
+            "default via 10.0.0.2 dev eth2",
+            "default via 10.0.0.3 dev eth3 metric 2",
+        ];
+        assert_eq!(all(&plain, 0), ["eth1", "eth2"]);
+        let with_tos = [
+            "default via 10.0.0.1 dev eth1",
+            "default via 10.0.0.2 dev eth2 metric 2",
+            "default tos 0x10 via 10.0.0.3 dev eth3",
+            "default tos 0x10 via 10.0.0.4 dev eth4 metric 2",
+        ];
+        assert_eq!(all(&with_tos, 0x10), ["eth3", "eth1"]);
+        assert_eq!(all(&with_tos, 0), ["eth1"]);
+        let on_link = ["default dev eth1", "default via 10.0.0.2 dev eth2"];
+        assert_eq!(all(&on_link, 0), ["eth1"]);
     }
 
     #[test]

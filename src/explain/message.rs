@@ -62,9 +62,17 @@ impl KernelAnswer {
     /// out over several hops, one of those; or the same error.
     pub fn agrees(&self, walk: &Walk) -> bool {
         match (&walk.end, self) {
-            (End::Route(_, best), Self::Taken { way, route }) => best.iter().any(|candidate| {
-                leads(candidate, way) && route.as_ref().is_none_or(|route| same(candidate, route))
-            }),
+            (End::Route(_, best), Self::Taken { way, route }) => {
+                // The hop and the route are two questions, and of several routes that are as good
+                // each may be answered by another one. The tos that is told is the first one's.
+                let first = best.first().map_or(0, |first| first.route.tos);
+                let is_one = |route: &Candidate| {
+                    let mut best = best.iter();
+                    best.any(|ours| same(ours, route) || same(&ours.with_tos(first), route))
+                };
+                let mut leading = best.iter();
+                leading.any(|ours| leads(ours, way)) && route.as_ref().is_none_or(is_one)
+            }
             (End::OnLink(device), Self::Taken { way, route }) => {
                 route.is_none() && way.hops.iter().all(|hop| is_direct(hop, device))
             }

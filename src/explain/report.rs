@@ -122,7 +122,7 @@ impl Report<'_> {
                 [first] => return writeln!(f, "{}", line(first)),
                 [first, ..] => (
                     first,
-                    "            or one of the same metric, if its router is gone",
+                    "            or another default route by a router, where this one is not known to be there",
                 ),
             },
         };

@@ -4,7 +4,7 @@
 use super::best_route::Candidate;
 use super::packet::Packet;
 use super::walk::{End, Walk};
-use crate::routing::{InterfaceName, Kind};
+use crate::routing::{InterfaceName, Kind, Rule};
 
 /// What the check goes by besides the way back, all of it of the device that a packet comes in by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,8 +46,29 @@ pub enum BadSource {
 
 /// The packet whose way is looked up for the check: back from the packet's destination. Where the
 /// packet is to be forwarded the kernel has it come in by the device that the packet leaves by.
-pub fn way_back(packet: &Packet, leaves_by: Option<InterfaceName>, with_mark: bool) -> Packet {
+/// Protocol and ports it looks at only where a rule for packets that come in may select on them: those
+/// of this host it knows without.
+pub fn way_back(
+    packet: &Packet,
+    leaves_by: Option<InterfaceName>,
+    with_mark: bool,
+    rules: &[Rule],
+) -> Packet {
     let to = packet.from.unwrap_or(packet.family().unspecified());
+    let looks_inside = |rule: &Rule| {
+        let selects = rule.ip_protocol.is_some() || rule.sport.is_some() || rule.dport.is_some();
+        selects && rule.iif.as_ref().is_none_or(|iif| iif.as_str() != "lo")
+    };
+    let packet = if rules.iter().any(looks_inside) {
+        packet.clone()
+    } else {
+        Packet {
+            ip_protocol: 0,
+            sport: 0,
+            dport: 0,
+            ..packet.clone()
+        }
+    };
     Packet {
         from: Some(packet.to),
         iif: leaves_by,
@@ -98,6 +119,23 @@ fn refused(settings: &SourceSettings, device: &InterfaceName, end: &End) -> Opti
 mod tests {
     use super::BadSource::{NoHost, NoWay, OtherDevice, Own};
     use super::*;
+
+    #[test]
+    fn ports_count_where_a_rule_for_what_comes_in_has_some() {
+        let mut packet = Packet::to("10.0.0.1".parse().unwrap(), 0);
+        packet.from = "192.0.2.1".parse().ok();
+        (packet.sport, packet.dport) = (7, 25);
+        for (rule, ports) in [
+            ("dport 9 lookup 7", (25, 7)),
+            ("iif eth1 ipproto tcp lookup 7", (25, 7)),
+            ("iif lo dport 25 lookup 7", (0, 0)),
+            ("from 10.0.0.1 lookup 7", (0, 0)),
+        ] {
+            let back = way_back(&packet, None, false, &[rule.parse().unwrap()]);
+            assert_eq!((back.sport, back.dport), ports, "{rule}");
+            assert_eq!(back.ip_protocol != 0, ports.0 != 0, "{rule}");
+        }
+    }
 
     #[test]
     fn strict_loose_and_off() {
