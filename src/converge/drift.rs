@@ -1,9 +1,12 @@
 //! How what is wanted stands against what the kernel has, object by object: what `status` shows and
 //! `plan` prints. Decides only; `survey.rs` asks the kernel.
 
+use std::collections::BTreeSet;
+
 use super::existing::{existing_route, Existing};
+use super::line::{stands_in_line, RouteOrder};
 use super::occupants::Occupants;
-use crate::routing::{Object, Route, State, Step};
+use crate::routing::{Object, RoutePlace, State, Step, Verb};
 
 /// How one object stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,8 +18,8 @@ pub enum Condition {
     Missing(Step),
     /// It is not there, and somebody else's stands in its place.
     Blocked(Object),
-    /// It is there, a rule that has to stand behind this one and does not, or will not once that
-    /// is put in.
+    /// It is there, a rule or route that has to stand behind this one and does not, or will not once
+    /// that is put in.
     Misplaced(Object),
     /// It is there, put in by an earlier run, and no longer wanted.
     Stale,
@@ -30,15 +33,21 @@ pub struct Item {
 }
 
 /// Assesses each object that a stanza wants, and each that it put in before. `found` is what the
-/// kernel has in the tables in question, `claimed` is what other stanzas put in.
-pub fn assess(wanted: &State, previous: &State, claimed: &State, found: &State) -> Vec<Item> {
+/// kernel has in the tables in question, `claimed` is what other stanzas put in, and `places` says
+/// where the stanza's routes belong.
+pub fn assess(
+    wanted: &State,
+    previous: &State,
+    claimed: &State,
+    found: &State,
+    places: &OwnPlaces<'_>,
+) -> Vec<Item> {
     let mut in_force = State::default();
     let mut items = Vec::new();
     let there = Occupants::among(found.objects());
-    let before = Occupants::among(previous.objects());
     for object in wanted.objects() {
-        let item = item_of(object, previous, &there, &before);
-        if item.condition == Condition::InPlace {
+        let item = item_of(object, previous, &there, places);
+        if let Condition::InPlace | Condition::Misplaced(_) = item.condition {
             in_force.insert(item.object.clone());
         }
         items.push(item);
@@ -51,29 +60,34 @@ pub fn assess(wanted: &State, previous: &State, claimed: &State, found: &State) 
     items
 }
 
+/// Where the routes of a stanza belong among those of others.
+pub struct OwnPlaces<'a> {
+    /// Where several devices have routes, or stand in line.
+    pub shared: &'a BTreeSet<RoutePlace>,
+    /// What the other stanzas of the device have.
+    pub line: RouteOrder<'a>,
+}
+
 /// An object that is wanted, and how it stands.
-fn item_of(object: Object, previous: &State, there: &Occupants, before: &Occupants) -> Item {
-    let is_there = match &object {
-        Object::Route(route) => there.routes(route).contains(route),
-        Object::Rule(rule) => there.rules(rule).contains(rule),
-    };
-    if is_there {
-        return Item {
-            object,
-            condition: Condition::InPlace,
-        };
-    }
+fn item_of(object: Object, previous: &State, there: &Occupants, places: &OwnPlaces<'_>) -> Item {
+    let line = Some(&places.line);
     let existing = match &object {
-        Object::Route(route)
-            if is_place_taken(route, before.routes(route), there.routes(route)) =>
-        {
-            existing_route(route, there.routes(route), previous)
+        Object::Route(route) => {
+            let found = there.routes(route);
+            let is_taken = found.iter().any(|other| other.same_place(route));
+            if is_taken || stands_in_line(route, places.shared, line) {
+                existing_route(route, found, previous, line)
+            } else {
+                Existing::Instead(Step::add(object.clone()))
+            }
         }
+        Object::Rule(rule) if there.rules(rule).contains(rule) => Existing::InForce(object.clone()),
         // A rule of somebody else's that does the same does not keep ours out.
-        Object::Route(_) | Object::Rule(_) => Existing::Instead(Step::add(object.clone())),
+        Object::Rule(_) => Existing::Instead(Step::add(object.clone())),
     };
     let (object, condition) = match existing {
         Existing::InForce(there) => (there, Condition::InPlace),
+        Existing::Misplaced(behind) => (object, Condition::Misplaced(behind)),
         Existing::Served(foreign) => (object, Condition::Served(foreign)),
         Existing::Instead(step) => (object, Condition::Missing(step)),
         Existing::Blocked(foreign) => (object, Condition::Blocked(foreign)),
@@ -81,25 +95,36 @@ fn item_of(object: Object, previous: &State, there: &Occupants, before: &Occupan
     Item { object, condition }
 }
 
-/// Whether `add` would not simply put a route in: another one stands in its place, or it was put
-/// in before under a higher metric, behind another's.
-fn is_place_taken(route: &Route, before: &[Route], there: &[Route]) -> bool {
-    there.iter().any(|other| other.same_place(route))
-        || before.iter().any(|other| other.metric > route.metric)
-}
-
 /// The steps that mend what is amiss, in the order of a run: what is missing is put in, routes
 /// before rules, then what is stale is taken out, rules before routes.
 pub fn steps(items: &[Item]) -> Vec<Step> {
-    let missing = items.iter().filter_map(|item| match &item.condition {
-        Condition::Missing(step) => Some(step.clone()),
-        _ => None,
-    });
+    let missing = items
+        .iter()
+        .flat_map(|item| match (&item.condition, &item.object) {
+            (Condition::Missing(step), _) => vec![step.clone()],
+            // Rules move when all of a priority are there.
+            (Condition::Misplaced(_), Object::Route(_)) => {
+                let object = item.object.clone();
+                let verb = Verb::Append;
+                vec![Step::delete(object.clone()), Step { verb, object }]
+            }
+            _ => Vec::new(),
+        });
+    let missing: Vec<Step> = missing.collect();
     let stale = items
         .iter()
-        .filter(|item| item.condition == Condition::Stale);
+        .filter(|item| item.condition == Condition::Stale && !is_replaced(&item.object, &missing));
     let stale = stale.map(|item| Step::delete(item.object.clone())).rev();
-    missing.chain(stale).collect()
+    missing.iter().cloned().chain(stale).collect()
+}
+
+/// Whether a step takes a route out by putting another one in its place.
+fn is_replaced(object: &Object, steps: &[Step]) -> bool {
+    let Object::Route(old) = object else {
+        return false;
+    };
+    let mut steps = steps.iter().filter(|step| step.verb == Verb::Replace);
+    steps.any(|step| matches!(&step.object, Object::Route(new) if new.same_place(old)))
 }
 
 #[cfg(test)]
@@ -127,6 +152,10 @@ mod tests {
             &state(previous),
             &state(claimed),
             &state(found),
+            &OwnPlaces {
+                shared: &BTreeSet::new(),
+                line: RouteOrder::new(&state(claimed), &state(claimed)),
+            },
         );
         let mut lines: Vec<String> = items
             .iter()
@@ -202,7 +231,12 @@ mod tests {
         );
         assert_eq!(
             assessed(&[wanted], &[behind], &[], &[behind]),
-            [format!("in place: {behind}")]
+            [
+                format!("missing: {wanted}"),
+                format!("stale: {behind}"),
+                format!("ip {}", wanted.replace("route", "route add")),
+                format!("ip {}", behind.replace("route", "route del")),
+            ]
         );
     }
 }

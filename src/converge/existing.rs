@@ -4,6 +4,7 @@
 //! wildcard to it, and of a route whose place is taken, by whatever route. Decides only:
 //! `put_in.rs` asks the kernel what is there, and `drift.rs` shows what this makes of it.
 
+use super::line::{behind, is_behind, RouteOrder};
 use crate::routing::{Family, Object, Route, Rule, State, Step, Verb};
 
 /// What is there in the place of a wanted object.
@@ -11,6 +12,8 @@ use crate::routing::{Family, Object, Route, Rule, State, Step, Verb};
 pub enum Existing {
     /// The object itself, ours; an IPv6 route perhaps under a higher metric, behind another's.
     InForce(Object),
+    /// The object itself, ours, in front of another one of the device that it has to stand behind.
+    Misplaced(Object),
     /// Somebody else's, which does the same.
     Served(Object),
     /// Nothing that would keep it out: this step, other than a plain `add`, puts it in.
@@ -36,71 +39,61 @@ pub fn existing_rule(wanted: &Rule, found: &[Rule]) -> Existing {
 }
 
 /// Judges "File exists" for a route. `found` are the routes of its table, `previous` is what an
-/// earlier run for the same stanza put in.
-pub fn existing_route(wanted: &Route, found: &[Route], previous: &State) -> Existing {
+/// earlier run for the same stanza put in. Where all stanzas of the device are known, its `line` is.
+pub fn existing_route(
+    wanted: &Route,
+    found: &[Route],
+    previous: &State,
+    line: Option<&RouteOrder<'_>>,
+) -> Existing {
     let object = |route: &Route| Object::Route(route.clone());
-    if found.contains(wanted) {
-        return Existing::InForce(object(wanted));
+    let own_place = line.filter(|_| wanted.family() == Family::Inet6);
+    let own_place = own_place.map(|line| line.place_of(wanted, found, previous));
+    let there = own_place.as_ref().unwrap_or(wanted);
+    if found.contains(there) {
+        return match line.and_then(|line| line.passed(there, found)) {
+            Some(passed) => Existing::Misplaced(object(passed)),
+            None => Existing::InForce(object(there)),
+        };
     }
-    if let Some(behind) = found
-        .iter()
-        .find(|route| is_behind(route, wanted, previous))
-    {
-        return Existing::InForce(object(behind));
+    let mut rivals = found.iter();
+    match rivals.find(|route| is_behind(route, wanted)) {
+        Some(behind) if own_place.is_none() => return Existing::InForce(object(behind)),
+        _ => {}
     }
     if let Some(foreign) = found.iter().find(|route| route.same_effect(wanted)) {
         return Existing::Served(object(foreign));
     }
-    let there = || found.iter().filter(|route| route.same_place(wanted));
-    if let Some(foreign) = there().find(|route| route.protocol != wanted.protocol) {
+    let in_place = |of: &Route| found.iter().filter(|route| route.same_place(of)).collect();
+    let at_wanted: Vec<&Route> = in_place(wanted);
+    if let Some(foreign) = at_wanted
+        .iter()
+        .find(|route| route.protocol != wanted.protocol)
+    {
         return Existing::Blocked(object(foreign));
     }
-    let ours_before = there().any(|route| previous.contains(&object(route)));
-    let (verb, route) = match wanted.family() {
+    let may_go = |route: &&Route| match line {
+        Some(line) => line.may_go(route, previous),
+        None => previous.contains(&object(route)),
+    };
+    let (verb, route) = match (wanted.family(), own_place) {
         // The old one is deleted afterwards, so that there is no moment without a route.
-        Family::Inet => (Verb::Append, wanted.clone()),
+        (Family::Inet, _) => (Verb::Append, wanted.clone()),
         // Appended, IPv6 would make one multipath route of the two.
-        Family::Inet6 if ours_before => (Verb::Replace, wanted.clone()),
-        Family::Inet6 => (Verb::Add, behind_others(wanted, found, previous)),
+        (Family::Inet6, Some(place)) if in_place(&place).iter().any(may_go) => {
+            (Verb::Replace, place)
+        }
+        (Family::Inet6, Some(place)) => (Verb::Add, place),
+        (Family::Inet6, None) if at_wanted.iter().any(may_go) => (Verb::Replace, wanted.clone()),
+        (Family::Inet6, None) => {
+            let own = |route: &Route| previous.contains(&object(route));
+            (Verb::Add, behind(wanted, found, own))
+        }
     };
     Existing::Instead(Step {
         verb,
         object: object(&route),
     })
-}
-
-/// Whether `route` is what `wanted` became when it had to stand behind another stanza's.
-fn is_behind(route: &Route, wanted: &Route, previous: &State) -> bool {
-    let same_but_metric = *route
-        == Route {
-            metric: route.metric,
-            ..wanted.clone()
-        };
-    let ours = previous.contains(&Object::Route(route.clone()));
-    // Under a lower metric it is another route that the stanza asks for.
-    same_but_metric && route.metric > wanted.metric && ours
-}
-
-/// The wanted route under a metric behind the routes that other stanzas have for its destination.
-/// A last resort under the highest metric does not count: nothing can stand behind it.
-fn behind_others(wanted: &Route, found: &[Route], previous: &State) -> Route {
-    let rivals = || found.iter().filter(|route| wanted.is_rival(route));
-    let in_line = rivals().filter(|route| {
-        route.protocol == wanted.protocol
-            && route.metric != u32::MAX
-            && !previous.contains(&Object::Route((*route).clone()))
-    });
-    let mut metric = in_line
-        .map(|route| route.metric.saturating_add(1))
-        .fold(wanted.metric, u32::max);
-    // Another one of that metric, whoever put it there, would again be "File exists".
-    while rivals().any(|route| route.metric == metric) && metric != u32::MAX {
-        metric += 1;
-    }
-    Route {
-        metric,
-        ..wanted.clone()
-    }
 }
 
 #[cfg(test)]
@@ -129,8 +122,9 @@ mod tests {
 
     fn judge(wanted: &str, found: &[&str], before: &[&str]) -> String {
         let found: Vec<Route> = found.iter().map(|line| route(line)).collect();
-        match existing_route(&route(wanted), &found, &previous(before)) {
+        match existing_route(&route(wanted), &found, &previous(before), None) {
             Existing::InForce(object) => format!("in force: {object}"),
+            Existing::Misplaced(behind) => format!("misplaced: {behind}"),
             Existing::Served(object) => format!("served by: {object}"),
             Existing::Instead(step) => step.to_string(),
             Existing::Blocked(object) => format!("blocked: {object}"),

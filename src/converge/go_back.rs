@@ -30,9 +30,9 @@ impl PutBack {
 
 /// Puts in what is wanted, all at once or else each by itself, and takes nothing out.
 pub fn put_in_each(kernel: &mut Kernel, wanted: &State, known: &Known<'_>) -> PutBack {
-    let claimed = known.claimed.with(known.previous);
     let known = Known {
-        claimed: &claimed,
+        claimed: &known.claimed.with(known.previous),
+        line: None,
         ..*known
     };
     let mut done = PutBack::default();
@@ -83,6 +83,7 @@ pub fn go_back(
         previous: &current,
         claimed: &others,
         shared: &record.shared.clone(),
+        line: None,
     };
     let mut whole = PutBack::default();
     let mut then = Record::default();

@@ -2,6 +2,7 @@
 //! hooks and the commands `apply`, `flush`, `status` and `plan` have in common.
 //!
 //! - `outcome.rs`: what became of a run, and the errors that it can end in.
+//! - `line.rs`: where routes that lead to one destination belong.
 //! - `existing.rs`: what the kernel's "File exists" means, which may be false.
 //! - `occupants.rs`: what stands where routes and rules are wanted.
 //! - `drift.rs`: how each route and rule that is wanted stands, and the steps that mend it.
@@ -25,11 +26,11 @@
 //! - `survey.rs`: how the stanzas of a device stand; changes nothing.
 //! - `snapshot.rs`: what is in force at a moment, and the way back to it.
 //!
-//! `existing.rs`, `drift.rs` and `order.rs` only decide. The others go through `netlink/`, `record/`,
-//! `tables/` and `ifupdown/`; none opens a file itself. What the administrator should know while a
-//! run goes on is logged; printing is left to `cli/`.
+//! `line.rs`, `existing.rs`, `drift.rs` and `order.rs` only decide. None opens a file itself. What
+//! the administrator should know while a run goes on is logged; printing is left to `cli/`.
 
 mod outcome;
+mod line;
 mod existing;
 mod occupants;
 mod drift;

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use nix::errno::Errno;
 
 use super::existing::{existing_route, existing_rule, Existing};
+use super::line::{stands_in_line, RouteOrder};
 use super::occupants::Occupants;
 use super::outcome::{Outcome, Removal, StepError};
 use super::remove::take_out;
 use crate::netlink::{Answer, Kernel, KernelError};
-use crate::routing::{Family, Object, Route, RoutePlace, State, Step, Verb};
+use crate::routing::{Object, Route, RoutePlace, State, Step, Verb};
 
 /// What the records say before a run.
 pub struct Known<'a> {
@@ -19,6 +20,8 @@ pub struct Known<'a> {
     pub claimed: &'a State,
     /// What several devices put in, or stand in line for.
     pub shared: &'a State,
+    /// Where the stanza's routes belong among those of the others, if these are known.
+    pub line: Option<RouteOrder<'a>>,
 }
 
 /// Why nothing of what was wanted is in force: what the run had put in was taken out again.
@@ -109,8 +112,11 @@ impl Run<'_> {
         let steps = objects.iter().cloned().map(Step::add);
         let shared = self.known.shared.routes().iter();
         let shared: BTreeSet<RoutePlace> = shared.map(Route::place).collect();
-        let (in_line, steps): (Vec<Step>, Vec<Step>) =
-            steps.partition(|step| Self::stands_in_line(&step.object, &shared));
+        let line = self.known.line.as_ref();
+        let (in_line, steps): (Vec<Step>, Vec<Step>) = steps.partition(|step| match &step.object {
+            Object::Route(route) => stands_in_line(route, &shared, line),
+            Object::Rule(_) => false,
+        });
         let answers = match self.kernel.execute(&steps) {
             Ok(answers) => answers,
             Err(error) => {
@@ -143,17 +149,6 @@ impl Run<'_> {
         errors
     }
 
-    /// Whether an IPv6 route has to be given a place behind those that other devices have for its
-    /// destination. Plainly added, it would come in front of those under higher metrics.
-    fn stands_in_line(object: &Object, shared: &BTreeSet<RoutePlace>) -> bool {
-        match object {
-            Object::Route(route) if route.family() == Family::Inet6 => {
-                shared.contains(&route.place())
-            }
-            _ => false,
-        }
-    }
-
     /// Notes steps of which it is not known whether they took place. Each may have, unless its
     /// object was there before.
     fn note_unanswered(&mut self, steps: Vec<Step>) {
@@ -161,6 +156,7 @@ impl Run<'_> {
             previous,
             claimed,
             shared,
+            ..
         } = self.known;
         for step in steps {
             let mut known = [previous, claimed, shared].into_iter();
@@ -194,8 +190,11 @@ impl Run<'_> {
                 Object::Route(new) => old.same_place(new),
                 Object::Rule(_) => false,
             };
-            let old = self.known.previous.routes().iter().find(replaced);
-            let old = old.cloned().map(Object::Route);
+            let Known {
+                previous, claimed, ..
+            } = self.known;
+            let mut known = previous.routes().iter().chain(claimed.routes());
+            let old = known.find(replaced).cloned().map(Object::Route);
             self.undo.extend(old.map(|object| Undo {
                 step: Step {
                     verb: Verb::Replace,
@@ -212,7 +211,8 @@ impl Run<'_> {
     fn exists(&mut self, step: Step, occupants: &mut Occupants) -> Result<(), StepError> {
         let existing = match &step.object {
             Object::Route(route) => {
-                existing_route(route, occupants.routes(route), self.known.previous)
+                let line = self.known.line.as_ref();
+                existing_route(route, occupants.routes(route), self.known.previous, line)
             }
             Object::Rule(rule) => existing_rule(rule, occupants.rules(rule)),
         };
@@ -222,6 +222,7 @@ impl Run<'_> {
                 self.outcome.in_force.insert(object);
                 Ok(())
             }
+            Existing::Misplaced(_) => self.put_behind(step.object, occupants),
             Existing::Served(foreign) => {
                 self.outcome.warnings.push(format!(
                     "\"{foreign}\" is there already and not ours; it serves, and ifdown will leave it"
@@ -235,6 +236,24 @@ impl Run<'_> {
                 self.do_instead(instead, &step.object)
             }
         }
+    }
+
+    /// Puts an IPv4 route in once more, behind those of its place. One of these is always there.
+    fn put_behind(&mut self, object: Object, occupants: &mut Occupants) -> Result<(), StepError> {
+        let append = Step {
+            verb: Verb::Append,
+            object: object.clone(),
+        };
+        for step in [Step::delete(object.clone()), append] {
+            occupants.note(&step);
+            if let Answer::Refused(refusal) = self.execute(&step)? {
+                return Err(StepError::Refused { step, refusal });
+            }
+        }
+        self.outcome.moved += 1;
+        self.outcome.already.insert(object.clone());
+        self.outcome.in_force.insert(object);
+        Ok(())
     }
 
     /// Takes another step than the one that was refused.

@@ -2,6 +2,7 @@
 
 use log::warn;
 
+use super::line::RouteOrder;
 use super::observe;
 use super::outcome::{Failure, Outcome};
 use super::put_in::{put_in, Known};
@@ -69,10 +70,15 @@ pub fn settle_with(
         .others(&record.noted)
         .with(&record.still_shared(&previous));
     record.put(with(previous.with(wanted)));
+    let line = match order {
+        Order::Behind(before) => Some(RouteOrder::new(before, &takeover.others(&record.noted))),
+        Order::AsIs | Order::Own => None,
+    };
     let known = Known {
         previous: &previous,
         claimed: &claimed,
         shared: &record.shared,
+        line,
     };
     match put_in(kernel, wanted, &known) {
         Ok(mut outcome) => {
@@ -115,7 +121,7 @@ pub fn settle_with(
 fn keep_order(kernel: &mut Kernel, in_order: &State, outcome: &mut Outcome, record: &DeviceRecord) {
     let elsewhere = |rules: &State| record.still_shared(rules);
     match put_in_order(kernel, in_order.rules(), elsewhere) {
-        Ok(moved) => outcome.moved = moved,
+        Ok(moved) => outcome.moved += moved,
         Err(error) => outcome.warnings.push(format!(
             "rules of equal priority are not in the order of the file: {}",
             chain(&error)

@@ -129,6 +129,7 @@ impl Snapshot {
             previous: &nothing,
             claimed: &nothing,
             shared: &nothing,
+            line: None,
         };
         let unclaimed = put_in_each(&mut kernel, &self.unclaimed, &known);
         let errors = unclaimed.errors.iter().map(ToString::to_string);

@@ -97,6 +97,17 @@ impl StanzaStatus {
         in_place.map(|item| item.object.clone()).collect()
     }
 
+    /// What it has in force once it is mended.
+    pub fn in_force_then(&self) -> State {
+        let items = self.items.iter();
+        let then = items.filter_map(|item| match &item.condition {
+            Condition::InPlace | Condition::Misplaced(_) => Some(item.object.clone()),
+            Condition::Missing(step) => Some(step.object.clone()),
+            Condition::Served(_) | Condition::Blocked(_) | Condition::Stale => None,
+        });
+        then.collect()
+    }
+
     /// What is wrong with it, a line for each cause.
     pub fn errors(&self) -> Vec<String> {
         let failure = self.failure.iter().filter(|it| it.waiting().is_none());

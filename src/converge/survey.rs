@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 use std::path::Path;
 
-use super::drift::{assess, Condition, Item};
+use super::drift::{assess, Condition, Item, OwnPlaces};
 use super::intent::part_that_waits;
+use super::line::RouteOrder;
 use super::observe::{self, DefaultWays};
 use super::order::{may_matter, Places};
 use super::orphans::{find_orphans_beside, OrphanError, Orphans};
@@ -19,7 +20,9 @@ use super::table_ids::StanzaTables;
 use crate::ifupdown::HookCall;
 use crate::netlink::{Kernel, KernelError};
 use crate::record::{Part, Record, Store, Takeover};
-use crate::routing::{Family, InterfaceName, Object, Rule, State, Step, Surroundings, PROTOCOL};
+use crate::routing::{
+    Family, InterfaceName, Object, Route, RoutePlace, Rule, State, Step, Surroundings, PROTOCOL,
+};
 use crate::stanza::{own_address, remarks, unserved, Remark, Stanza};
 use crate::tables::{KnownNames, Registry};
 
@@ -33,6 +36,8 @@ pub struct View {
     ours: Vec<Rule>,
     /// What several devices put in.
     shared: State,
+    /// Where that leads.
+    shared_places: BTreeSet<RoutePlace>,
     around: Surroundings,
     /// Where ours stand, or will when the stanzas surveyed so far are mended.
     standing: Places,
@@ -41,6 +46,16 @@ pub struct View {
     /// Whether what is looked at next is up, so that what it has lost is missed: `ifup` would give
     /// it link and address.
     pub is_up: bool,
+}
+
+/// A device whose stanzas are surveyed, one after another.
+struct SurveyedDevice<'a> {
+    name: &'a InterfaceName,
+    calls: &'a [HookCall],
+    /// What is noted, or will be when the stanzas surveyed so far are mended.
+    record: Record,
+    /// What those have then.
+    before: State,
 }
 
 /// Rules of each priority, in their order.
@@ -71,6 +86,7 @@ impl View {
             seen,
             ways: DefaultWays::default(),
             ours,
+            shared_places: shared.routes().iter().map(Route::place).collect(),
             shared,
             around,
             standing,
@@ -94,12 +110,18 @@ impl View {
         let record = Store::peek(device);
         let record = record.with_states(|state| self.kernel.devices().same_in(state));
         let (takeovers, left) = Takeover::of_all(calls, &record);
+        let mut of_device = SurveyedDevice {
+            name: device,
+            calls,
+            record: record.clone(),
+            before: State::default(),
+        };
         let mut found = Vec::new();
         let mut in_order = BTreeMap::new();
         for (call, takeover) in calls.iter().zip(takeovers) {
             let mut status = StanzaStatus::new(takeover.heading.clone());
             status.recorded = !takeover.previous(&record).is_empty();
-            let filled = self.fill(&mut status, device, call, calls, &takeover, &record);
+            let filled = self.fill(&mut status, call, &takeover, &of_device);
             status.call = Some(call.clone());
             status.failure = filled.err();
             self.put_in_order(device, &mut status, &mut in_order);
@@ -107,13 +129,22 @@ impl View {
                 self.settle(&mut status, call, &takeover, &record);
             }
             self.seen.foresee(status.steps());
+            if status.errors().is_empty() {
+                let then = status.in_force_then();
+                of_device.before.extend(then.objects());
+                let part = Part {
+                    state: then,
+                    ..Part::new(takeover.heading.clone())
+                };
+                takeover.set(&mut of_device.record, part);
+            }
             found.push(status);
         }
         for takeover in left {
             let mut status = StanzaStatus::new(takeover.heading.clone());
             status.recorded = true;
             status.stays = takeover.stays(calls);
-            match self.held_against(device, &takeover, &record, &State::default()) {
+            match self.held_against(&of_device, &takeover, &State::default()) {
                 Ok(items) => status.items = items,
                 Err(error) => status.failure = Some(error.into()),
             }
@@ -243,12 +274,11 @@ impl View {
     fn fill(
         &mut self,
         status: &mut StanzaStatus,
-        device: &InterfaceName,
         call: &HookCall,
-        calls: &[HookCall],
         takeover: &Takeover,
-        record: &Record,
+        device: &SurveyedDevice<'_>,
     ) -> Result<(), Failure> {
+        let SurveyedDevice { calls, record, .. } = device;
         let mut wanted = State::default();
         if let Some(stanza) = Stanza::parse(call).map_err(Failure::Options)? {
             status.tables = self.tables(&stanza)?;
@@ -269,7 +299,7 @@ impl View {
                 } else {
                     State::default()
                 };
-                status.items = self.held_against(device, takeover, record, &wanted)?;
+                status.items = self.held_against(device, takeover, &wanted)?;
             }
             let mut found = found?;
             if stanza.asks_all() {
@@ -281,7 +311,7 @@ impl View {
             wanted = self.kernel.devices().same_in(wanted);
             status.policy = Some((stanza, wanted.clone()));
         }
-        status.items = self.held_against(device, takeover, record, &wanted)?;
+        status.items = self.held_against(device, takeover, &wanted)?;
         Ok(())
     }
 
@@ -300,20 +330,24 @@ impl View {
     /// How what a stanza wants stands, and what it put in before.
     fn held_against(
         &mut self,
-        device: &InterfaceName,
+        device: &SurveyedDevice<'_>,
         takeover: &Takeover,
-        record: &Record,
         wanted: &State,
     ) -> Result<Vec<Item>, KernelError> {
-        let previous = takeover.previous(record);
+        let previous = takeover.previous(&device.record);
         let found = self.seen.found(&mut self.kernel, &wanted.with(&previous))?;
-        let mut claimed = takeover.others(record);
+        let others = takeover.others(&device.record);
+        let places = OwnPlaces {
+            shared: &self.shared_places,
+            line: RouteOrder::new(&device.before, &others),
+        };
+        let mut claimed = others;
         let leftover = previous.without(wanted);
         if !leftover.is_empty() {
             let shared = leftover.only(&self.shared);
-            claimed = claimed.with(&Store::claimed_elsewhere(device, &shared));
+            claimed = claimed.with(&Store::claimed_elsewhere(device.name, &shared));
         }
-        Ok(assess(wanted, &previous, &claimed, &found))
+        Ok(assess(wanted, &previous, &claimed, &found, &places))
     }
 }
 

@@ -31,5 +31,6 @@ mod migrate_by_hand;
 mod migrate_on_the_host;
 mod migrate_write;
 mod order;
+mod routes_in_line;
 mod status_plan_apply_flush;
 mod surroundings;

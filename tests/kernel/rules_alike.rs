@@ -101,6 +101,7 @@ fn a_rule_of_which_the_kernel_leaves_something_out_is_taken_back() {
             previous: &nothing,
             claimed: &nothing,
             shared: &nothing,
+            line: None,
         };
         let done = put_in(&mut Kernel::open().unwrap(), &wanted, &known);
         let failed = done.expect_err("the kernel does not know it");
