@@ -13,7 +13,7 @@ use log::{debug, error, info, warn};
 
 use crate::converge;
 use crate::ifupdown::{Direction, HookCall};
-use crate::record::Store;
+use crate::record::{keeper_is_running, Store};
 use crate::routing::InterfaceName;
 use crate::stanza::{on_error, OnError};
 use crate::system::{keep_net_admin, outlive_limits, start_logging};
@@ -73,11 +73,8 @@ fn up(call: &HookCall) -> ExitCode {
             if let Some(waiting) = failure.waiting() {
                 // Nobody's mistake: ifup does not fail for it, whatever policy-on-error says. It
                 // would not note the interface as up, and then nothing could be applied later.
-                let (state, interface) = (state(call), &interface);
-                warn!(
-                    "{interface}: {waiting}; policy routing {state} until then; when it is \
-                     there, run: policy-table apply {interface}"
-                );
+                let (state, then) = (state(call), what_then(call));
+                warn!("{interface}: {waiting}; policy routing {state} until then; {then}");
                 return ExitCode::SUCCESS;
             }
             converge::tell(&interface.to_string(), &failure);
@@ -87,6 +84,16 @@ fn up(call: &HookCall) -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+/// What will come of what waits, or what there is to do.
+fn what_then(call: &HookCall) -> String {
+    if keeper_is_running() {
+        "the keeper finishes it".to_owned()
+    } else {
+        let interface = Shown(&call.interface);
+        format!("when it is there, run: policy-table apply {interface}")
+    }
 }
 
 /// What `ifup` is told after an error.

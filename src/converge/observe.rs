@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::outcome::{Failure, Waiting};
-use super::patience::{wait_for, Patience, LONGEST};
+use super::patience::{wait_for, Patience, Waits, LONGEST};
 use crate::netlink::{Assigned, Kernel, KernelError, Standing, Watch};
 use crate::routing::{
     Family, Hop, InterfaceAddress, InterfaceName, Kind, Prefix, Route, State, TableId,
@@ -35,9 +35,9 @@ pub fn awaited(
     } else {
         patience.most
     };
-    let of_stanza = Patience { most, ..patience };
-    let found = find(kernel, stanza, of_stanza, known, &mut ways)?;
-    require_address(stanza, found, patience.seconds())
+    let mut waits = Patience { most, ..patience }.waits();
+    let found = find(kernel, stanza, &mut waits, known, &mut ways)?;
+    require_address(stanza, found, waits.seconds())
 }
 
 /// Whether [`awaited`] would wait for what a stanza that is up needs.
@@ -58,7 +58,7 @@ pub fn is_on_its_way(
             return Ok(true);
         }
     }
-    let found = find(kernel, stanza, Patience::NONE, known, ways)?;
+    let found = find(kernel, stanza, &mut Patience::NONE.waits(), known, ways)?;
     let knows_router = found.default.is_some() || !found.before.is_empty();
     let asks = stanza.asks_gateway() && !knows_router;
     Ok(asks && !route_behind(stanza, &found.addresses).is_zero())
@@ -72,14 +72,15 @@ pub fn required(
     known: Recorded<'_>,
     ways: &mut DefaultWays,
 ) -> Result<Observed, Failure> {
-    let found = find(kernel, stanza, Patience::NONE, known, ways)?;
+    let found = find(kernel, stanza, &mut Patience::NONE.waits(), known, ways)?;
     require_address(stanza, found, 0)
 }
 
 /// What there is now of what a stanza needs, with nothing known from before.
 pub fn at_once(kernel: &mut Kernel, stanza: &Stanza) -> Result<Observed, KernelError> {
     let mut ways = DefaultWays::default();
-    find(kernel, stanza, Patience::NONE, &State::default, &mut ways)
+    let mut waits = Patience::NONE.waits();
+    find(kernel, stanza, &mut waits, &State::default, &mut ways)
 }
 
 /// What a stanza that has come up lacks of what it had then: the device is gone, was taken down, or
@@ -119,12 +120,12 @@ fn require_address(stanza: &Stanza, found: Observed, seconds: u64) -> Result<Obs
 fn find(
     kernel: &mut Kernel,
     stanza: &Stanza,
-    patience: Patience,
+    waits: &mut Waits,
     known: Recorded<'_>,
     ways: &mut DefaultWays,
 ) -> Result<Observed, KernelError> {
     let addresses = if stanza.asks_address() {
-        addresses(kernel, stanza, patience, known)?
+        addresses(kernel, stanza, waits, known)?
     } else {
         stanza.address.into_iter().collect()
     };
@@ -143,8 +144,8 @@ fn find(
         }
         // A router that is known already need not be waited for.
         if default.is_none() && before.is_empty() {
-            let until = patience.until(route_behind(stanza, &addresses));
-            default = wait_for(until, Watch::routes, || {
+            let longest = route_behind(stanza, &addresses);
+            default = wait_for(waits, longest, Watch::routes, || {
                 let way = default_way(kernel, &device, stanza.family)?;
                 let ready = way.is_some();
                 Ok((way, ready))
@@ -183,12 +184,13 @@ pub fn router(known: &State, interface: &InterfaceName) -> Option<Route> {
 fn addresses(
     kernel: &mut Kernel,
     stanza: &Stanza,
-    patience: Patience,
+    waits: &mut Waits,
     known: Recorded<'_>,
 ) -> Result<Vec<InterfaceAddress>, KernelError> {
     let interface = &stanza.interface;
     let device = interface.device();
-    wait_for(patience.until(LONGEST), Watch::addresses, || {
+    let comes_up = waits.comes_up();
+    wait_for(waits, LONGEST, Watch::addresses, || {
         let mut found = kernel.addresses(&device, stanza.family)?;
         found.retain(|assigned| is_of(assigned, interface));
         let of = |wanted| {
@@ -204,8 +206,7 @@ fn addresses(
         let is_checked = of(Standing::Tentative).next().is_none();
         // pppd gives its device the addresses first and takes it up then; until then no route
         // can leave by it.
-        let ready =
-            is_checked && (!patience.comes_up || !usable.is_empty() && kernel.is_up(&device)?);
+        let ready = is_checked && (!comes_up || !usable.is_empty() && kernel.is_up(&device)?);
         Ok((usable, ready))
     })
 }

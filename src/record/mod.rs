@@ -14,8 +14,9 @@
 //! - `store.rs`: the files, the lock on them, and what other devices' records claim.
 //! - `device_record.rs`: a device's record, locked for one run. Where nothing can be written, the
 //!   run goes on without.
+//! - `keeper.rs`: how the hooks know that the keeper runs ([`RunningKeeper::announce`]).
 //!
-//! Only `store.rs` opens files. Nothing here asks the kernel: a record says what was put in, and
+//! Only these three touch files. Nothing here asks the kernel: a record says what was put in, and
 //! whether that is still there is for `converge/` to find out.
 
 mod heading;
@@ -26,9 +27,12 @@ mod record;
 mod takeover;
 mod store;
 mod device_record;
+mod keeper;
 
 pub(crate) use device_record::DeviceRecord;
 pub use heading::Heading;
+pub(crate) use keeper::keeper_is_running;
+pub use keeper::RunningKeeper;
 pub use part::{Lack, Part, Wait};
 pub use record::Record;
 pub(crate) use store::{Store, FOLDER};

@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use crate::support::lab::{lab, Lab, Said, NAMES};
+use crate::support::needs::{have, STRACE};
 
 const FLAP: &str = "ip link set eth1 down; ip link set eth1 up";
 
@@ -328,5 +329,70 @@ fn what_waits_is_in_the_record_as_it_was_asked() {
         lab.ok("ip link set eth1 up; ip addr add 10.10.0.10/24 dev eth1; ifup eth1");
         assert!(!lab.text("/run/policy-table/eth1").contains("#: waiting"));
         down(lab);
+    });
+}
+
+/// A command, and how often the hooks that it ran asked for the keeper's link.
+fn beside_keeper(lab: &Lab, command: &str) -> (Said, usize) {
+    let traced = format!("strace -f -qq -o /run/calls {command}");
+    let said = lab.sh(&traced);
+    let calls = lab.text("/run/calls");
+    let asked = calls.lines().filter(|call| call.contains(".keeper:"));
+    (said, asked.count())
+}
+
+/// With the keeper running a hook waits for two seconds at most, and whether it runs is one system
+/// call, where there is something to wait for.
+#[test]
+fn beside_the_keeper_a_hook_does_not_wait_long() {
+    if !have(&[STRACE]) {
+        return;
+    }
+    lab(|lab| {
+        lab.device("eth1");
+        lab.ok("ip link set eth1 up");
+        lab.interfaces("iface eth1 inet manual\n policy-table rt2\n");
+        let longest_wait = |lab: &Lab| {
+            let calls = lab.text("/run/calls");
+            let waits = calls.lines().filter_map(|call| {
+                let timeout = call.split(" poll(").nth(1)?.split(", 1, ").nth(1)?;
+                timeout.split(')').next()?.parse::<u32>().ok()
+            });
+            waits.max().unwrap_or_default()
+        };
+        lab.ok("mkdir -p /run/policy-table; sleep 60 > /dev/null 2>&1 & echo $! > /run/sleeper");
+        lab.ok("ln -s /proc/$(cat /run/sleeper) /run/policy-table/.keeper:");
+        let (said, asked) = beside_keeper(lab, "ifup eth1");
+        let expected = "eth1: waiting for an IPv4 address: none came in 2 seconds; policy routing \
+                        is not in force until then; the keeper finishes it";
+        assert_eq!((said.code, said.ours()), (0, vec![expected]));
+        assert_eq!(asked, 1);
+        assert!((1_500..=2_000).contains(&longest_wait(lab)));
+        let record = lab.text("/run/policy-table/eth1");
+        assert!(record.contains("#: waiting address"), "{record}");
+        // Its link is no device's record.
+        assert_eq!(policy(lab, "status").code, 1);
+        assert_eq!(policy(lab, "apply --all").code, 1);
+        lab.ok("ifdown eth1");
+        assert_eq!(lab.ok("ls -A /run/policy-table"), ".keeper:\n");
+        // Nothing to wait for: nothing is asked.
+        lab.ok("ip link set eth1 up; ip addr add 10.10.0.10/24 dev eth1");
+        lab.ok("ip route add default via 10.10.0.254 dev eth1");
+        let (said, asked) = beside_keeper(lab, "ifup eth1");
+        assert_eq!((said.code, asked, longest_wait(lab)), (0, 0, 0), "{said:?}");
+        lab.ok("ifdown eth1");
+        // One that was killed leaves its link.
+        lab.ok("kill $(cat /run/sleeper); ip addr flush dev eth1; ip link set eth1 up");
+        lab.ok("while test -e /run/policy-table/.keeper:/stat; do sleep 0.05; done");
+        let (said, asked) = beside_keeper(lab, "ifup eth1");
+        assert!(said.err.contains("none came in 6 seconds"), "{said:?}");
+        assert!(
+            said.err.contains("run: policy-table apply eth1"),
+            "{said:?}"
+        );
+        assert_eq!(asked, 1);
+        assert!((5_000..=6_000).contains(&longest_wait(lab)));
+        lab.ok("ifdown eth1");
+        lab.ok("policy-table flush --all");
     });
 }

@@ -1,0 +1,56 @@
+//! How the hooks know that the keeper runs: a link in the folder of the records leads to its process
+//! in `/proc`, so that one system call tells, and a keeper that was killed leaves nothing that lies.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::{symlink, DirBuilderExt};
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::OnceLock;
+
+use super::store::FOLDER;
+
+/// The link. No device can have the name: the kernel allows no colon in one.
+const LINK: &str = ".keeper:";
+
+fn path(name: &str) -> PathBuf {
+    Path::new(FOLDER).join(name)
+}
+
+/// Whether the keeper runs, asked once in a run.
+pub fn keeper_is_running() -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| path(LINK).join("stat").symlink_metadata().is_ok())
+}
+
+/// That the keeper runs, until this is dropped.
+#[derive(Debug)]
+pub struct RunningKeeper {
+    target: PathBuf,
+}
+
+impl RunningKeeper {
+    /// Tells the hooks that this process is the keeper, in the place of one that was killed.
+    /// Errors: the folder cannot be made, or takes no link.
+    pub fn announce() -> io::Result<Self> {
+        let target = Path::new("/proc").join(process::id().to_string());
+        let new = path(".keeper:new");
+        match DirBuilder::new().mode(0o755).create(FOLDER) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error)?,
+            _ => {}
+        }
+        let _ = fs::remove_file(&new);
+        symlink(&target, &new)?;
+        fs::rename(&new, path(LINK))?;
+        Ok(Self { target })
+    }
+}
+
+impl Drop for RunningKeeper {
+    fn drop(&mut self) {
+        // It may be another one's by now.
+        if fs::read_link(path(LINK)).is_ok_and(|target| target == self.target) {
+            let _ = fs::remove_file(path(LINK));
+        }
+    }
+}
