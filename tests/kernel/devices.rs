@@ -50,12 +50,59 @@ fn comes_and_goes(lab: &Lab, device: &str) {
     lab.ok("policy-table apply --all");
     assert_eq!(lab.routes("-4", "rt2"), way("10.10.0.7"));
     lab.ok("policy-table status");
+    loses_its_link(lab, device);
+    assert_eq!(lab.routes("-4", "rt2"), way("10.10.0.7"));
     lab.ok(&format!("policy-table flush {device}"));
     assert_eq!(lab.tagged(), [""; 0]);
     lab.ok(&format!("policy-table apply {device}"));
     assert_eq!(lab.rules("-4"), rules);
     lab.ok(&format!("ifdown {device}"));
     assert_eq!(lab.tagged(), [""; 0]);
+}
+
+/// A device that is taken down is waited for, and is mended when it is up again with its addresses.
+fn loses_its_link(lab: &Lab, device: &str) {
+    lab.ok(&format!("ip link set {device} down"));
+    let said = lab.sh("policy-table status");
+    assert_eq!((said.code, said.err.as_str()), (1, ""), "{said:?}");
+    assert!(said.out.contains("2 stanzas waiting"), "{said:?}");
+    assert_eq!(lab.sh("policy-table apply --all").code, 1);
+    lab.ok(&format!("ip link set {device} up"));
+    // The kernel has taken the static IPv6 address along.
+    let said = lab.sh("policy-table status");
+    assert_eq!(said.code, 1, "{said:?}");
+    lab.ok(&format!(
+        "ip -6 addr replace 2001:db8:10::10/64 dev {device} nodad; policy-table apply --all"
+    ));
+    lab.ok("policy-table status");
+    assert_eq!(lab.routes("-6", "rt2").len(), 2);
+}
+
+/// What the kernel refuses when an interface comes up is not there, and nothing says later that it is.
+#[test]
+fn what_was_refused_leaves_no_ghost() {
+    lab(|lab| {
+        lab.device("eth1");
+        let stanza = |more: &str| {
+            lab.interfaces(&format!(
+                "iface eth1 inet static\n    address 10.10.0.10/24\n    policy-table rt2\n    \
+                 policy-gateway 10.10.0.1\n{more}"
+            ));
+        };
+        stanza("    policy-route 192.0.2.0/24 via 203.0.113.1\n");
+        let said = lab.sh("ifup eth1");
+        let told = said.ours().join("\n");
+        assert!(told.contains("192.0.2.0/24 via 203.0.113.1"), "{said:?}");
+        assert_eq!(lab.tagged(), [""; 0]);
+        let said = lab.sh("ifdown eth1");
+        assert_eq!((said.code, said.ours()), (0, vec![]), "{said:?}");
+        stanza("");
+        for command in ["ifup eth1", "ifdown eth1"] {
+            let said = lab.sh(command);
+            assert_eq!((said.code, said.ours()), (0, vec![]), "{command}: {said:?}");
+        }
+        assert_eq!(lab.tagged(), [""; 0]);
+    });
 }
 
 #[test]
