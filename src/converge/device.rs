@@ -4,7 +4,7 @@
 use super::outcome::{Failure, Outcome};
 use super::patience::Patience;
 use super::settle::{nothing_of, settle};
-use super::stanza::{self, apply, remarks, Addition, Beside};
+use super::stanza::{self, apply, remarks, warn_of, Addition, Beside};
 use super::stanza_status::{LeftToDo, StanzaStatus};
 use crate::ifupdown::HookCall;
 use crate::netlink::Kernel;
@@ -96,6 +96,7 @@ impl DeviceRun<'_> {
             kernel.and_then(|mut kernel| settle(&mut kernel, self.device, takeover, &nothing));
         match settled {
             Ok(outcome) => {
+                warn_of(self.device, &outcome.warnings);
                 let removed = format!("{} removed", outcome.removed);
                 tell(&takeover.heading.to_string(), Ok(Some(removed)));
             }

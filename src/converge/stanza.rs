@@ -277,7 +277,8 @@ fn by_stanza(call: &HookCall, kernel: &mut Kernel) -> State {
     wanted.map(|(state, _)| state).unwrap_or_default()
 }
 
-fn warn_of(interface: &InterfaceName, warnings: &[String]) {
+/// Tells what an administrator should know.
+pub fn warn_of(interface: &InterfaceName, warnings: &[String]) {
     for warning in warnings {
         warn!("{interface}: {warning}");
     }

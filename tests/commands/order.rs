@@ -196,6 +196,72 @@ fn stanzas_of_a_device_stand_in_the_order_of_the_file() {
     });
 }
 
+/// `ifup -a` goes by the `auto` lines, and takes all stanzas of a name together; what no such line
+/// names comes up by hand, in any order.
+#[test]
+fn aliases_stand_in_the_order_of_ifup_a() {
+    let first = stanza("eth1", "10.10.0.10/24", ROUTES, &numbered(&[RULES[1]]));
+    let second = stanza("eth1", "10.20.0.10/24", "", &numbered(&[RULES[2]]));
+    let alias = |n: u8, rule| {
+        let (name, address) = (format!("eth1:{n}"), format!("10.30.{n}.10/24"));
+        stanza(&name, &address, "", &numbered(&[rule]))
+    };
+    let (one, two) = (alias(1, RULES[0]), alias(2, RULES[4]));
+    for (text, by_hand) in [
+        (
+            format!("auto eth1 eth1:1 eth1:2\n{first}{one}{two}{second}"),
+            "",
+        ),
+        (
+            format!("auto eth1 eth1:2 eth1:1\n{one}{first}{second}{two}"),
+            "",
+        ),
+        (
+            format!("{one}auto eth1:1\n{first}{second}auto eth1\n{two}auto eth1:2\n"),
+            "",
+        ),
+        (
+            format!("{first}auto eth1\n{two}{second}{one}allow-auto eth1:1\n"),
+            "ifup eth1:2",
+        ),
+        (
+            format!("auto eth1\n{two}{first}{second}{one}"),
+            "ifup eth1:2 eth1:1",
+        ),
+    ] {
+        lab(|lab| {
+            lab.device("eth1");
+            lab.interfaces(&text);
+            lab.ok(&format!("ifup -a; {by_hand}"));
+            let (fresh, was) = (ours(), ways(lab));
+            let fresh = pairs(&fresh);
+            let stands = |after: &str| {
+                assert_eq!(
+                    (pairs(&ours()), ways(lab)),
+                    (fresh.clone(), was.clone()),
+                    "{after}: {text}"
+                );
+                let status = lab.sh("policy-table status");
+                assert_eq!(status.code, 0, "{after}: {text}{}", status.out);
+            };
+            stands("fresh");
+            lab.ok("policy-table flush --all; policy-table apply --all");
+            stands("flush");
+            // ifdown takes the routing of the aliases along, and ifup notes the interface last.
+            lab.ok("ifdown eth1; ifup eth1; policy-table apply --all");
+            stands("ifdown");
+            lab.ok("policy-table flush --all; ifdown eth1:2; ifup eth1:2");
+            lab.write("/run/plan", &lab.ok("policy-table plan eth1"));
+            lab.ok("sh -e /run/plan");
+            assert_eq!(
+                (pairs(&ours()), ways(lab)),
+                (fresh.clone(), was.clone()),
+                "{text}"
+            );
+        });
+    }
+}
+
 #[test]
 fn a_rule_is_never_missing_while_it_moves() {
     let rules = [RULES[1], RULES[0]];

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::selection::Selection;
 use super::sourced::{Interfaces, StanzaInForce};
 use crate::ifupdown::{HookCall, UpInterface};
 use crate::routing::InterfaceName;
@@ -12,7 +13,7 @@ pub struct Device {
     pub name: InterfaceName,
     /// Whether ifup has brought anything on it up.
     pub is_up: bool,
-    /// The stanzas of it and its aliases, in the order in which they came up.
+    /// The stanzas of it and its aliases, in the order in which `ifup -a` takes them.
     pub calls: Vec<HookCall>,
     /// What is up on it without a stanza in the file, or with one that runs no hooks.
     pub without_stanza: Vec<InterfaceName>,
@@ -37,6 +38,7 @@ impl Interfaces {
     pub fn devices(&self, up: impl IntoIterator<Item = UpInterface>) -> Vec<Device> {
         let stanzas = self.stanzas_with_hooks();
         let quiet = self.stanzas_without_hooks();
+        let up = self.in_order(up.into_iter().collect());
         let mut devices: Vec<Device> = Vec::new();
         let mut places: HashMap<InterfaceName, usize> = HashMap::new();
         for up in up {
@@ -60,6 +62,32 @@ impl Interfaces {
             device.calls.extend(calls);
         }
         devices
+    }
+
+    /// What is up, on each device in the order of a fresh start and not in that of the last ones to
+    /// come up: an interface that was taken down and up again has not changed the file. What no
+    /// `auto` line names comes behind, in the order of the stanzas.
+    fn in_order(&self, mut up: Vec<UpInterface>) -> Vec<UpInterface> {
+        let mut devices: HashMap<InterfaceName, usize> = HashMap::new();
+        for up in &up {
+            let next = devices.len();
+            devices.entry(up.interface.device()).or_insert(next);
+        }
+        let selection = Selection::of(self.blocks());
+        let mut names: HashMap<&str, usize> = HashMap::new();
+        for (place, stanza) in self.stanzas().enumerate() {
+            names.entry(&stanza.definition.name).or_insert(place);
+        }
+        up.sort_by_cached_key(|up| {
+            let started = selection.place_of_auto(up.interface.as_str());
+            let written = names.get(up.logical()).copied();
+            (
+                devices.get(&up.interface.device()).copied(),
+                started.unwrap_or(usize::MAX),
+                written,
+            )
+        });
+        up
     }
 
     /// The hook's calls for what is up, one after another.

@@ -1,7 +1,7 @@
 //! What the name of a stanza stands for: an interface, or a model that other stanzas inherit or a
 //! mapping gives to interfaces of other names.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::parts::{Block, BlockKind};
 
@@ -9,6 +9,8 @@ use super::parts::{Block, BlockKind};
 #[derive(Debug, Default)]
 pub struct Selection {
     selected: HashSet<String>,
+    /// Those that `ifup -a` starts, each with its place among them.
+    started: HashMap<String, usize>,
     patterns: Vec<glob::Pattern>,
     models: HashSet<String>,
 }
@@ -23,6 +25,10 @@ impl Selection {
                     if word == "auto" || word.starts_with("allow-") =>
                 {
                     for name in names {
+                        if word == "auto" || word == "allow-auto" {
+                            let place = selection.started.len();
+                            selection.started.entry(name.clone()).or_insert(place);
+                        }
                         selection.select(name);
                     }
                 }
@@ -52,6 +58,11 @@ impl Selection {
             let device = name.split('=').next().unwrap_or(name);
             self.selected.insert(device.to_owned());
         }
+    }
+
+    /// When `ifup -a` comes to an interface, if an `auto` line names it.
+    pub fn place_of_auto(&self, name: &str) -> Option<usize> {
+        self.started.get(name).copied()
     }
 
     /// Whether an `auto` or `allow-` line has the name.
