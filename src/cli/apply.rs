@@ -305,16 +305,16 @@ fn take_out_orphans(view: &mut View, acted: bool, out: &mut dyn Write) -> Result
     let failed = |error: OrphanError| Trouble::Failed(error.to_string());
     if !acted {
         let seen = view.orphans().map_err(failed)?;
-        if seen.is_empty() && seen.damaged.is_empty() {
+        if seen.is_forgotten() && seen.damaged.is_empty() {
             return Ok(Verdict::Good);
         }
     }
     let removed = remove_orphans(&mut Kernel::open()?, Path::new("/"));
-    let (found, outcome) = removed.map_err(failed)?;
+    let (_, outcome) = removed.map_err(failed)?;
     for warning in &outcome.warnings {
         warn!("{warning}");
     }
-    if !found.is_empty() {
+    if outcome.removed > 0 {
         writeln!(
             out,
             "orphaned: {} routes and rules removed",

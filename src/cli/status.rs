@@ -50,6 +50,8 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     if arguments.operands.is_empty() {
         let found = view.orphans();
         rest.orphans = found.map_err(|error| Trouble::Failed(error.to_string()))?;
+        let stanzas = &mut rest.orphans.stanzas;
+        stanzas.retain(|orphan| !orphan.state.is_empty());
         rest.examples = installed_examples();
     }
     let mut printer: Box<dyn Printer + '_> = if arguments.has(JSON.long) {
@@ -65,11 +67,14 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let mut verdict = Verdict::Good;
     let mut summary = Summary::default();
     let mut claimed = HashSet::new();
+    let orphaned = rest.orphans.of_stanzas();
     printer.begin()?;
     for device in devices {
         let mut stanzas = view.stanzas(&device.name, &device.calls);
         view.remark(&mut stanzas);
-        for stanza in stanzas {
+        for mut stanza in stanzas {
+            // What apply takes out as an orphan is told as one, and once.
+            stanza.items.retain(|item| !orphaned.contains(&item.object));
             if stanza.is_empty() {
                 continue;
             }

@@ -58,7 +58,7 @@ pub struct Orphan {
     /// What heads it there.
     pub heading: Heading,
     pub why: Why,
-    /// What it put in and no other stanza claims. Some of it may be gone by itself.
+    /// What it put in and no other stanza claims. Of those that were looked for, what is there.
     pub state: State,
 }
 
@@ -77,8 +77,14 @@ pub struct Orphans {
 }
 
 impl Orphans {
-    /// Whether there are none.
+    /// Whether nothing of them is there.
     pub fn is_empty(&self) -> bool {
+        let mut stanzas = self.stanzas.iter();
+        stanzas.all(|orphan| orphan.state.is_empty()) && self.unclaimed.is_empty()
+    }
+
+    /// Whether the records say nothing of them either.
+    pub fn is_forgotten(&self) -> bool {
         self.stanzas.is_empty() && self.unclaimed.is_empty()
     }
 
@@ -127,9 +133,24 @@ fn among(kernel: &mut Kernel, ours: &[Object], root: &Path) -> Result<Orphans, O
     });
     let records: Vec<_> = records.collect();
     let ifstate = Ifstate::below(root).map_err(OrphanError::Ifstate)?;
-    Ok(tell_apart(&records, &ifstate, ours, |device| {
-        kernel.has_device(device)
-    }))
+    let mut orphans = tell_apart(&records, &ifstate, ours, |device| kernel.has_device(device));
+    let there = Occupants::among(ours.iter().cloned());
+    for orphan in &mut orphans.stanzas {
+        let state = orphan.state.objects();
+        orphan.state = state.filter(|object| is_there(object, &there)).collect();
+    }
+    Ok(orphans)
+}
+
+/// Whether the kernel has what was put in, perhaps in another guise.
+fn is_there(object: &Object, there: &Occupants) -> bool {
+    match object {
+        Object::Rule(rule) => there.rules(rule).contains(rule),
+        Object::Route(route) => {
+            let mut shown = there.routes(route).iter();
+            shown.any(|other| other == route || is_guise(other, route))
+        }
+    }
 }
 
 /// Removes the orphans from the kernel and from the records, other runs being kept out; returns

@@ -289,6 +289,68 @@ fn a_deleted_stanza_keeps_what_it_has_until_it_is_flushed() {
     });
 }
 
+/// What a device that is gone has left is told once, as what `apply --all` makes of it.
+#[test]
+fn what_a_device_that_is_gone_left_is_an_orphan_and_nothing_else() {
+    lab(|lab| {
+        lab.device("eth1");
+        lab.interfaces(PLAIN);
+        lab.ok("ifup eth1; ip link del eth1");
+        let left = lab.tagged();
+        assert_eq!(left.len(), 2, "{left:?}");
+        let said = lab.sh("policy-table status -v");
+        assert_eq!(said.code, 1, "{}", said.out);
+        let first = said.out.lines().next().unwrap();
+        assert_eq!(first, "policy-table status: 1 stanza waiting, 1 orphan");
+        assert_eq!(said.out.matches("rule priority").count(), 2, "{}", said.out);
+        assert_eq!(
+            said.out.matches("orphan    rule").count(),
+            2,
+            "{}",
+            said.out
+        );
+        assert!(said
+            .out
+            .contains("waiting for the device: there is no eth1"));
+        let json = lab.sh("policy-table status --json").out;
+        assert_eq!(json.matches("rule priority").count(), 2, "{json}");
+        // By itself apply does nothing about it.
+        assert_eq!(lab.sh("policy-table apply eth1").code, 1);
+        assert_eq!(lab.tagged(), left);
+        let plan = lab.sh("policy-table apply --all --dry-run").out;
+        assert_eq!(plan.matches("ip rule del").count(), 2, "{plan}");
+        let said = lab.sh("policy-table apply --all");
+        assert!(
+            said.out.contains("orphaned: 2 routes and rules removed"),
+            "{said:?}"
+        );
+        assert_eq!(lab.tagged(), [""; 0]);
+        let status = lab.sh("policy-table status").out;
+        assert!(
+            status.starts_with("policy-table status: 1 stanza waiting\n"),
+            "{status}"
+        );
+        let again = lab.sh("policy-table apply --all").out;
+        assert!(!again.contains("orphaned"), "{again}");
+    });
+}
+
+/// Of one that left nothing in the kernel there is nothing to tell.
+#[test]
+fn what_is_only_recorded_is_no_orphan() {
+    lab(|lab| {
+        lab.device("eth1");
+        lab.interfaces(PLAIN);
+        lab.ok("ifup eth1; ip link del eth1; ip rule flush; ip rule add pref 32766 lookup main");
+        lab.write("/run/network/ifstate", "");
+        let said = lab.sh("policy-table status");
+        let nothing = "policy-table status: no interface that is up has policy routing\n";
+        assert_eq!((said.code, said.out.as_str()), (0, nothing));
+        assert_eq!(lab.ok("policy-table apply --all"), "");
+        assert!(lab.sh("cat /run/policy-table/eth1").out.is_empty());
+    });
+}
+
 #[test]
 fn orphans_are_named_and_go_with_all() {
     lab(|lab| {
