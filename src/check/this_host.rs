@@ -144,7 +144,8 @@ impl ThisHost {
         }
         for example in installed_examples() {
             let text = format!(
-                "{} is from this package's examples, and runs policy-table apply by itself",
+                "{} is from the examples of version 0.1.0, and runs policy-table apply by itself; the \
+                 keeper has replaced it",
                 example.display()
             );
             findings.push(Finding::new(Code::Example, text).hint("remove it unless that is meant"));

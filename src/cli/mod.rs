@@ -5,11 +5,14 @@
 //! - `running.rs`: which interfaces are up, beside the stanzas that the file has for them now;
 //! - `question.rs`: asking whether a change stays, for `apply --confirm`;
 //! - `summary.rs`: the first line of `status`;
+//! - `keeping.rs`: what it tells of the keeper;
 //! - `status.rs`: how the stanzas stand, for people and as JSON;
 //! - `ip_words.rs`: what of a plan the `ip` of this host does not know;
 //! - `plan.rs`: what would be done, as `ip` commands; `apply --dry-run` is the same;
 //! - `apply.rs`: brings what is up in step with the file; asks before it cuts off who types;
 //! - `confirm.rs`: says yes to that question from another session;
+//! - `keep.rs`: keeps in force what the records hold, or looks once;
+//! - `pause.rs`: has that repair nothing for a while, and ends it;
 //! - `flush.rs`: takes out what was put in;
 //! - `check.rs`, `explain.rs`: print what the folders `check` and `explain` find;
 //! - `replace_files.rs`: several files in the place of others, all or none;
@@ -26,11 +29,14 @@ mod command;
 mod running;
 mod question;
 mod summary;
+mod keeping;
 mod status;
 mod ip_words;
 mod plan;
 mod apply;
 mod confirm;
+mod keep;
+mod pause;
 mod flush;
 mod check;
 mod explain;
@@ -50,6 +56,9 @@ use command::{Arguments, Command, Trouble, Verdict};
 pub const COMMANDS: &[Command] = &[
     apply::COMMAND,
     confirm::COMMAND,
+    keep::COMMAND,
+    pause::PAUSE,
+    pause::RESUME,
     flush::COMMAND,
     status::COMMAND,
     plan::COMMAND,

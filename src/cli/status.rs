@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde_json::{json, Value};
 
 use super::command::{coloured, Arguments, Command, Opt, Trouble, Verdict, AS, INTERFACES, JSON};
+use super::keeping::Keeping;
 use super::running::Running;
 use super::summary::Summary;
 use crate::converge::{Condition, Item, Orphans, StanzaStatus, View};
@@ -54,6 +55,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
         stanzas.retain(|orphan| !orphan.state.is_empty());
         rest.examples = installed_examples();
     }
+    rest.keeper = Keeping::of(&arguments.interfaces()?);
     let mut printer: Box<dyn Printer + '_> = if arguments.has(JSON.long) {
         Box::new(ForPrograms { out, any: false })
     } else {
@@ -109,6 +111,7 @@ struct Footer {
     examples: Vec<PathBuf>,
     /// Files that ifupdown2 makes others of.
     templates: Vec<PathBuf>,
+    keeper: Keeping,
 }
 
 impl Footer {
@@ -125,7 +128,8 @@ impl Footer {
     fn notes(&self) -> Vec<String> {
         let examples = self.examples.iter().map(|path| {
             format!(
-                "{}: from this package's examples; it runs policy-table apply by itself",
+                "{}: from the examples of version 0.1.0; it runs policy-table apply by itself, \
+                 and the keeper has replaced it",
                 path.display()
             )
         });
@@ -266,7 +270,8 @@ impl Printer for ForPeople<'_> {
                  policy-table flush {device}, then apply {device}, writes it anew"
             ))?;
         }
-        for line in rest.warnings().into_iter().chain(rest.notes()) {
+        let lines = rest.warnings().into_iter().chain(rest.notes());
+        for line in lines.chain(rest.keeper.lines()) {
             self.heading(&line)?;
         }
         writeln!(self.out, "policy-table status: {summary}")?;
@@ -318,10 +323,12 @@ impl Printer for ForPrograms<'_> {
         let orphans = Value::from(orphans);
         let (warnings, notes) = (Value::from(rest.warnings()), Value::from(rest.notes()));
         let summary = Value::from(summary);
+        let (pauses, repairs) = rest.keeper.json();
         writeln!(
             self.out,
             "\n],\"orphans\":{orphans},\"damaged\":{damaged},\"warnings\":{warnings},\
-             \"notes\":{notes},\"summary\":{summary}}}"
+             \"notes\":{notes},\"pauses\":{pauses},\"repairs\":{repairs},\
+             \"summary\":{summary}}}"
         )
     }
 }

@@ -28,7 +28,11 @@ impl<'a> Intent<'a> {
         takeover: &Takeover,
         kernel: &mut Kernel,
     ) -> Result<Self, Failure> {
-        let tables = StanzaTables::registered(stanza, kernel)?;
+        let recorded = takeover.seen().and_then(|part| part.table_ids(stanza));
+        let tables = match recorded {
+            Some(ids) => StanzaTables::recorded(ids),
+            None => StanzaTables::registered(stanza, kernel)?,
+        };
         let part = Part::of(takeover.heading.clone(), call).with_tables(tables.named());
         Ok(Self {
             stanza,
@@ -70,6 +74,9 @@ pub fn part_that_waits(
 pub fn note_waiting(intent: &Intent<'_>, takeover: &Takeover, waiting: &Waiting) {
     let interface = &intent.stanza.interface;
     let mut record = DeviceRecord::open(interface);
+    if !takeover.is_current(&record.noted) {
+        return;
+    }
     if !takeover.is_of_other_address(&record.noted) {
         let part = intent.part.clone();
         let part = part_that_waits(part, interface, takeover, &record.noted, waiting);

@@ -24,10 +24,10 @@
 //! - `orphans.rs`: what is left of ours and belongs to nothing that is up.
 //! - `go_back.rs`: bringing a device back to what its record had, as far as that can be done.
 //! - `survey.rs`: how the stanzas of a device stand; changes nothing.
+//! - `recorded.rs`: a device held to what its record says was asked for.
 //! - `snapshot.rs`: what is in force at a moment, and the way back to it.
 //!
-//! `line.rs`, `existing.rs`, `drift.rs` and `order.rs` only decide. None opens a file itself. What
-//! the administrator should know while a run goes on is logged; printing is left to `cli/`.
+//! `line.rs`, `existing.rs`, `drift.rs` and `order.rs` only decide; none opens a file or prints.
 
 mod outcome;
 mod line;
@@ -52,15 +52,17 @@ mod seen;
 mod orphans;
 mod go_back;
 mod survey;
+mod recorded;
 mod snapshot;
 
 pub(crate) use device::{DeviceRun, Done};
 pub(crate) use drift::{Condition, Item};
 pub use orphans::{find_orphans, remove_orphans, OrphanError, Orphans, Why};
 pub use outcome::StepError;
-pub(crate) use outcome::{Failure, Removal};
+pub(crate) use outcome::{Failure, Removal, Waiting};
 pub(crate) use patience::Patience;
 pub use put_in::{put_in, Known};
+pub(crate) use recorded::RecordedDevice;
 pub(crate) use remove::take_out;
 pub(crate) use snapshot::Snapshot;
 pub(crate) use stanza::{down, has_previous, tell, up};

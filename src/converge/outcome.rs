@@ -123,6 +123,9 @@ pub enum Failure {
     /// The kernel did not take it.
     #[error("the kernel refused")]
     Steps(Vec<StepError>),
+    /// Another run changed the record after it was looked at.
+    #[error("another run has changed it meanwhile")]
+    Overtaken,
     /// Something is not there yet, or not any more.
     #[error(transparent)]
     Waiting(#[from] Waiting),
@@ -141,7 +144,7 @@ impl Failure {
     pub fn lines(&self) -> Vec<String> {
         match self {
             Self::Options(errors) => errors.iter().map(ToString::to_string).collect(),
-            Self::Table { .. } | Self::Waiting(_) => vec![self.to_string()],
+            Self::Table { .. } | Self::Overtaken | Self::Waiting(_) => vec![self.to_string()],
             Self::Kernel(error) => vec![chain(error)],
             Self::Steps(errors) => errors.iter().map(|error| chain(error)).collect(),
         }

@@ -50,6 +50,9 @@ pub fn settle_with(
     order: &Order<'_>,
 ) -> Result<Outcome, Failure> {
     let mut record = DeviceRecord::open(interface);
+    if !takeover.is_current(&record.noted) {
+        return Err(Failure::Overtaken);
+    }
     // A device has one name in a run, whichever of its names the stanza and the record have.
     let renamed = kernel.devices().renamed_in(&part.state);
     let wanted = renamed.as_ref().unwrap_or(&part.state);

@@ -30,7 +30,7 @@ use crate::tables::{KnownNames, Registry};
 pub struct View {
     pub kernel: Kernel,
     pub names: KnownNames,
-    seen: SeenKernel,
+    pub(super) seen: SeenKernel,
     ways: DefaultWays,
     /// Our rules, each as often as it is there.
     ours: Vec<Rule>,
@@ -49,17 +49,17 @@ pub struct View {
 }
 
 /// A device whose stanzas are surveyed, one after another.
-struct SurveyedDevice<'a> {
-    name: &'a InterfaceName,
-    calls: &'a [HookCall],
+pub(super) struct SurveyedDevice<'a> {
+    pub name: &'a InterfaceName,
+    pub calls: &'a [HookCall],
     /// What is noted, or will be when the stanzas surveyed so far are mended.
-    record: Record,
+    pub record: Record,
     /// What those have then.
-    before: State,
+    pub before: State,
 }
 
 /// Rules of each priority, in their order.
-type RulesByPriority = BTreeMap<(Family, u32), Vec<Rule>>;
+pub(super) type RulesByPriority = BTreeMap<(Family, u32), Vec<Rule>>;
 
 impl View {
     /// Looks at the rules and the names.
@@ -119,26 +119,7 @@ impl View {
         let mut found = Vec::new();
         let mut in_order = BTreeMap::new();
         for (call, takeover) in calls.iter().zip(takeovers) {
-            let mut status = StanzaStatus::new(takeover.heading.clone());
-            status.recorded = !takeover.previous(&record).is_empty();
-            let filled = self.fill(&mut status, call, &takeover, &of_device);
-            status.call = Some(call.clone());
-            status.failure = filled.err();
-            self.put_in_order(device, &mut status, &mut in_order);
-            if self.for_apply {
-                self.settle(&mut status, call, &takeover, &record);
-            }
-            self.seen.foresee(status.steps());
-            if status.errors().is_empty() {
-                let then = status.in_force_then();
-                of_device.before.extend(then.objects());
-                let part = Part {
-                    state: then,
-                    ..Part::new(takeover.heading.clone())
-                };
-                takeover.set(&mut of_device.record, part);
-            }
-            found.push(status);
+            found.push(self.stanza(&mut of_device, &record, call, &takeover, &mut in_order));
         }
         for takeover in left {
             let mut status = StanzaStatus::new(takeover.heading.clone());
@@ -200,6 +181,38 @@ impl View {
     /// Errors: as of [`find_orphans`].
     pub fn orphans(&mut self) -> Result<Orphans, OrphanError> {
         find_orphans_beside(&mut self.kernel, &self.ours, Path::new("/"))
+    }
+
+    /// Surveys a stanza, by the record as it is, behind those that have been surveyed; then it is one
+    /// of them.
+    pub(super) fn stanza(
+        &mut self,
+        device: &mut SurveyedDevice<'_>,
+        record: &Record,
+        call: &HookCall,
+        takeover: &Takeover,
+        in_order: &mut RulesByPriority,
+    ) -> StanzaStatus {
+        let mut status = StanzaStatus::new(takeover.heading.clone());
+        status.recorded = !takeover.previous(record).is_empty();
+        let filled = self.fill(&mut status, call, takeover, device);
+        status.call = Some(call.clone());
+        status.failure = filled.err();
+        self.put_in_order(device.name, &mut status, in_order);
+        if self.for_apply {
+            self.settle(&mut status, call, takeover, record);
+        }
+        self.seen.foresee(status.steps());
+        if status.errors().is_empty() {
+            let then = status.in_force_then();
+            device.before.extend(then.objects());
+            let part = Part {
+                state: then,
+                ..Part::new(takeover.heading.clone())
+            };
+            takeover.set(&mut device.record, part);
+        }
+        status
     }
 
     /// Asks for what others have, before there is anything to remark.
@@ -281,7 +294,7 @@ impl View {
         let SurveyedDevice { calls, record, .. } = device;
         let mut wanted = State::default();
         if let Some(stanza) = Stanza::parse(call).map_err(Failure::Options)? {
-            status.tables = self.tables(&stanza)?;
+            status.tables = self.tables(&stanza, takeover)?;
             let known = || takeover.known(record);
             let lost = if self.is_up {
                 observe::lost(&mut self.kernel, &stanza)?
@@ -316,7 +329,11 @@ impl View {
     }
 
     /// The IDs that the stanza's tables have or would get.
-    fn tables(&mut self, stanza: &Stanza) -> Result<StanzaTables, Failure> {
+    fn tables(&mut self, stanza: &Stanza, takeover: &Takeover) -> Result<StanzaTables, Failure> {
+        let recorded = takeover.seen().and_then(|part| part.table_ids(stanza));
+        if let Some(ids) = recorded {
+            return Ok(StanzaTables::recorded(ids));
+        }
         let Self {
             kernel,
             names,
@@ -328,7 +345,7 @@ impl View {
     }
 
     /// How what a stanza wants stands, and what it put in before.
-    fn held_against(
+    pub(super) fn held_against(
         &mut self,
         device: &SurveyedDevice<'_>,
         takeover: &Takeover,

@@ -40,6 +40,12 @@ impl StanzaTables {
         Ok(Self { ids, new })
     }
 
+    /// The IDs that are recorded: nothing is looked up.
+    pub fn recorded(ids: TableIds) -> Self {
+        let new = Vec::new();
+        Self { ids, new }
+    }
+
     /// The IDs that a stanza's tables have or would get, with nothing registered. What a run for
     /// one stanza would register, `names` has from then on.
     /// Errors: a table has no ID that may be used.

@@ -10,7 +10,9 @@
 //! - `kernel.rs`: [`Kernel`], the open socket: carries out steps, takes dumps, asks.
 //! - `dump.rs`: its methods that list what the kernel has.
 //! - `look_around.rs`: what others have that decides what becomes of our packets.
-//! - `watch.rs`: waiting until devices, addresses or routes change.
+//! - `filter.rs`: which changes of routes the kernel tells of at all.
+//! - `heard.rs`: the changes that it tells of, as values.
+//! - `watch.rs`: waiting until devices, addresses, routes or rules change, and hearing what did.
 //!
 //! The objects are those of `routing/`. Nothing here decides: what "File exists" is to mean, or
 //! whose a rule is, is for those who call. The only thing opened is a socket of rtnetlink.
@@ -25,11 +27,14 @@ mod advice;
 mod kernel;
 mod dump;
 mod look_around;
+mod filter;
+mod heard;
 mod watch;
 
 pub use address::decode as decode_address;
 pub(crate) use address::{Assigned, Standing};
 pub(crate) use advice::advice;
+pub(crate) use heard::{Heard, HeardRoute};
 pub(crate) use kernel::KernelError;
 pub use kernel::{Answer, Kernel};
 pub use message::{replies, request, Reply, WireError};

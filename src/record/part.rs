@@ -122,6 +122,19 @@ impl Part {
         is_empty || timeless(self) == timeless(other)
     }
 
+    /// The numbers of the tables that the stanza names.
+    pub fn tables(&self) -> impl Iterator<Item = TableId> + '_ {
+        self.tables.iter().map(|(_, id)| *id)
+    }
+
+    /// The call that the stanza was, where all that it needs besides is recorded, too, so that nothing
+    /// has to be looked up in a file.
+    pub fn whole_call(&self) -> Option<HookCall> {
+        let call = self.call()?;
+        let stanza = Stanza::parse(&call).ok()??;
+        self.table_ids(&stanza).map(|_| call)
+    }
+
     /// Whether it says nothing that has to be kept.
     pub(super) fn is_empty(&self) -> bool {
         self.state.is_empty() && self.router.is_none() && self.waiting.is_none()

@@ -24,6 +24,8 @@ pub struct Takeover {
     superseded: Vec<Heading>,
     /// Which parts do that none has named.
     unnamed: Unnamed,
+    /// The part as it was seen by who held no lock then, and changes nothing if it has changed.
+    seen: Option<Part>,
 }
 
 /// Parts that pass to a stanza by what they are.
@@ -75,6 +77,7 @@ impl Takeover {
         Self {
             superseded: parts.cloned().collect(),
             unnamed: Unnamed::None,
+            seen: None,
             heading,
         }
     }
@@ -118,8 +121,28 @@ impl Takeover {
         (takeovers, left)
     }
 
+    /// A part that is held to what it says, as long as it says that.
+    pub fn of_part(part: &Part) -> Self {
+        Self {
+            seen: Some(part.clone()),
+            ..Self::of_own_part(part.heading.clone())
+        }
+    }
+
+    /// The part as it was seen, where that matters.
+    pub fn seen(&self) -> Option<&Part> {
+        self.seen.as_ref()
+    }
+
+    /// Whether a record, which is locked now, still has what was seen.
+    pub fn is_current(&self, record: &Record) -> bool {
+        let is_as = |seen: &Part| record.parts().iter().any(|part| part == seen);
+        self.seen.as_ref().is_none_or(is_as)
+    }
+
     fn of_own_part(heading: Heading) -> Self {
         Self {
+            seen: None,
             heading,
             superseded: Vec::new(),
             unnamed: Unnamed::None,

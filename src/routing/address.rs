@@ -113,7 +113,7 @@ impl fmt::Display for Family {
 }
 
 /// An address as it sits on an interface: with the length of its network's prefix, in bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InterfaceAddress {
     /// The address itself.
     pub address: IpAddr,

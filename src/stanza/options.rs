@@ -6,7 +6,7 @@ use crate::routing::InterfaceName;
 use crate::text::{nearest, Shown};
 
 /// The options there are.
-pub const OPTIONS: [&str; 9] = [
+pub const OPTIONS: [&str; 10] = [
     "policy-table",
     "policy-table-id",
     "policy-gateway",
@@ -16,6 +16,7 @@ pub const OPTIONS: [&str; 9] = [
     "policy-rule",
     "policy-route",
     "policy-on-error",
+    "policy-keep",
 ];
 
 /// Options that hold lines of `ip` syntax, as many as wanted, and bear a number where an ifupdown

@@ -7,7 +7,7 @@ use super::address::read_address;
 use super::fault::{OptionError, OptionFault};
 use super::gateway::{check_against, read_gateway};
 use super::options::Options;
-use super::stanza::{FixedId, Gateway, Mode, OnError, Source, Stanza, Table, PRIORITY};
+use super::stanza::{FixedId, Gateway, Keep, Mode, OnError, Source, Stanza, Table, PRIORITY};
 use crate::ifupdown::HookCall;
 use crate::routing::{
     parse_number, Family, InterfaceAddress, InterfaceName, TableId, TableName, WordError,
@@ -45,6 +45,21 @@ pub fn on_error(call: &HookCall) -> OnError {
         OnError::Warn
     }
 }
+
+/// What the stanza says of the keeper; `yes` where that itself is in error.
+pub fn keep(call: &HookCall) -> Keep {
+    let said = call.options.iter().find(|(name, _)| name == "policy-keep");
+    let value = said.and_then(|(_, value)| value.to_str());
+    let of_word = |value: &str| KEEP.iter().find(|(word, _)| *word == value.trim());
+    value.and_then(of_word).map_or(Keep::Yes, |(_, keep)| *keep)
+}
+
+/// The words of `policy-keep`.
+const KEEP: [(&str, Keep); 3] = [
+    ("yes", Keep::Yes),
+    ("in-place", Keep::InPlace),
+    ("no", Keep::No),
+];
 
 /// A call on the way to being a stanza.
 struct Parser<'a> {
@@ -88,6 +103,8 @@ impl Parser<'_> {
             interface: interface.or_else(|| "lo".parse().ok())?,
         };
         self.on_error();
+        self.options
+            .choice("policy-keep", &KEEP, "yes, in-place or no");
         stanza.gateway = self.gateway(&stanza).unwrap_or(stanza.gateway);
         // Where policy-table itself is at fault, its lines are not, for want of it.
         let has_table = self.options.has("policy-table");
@@ -148,7 +165,7 @@ impl Parser<'_> {
                 "policy-source",
             ];
             if !has_lines {
-                needing.extend(["policy-priority", "policy-on-error"]);
+                needing.extend(["policy-priority", "policy-on-error", "policy-keep"]);
             }
             needing.retain(|name| self.options.has(name));
             for name in &needing {

@@ -117,6 +117,17 @@ pub enum OnError {
     Fail,
 }
 
+/// What the keeper does for the stanza, `policy-keep`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// It repairs what is lost, and keeps it in front of rules of others that catch everything.
+    Yes,
+    /// It repairs, and puts nothing in front.
+    InPlace,
+    /// Nothing.
+    No,
+}
+
 /// A stanza in which all is well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stanza {

@@ -5,6 +5,7 @@
 //! message that needs it and never waited for: a syslog that is missing, full or stuck must
 //! not hold up `ifup`.
 
+use std::env;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::os::unix::net::UnixDatagram;
@@ -21,16 +22,34 @@ const SOCKET: &str = "/dev/log";
 
 /// Starts logging. Does nothing if it has been started before.
 pub fn start_logging(verbose: bool) {
+    let levels = if verbose {
+        (LevelFilter::Debug, Level::Debug)
+    } else {
+        (LevelFilter::Info, Level::Warn)
+    };
+    start(levels, false);
+}
+
+/// As [`start_logging`], of a program that stays: standard error gets what syslog gets. Where that
+/// is systemd's journal, to which syslog leads too, each message goes there once.
+pub fn start_logging_of_service() {
+    let has_journal = env::var_os("JOURNAL_STREAM").is_some();
+    start((LevelFilter::Info, Level::Info), has_journal);
+}
+
+fn start((most, on_stderr): (LevelFilter, Level), with_levels: bool) {
+    let syslog = if with_levels {
+        Syslog::Missing
+    } else {
+        Syslog::Untried
+    };
     let journal = Journal {
-        verbose,
-        syslog: Mutex::new(Syslog::Untried),
+        on_stderr,
+        with_levels,
+        syslog: Mutex::new(syslog),
     };
     if log::set_boxed_logger(Box::new(journal)).is_ok() {
-        log::set_max_level(if verbose {
-            LevelFilter::Debug
-        } else {
-            LevelFilter::Info
-        });
+        log::set_max_level(most);
     }
 }
 
@@ -73,7 +92,10 @@ impl Drop for HeldMessages {
 }
 
 struct Journal {
-    verbose: bool,
+    /// What standard error gets, with all that is more important.
+    on_stderr: Level,
+    /// Whether that is systemd's journal, where a line begins with its level: sd-daemon(3).
+    with_levels: bool,
     syslog: Mutex<Syslog>,
 }
 
@@ -92,10 +114,14 @@ impl Log for Journal {
         if !self.enabled(record.metadata()) {
             return;
         }
-        if self.verbose || record.level() <= Level::Warn {
+        if record.level() <= self.on_stderr {
             // In one piece, whatever others write there meanwhile. An error here has nobody to be
             // reported to.
-            let line = format!("{NAME}: {}\n", record.args());
+            let line = if self.with_levels {
+                format!("<{}>{}\n", severity(record.level()), record.args())
+            } else {
+                format!("{NAME}: {}\n", record.args())
+            };
             match &mut *lock(&HELD) {
                 Some(held) => held.extend_from_slice(line.as_bytes()),
                 None => drop(io::stderr().write_all(line.as_bytes())),
@@ -105,6 +131,16 @@ impl Log for Journal {
     }
 
     fn flush(&self) {}
+}
+
+/// The number that syslog(3) has for a level.
+fn severity(level: Level) -> u8 {
+    match level {
+        Level::Error => 3,
+        Level::Warn => 4,
+        Level::Info => 6,
+        Level::Debug | Level::Trace => 7,
+    }
 }
 
 impl Syslog {

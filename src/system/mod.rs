@@ -10,6 +10,10 @@
 //! - `consent.rs`: a run that waits for a yes, and the yes that another session says to it.
 //! - `journal.rs`: where messages go, standard error and syslog.
 //! - `unread_output.rs`: output that perhaps nobody reads, which is not waited for.
+//! - `service.rs`: what systemd is told by a program that it runs.
+//! - `signals.rs`: signals, waited for like anything else.
+//! - `clock.rs`: time since the host was started.
+//! - `folder_watch.rs`: hearing which files of some folders change.
 //! - `networkd.rs`: whether systemd-networkd would take our rules out.
 //! - `old_examples.rs`: examples of this package that somebody has installed.
 //!
@@ -26,17 +30,25 @@ mod lock;
 mod consent;
 mod journal;
 mod unread_output;
+mod service;
+mod signals;
+mod clock;
+mod folder_watch;
 mod networkd;
 mod old_examples;
 
+pub(crate) use clock::{since_start, slept};
 pub(crate) use consent::{say_yes, Consent};
-pub(crate) use journal::{hold_messages, start_logging, NAME};
+pub(crate) use folder_watch::{Changed, FolderWatch};
+pub(crate) use journal::{hold_messages, start_logging, start_logging_of_service, NAME};
 pub(crate) use limits::outlive_limits;
 pub(crate) use lock::Lock;
 pub(crate) use networkd::networkd_removes_rules;
 pub(crate) use old_examples::installed_examples;
 pub(crate) use privileges::{keep_net_admin, permission_hint, NotPermitted};
 pub(crate) use processes::variable_above;
+pub(crate) use service::Service;
+pub(crate) use signals::{SignalTold, Signals};
 pub(crate) use sysctl::{
     arp_is_strict, has_ipv6, ipv4_forwards, ipv6_forwards, ipv6_forwards_from, rp_filter,
     rp_filter_ignores_marks, source_is_checked_with_mark, takes_own_sources,

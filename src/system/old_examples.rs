@@ -1,4 +1,4 @@
-//! Examples of this package that an administrator has copied to where they act. They run
+//! Examples of version 0.1.0 of this package that an administrator has copied to where they act. They run
 //! `policy-table apply` by themselves, also in the middle of somebody's work.
 
 use std::fs;

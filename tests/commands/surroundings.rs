@@ -432,7 +432,7 @@ fn interfaces_whose_hooks_do_not_run_are_named() {
     });
 }
 
-/// As the examples say that they are to be copied.
+/// As the examples of version 0.1.0 said that they are to be copied.
 #[test]
 fn examples_that_are_installed_are_named() {
     lab(|lab| {
@@ -451,14 +451,13 @@ fn examples_that_are_installed_are_named() {
         };
         lab.ok("rm -f /etc/dhcpcd.exit-hook; rm -rf /etc/dhcp/dhclient-exit-hooks.d");
         assert_eq!(named(), [""; 0]);
-        let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
-        lab.ok(&format!(
+        lab.ok(
             "mkdir -p /etc/dhcp/dhclient-exit-hooks.d /etc/systemd/system
             printf '#!/bin/sh\\n# policy-table apply\\n' >/etc/dhcp/dhclient-exit-hooks.d/other
-            cp {examples}/dhclient-exit-hook /etc/dhcp/dhclient-exit-hooks.d/policy-table
-            cp {examples}/dhcpcd-exit-hook /etc/dhcpcd.exit-hook
-            cp {examples}/policy-table-apply.* /etc/systemd/system"
-        ));
+            echo 'policy-table apply \"$interface\"' >/etc/dhcp/dhclient-exit-hooks.d/policy-table
+            cp /etc/dhcp/dhclient-exit-hooks.d/policy-table /etc/dhcpcd.exit-hook
+            touch /etc/systemd/system/policy-table-apply.timer",
+        );
         let paths = [
             "/etc/dhcp/dhclient-exit-hooks.d/policy-table",
             "/etc/dhcpcd.exit-hook",

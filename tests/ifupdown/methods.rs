@@ -8,7 +8,6 @@ use crate::support::needs::{have, or_skip};
 use crate::support::router::{
     addresses, down, lasting, only_client, up, Broom, Router, ROUTER, ROUTER6,
 };
-use crate::support::tree::top;
 
 const DNSMASQ: &str = "dnsmasq of dnsmasq-base";
 const DHCLIENT: &str = "dhclient of isc-dhcp-client";
@@ -106,59 +105,6 @@ fn dhclients_lease_has_its_own_routing() {
 fn dhcpcds_lease_has_its_own_routing() {
     if have(&[DNSMASQ, DHCPCD]) {
         has_the_routing_of_its_lease("dhcpcd");
-    }
-}
-
-/// A client that asks anew and gets another address, with the package's example as its hook.
-fn follows_its_lease(client: &str, hook: &str, ask: &str) {
-    lab(|lab| {
-        let router = Router::new(lab);
-        only_client(lab, client);
-        let example = format!("{}/examples/{client}-exit-hook", top().display());
-        lab.ok(&format!("mkdir -p $(dirname {hook}); cp {example} {hook}"));
-        lab.write("/etc/dhcpcd.conf", "noarp\nnoipv6\n");
-        lab.interfaces("iface eth1 inet dhcp\n policy-table rt2\n");
-        let serve = |n: u8| {
-            router.serve(&format!(
-                "--dhcp-range=10.10.0.{n},10.10.0.{n},2m --dhcp-option=option:router,{ROUTER}"
-            ));
-        };
-        serve(100);
-        let (said, _) = up(lab, "eth1");
-        assert!(said.ours().is_empty(), "{said:?}");
-        assert_eq!(lab.rules("-4"), derived("10.10.0.100"));
-        serve(200);
-        lab.ok(ask);
-        let followed = || lab.rules("-4") == derived("10.10.0.200");
-        let followed = (0..100).any(|_| {
-            std::thread::sleep(seconds(0.1));
-            followed()
-        });
-        assert!(followed, "{:?}", lab.rules("-4"));
-        assert_eq!(lab.tagged().len(), 4, "{:?}", lab.tagged());
-        assert_eq!(lab.sh("policy-table status").code, 0);
-        down(lab, "eth1");
-    });
-}
-
-#[test]
-fn dhclients_new_address_is_followed_by_the_example() {
-    if have(&[DNSMASQ, DHCLIENT]) {
-        follows_its_lease(
-            "dhclient",
-            "/etc/dhcp/dhclient-exit-hooks.d/policy-table",
-            // It remembers its lease, asks for it again, and is told that it is not to be had.
-            "files='-pf /run/dhclient.eth1.pid -lf /var/lib/dhcp/dhclient.eth1.leases'; \
-             { dhclient -x $files eth1; dhclient -1 $files eth1; } >/dev/null 2>&1",
-        );
-    }
-}
-
-#[test]
-fn dhcpcds_new_address_is_followed_by_the_example() {
-    if have(&[DNSMASQ, DHCPCD]) {
-        let ask = "dhcpcd -n eth1 >/dev/null 2>&1";
-        follows_its_lease("dhcpcd", "/etc/dhcpcd.exit-hook", ask);
     }
 }
 

@@ -1,0 +1,386 @@
+//! The loop: waits for what the kernel tells, for records that change, for signals and for the time
+//! that the judgement names; then asks the judgement what to look at, and does.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use log::{info, warn};
+use nix::errno::Errno;
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+use thiserror::Error;
+
+use super::folder::{be_the_only_one, make, note_repairs, pauses, FOLDER, PAUSES};
+use super::interests::{DeviceSeen, Interests};
+use super::judgement::{Judgement, LookResult};
+use super::main_rules::MainRules;
+use super::pause::Moment;
+use super::repair::{look_at, recorded, Looked};
+use super::telling::Telling;
+use crate::netlink::{Heard, Kernel, KernelError, Watch};
+use crate::record::{RunningKeeper, Store, FOLDER as RECORDS};
+use crate::routing::{Family, InterfaceName, TableId, PROTOCOL};
+use crate::system::{
+    networkd_removes_rules, since_start, slept, Changed, FolderWatch, Service, SignalTold, Signals,
+};
+
+/// So many messages are read in a turn, so that records and signals are not forgotten over a storm.
+const MESSAGES: usize = 1000;
+
+/// Without a record there is nothing to keep. Who takes an interface down often takes it up again.
+const LINGER: Duration = Duration::from_secs(10);
+
+/// A host that slept for longer may be in another network.
+const NAP: Duration = Duration::from_secs(2);
+
+/// Why nothing can be kept.
+#[derive(Debug, Error)]
+pub enum KeepError {
+    #[error("the records cannot be watched: {0}")]
+    Records(io::Error),
+    #[error("another keeper runs: {0}")]
+    Another(io::Error),
+    #[error("changes cannot be heard of: {0}")]
+    Changes(io::Error),
+    #[error("signals cannot be waited for: {0}")]
+    Signals(io::Error),
+}
+
+/// Keeps what the records hold until it is told to end, or there has been no record for a while.
+/// Where it does not act it only says what it would do.
+/// Errors: another one does already; or the kernel or the records cannot be listened to.
+pub fn keep(acts: bool) -> Result<(), KeepError> {
+    // One that only looks may run beside another.
+    let alone = acts.then(be_the_only_one).transpose();
+    let _alone = alone.map_err(KeepError::Another)?;
+    make().map_err(KeepError::Records)?;
+    let changes = match FolderWatch::of(&[RECORDS, FOLDER]) {
+        // There never was a record.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        watched => watched.map_err(KeepError::Records)?,
+    };
+    if acts {
+        let running = RunningKeeper::announce().map_err(KeepError::Records)?;
+        // A link that leads to no process says nothing. To remove it would be a change of the folder,
+        // which starts the service that is being stopped.
+        std::mem::forget(running);
+    }
+    let now = since_start();
+    let mut keeper = Keeper {
+        changes,
+        // Before anything is looked at.
+        watch: Watch::everything().map_err(KeepError::Changes)?,
+        signals: Signals::hold().map_err(KeepError::Signals)?,
+        service: Service::find(),
+        judgement: Judgement::new(seed(now), now),
+        interests: Interests::default(),
+        telling: Telling::default(),
+        passed: BTreeSet::new(),
+        slept: slept(),
+        empty_since: None,
+        has_more: false,
+        main_rules: MainRules::default(),
+        acts,
+    };
+    let everything = Changed {
+        all: true,
+        ..Changed::default()
+    };
+    if acts {
+        note_repairs(keeper.telling.repairs());
+    }
+    keeper.records_changed(&everything, now)?;
+    keeper.service.tell("READY=1");
+    info!("keeping {} interfaces", keeper.interests.devices().count());
+    while keeper.turn()? {}
+    keeper.service.tell("STOPPING=1");
+    Ok(())
+}
+
+/// Hosts of a cluster start at the same time.
+fn seed(now: Moment) -> u64 {
+    let nanos = u64::from(now.subsec_nanos());
+    (u64::from(std::process::id()) << 32) ^ nanos
+}
+
+struct Keeper {
+    /// Of the records, and of the keeper's own files.
+    changes: FolderWatch,
+    watch: Watch,
+    signals: Signals,
+    service: Service,
+    judgement: Judgement,
+    interests: Interests,
+    telling: Telling,
+    /// The tables whose routes the kernel tells of.
+    passed: BTreeSet<TableId>,
+    /// How long the host has slept, as far as that was noticed.
+    slept: Duration,
+    /// Since when there has been no record.
+    empty_since: Option<Moment>,
+    /// Whether the kernel has more to tell.
+    has_more: bool,
+    main_rules: MainRules,
+    acts: bool,
+}
+
+impl Keeper {
+    /// Waits for something and deals with it; returns whether to go on.
+    fn turn(&mut self) -> Result<bool, KeepError> {
+        self.wait().map_err(KeepError::Changes)?;
+        let now = since_start();
+        while let Some(told) = self.signals.next() {
+            match told {
+                SignalTold::End => return Ok(false),
+                SignalTold::LookAgain => self.judgement.missed(now),
+            }
+        }
+        if slept().saturating_sub(self.slept) > NAP {
+            self.judgement.missed(now);
+        }
+        self.slept = slept();
+        let changed = self.changes.next().map_err(KeepError::Records)?;
+        if changed != Changed::default() {
+            self.records_changed(&changed, now)?;
+        }
+        self.hear(now).map_err(KeepError::Changes)?;
+        self.look(now);
+        let is_over = |since: Moment| now.saturating_sub(since) >= LINGER;
+        if self.empty_since.is_some_and(is_over) {
+            info!("no interface has a record any more");
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    fn wait(&self) -> io::Result<()> {
+        let now = since_start();
+        let wake = self.judgement.wake(now);
+        let wake = self
+            .empty_since
+            .map_or(wake, |since| wake.min(since + LINGER));
+        let longest = if self.has_more {
+            Duration::ZERO
+        } else {
+            // Up to the next millisecond, or it would wake before its time.
+            wake.saturating_sub(now) + Duration::from_millis(1)
+        };
+        let timeout = PollTimeout::try_from(longest).unwrap_or(PollTimeout::MAX);
+        let of = |socket| PollFd::new(socket, PollFlags::POLLIN);
+        let mut all = [
+            of(self.watch.as_fd()),
+            of(self.changes.as_fd()),
+            of(self.signals.as_fd()),
+        ];
+        match poll(&mut all, timeout) {
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Reads what has changed of the records.
+    fn records_changed(&mut self, changed: &Changed, now: Moment) -> Result<(), KeepError> {
+        let is_pauses = |(folder, name): &(usize, String)| *folder == 1 && name == PAUSES;
+        if changed.all || changed.files.iter().any(is_pauses) {
+            self.judgement.pause(pauses(), now);
+        }
+        let mut devices: BTreeSet<InterfaceName> = if changed.all {
+            let known = self.interests.devices().cloned();
+            known.chain(Store::devices()).collect()
+        } else {
+            let records = changed.files.iter().filter(|(folder, _)| *folder == 0);
+            records.filter_map(|(_, name)| name.parse().ok()).collect()
+        };
+        devices.retain(|device| device.device() == *device);
+        for device in &devices {
+            self.record_changed(device);
+        }
+        let kept: BTreeSet<InterfaceName> = self.interests.devices().cloned().collect();
+        self.telling.keep(&kept);
+        self.empty_since = kept.is_empty().then(|| self.empty_since.unwrap_or(now));
+        self.judgement.keep(kept, now);
+        for device in &devices {
+            // What it waits for may have come just before the record was there.
+            self.judgement.heard(device, now);
+        }
+        let tables = self.interests.tables();
+        if tables != self.passed {
+            let list: Vec<TableId> = tables.iter().copied().collect();
+            self.watch.only_of(&list).map_err(KeepError::Changes)?;
+            self.passed = tables;
+        }
+        Ok(())
+    }
+
+    fn record_changed(&mut self, device: &InterfaceName) {
+        let record = Store::peek(device);
+        if record.is_empty() {
+            self.interests.forget(device);
+        } else if self.interests.record(device, recorded(&record)) {
+            self.see(device);
+        }
+    }
+
+    /// Asks how a device is.
+    fn see(&mut self, device: &InterfaceName) {
+        match seen(device) {
+            Ok(seen) => self.interests.see(device, seen),
+            Err(_) => self.judgement.missed(since_start()),
+        }
+    }
+
+    fn hear(&mut self, now: Moment) -> io::Result<()> {
+        let Self {
+            watch,
+            interests,
+            judgement,
+            main_rules,
+            ..
+        } = self;
+        let hearing = watch.hear(MESSAGES, |heard| {
+            main_rules.note(&heard);
+            for device in interests.concerned(&heard) {
+                judgement.heard(&device, now);
+            }
+        })?;
+        self.has_more = hearing.more;
+        if hearing.missed {
+            self.judgement.missed(now);
+        }
+        Ok(())
+    }
+
+    /// Looks at what is due.
+    fn look(&mut self, now: Moment) {
+        let look = self.judgement.look(now);
+        if look.full {
+            let devices: Vec<InterfaceName> = self.interests.devices().cloned().collect();
+            for device in &devices {
+                self.see(device);
+            }
+        }
+        for device in &look.devices {
+            let seen = look_at(device, self.acts);
+            self.judgement.found(device, seen.finding, since_start());
+            if seen.finding == LookResult::Refused {
+                self.pass_over(device);
+            }
+            self.tell(device, seen, now);
+        }
+        if look.full || !look.devices.is_empty() {
+            self.report();
+        }
+    }
+
+    /// What was refused was tried and undone: that is heard again, and would be tried for ever.
+    fn pass_over(&mut self, device: &InterfaceName) {
+        let now = since_start();
+        let Self {
+            watch,
+            interests,
+            judgement,
+            ..
+        } = self;
+        let heard = watch.hear(MESSAGES, |heard| {
+            let is_ours = match &heard {
+                Heard::Rule(rule) | Heard::RuleGone(rule) => rule.protocol == PROTOCOL,
+                Heard::Route(route) => route.is_ours,
+                _ => false,
+            };
+            for concerned in interests.concerned(&heard) {
+                if !is_ours || concerned != *device {
+                    judgement.heard(&concerned, now);
+                }
+            }
+        });
+        if heard.is_ok_and(|hearing| hearing.missed) {
+            self.judgement.missed(now);
+        }
+    }
+
+    fn tell(&mut self, device: &InterfaceName, seen: Looked, now: Moment) {
+        for statement in self.telling.stands(device, seen.stands) {
+            if statement.is_warning {
+                warn!("{device}: {}", statement.text);
+            } else {
+                info!("{device}: {}", statement.text);
+            }
+        }
+        if seen.mended.is_empty() {
+            return;
+        }
+        let count = self.telling.repaired(device, now);
+        if self.acts {
+            note_repairs(self.telling.repairs());
+        }
+        let Some(count) = count else {
+            return;
+        };
+        let times = match count {
+            1 => String::new(),
+            count => format!(" ({count} times)"),
+        };
+        let verb = if self.acts {
+            "put back"
+        } else {
+            "would be put back"
+        };
+        info!("{device}: {verb}{times}: {}", shown(&seen.mended));
+        if count == 1 {
+            let remover = if networkd_removes_rules() {
+                "systemd-networkd runs and takes out the rules of others: see networkd.conf(5), \
+                 ManageForeignRoutingPolicyRules; "
+            } else {
+                ""
+            };
+            info!("{device}: {remover}to stop this for a while: policy-table pause {device}");
+        }
+    }
+
+    /// Tells the service manager that all is well.
+    fn report(&self) {
+        let devices = self.interests.devices().count();
+        let repairs: u64 = self.telling.repairs().map(|(_, count)| count).sum();
+        let paused = self.judgement.pauses().iter().count();
+        let paused = match paused {
+            0 => String::new(),
+            count => format!(", {count} pauses"),
+        };
+        self.service.tell(&format!(
+            "WATCHDOG=1\nSTATUS=keeping {devices} interfaces, {repairs} repairs{paused}"
+        ));
+    }
+}
+
+/// How many lines of what was put back are told.
+const SHOWN: usize = 3;
+
+fn shown(lines: &[String]) -> String {
+    let first = lines.iter().take(SHOWN).cloned();
+    let first = first.collect::<Vec<_>>().join("; ");
+    match lines.len().saturating_sub(SHOWN) {
+        0 => first,
+        more => format!("{first}; and {more} more"),
+    }
+}
+
+/// How a device is now.
+fn seen(device: &InterfaceName) -> Result<DeviceSeen, KernelError> {
+    let mut kernel = Kernel::open()?;
+    let Some(index) = kernel.index(device)? else {
+        return Ok(DeviceSeen::default());
+    };
+    let mut seen = DeviceSeen {
+        index: Some(index),
+        is_up: kernel.is_up(device)?,
+        ..DeviceSeen::default()
+    };
+    for family in Family::ALL {
+        let addresses = kernel.addresses(device, family)?;
+        for assigned in &addresses {
+            seen.note(assigned);
+        }
+    }
+    Ok(seen)
+}

@@ -1,0 +1,33 @@
+//! The keeper: what the last `ifup` or `apply` put in force stays in force. Linked into no hook.
+//!
+//! - `pause.rs`: that an interface is left alone for a while, as a line.
+//! - `bound.rs`: how often an interface is repaired, and how long a burst of messages may be.
+//! - `judgement.rs`: when to look at which interface, by what was heard and found.
+//! - `interests.rs`: whom a change concerns.
+//! - `telling.rs`: how often the same is said.
+//! - `main_rules.rs`: says where a rule is deleted that looks up main.
+//! - `folder.rs`: the keeper's own files in `/run`.
+//! - `repair.rs`: one look at a device, by its record, and the repair.
+//! - `once.rs`: one look at all of them.
+//! - `keeper.rs`: the loop around all that.
+//!
+//! The files up to `telling.rs` decide, in values with made-up time in their tests: none has a socket,
+//! a file or a clock.
+//!
+//! What is kept are the records, never the file: who edits it has asked for nothing yet.
+
+mod pause;
+mod bound;
+mod judgement;
+mod interests;
+mod telling;
+mod main_rules;
+mod folder;
+mod repair;
+mod once;
+mod keeper;
+
+pub(crate) use folder::{change_pauses, pauses, repairs};
+pub(crate) use keeper::keep;
+pub(crate) use once::{keep_once, LookedOnce};
+pub(crate) use pause::Pause;

@@ -1,0 +1,168 @@
+//! One look at a device, by its record, and the repair of what is lost.
+
+use std::collections::BTreeSet;
+
+use super::interests::KeptRecord;
+use super::judgement::LookResult;
+use super::telling::Statement;
+use crate::converge::{
+    Condition, Failure, Item, LeftToDo, RecordedDevice, StanzaStatus, View, Waiting,
+};
+use crate::netlink::KernelError;
+use crate::record::{Part, Record, Store};
+use crate::routing::{InterfaceName, State, TableId};
+use crate::stanza::{keep, Keep, Stanza};
+
+/// What a look at a device came to.
+#[derive(Debug)]
+pub struct Looked {
+    pub finding: LookResult,
+    /// What was put back, and what was taken out since the address that it was for is gone.
+    pub mended: Vec<String>,
+    /// What stands for longer.
+    pub stands: BTreeSet<Statement>,
+    /// Whether something is not there that a part waits for.
+    pub waits: bool,
+    /// Whether something cannot be in force whatever comes.
+    pub is_in_trouble: bool,
+}
+
+impl Looked {
+    fn state(&mut self, is_warning: bool, text: String) {
+        self.stands.insert(Statement { is_warning, text });
+    }
+}
+
+/// What the record of a device has that decides whom a change concerns.
+pub fn recorded(record: &Record) -> KeptRecord {
+    let mut recorded = KeptRecord {
+        state: record.state(),
+        ..KeptRecord::default()
+    };
+    for part in record.parts() {
+        let routes = part.state.routes().iter().map(|route| route.table);
+        recorded.tables.extend(routes);
+        recorded.tables.extend(part.tables());
+        let stanza = part.call().map(|call| Stanza::parse(&call));
+        if let Some(Ok(Some(stanza))) = stanza {
+            recorded.asks_gateway |= stanza.asks_gateway();
+        }
+    }
+    // Main is everybody's; of it only the default routes matter.
+    recorded.tables.remove(&TableId::MAIN);
+    recorded
+}
+
+/// Whether the keeper has anything to do with a part.
+fn is_kept(part: &Part) -> bool {
+    !part.is_leaving && part.call().is_none_or(|call| keep(&call) != Keep::No)
+}
+
+/// Looks at a device, and puts back what it has lost; where it does not act it only says so.
+pub fn look_at(device: &InterfaceName, acts: bool) -> Looked {
+    let mut seen = Looked {
+        finding: LookResult::Settled,
+        mended: Vec::new(),
+        stands: BTreeSet::new(),
+        waits: false,
+        is_in_trouble: false,
+    };
+    if let Err(error) = look(device, acts, &mut seen) {
+        log::debug!("{device}: {error}");
+        seen.finding = LookResult::Unknown;
+    }
+    seen
+}
+
+fn look(device: &InterfaceName, acts: bool, seen: &mut Looked) -> Result<(), KernelError> {
+    let record = Store::peek(device);
+    let mut view = View::open_for_apply()?;
+    let recorded = RecordedDevice {
+        device,
+        record: &record,
+    };
+    let found = recorded.survey(&mut view);
+    let mut before = State::default();
+    for (part, status) in record.parts().iter().zip(&found) {
+        before.extend(status.in_place().objects());
+        if !is_kept(part) {
+            continue;
+        }
+        note(status, seen);
+        if !is_to_mend(status) {
+            // The kernel is in step; the record says still that it waits, perhaps.
+            if acts && is_to_note(status) {
+                let _ = recorded.mend(part, &before);
+            }
+            continue;
+        }
+        let lost = lines(status);
+        if !acts {
+            seen.mended.extend(lost);
+            continue;
+        }
+        match recorded.mend(part, &before) {
+            // What was taken out of one that waits is no failure.
+            Ok(()) | Err(Failure::Waiting(_)) => {
+                seen.mended.extend(lost);
+                seen.finding = LookResult::Repaired;
+            }
+            Err(Failure::Overtaken) => seen.finding = LookResult::Unknown,
+            Err(Failure::Kernel(error)) => return Err(error),
+            Err(failure) => {
+                for line in failure.lines() {
+                    seen.state(true, line);
+                }
+                seen.finding = LookResult::Refused;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether something has to be done about a part.
+fn is_to_mend(status: &StanzaStatus) -> bool {
+    let is_blocked = |item: &Item| matches!(item.condition, Condition::Blocked(_));
+    !status.steps().is_empty() && !status.items.iter().any(is_blocked)
+}
+
+/// Whether only the record says something else of a part than what is so.
+fn is_to_note(status: &StanzaStatus) -> bool {
+    let is_well = status.is_in_step() && status.reorder.is_empty();
+    is_well && status.left_to_do == LeftToDo::Something
+}
+
+/// What is to be put back or taken out, a line each.
+fn lines(status: &StanzaStatus) -> Vec<String> {
+    let each = status.steps().into_iter();
+    each.map(|step| step.to_string()).collect()
+}
+
+/// Notes what stands of a part.
+fn note(status: &StanzaStatus, seen: &mut Looked) {
+    if let Some(waiting) = status.waiting() {
+        seen.waits = true;
+        // An address that the file gives comes back by nobody but the administrator.
+        let is_warning = matches!(waiting, Waiting::OwnAddress(..));
+        seen.state(is_warning, waiting.to_string());
+    }
+    match &status.failure {
+        Some(Failure::Kernel(_)) => seen.finding = LookResult::Unknown,
+        _ => {
+            for line in status.errors() {
+                seen.is_in_trouble = true;
+                seen.state(true, line);
+            }
+        }
+    }
+    for item in &status.items {
+        if let Condition::Blocked(by) = &item.condition {
+            let text = format!(
+                "{} is not in force: {by} is in the way and not ours",
+                item.object
+            );
+            seen.is_in_trouble = true;
+            seen.state(true, text);
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! How far the keeper goes: what it lets be, how often it acts, how it ends.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::keeper::{ours, signal, Keeper};
+use crate::support::lab::{lab, Lab};
+use crate::support::needs::{have, STRACE};
+
+const FILE: &str = "\
+iface eth1 inet static
+    address 10.10.0.10/24
+    policy-table rt2
+iface eth2 inet static
+    address 10.20.0.10/24
+    policy-table rt3
+";
+
+const FLUSH: &str = "ip rule flush protocol 157";
+
+fn up_with(lab: &Lab, file: &str) -> Vec<String> {
+    lab.interfaces(file);
+    lab.device("eth1");
+    lab.device("eth2");
+    lab.ok("ifup eth1 eth2");
+    ours(lab)
+}
+
+fn up(lab: &Lab) -> Vec<String> {
+    up_with(lab, FILE)
+}
+
+#[test]
+fn a_fight_is_bounded_and_never_given_up() {
+    lab(|lab| {
+        let before = up(lab);
+        let mut keeper = Keeper::start(lab);
+        let said = Keeper::log().lines().count();
+        // Somebody deletes for 33 seconds what is put back: five times at once, then once.
+        let end = Instant::now() + Duration::from_secs(33);
+        while Instant::now() < end {
+            lab.sh("ip rule del pref 21000 from 10.10.0.10 lookup 20611 protocol 157");
+            sleep(Duration::from_millis(40));
+        }
+        let repairs = Keeper::repairs();
+        assert!((5..=7).contains(&repairs), "{repairs} repairs");
+        let log = Keeper::log();
+        let lines = log.lines().count() - said;
+        assert!(lines <= 6, "{log}");
+        // The other interface had none of it, and is repaired at once.
+        lab.ok("ip rule del pref 21000 from 10.20.0.10");
+        keeper.until("the other one", || {
+            ours(lab)
+                .iter()
+                .any(|line| line.contains("from 10.20.0.10 "))
+        });
+        // A last one comes back once the bound allows.
+        let end = Instant::now() + Duration::from_secs(32);
+        while ours(lab) != before {
+            assert!(Instant::now() < end, "{:?}", ours(lab));
+            sleep(Duration::from_millis(50));
+        }
+        lab.ok("ifdown eth1 eth2");
+    });
+}
+
+#[test]
+fn a_pause_stops_repairs_and_nothing_else_and_its_end_brings_all_back() {
+    lab(|lab| {
+        let before = up(lab);
+        let mut keeper = Keeper::start(lab);
+        let said = lab.ok("policy-table pause --for 30m --reason 'works on it' eth1");
+        assert!(said.contains("eth1: paused for 30 minutes by") && said.contains(": works on it"));
+        lab.ok(FLUSH);
+        keeper.until("eth2", || {
+            ours(lab)
+                .iter()
+                .any(|line| line.contains("from 10.20.0.10 "))
+        });
+        keeper.quiet();
+        let left = ours(lab);
+        assert!(
+            !left.iter().any(|line| line.contains("from 10.10.0.10")),
+            "{left:?}"
+        );
+        // apply acts as ever, and does not end it.
+        lab.ok("policy-table apply eth1");
+        assert_eq!(ours(lab), before);
+        lab.ok("ip rule del pref 21000 from 10.10.0.10 lookup 20611 protocol 157");
+        keeper.quiet();
+        assert_ne!(ours(lab), before);
+        assert!(lab
+            .ok("policy-table resume eth1")
+            .contains("eth1: no more paused"));
+        keeper.until("all", || ours(lab) == before);
+        // All of them, for a second.
+        lab.ok("policy-table pause --for 2s");
+        lab.ok(FLUSH);
+        keeper.until("the end of it", || ours(lab) == before);
+        assert!(lab.ok("policy-table resume").contains("nothing was paused"));
+        for (wrong, part) in [
+            ("pause eth7", "eth7 has no record and is no device"),
+            ("pause --for 25h eth1", "--for \"25h\": expected"),
+            ("pause --for 5 eth1", "expected a number and s, m or h"),
+        ] {
+            let said = lab.sh(&format!("policy-table {wrong}"));
+            assert_eq!(said.code, 2, "{wrong}");
+            assert!(said.err.contains(part), "{wrong}: {}", said.err);
+        }
+        lab.ok("ifdown eth1 eth2");
+    });
+}
+
+#[test]
+fn a_stanza_says_that_it_is_not_to_be_kept() {
+    lab(|lab| {
+        let file = FILE.replace("table rt2\n", "table rt2\n    policy-keep no\n");
+        up_with(lab, &file);
+        let mut keeper = Keeper::start(lab);
+        lab.ok(FLUSH);
+        keeper.until("eth2", || {
+            ours(lab)
+                .iter()
+                .any(|line| line.contains("from 10.20.0.10 "))
+        });
+        keeper.quiet();
+        let left = ours(lab);
+        assert!(
+            !left.iter().any(|line| line.contains("from 10.10.0.10")),
+            "{left:?}"
+        );
+        lab.ok("ifdown eth1 eth2");
+        assert!(ours(lab).is_empty());
+    });
+}
+
+#[test]
+fn what_ifdown_and_flush_took_out_stays_out() {
+    lab(|lab| {
+        up(lab);
+        let mut keeper = Keeper::start(lab);
+        lab.ok("policy-table flush eth1");
+        keeper.quiet();
+        assert!(!ours(lab).iter().any(|line| line.contains("10.10.0.")));
+        lab.ok("ifdown eth2");
+        keeper.quiet();
+        assert!(ours(lab).is_empty(), "{:?}", ours(lab));
+        // No interface has a record: there is nothing to keep.
+        assert_eq!(keeper.ended(), 0);
+    });
+}
+
+#[test]
+fn a_file_that_is_half_edited_is_not_read() {
+    lab(|lab| {
+        let before = up(lab);
+        let mut keeper = Keeper::start(lab);
+        for file in [
+            "",
+            "iface eth1 inet static\n    address 10.10.0.10/24\n",
+            "iface eth1 inet static\n    address 10.10.0.10/24\n    policy-table rt2\n    policy-gateway 10.10.0.2\n",
+            "iface eth1 inet static\n    addr",
+        ] {
+            lab.interfaces(file);
+            signal(keeper.id(), "HUP");
+            keeper.quiet();
+            assert_eq!(ours(lab), before, "{file}");
+        }
+        lab.ok(&format!("chmod 0 /etc/network/interfaces; {FLUSH}"));
+        keeper.until("by the record", || ours(lab) == before);
+        lab.interfaces(FILE);
+        lab.ok("ifdown eth1 eth2");
+    });
+}
+
+#[test]
+fn there_is_one_keeper_and_it_says_who() {
+    lab(|lab| {
+        up(lab);
+        let keeper = Keeper::start(lab);
+        let said = lab.sh("policy-table keep");
+        assert_eq!(said.code, 2);
+        let who = format!(
+            "another keeper runs: process {} (policy-table)",
+            keeper.id()
+        );
+        assert!(said.err.contains(&who), "{}", said.err);
+        let id = keeper.id();
+        assert_eq!(keeper.stop(), 0);
+        // One that was killed is in nobody's way.
+        let keeper = Keeper::start(lab);
+        assert_ne!(keeper.id(), id);
+        assert_eq!(keeper.killed_and_started(lab).stop(), 0);
+        lab.ok("ifdown eth1 eth2");
+        // Without a record it need not be started at all.
+        assert_eq!(lab.sh("timeout 15 policy-table keep").code, 0);
+    });
+}
+
+#[test]
+fn one_look_ends_as_status_does_and_a_dry_run_sends_nothing() {
+    lab(|lab| {
+        let before = up(lab);
+        assert_eq!(lab.sh("policy-table keep --once").code, 0);
+        lab.ok(FLUSH);
+        let gone = ours(lab);
+        let said = lab.sh("policy-table keep --once --dry-run");
+        assert_eq!((said.code, ours(lab)), (1, gone.clone()), "{}", said.err);
+        assert!(said.err.contains("eth1: would be mended: "), "{}", said.err);
+        if have(&[STRACE]) {
+            lab.ok("strace -f -e trace=sendto,sendmsg -o /run/trace policy-table keep --once --dry-run; \
+                    ! grep -E 'RTM_(NEW|DEL)' /run/trace");
+            assert!(lab.text("/run/trace").contains("RTM_GETRULE"));
+        }
+        // A pause keeps it from acting, and is no difference.
+        lab.ok("policy-table pause");
+        assert_eq!(
+            (lab.sh("policy-table keep --once").code, ours(lab)),
+            (0, gone)
+        );
+        lab.ok("policy-table resume");
+        assert_eq!(
+            (lab.sh("policy-table keep --once").code, ours(lab)),
+            (0, before)
+        );
+        lab.ok("ip link set eth1 down");
+        assert_eq!(lab.sh("policy-table keep --once").code, 1);
+        lab.ok("ifdown eth1 eth2");
+        assert_eq!(lab.sh("policy-table keep --once").code, 0);
+    });
+}
+
+#[test]
+fn a_dry_run_beside_a_keeper_says_what_that_does() {
+    lab(|lab| {
+        let before = up(lab);
+        let mut keeper = Keeper::start_with(lab, &["--dry-run"]);
+        lab.ok("ip rule del pref 21000 from 10.10.0.10 lookup 20611 protocol 157");
+        keeper.until("said", || {
+            Keeper::log().contains("eth1: would be put back: ")
+        });
+        keeper.quiet();
+        assert_ne!(ours(lab), before);
+        lab.ok("ifdown eth1 eth2");
+    });
+}
