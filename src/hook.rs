@@ -1,10 +1,11 @@
 //! What `ifup` and `ifdown` set off.
 //!
 //! ifupdown runs the program for each stanza of an interface that is up, or is about to go down;
-//! ifupdown2 and ifupdown-ng run it once for all of them. Most stanzas have no `policy-*` options,
-//! and for these a run ends before it has opened anything. For the others it gives up the rights
-//! that it does not need, lets `converge/` do the work, and says what came of it. Only `ifup` may
-//! be made to fail (`policy-on-error`); `ifdown` goes on whatever happens here.
+//! ifupdown2 and ifupdown-ng run it once for all of them, and the file says which these are. Most
+//! stanzas have no `policy-*` options, and for these a run ends before it has opened anything, or
+//! with a look at the files. For the others it gives up the rights that it does not need, lets
+//! `converge/` do the work, and says what came of it. Only ifupdown's `ifup` may be made to fail
+//! (`policy-on-error`); `ifdown`, and what the other two do, goes on whatever happens here.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -12,7 +13,8 @@ use std::process::ExitCode;
 use log::{debug, error, info, warn};
 
 use crate::converge;
-use crate::ifupdown::{Direction, HookCall};
+use crate::converge::{DeviceRun, Done, Failure, Leftovers, Patience};
+use crate::ifupdown::{Caller, Direction, HookCall, InterfaceCall};
 use crate::record::{keeper_is_running, Store};
 use crate::routing::InterfaceName;
 use crate::stanza::{on_error, OnError};
@@ -24,21 +26,32 @@ pub fn run(
     direction: Direction,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> ExitCode {
+    if matches!(direction, Direction::PostUp | Direction::PreDown) {
+        let call = InterfaceCall::read(direction, environment.into_iter().collect());
+        if let Some(call) = call.filter(may_be_ours) {
+            whole_interface(call, direction.is_up());
+        }
+        return ExitCode::SUCCESS;
+    }
     match HookCall::read(direction, environment) {
-        Some(call) if is_ours(&call) => match direction {
-            Direction::Up => up(&call),
-            Direction::Down => {
-                down(&call);
-                ExitCode::SUCCESS
-            }
-        },
-        _ => ExitCode::SUCCESS,
+        Some(call) if !is_ours(&call) => ExitCode::SUCCESS,
+        Some(call) if direction.is_up() => up(&call),
+        Some(call) => {
+            down(&call);
+            ExitCode::SUCCESS
+        }
+        None => ExitCode::SUCCESS,
     }
 }
 
 /// Whether there is something to do: the stanza has options, or had some when it came up.
 fn is_ours(call: &HookCall) -> bool {
     !call.options.is_empty() || has_record(call)
+}
+
+/// The same of an interface, as far as it can be told at once: what its stanzas are, the files say.
+fn may_be_ours(call: &InterfaceCall) -> bool {
+    Store::has(&call.interface.device()) || call.mentions_options()
 }
 
 fn has_record(call: &HookCall) -> bool {
@@ -73,7 +86,8 @@ fn up(call: &HookCall) -> ExitCode {
             if let Some(waiting) = failure.waiting() {
                 // Nobody's mistake: ifup does not fail for it, whatever policy-on-error says. It
                 // would not note the interface as up, and then nothing could be applied later.
-                let (state, then) = (state(call), what_then(call));
+                let then = what_then(&format!("policy-table apply {interface}"));
+                let state = state(call);
                 warn!("{interface}: {waiting}; policy routing {state} until then; {then}");
                 return ExitCode::SUCCESS;
             }
@@ -87,12 +101,11 @@ fn up(call: &HookCall) -> ExitCode {
 }
 
 /// What will come of what waits, or what there is to do.
-fn what_then(call: &HookCall) -> String {
+fn what_then(remedy: &str) -> String {
     if keeper_is_running() {
         "the keeper finishes it".to_owned()
     } else {
-        let interface = Shown(&call.interface);
-        format!("when it is there, run: policy-table apply {interface}")
+        format!("when it is there, run: {remedy}")
     }
 }
 
@@ -141,10 +154,13 @@ fn down(call: &HookCall) {
     let Ok(interface) = call.interface.parse::<InterfaceName>() else {
         return;
     };
-    if !begin(call) {
-        return;
+    if begin(call) {
+        take_down(call, &interface);
     }
-    match converge::down(call, &interface) {
+}
+
+fn take_down(call: &HookCall, interface: &InterfaceName) {
+    match converge::down(call, interface) {
         Ok(removal) if removal.removed == 0 => debug!("{interface}: nothing of ours was left"),
         Ok(removal) => info!("{interface}: {} routes and rules removed", removal.removed),
         Err(failure) => {
@@ -154,5 +170,94 @@ fn down(call: &HookCall) {
                  policy-table flush {interface}"
             );
         }
+    }
+}
+
+/// Brings all stanzas of an interface up, or takes them down.
+fn whole_interface(call: InterfaceCall, comes_up: bool) {
+    let call = call.without_strangers();
+    if !begin(&call.told()) {
+        return;
+    }
+    if comes_up {
+        whole_interface_up(&call);
+    } else {
+        whole_interface_down(&call);
+    }
+}
+
+fn whole_interface_up(call: &InterfaceCall) {
+    let calls = call.calls();
+    let device = call.interface.device();
+    if calls.iter().all(|call| call.options.is_empty()) && !Store::has(&device) {
+        return;
+    }
+    let run = DeviceRun {
+        device: &device,
+        calls: &calls,
+        surveyed: &[],
+        patience: Patience::of_interface(),
+        leftovers: Leftovers::Of(&|interface| call.is_part(interface)),
+        add: None,
+    };
+    let wishes_failure = calls.iter().any(|call| on_error(call) == OnError::Fail);
+    run.bring_in_step(|done| tell_of(call, &done, wishes_failure));
+}
+
+/// Says what became of a stanza of an interface.
+fn tell_of(call: &InterfaceCall, done: &Done, wishes_failure: bool) {
+    let (interface, name) = (&call.interface, Shown(&done.name));
+    let state = if done.is_in_force {
+        "stays as it was"
+    } else {
+        "is not in force"
+    };
+    let remedy = remedy(call);
+    match &done.became {
+        Ok(Some(_)) if done.had.is_some() => {
+            let had = done.had.as_deref().unwrap_or_default();
+            warn!("{interface}: had {had}, its stanza has none now; taken out");
+        }
+        Ok(Some(summary)) => info!("{name}: {summary}"),
+        Ok(None) => {}
+        Err(Failure::Waiting(waiting)) => warn!(
+            "{interface}: {waiting}; policy routing {state} until then; {}",
+            what_then(&remedy)
+        ),
+        Err(failure) => {
+            converge::tell(interface.as_str(), failure);
+            let no_failure = if wishes_failure {
+                format!(" (policy-on-error fail has no effect with {})", call.caller)
+            } else {
+                String::new()
+            };
+            error!(
+                "{interface}: policy routing {state}, the interface itself is up{no_failure}; \
+                 correct the cause, then run: {remedy}"
+            );
+        }
+    }
+}
+
+/// What does for an interface that is up what its hook does. Never does it go down for that, perhaps
+/// with the guests that a bridge has.
+fn remedy(call: &InterfaceCall) -> String {
+    match call.caller {
+        Caller::Ifupdown2 => "ifreload -a".to_owned(),
+        Caller::Ifupdown | Caller::IfupdownNg => format!("policy-table apply {}", call.interface),
+    }
+}
+
+/// By the record; where that says too little, by each stanza of the file.
+fn whole_interface_down(call: &InterfaceCall) {
+    let record = Store::peek(&call.interface.device());
+    let is_whole = !record.is_empty() && record.damaged.is_empty();
+    let calls = if is_whole {
+        vec![call.told()]
+    } else {
+        call.calls()
+    };
+    for of_stanza in &calls {
+        take_down(of_stanza, &call.interface);
     }
 }

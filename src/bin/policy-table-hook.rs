@@ -14,8 +14,8 @@ fn main() -> ExitCode {
         return hook::run(direction, env::vars_os());
     }
     let _ = io::stderr().write_all(
-        b"policy-table-hook: this is for ifup and ifdown, through links in /etc/network/if-up.d \
-          and if-down.d; the commands are policy-table's\n",
+        b"policy-table-hook: this is for ifup and ifdown, through links in /etc/network/if-up.d, \
+          if-down.d, if-post-up.d and if-pre-down.d; the commands are policy-table's\n",
     );
     ExitCode::from(2)
 }

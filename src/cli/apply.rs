@@ -14,7 +14,8 @@ use super::question::{forget_typed, Confirmed, Outputs, Question};
 use super::running::Running;
 use crate::converge;
 use crate::converge::{
-    remove_orphans, DeviceRun, Done, LeftToDo, OrphanError, Patience, Snapshot, StanzaStatus, View,
+    remove_orphans, DeviceRun, Done, LeftToDo, Leftovers, OrphanError, Patience, Snapshot,
+    StanzaStatus, View,
 };
 use crate::explain::{ssh_replies, warning_of_move, Packet};
 use crate::ifupdown::interfaces::Device;
@@ -255,10 +256,11 @@ fn change(survey: Survey<'_>, all: bool, out: &mut dyn Write) -> Result<Verdict,
                 calls: &device.calls,
                 surveyed,
                 patience,
+                leftovers: Leftovers::WithStanza,
                 add: knows_around.then_some(&add),
             };
             let mut told = Ok(());
-            acted |= run.bring_in_step(|name, done| match tell(name, done, out) {
+            acted |= run.bring_in_step(|done| match tell(done, out) {
                 Ok(of_stanza) => verdict = verdict.max(of_stanza),
                 Err(error) => told = Err(error),
             });
@@ -274,8 +276,9 @@ fn change(survey: Survey<'_>, all: bool, out: &mut dyn Write) -> Result<Verdict,
 }
 
 /// Says what became of a stanza.
-fn tell(name: &str, done: Done, out: &mut dyn Write) -> io::Result<Verdict> {
-    match done {
+fn tell(done: Done, out: &mut dyn Write) -> io::Result<Verdict> {
+    let name = &done.name;
+    match done.became {
         Ok(Some(summary)) => writeln!(out, "{name}: {summary}").map(|()| Verdict::Good),
         Ok(None) => Ok(Verdict::Good),
         Err(failure) => {

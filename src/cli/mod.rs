@@ -73,7 +73,8 @@ Usage: policy-table COMMAND [OPTIONS] [ARGUMENTS]
        policy-table --help | --version
 
 Gives an interface of ifupdown its own routing table. ifup(8) and ifdown(8)
-run its hooks in /etc/network/if-up.d and if-down.d, which act on stanzas of
+run its hooks in /etc/network/if-up.d and if-down.d (those of ifupdown2 and
+ifupdown-ng: if-post-up.d and if-pre-down.d), which act on stanzas of
 interfaces(5) that have policy-* options, as in
 
     iface eth1 inet static

@@ -1,6 +1,8 @@
 //! A device brought in step with the file: its stanzas and those of its aliases, one after another in
 //! the order of the file; then what none of them takes over of the record goes.
 
+use std::ffi::OsString;
+
 use super::outcome::{Failure, Outcome};
 use super::patience::Patience;
 use super::settle::{nothing_of, settle};
@@ -8,8 +10,9 @@ use super::stanza::{self, apply, remarks, warn_of, Addition, Beside};
 use super::stanza_status::{LeftToDo, StanzaStatus};
 use crate::ifupdown::HookCall;
 use crate::netlink::Kernel;
-use crate::record::{Store, Takeover};
+use crate::record::{Record, Store, Takeover};
 use crate::routing::{InterfaceName, State};
+use crate::text::Shown;
 
 /// A device that is to be brought in step.
 pub struct DeviceRun<'a> {
@@ -21,18 +24,38 @@ pub struct DeviceRun<'a> {
     pub surveyed: &'a [StanzaStatus],
     /// How long is waited for what a stanza needs.
     pub patience: Patience,
+    /// What goes of that which no stanza takes over.
+    pub leftovers: Leftovers<'a>,
     /// What else goes into the summary of a stanza.
     pub add: Option<&'a Addition<'a>>,
 }
 
-/// What became of a stanza: a summary if it says or had anything.
-pub type Done = Result<Option<String>, Failure>;
+/// Parts of the record that no stanza takes over.
+pub enum Leftovers<'a> {
+    /// Those of an interface go that has a stanza; where there is none, nothing says what to do.
+    WithStanza,
+    /// Those of these interfaces go: it is known that there is no stanza.
+    Of(&'a dyn Fn(&InterfaceName) -> bool),
+}
+
+/// What became of a stanza.
+pub struct Done {
+    /// Its interface and family, or what heads it in the record.
+    pub name: String,
+    /// A summary if it says or had anything.
+    pub became: Result<Option<String>, Failure>,
+    /// An option that it had, where it has none any more.
+    pub had: Option<String>,
+    /// Whether it has something in force: after a failure, what it had before.
+    pub is_in_force: bool,
+}
 
 impl DeviceRun<'_> {
     /// Brings the device in step, and tells of each stanza by its name what became of it. Returns
     /// whether anything was not as it should be.
-    pub fn bring_in_step(&self, mut tell: impl FnMut(&str, Done)) -> bool {
-        let (takeovers, left) = Takeover::of_all(self.calls, &Store::peek(self.device));
+    pub fn bring_in_step(&self, mut tell: impl FnMut(Done)) -> bool {
+        let record = Store::peek(self.device);
+        let (takeovers, left) = Takeover::of_all(self.calls, &record);
         // The stanzas' rules of equal priority stand in the order of the file.
         let mut before = State::default();
         let mut acted = false;
@@ -40,8 +63,14 @@ impl DeviceRun<'_> {
             let surveyed = self.surveyed.get(place);
             let settled = surveyed.filter(|status| status.left_to_do == LeftToDo::Nothing);
             if let Some(status) = settled {
-                before.extend(status.in_place().objects());
-                tell(&named(call), self.found(status));
+                let in_place = status.in_place();
+                tell(Done {
+                    name: named(call),
+                    became: self.found(status),
+                    had: None,
+                    is_in_force: !in_place.is_empty(),
+                });
+                before.extend(in_place.objects());
                 continue;
             }
             acted = true;
@@ -51,24 +80,26 @@ impl DeviceRun<'_> {
                 add: self.add,
                 patience: self.patience,
             };
-            let done = apply(call, &takeover, &beside);
-            if self.calls.len() > 1 {
-                let record = Store::peek(self.device);
-                before.extend(record.of_stanza(&takeover.heading).objects());
-            }
-            tell(&named(call), done);
+            let had = former_option(&takeover, &record).filter(|_| call.options.is_empty());
+            let became = apply(call, &takeover, &beside);
+            let now = Store::peek(self.device);
+            tell(Done {
+                name: named(call),
+                became,
+                had,
+                is_in_force: takeover.has_previous(&now),
+            });
+            before.extend(now.of_stanza(&takeover.heading).objects());
         }
-        for takeover in left {
-            if !takeover.stays(self.calls) {
-                acted = true;
-                self.take_out(&takeover, &mut tell);
-            }
+        for takeover in left.into_iter().filter(|takeover| self.goes(takeover)) {
+            acted = true;
+            tell(self.take_out(&takeover, &record));
         }
         acted
     }
 
     /// What there is to say of a stanza that is as it should be.
-    fn found(&self, status: &StanzaStatus) -> Done {
+    fn found(&self, status: &StanzaStatus) -> Result<Option<String>, Failure> {
         if let Some(waiting) = status.waiting() {
             return Err(waiting.clone().into());
         }
@@ -89,20 +120,41 @@ impl DeviceRun<'_> {
     }
 
     /// Takes out what a part of the record has that no stanza takes over.
-    fn take_out(&self, takeover: &Takeover, tell: &mut impl FnMut(&str, Done)) {
+    fn take_out(&self, takeover: &Takeover, record: &Record) -> Done {
         let nothing = nothing_of(takeover);
         let kernel = Kernel::open().map_err(Failure::from);
         let settled =
             kernel.and_then(|mut kernel| settle(&mut kernel, self.device, takeover, &nothing));
-        match settled {
-            Ok(outcome) => {
-                warn_of(self.device, &outcome.warnings);
-                let removed = format!("{} removed", outcome.removed);
-                tell(&takeover.heading.to_string(), Ok(Some(removed)));
-            }
-            Err(failure) => tell(self.device.as_str(), Err(failure)),
+        if let Ok(outcome) = &settled {
+            warn_of(self.device, &outcome.warnings);
+        }
+        Done {
+            name: takeover.heading.to_string(),
+            is_in_force: settled.is_err(),
+            became: settled.map(|outcome| Some(format!("{} removed", outcome.removed))),
+            had: former_option(takeover, record),
         }
     }
+
+    /// Whether a part of the record goes that no stanza takes over.
+    fn goes(&self, takeover: &Takeover) -> bool {
+        match self.leftovers {
+            Leftovers::WithStanza => !takeover.stays(self.calls),
+            Leftovers::Of(goes) => {
+                let interface = takeover.heading.interface().parse();
+                interface.is_ok_and(|interface| goes(&interface))
+            }
+        }
+    }
+}
+
+/// What a stanza had before: its table if it named one, or else the first of its options.
+fn former_option(takeover: &Takeover, record: &Record) -> Option<String> {
+    let mut options = takeover.former_options(record);
+    let is_table = |(name, _): &&(String, OsString)| name == "policy-table";
+    let found = options.find(is_table);
+    let (name, value) = found.or_else(|| takeover.former_options(record).next())?;
+    Some(format!("{name} {}", Shown(&value.to_string_lossy())))
 }
 
 /// An interface with the family: it may have stanzas of both.

@@ -55,7 +55,7 @@ mod survey;
 mod recorded;
 mod snapshot;
 
-pub(crate) use device::{DeviceRun, Done};
+pub(crate) use device::{DeviceRun, Done, Leftovers};
 pub(crate) use drift::{Condition, Item};
 pub use orphans::{find_orphans, remove_orphans, OrphanError, Orphans, Why};
 pub use outcome::StepError;

@@ -96,10 +96,11 @@ fn with_article(family: Family) -> String {
 }
 
 fn waited(seconds: u64) -> String {
-    if seconds == 0 {
-        return String::new();
+    match seconds {
+        0 => String::new(),
+        1 => ": none came in a second".to_owned(),
+        _ => format!(": none came in {seconds} seconds"),
     }
-    format!(": none came in {seconds} seconds")
 }
 
 /// Why a stanza's policy routing is not in force: one or several causes, each a line.

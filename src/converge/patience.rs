@@ -13,6 +13,9 @@ pub const LONGEST: Duration = Duration::from_secs(6);
 /// Longest wait of a hook for one stanza while the keeper runs, which finishes it.
 const BESIDE_KEEPER: Duration = Duration::from_secs(2);
 
+/// Longest wait where others wait for it to end.
+const SHORT: Duration = Duration::from_secs(1);
+
 /// How long is waited for addresses and routers.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
@@ -45,6 +48,16 @@ impl Patience {
         Self {
             since: Some(Instant::now()),
             comes_up: false,
+            ..Self::OF_HOOK
+        }
+    }
+
+    /// That of a hook that is called for an interface: as short as all other interfaces can bear, which
+    /// come up one after another.
+    pub fn of_interface() -> Self {
+        Self {
+            since: Some(Instant::now()),
+            most: SHORT,
             ..Self::OF_HOOK
         }
     }

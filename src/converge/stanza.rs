@@ -27,7 +27,7 @@ use crate::text::chain;
 /// there was anything to do.
 /// Errors: nothing of the stanza is half done: all is as it was.
 pub fn up(call: &HookCall) -> Result<Option<String>, Failure> {
-    let takeover = Takeover::of_call(call, Store::peek);
+    let takeover = Takeover::of_call(call);
     let Some(stanza) = Stanza::parse(call).map_err(Failure::Options)? else {
         return withdraw(call, &takeover);
     };
@@ -205,7 +205,7 @@ pub fn sum_up(tables: &StanzaTables, outcome: &Outcome) -> String {
 /// Whether an earlier run put something in for the stanza that a hook is called for. It stays
 /// where this run fails.
 pub fn has_previous(call: &HookCall, interface: &InterfaceName) -> bool {
-    let takeover = Takeover::of_call(call, Store::peek);
+    let takeover = Takeover::of_call(call);
     takeover.has_previous(&Store::peek(&interface.device()))
 }
 

@@ -1,10 +1,19 @@
 //! What the three ifupdowns tell a hook in its environment: no other file knows their contract.
 //! Takes names and values, never reads the process's own.
 //!
-//! Measured on ifupdown 0.8.41 to 0.8.44, ifupdown-ng 0.11.4 and ifupdown2 3.0.0: a `policy-table`
-//! line arrives as `IF_POLICY_TABLE`, repeats joined by newlines (ifupdown); `PHASE` is `post-up`
-//! and `pre-down` (ifupdown) or `up` and `down` (the others); `ADDRFAM` is absent (ifupdown-ng) or
-//! a list (ifupdown2); the address may carry its prefix length.
+//! Measured on ifupdown 0.8.41 to 0.8.44, ifupdown-ng 0.11.4 and 0.12.1, and ifupdown2 3.0.0 to 3.9.0:
+//!
+//! - A `policy-table` line arrives as `IF_POLICY_TABLE`; of repeats ifupdown joins all by newlines,
+//!   ifupdown2 gives the first one of the first stanza, ifupdown-ng the last one of all stanzas.
+//! - ifupdown runs `if-up.d` with `PHASE=post-up` behind all commands of the stanza, and `if-down.d`
+//!   with `PHASE=pre-down` before them, once for each stanza.
+//! - The others run these two with `PHASE=up` and `PHASE=down`, before the commands of `post-up` and
+//!   when the address is gone. What ifupdown's calls are at, `if-post-up.d` and `if-pre-down.d` are at
+//!   there, which ifupdown has not; each is run once for all stanzas of an interface. ifupdown2 runs
+//!   what is in a folder in no order.
+//! - `ADDRFAM` is absent (ifupdown-ng), or a list, perhaps an empty one (ifupdown2). What ifupdown2 has
+//!   in `LOGICAL`, `METHOD` and `ADDRFAM` may be the interface's that it was at before.
+//! - The address may carry its prefix length.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -12,35 +21,60 @@ use std::path::Path;
 use super::caller::Caller;
 use crate::routing::Family;
 
-/// Which of the two hook folders the program was called from.
+/// Which of the hook folders the program was called from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
-    /// `if-up.d`: the interface has just come up.
+    /// `if-up.d`: a stanza of ifupdown's has just come up.
     Up,
-    /// `if-down.d`: it is about to go down.
+    /// `if-post-up.d`: an interface of ifupdown2's or ifupdown-ng's has just come up.
+    PostUp,
+    /// `if-pre-down.d`: one of theirs is about to go down.
+    PreDown,
+    /// `if-down.d`: a stanza of ifupdown's is about to go down.
     Down,
 }
 
 impl Direction {
-    /// By the path that the program was called by; `None` where its folder is none of ifupdown's
-    /// two.
+    /// By the path that the program was called by; `None` where its folder is none of these.
     pub fn of_path(path: &OsStr) -> Option<Self> {
         let folder = Path::new(path).parent()?.file_name()?;
         match folder.to_str()? {
             "if-up.d" => Some(Self::Up),
+            "if-post-up.d" => Some(Self::PostUp),
+            "if-pre-down.d" => Some(Self::PreDown),
             "if-down.d" => Some(Self::Down),
             _ => None,
         }
     }
 
-    /// Whether `MODE` and `PHASE` are the ones in which a hook of this folder has work to do.
+    /// Whether something has come up.
+    pub fn is_up(self) -> bool {
+        matches!(self, Self::Up | Self::PostUp)
+    }
+
+    /// Whether `MODE` and `PHASE` are the ones in which a hook of this folder has work to do. Who
+    /// runs one by hand need not name the phase where it is clear.
     fn agrees(self, mode: &str, phase: &str) -> bool {
         match self {
-            Self::Up => mode == "start" && matches!(phase, "post-up" | "up" | ""),
-            Self::Down => mode == "stop" && matches!(phase, "pre-down" | "down" | ""),
+            Self::Up => mode == "start" && matches!(phase, "post-up" | ""),
+            Self::PostUp => mode == "start" && phase == "post-up",
+            Self::PreDown => mode == "stop" && phase == "pre-down",
+            Self::Down => mode == "stop" && matches!(phase, "pre-down" | ""),
+        }
+    }
+
+    /// Who runs the hooks of this folder.
+    fn caller(self, is_ng: bool) -> Caller {
+        match self {
+            Self::Up | Self::Down => Caller::Ifupdown,
+            Self::PostUp | Self::PreDown if is_ng => Caller::IfupdownNg,
+            Self::PostUp | Self::PreDown => Caller::Ifupdown2,
         }
     }
 }
+
+/// The file that ifupdown-ng reads, in the environment of its hooks.
+pub const INTERFACES_FILE: &str = "INTERFACES_FILE";
 
 /// One call of a hook: a stanza as its environment tells it, nothing judged yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,8 +87,6 @@ pub struct HookCall {
     pub logical: String,
     /// `ADDRFAM`, where it says one family.
     pub family: Option<Family>,
-    /// Whether it is made for all stanzas of the interface at once: `ADDRFAM` is absent or a list.
-    pub merged: bool,
     /// `METHOD`.
     pub method: String,
     /// `IF_ADDRESS`, as written.
@@ -65,7 +97,8 @@ pub struct HookCall {
     pub gateway: Option<String>,
     /// `IF_METRIC`: the one of its default route in main.
     pub metric: Option<String>,
-    /// `IF_POINTOPOINT`, or `IF_DSTADDR` of a tunnel: the address at the other end.
+    /// `IF_POINTOPOINT`, `IF_POINT_TO_POINT` of ifupdown-ng, or `IF_DSTADDR` of a tunnel: the address
+    /// at the other end.
     pub peer: Option<String>,
     /// The `policy-*` options under the names they have in the file, in the order of these.
     pub options: Vec<(String, OsString)>,
@@ -80,12 +113,9 @@ impl HookCall {
         direction: Direction,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Option<Self> {
-        let mut call = Self {
-            merged: true,
-            ..Self::default()
-        };
+        let mut call = Self::default();
         let (mut mode, mut phase) = (String::new(), String::new());
-        let mut names_family = false;
+        let mut names_file = false;
         for (name, value) in environment {
             let Some(name) = name.into_string().map_or_else(policy_name, Some) else {
                 continue;
@@ -93,19 +123,17 @@ impl HookCall {
             match name.as_str() {
                 "IFACE" => call.interface = text(value),
                 "LOGICAL" => call.logical = text(value),
-                "ADDRFAM" => {
-                    let families = text(value);
-                    call.family = family(&families);
-                    call.merged = families.contains(',');
-                    names_family = true;
-                }
+                "ADDRFAM" => call.family = family(&text(value)),
                 "METHOD" => call.method = text(value),
                 "MODE" => mode = text(value),
                 "PHASE" => phase = text(value),
                 "VERBOSITY" | "VERBOSE" => call.verbose = value == "1",
                 "IF_ADDRESS" => call.address = Some(text(value)),
                 "IF_NETMASK" => call.netmask = Some(text(value)),
-                "IF_POINTOPOINT" | "IF_DSTADDR" => call.peer = Some(text(value)),
+                INTERFACES_FILE => names_file = true,
+                "IF_POINTOPOINT" | "IF_DSTADDR" | "IF_POINT_TO_POINT" => {
+                    call.peer = Some(text(value));
+                }
                 "IF_GATEWAY" => call.gateway = Some(text(value)),
                 "IF_METRIC" => call.metric = Some(text(value)),
                 _ => {
@@ -116,11 +144,12 @@ impl HookCall {
             }
         }
         call.options.sort();
-        call.caller = match phase.as_str() {
-            "up" | "down" if names_family => Caller::Ifupdown2,
-            "up" | "down" => Caller::IfupdownNg,
-            _ => Caller::Ifupdown,
-        };
+        call.caller = direction.caller(names_file && call.method == "none");
+        if call.caller.calls_for_interface() {
+            // These are of all its stanzas.
+            call.family = None;
+            call.logical.clone_from(&call.interface);
+        }
         let ours = direction.agrees(&mode, &phase)
             && !call.interface.is_empty()
             && call.interface != "--all";
@@ -186,23 +215,50 @@ mod tests {
             pairs.push((name, value));
             assert!(read(Direction::Up, &pairs).is_none(), "{name}={value}");
         }
-        let down = [("IFACE", "eth1"), ("MODE", "stop"), ("PHASE", "down")];
+        let down = [("IFACE", "eth1"), ("MODE", "stop"), ("PHASE", "pre-down")];
         assert!(read(Direction::Down, &down).is_some());
+        assert!(read(Direction::PreDown, &down).is_some());
         assert!(read(Direction::Up, &[]).is_none());
     }
 
     #[test]
-    fn the_phase_and_the_family_tell_who_calls() {
-        let caller = |phase, family: Option<(&str, &str)>| {
-            let mut pairs = vec![("IFACE", "eth1"), ("MODE", "start"), ("PHASE", phase)];
-            pairs.extend(family);
-            read(Direction::Up, &pairs).unwrap().caller
+    fn the_folder_tells_who_calls_and_for_what() {
+        let call = |folder: &str, mode, phase, further: &[(&str, &str)]| {
+            let path = format!("/etc/network/{folder}/00-policy-table");
+            let direction = Direction::of_path(OsStr::new(&path)).unwrap();
+            let mut pairs = vec![("IFACE", "eth1"), ("MODE", mode), ("PHASE", phase)];
+            pairs.extend(further);
+            read(direction, &pairs).map(|call| (call.caller, call.family))
         };
-        let family = |families| Some(("ADDRFAM", families));
-        assert_eq!(caller("post-up", family("inet")), Caller::Ifupdown);
-        assert_eq!(caller("up", family("inet,inet6")), Caller::Ifupdown2);
-        assert_eq!(caller("up", family("")), Caller::Ifupdown2);
-        assert_eq!(caller("up", None), Caller::IfupdownNg);
+        let inet = [
+            ("ADDRFAM", "inet"),
+            ("METHOD", "static"),
+            ("LOGICAL", "eth0"),
+        ];
+        let ng = [
+            ("METHOD", "none"),
+            ("INTERFACES_FILE", "/etc/network/interfaces"),
+        ];
+        for (folder, mode, phase, other) in [
+            ("if-up.d", "start", "post-up", "up"),
+            ("if-down.d", "stop", "pre-down", "down"),
+        ] {
+            let of_debian = Some((Caller::Ifupdown, Some(Family::Inet)));
+            assert_eq!(call(folder, mode, phase, &inet), of_debian);
+            assert_eq!(call(folder, mode, other, &inet), None);
+            assert_eq!(call(folder, mode, other, &ng), None);
+            assert_eq!(call(folder, mode, other, &[]), None);
+        }
+        for (folder, mode, phase) in [
+            ("if-post-up.d", "start", "post-up"),
+            ("if-pre-down.d", "stop", "pre-down"),
+        ] {
+            let told = |further| call(folder, mode, phase, further);
+            assert_eq!(told(&inet), Some((Caller::Ifupdown2, None)));
+            assert_eq!(told(&[]), Some((Caller::Ifupdown2, None)));
+            assert_eq!(told(&ng), Some((Caller::IfupdownNg, None)));
+            assert_eq!(call(folder, mode, "", &ng), None);
+        }
     }
 
     #[test]

@@ -32,7 +32,6 @@ impl RecordedCall {
         note(" interface ", Some(&call.interface));
         note(" logical ", Some(&call.logical));
         note(" family ", family.as_deref());
-        note(" merged ", call.merged.then_some("yes"));
         note(" method ", Some(&call.method));
         note(" address ", call.address.as_deref());
         note(" netmask ", call.netmask.as_deref());
@@ -61,7 +60,6 @@ impl RecordedCall {
                 "interface" => call.interface = value,
                 "logical" => call.logical = value,
                 "family" => call.family = Some(family_of(&value)?),
-                "merged" => call.merged = true,
                 "method" => call.method = value,
                 "address" => call.address = Some(value),
                 "netmask" => call.netmask = Some(value),

@@ -9,11 +9,13 @@
 //! Stanzas with one heading are told apart by their options, and where those were edited by their
 //! order among those alike, so that no other stanza's coming or going makes one of them another.
 
+use std::ffi::OsString;
+
 use super::heading::Heading;
 use super::part::Part;
 use super::record::Record;
 use crate::ifupdown::HookCall;
-use crate::routing::{InterfaceName, Object, State};
+use crate::routing::{Object, State};
 
 /// A stanza of now, and what it takes over.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,44 +43,22 @@ enum Unnamed {
 }
 
 impl Takeover {
-    /// What a hook's call takes over: one for all stanzas of an interface also the parts that
-    /// `apply` made for each of them. The record is asked for only then.
+    /// What a hook's call for one stanza takes over.
     ///
     /// Whoever is called by ifupdown reads no file and cannot know whether a part with the same
     /// heading is of the stanza as it was, or of another one that is alike and was brought up just
     /// before. Where there may be two it stays: `apply` and `ifdown` know better.
-    pub fn of_call(call: &HookCall, record: impl FnOnce(&InterfaceName) -> Record) -> Self {
-        match call.interface.parse::<InterfaceName>() {
-            Ok(interface) if call.merged => Self::of_merged(call, &record(&interface.device())),
-            _ => {
-                let heading = Heading::of(call);
-                let unnamed = match (heading.is_unique(), call.options.is_empty()) {
-                    (true, true) => Unnamed::AlikeButForOptions,
-                    (true, false) => Unnamed::Like,
-                    (false, true) => Unnamed::None,
-                    (false, false) => Unnamed::LikeWithoutOptions,
-                };
-                Self {
-                    unnamed,
-                    ..Self::of_own_part(heading)
-                }
-            }
-        }
-    }
-
-    /// Such a call knows one address: what `apply` put in for stanzas with others stays, unless no
-    /// stanza has options any more.
-    fn of_merged(call: &HookCall, record: &Record) -> Self {
+    pub fn of_call(call: &HookCall) -> Self {
         let heading = Heading::of(call);
-        let is_told = |part: &Heading| call.options.is_empty() || part.has_address_of(&heading);
-        let parts = record.headings().filter(|part| {
-            **part != heading && part.interface() == call.interface && is_told(part)
-        });
+        let unnamed = match (heading.is_unique(), call.options.is_empty()) {
+            (true, true) => Unnamed::AlikeButForOptions,
+            (true, false) => Unnamed::Like,
+            (false, true) => Unnamed::None,
+            (false, false) => Unnamed::LikeWithoutOptions,
+        };
         Self {
-            superseded: parts.cloned().collect(),
-            unnamed: Unnamed::None,
-            seen: None,
-            heading,
+            unnamed,
+            ..Self::of_own_part(heading)
         }
     }
 
@@ -166,6 +146,15 @@ impl Takeover {
     pub fn is_settled(&self, record: &Record, part: &Part) -> bool {
         let own = record.part(&self.heading);
         self.superseded.is_empty() && own.says_as(part)
+    }
+
+    /// The options that the stanza had before, as far as the record has them.
+    pub fn former_options<'a>(
+        &'a self,
+        record: &'a Record,
+    ) -> impl Iterator<Item = &'a (String, OsString)> {
+        let own = record.headings().filter(|part| self.takes(part));
+        own.flat_map(|part| part.options().unwrap_or_default())
     }
 
     /// What was put in before by the stanza as it was.
@@ -302,30 +291,6 @@ mod tests {
     }
 
     #[test]
-    fn a_call_for_all_stanzas_takes_over_what_it_is_told_of() {
-        let record = record(&[
-            "eth1 inet static 10.0.0.1",
-            "eth1 inet6 static 2001:db8::1",
-            "eth1:1 inet static 10.0.0.2",
-        ]);
-        let call = HookCall {
-            interface: "eth1".to_owned(),
-            method: "none".to_owned(),
-            address: Some("10.0.0.1/24".to_owned()),
-            merged: true,
-            ..HookCall::default()
-        };
-        let parts = ["eth1 inet static 10.0.0.1", "eth1 inet6 static 2001:db8::1"];
-        let without_options = Takeover::of_call(&call, |_| record.clone());
-        assert_eq!(without_options.heading.to_string(), "eth1 - none 10.0.0.1");
-        assert_eq!(texts(&without_options.superseded), parts);
-        let options = vec![("policy-table".to_owned(), "rt2".into())];
-        let call = HookCall { options, ..call };
-        let with_options = Takeover::of_call(&call, |_| record.clone());
-        assert_eq!(texts(&with_options.superseded), parts[..1]);
-    }
-
-    #[test]
     fn of_two_stanzas_of_a_family_only_the_lost_one_passes() {
         let record = record(&["eth1 inet static 10.0.0.1", "eth1 inet static 10.0.0.2"]);
         let calls = [
@@ -396,7 +361,7 @@ mod tests {
         let (other, _) = manual("fwmark 0x2");
         let record = Record::read(&part);
         let takes = |call: &HookCall, record: &Record| {
-            let takeover = Takeover::of_call(call, |_| record.clone());
+            let takeover = Takeover::of_call(call);
             !takeover.previous(record).is_empty()
         };
         assert!(takes(&one, &record) && !takes(&other, &record));

@@ -46,7 +46,7 @@ pub(crate) use lock::Lock;
 pub(crate) use networkd::networkd_removes_rules;
 pub(crate) use old_examples::installed_examples;
 pub(crate) use privileges::{keep_net_admin, permission_hint, NotPermitted};
-pub(crate) use processes::variable_above;
+pub(crate) use processes::{variable_above, Ancestor};
 pub(crate) use service::Service;
 pub(crate) use signals::{SignalTold, Signals};
 pub(crate) use sysctl::{

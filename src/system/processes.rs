@@ -1,11 +1,17 @@
 //! Other processes, as far as proc(5) tells of them.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::parent_id;
+use std::path::Path;
 
 /// How many processes above this one are asked. A chain of them is finite; a run is not to hang on
 /// a strange `/proc`.
 const GENERATIONS: usize = 64;
+
+/// How many are between a hook and the program that runs it, at most: a shell or two.
+const NEAR: usize = 4;
 
 /// A process by ID and command name, as far as it can be told.
 pub fn describe(pid: u32) -> String {
@@ -59,9 +65,70 @@ pub fn variable_above(name: &str) -> Option<String> {
         if let Some(value) = variables.find_map(|line| line.strip_prefix(lead.as_bytes())) {
             return Some(String::from_utf8_lossy(value).into_owned());
         }
-        let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
-        process = parent.trim().parse().ok().filter(|parent| *parent > 1)?;
+        process = parent_of(process)?;
     }
     None
+}
+
+/// A process above this one.
+#[derive(Debug)]
+pub struct Ancestor {
+    pid: u32,
+    /// The words of its command line.
+    words: Vec<OsString>,
+}
+
+impl Ancestor {
+    /// The nearest one that runs one of some programs: by itself, or as the script of an interpreter,
+    /// which may have an option of its own before that.
+    pub fn running(programs: &[&str]) -> Option<Self> {
+        let is_one = |word: &OsString| {
+            let name = Path::new(word).file_name().unwrap_or_default();
+            programs.iter().any(|program| name == *program)
+        };
+        let mut pid = parent_id();
+        for _ in 0..NEAR {
+            let words = words_of(pid);
+            if words.iter().take(3).any(is_one) {
+                return Some(Self { pid, words });
+            }
+            pid = parent_of(pid)?;
+        }
+        None
+    }
+
+    /// The words of its command line.
+    pub fn words(&self) -> &[OsString] {
+        &self.words
+    }
+
+    /// The environment that it was started with.
+    pub fn environment(&self) -> Vec<(OsString, OsString)> {
+        let environment = fs::read(format!("/proc/{}/environ", self.pid)).unwrap_or_default();
+        let variables = environment.split(|byte| *byte == 0);
+        let pairs = variables.filter_map(|variable| {
+            let end = variable.iter().position(|byte| *byte == b'=')?;
+            let (name, value) = (variable.get(..end)?, variable.get(end + 1..)?);
+            Some((text(name), text(value)))
+        });
+        pairs.collect()
+    }
+}
+
+fn text(bytes: &[u8]) -> OsString {
+    OsStr::from_bytes(bytes).to_owned()
+}
+
+/// The words of a process's command line.
+fn words_of(pid: u32) -> Vec<OsString> {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let line = line.strip_suffix(b"\0").unwrap_or(&line);
+    line.split(|byte| *byte == 0).map(text).collect()
+}
+
+/// The process that started another one, if that is not the first of all.
+fn parent_of(pid: u32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
+    parent.trim().parse().ok().filter(|parent| *parent > 1)
 }

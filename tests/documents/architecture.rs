@@ -22,13 +22,12 @@ const HEADER: std::ops::RangeInclusive<usize> = 10..=30;
 const APART: [&str; 4] = ["explain", "converge", "check", "migrate"];
 
 /// What the program of the hooks is linked without.
-const NOT_THE_HOOKS: [&str; 6] = [
+const NOT_THE_HOOKS: [&str; 5] = [
     "src/keep/",
     "src/cli/",
     "src/check/",
     "src/migrate/",
     "src/explain/",
-    "src/ifupdown/interfaces/",
 ];
 
 /// What the programs in `src/bin` may name.

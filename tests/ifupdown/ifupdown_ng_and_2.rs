@@ -77,8 +77,8 @@ iface eth1 inet6 static
     policy-gateway none
 ";
 
-/// A hook that is called once is told one address.
-fn apply_serves_the_second_address(program: Ifupdown) {
+/// A hook that is called once is told one address, and finds the other in the file.
+fn both_families_are_served(program: Ifupdown) {
     lab(|lab| {
         if !program.install(lab) {
             return;
@@ -87,33 +87,162 @@ fn apply_serves_the_second_address(program: Ifupdown) {
         lab.ok("sysctl -q net.ipv6.conf.eth1.accept_dad=0");
         lab.interfaces(BOTH_FAMILIES);
         lab.ok("ifup eth1");
-        assert_eq!((lab.rules("-4").len(), lab.rules("-6").len()), (2, 0));
-        assert_eq!(lab.sh("policy-table status").code, 1);
-
-        lab.ok("policy-table apply eth1");
         assert_eq!((lab.rules("-4").len(), lab.rules("-6").len()), (2, 2));
         assert_eq!(lab.sh("policy-table status").code, 0);
-
-        // What the hook is not told of stays.
-        lab.sh("ifup --force eth1");
-        assert_eq!((lab.rules("-4").len(), lab.rules("-6").len()), (2, 2));
-        assert_eq!(lab.sh("policy-table status").code, 0);
+        let said = lab.ok("policy-table apply eth1");
+        assert_eq!(said.matches(" 0 added, 0 removed").count(), 2, "{said}");
 
         lab.ok("ifdown eth1");
         assert!(lab.tagged().is_empty(), "{:?}", lab.tagged());
+        assert_eq!(lab.ok("ls -A /run/policy-table"), "");
+    });
+}
+
+const BOTH: [Ifupdown; 2] = [Ifupdown::Two, Ifupdown::Ng];
+
+/// A lab for each of the two.
+fn with_both(test: impl Fn(&Lab, Ifupdown) + Send + Sync) {
+    for program in BOTH {
+        lab(|lab| {
+            if program.install(lab) {
+                lab.device("eth1");
+                test(lab, program);
+            }
+        });
+    }
+}
+
+#[test]
+fn the_file_that_they_are_told_to_read_says_the_stanzas() {
+    with_both(|lab, _| {
+        lab.interfaces("auto eth1\niface eth1 inet manual\n");
+        lab.write("/etc/network/other", &stanza("rt5"));
+        lab.ok("ifup -i /etc/network/other eth1");
+        assert_eq!(lab.rules("-4"), in_table("rt5"));
+        // Where there are no options at all, what the record says still goes.
+        lab.sh("ifup --force eth1");
+        assert_eq!(lab.tagged(), [""; 0]);
+        assert_eq!(lab.ok("ls -A /run/policy-table"), "");
+    });
+}
+
+/// Their order of folders is another one than ifupdown's.
+#[test]
+fn what_a_hook_in_a_folder_of_ifupdown_is_told_by_them_is_not_acted_on() {
+    with_both(|lab, _| {
+        lab.script(
+            "/etc/network/if-up.d/01-after",
+            "#!/bin/sh\nip -4 rule >/run/at-up; exit 0\n",
+        );
+        lab.interfaces(&stanza("rt2"));
+        lab.ok("ifup eth1");
+        assert!(!lab.text("/run/at-up").contains("rt2"));
+        assert_eq!(lab.rules("-4"), in_table("rt2"));
+    });
+}
+
+#[test]
+fn who_starts_ifupdown2_gives_no_options() {
+    lab(|lab| {
+        if !Ifupdown::Two.install(lab) {
+            return;
+        }
+        lab.device("eth1");
+        lab.device("eth2");
+        // What comes in over a pipe nobody else can read.
+        let piped = "auto eth1\niface eth1 inet static\n    address 10.10.0.10/24\n\n\
+             auto eth2\niface eth2 inet static\n    address 10.20.0.10/24\n    \
+             policy-table rt2\n    policy-gateway 10.20.0.1\n";
+        lab.write("/run/piped", piped);
+        let started = "IF_POLICY_TABLE=leak IF_POLICY_GATEWAY=10.10.0.9 ifup";
+        lab.ok(&format!("cat /run/piped | {started} -i - -a"));
+        let rules = [
+            "21000: from 10.20.0.10 lookup rt2 proto policy-table",
+            "21000: from all to 10.20.0.10 lookup rt2 proto policy-table",
+        ];
+        assert_eq!(lab.rules("-4"), rules);
+        assert!(!lab.text("/etc/iproute2/rt_tables").contains("leak"));
+        lab.interfaces(&stanza("rt3"));
+        lab.ok(&format!("{started} -a"));
+        let mut expected = in_table("rt3").to_vec();
+        expected.splice(2..2, rules.map(str::to_owned));
+        assert_eq!(lab.rules("-4"), expected);
+        lab.ok("ifdown -a");
+        assert_eq!(lab.tagged(), [""; 0]);
+    });
+}
+
+#[test]
+fn who_waits_for_an_address_lets_others_go_on_and_is_told_what_to_run() {
+    lab(|lab| {
+        if !Ifupdown::Ng.install(lab) {
+            return;
+        }
+        lab.device("eth1");
+        lab.interfaces(
+            "iface eth1 inet manual\n    policy-table rt2\n    policy-on-error fail\n\
+             iface eth1 inet6 manual\n    policy-table rt2\n",
+        );
+        let said = lab.sh(
+            "ip link set eth1p addrgenmode none; ip link set eth1 addrgenmode none; \
+                           ifup eth1",
+        );
+        assert_eq!(said.code, 0, "{said:?}");
+        let waiting = |family| {
+            format!(
+                "eth1: waiting for an {family} address: none came in a second; policy routing is not \
+                 in force until then; when it is there, run: policy-table apply eth1"
+            )
+        };
+        assert_eq!(said.ours(), [waiting("IPv4"), waiting("IPv6")]);
+        lab.interfaces(
+            "iface eth1 inet static\n    address 10.10.0.10/24\n    policy-tabel rt2\n    \
+                        policy-on-error fail\n",
+        );
+        let said = lab.sh("ifdown eth1; ifup eth1");
+        let last = *said.ours().last().unwrap();
+        assert_eq!(
+            last,
+            "eth1: policy routing is not in force, the interface itself is up (policy-on-error fail \
+             has no effect with ifupdown-ng); correct the cause, then run: policy-table apply eth1"
+        );
+    });
+}
+
+#[test]
+fn options_that_an_edit_took_away_are_missed() {
+    lab(|lab| {
+        if !Ifupdown::Ng.install(lab) {
+            return;
+        }
+        lab.device("eth1");
+        lab.interfaces(BOTH_FAMILIES);
+        lab.ok("sysctl -q net.ipv6.conf.eth1.accept_dad=0; ifup eth1");
+        let without =
+            BOTH_FAMILIES.replacen("    policy-table rt2\n    policy-gateway none\n", "", 1);
+        lab.interfaces(&without);
+        let said = lab.sh("ifup --force eth1");
+        let missed = "eth1: had policy-table rt2, its stanza has none now; taken out";
+        assert_eq!(said.ours(), [missed], "{said:?}");
+        assert_eq!((lab.rules("-4").len(), lab.rules("-6").len()), (0, 2));
+        // A stanza that is gone.
+        lab.interfaces("iface eth1 inet manual\n");
+        let said = lab.sh("ifup --force eth1");
+        assert_eq!(said.ours(), [missed], "{said:?}");
+        assert_eq!(lab.tagged(), [""; 0]);
     });
 }
 
 #[test]
 fn ifupdown_ng_is_served() {
     serves(Ifupdown::Ng);
-    apply_serves_the_second_address(Ifupdown::Ng);
+    both_families_are_served(Ifupdown::Ng);
 }
 
 #[test]
 fn ifupdown2_is_served() {
     serves(Ifupdown::Two);
-    apply_serves_the_second_address(Ifupdown::Two);
+    both_families_are_served(Ifupdown::Two);
 }
 
 const BY_HAND: &str = "\

@@ -99,7 +99,7 @@ impl Stanza {
     fn hook(&self, direction: Direction) -> Said {
         let hook = match direction {
             Direction::Up => UP,
-            Direction::Down => DOWN,
+            _ => DOWN,
         };
         let mut command = Command::new(hook);
         let told = with_phase(&self.environment, direction);
@@ -114,7 +114,7 @@ fn with_phase(
 ) -> impl Iterator<Item = (String, String)> + '_ {
     let phase = match direction {
         Direction::Up => [("MODE", "start"), ("PHASE", "post-up")],
-        Direction::Down => [("MODE", "stop"), ("PHASE", "pre-down")],
+        _ => [("MODE", "stop"), ("PHASE", "pre-down")],
     };
     let phase = phase.map(|(name, value)| (name.to_owned(), value.to_owned()));
     environment.iter().cloned().chain(phase)
@@ -456,7 +456,7 @@ impl Run<'_> {
                 );
                 self.up[n] = !failed;
             }
-            Direction::Down => {
+            _ => {
                 for (other, up) in self.stanzas.iter().zip(&mut self.up) {
                     let alias_of_it = other.interface.split(':').next() == Some(interface);
                     *up &= other.interface != interface && !alias_of_it;

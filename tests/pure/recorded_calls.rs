@@ -55,7 +55,6 @@ fn call(random: &mut Random) -> HookCall {
         interface: text(random),
         logical: text(random),
         family: random.pick(&[None, Some(Family::Inet), Some(Family::Inet6)]),
-        merged: random.one_in(2),
         method: text(random),
         address: maybe(random),
         netmask: maybe(random),

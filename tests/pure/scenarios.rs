@@ -31,12 +31,15 @@ fn variables(text: &str) -> Vec<(OsString, OsString)> {
         .collect()
 }
 
-/// Which hook it was is in the environment too.
-fn direction(variables: &[(OsString, OsString)]) -> Direction {
-    if variables.contains(&("MODE".into(), "stop".into())) {
-        Direction::Down
-    } else {
-        Direction::Up
+/// Which hook it was: that of the folder in which each of them does our work.
+fn direction(name: &str, variables: &[(OsString, OsString)]) -> Direction {
+    let down = variables.contains(&("MODE".into(), "stop".into()));
+    let is_debians = !name.contains("-ng-") && !name.contains("-ifupdown2-");
+    match (is_debians, down) {
+        (true, false) => Direction::Up,
+        (true, true) => Direction::Down,
+        (false, false) => Direction::PostUp,
+        (false, true) => Direction::PreDown,
     }
 }
 
@@ -80,9 +83,9 @@ fn found(stanza: &Stanza, observed: &str) -> Observed {
     found
 }
 
-fn plan(environment: &str, observed: &str) -> Vec<String> {
+fn plan(name: &str, environment: &str, observed: &str) -> Vec<String> {
     let variables = variables(environment);
-    let direction = direction(&variables);
+    let direction = direction(name, &variables);
     let Some(call) = HookCall::read(direction, variables) else {
         return vec!["not for us".to_owned()];
     };
@@ -106,12 +109,12 @@ fn plan(environment: &str, observed: &str) -> Vec<String> {
         Err(faults) => return errors(faults),
     };
     match direction {
-        Direction::Up => {
+        Direction::Up | Direction::PostUp => {
             let added = wanted.objects().map(|object| object.command("add"));
             let told = notices.iter().map(|notice| format!("notice: {notice}"));
             added.chain(told).collect()
         }
-        Direction::Down => wanted
+        Direction::Down | Direction::PreDown => wanted
             .objects()
             .rev()
             .map(|object| object.command("del"))
@@ -154,7 +157,7 @@ fn each_environment_leads_to_its_plan() {
         );
         let read = |file: &str| fs::read_to_string(case.join(file)).unwrap_or_default();
         let expected: Vec<String> = read("plan").lines().map(str::to_owned).collect();
-        let found = plan(&read("env"), &read("observed"));
+        let found = plan(&name, &read("env"), &read("observed"));
         if found != expected {
             wrong += &format!(
                 "{name}: - expected, + found\n{}",

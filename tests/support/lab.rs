@@ -190,7 +190,14 @@ impl Lab {
             fs::create_dir_all(program.parent().unwrap()).unwrap();
             fs::copy(programs().join(program.file_name().unwrap()), program).unwrap();
         }
-        for phase in ["if-pre-up.d", "if-up.d", "if-down.d", "if-post-down.d"] {
+        for phase in [
+            "if-pre-up.d",
+            "if-up.d",
+            "if-post-up.d",
+            "if-pre-down.d",
+            "if-down.d",
+            "if-post-down.d",
+        ] {
             let folder = Path::new("/etc/network").join(phase);
             let _ = fs::remove_dir_all(&folder);
             fs::create_dir_all(&folder).unwrap();

@@ -47,7 +47,6 @@ fn calls(definition: &Definition, interface: &str) -> Vec<HookCall> {
             interface: interface.to_owned(),
             logical: definition.name.clone(),
             family: Some(place.family),
-            merged: false,
             method: place.method.clone(),
             address: place.address.clone(),
             netmask: place.netmask.clone(),

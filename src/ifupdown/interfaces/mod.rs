@@ -11,7 +11,7 @@
 //! - `selection.rs`: which names `auto` and `allow-` select, and which are models for others;
 //! - `inherited.rs`, `definition.rs`, `models.rs`: a stanza with all that it inherits;
 //! - `shared_stanza.rs`, `family_of_line.rs`, `by_address.rs`: the hook's calls, one for each address;
-//! - `wordexp.rs`, `paths.rs`, `sourced.rs`: the files that a `source` line leads to;
+//! - `wordexp.rs`, `paths.rs`, `sourced.rs`, `mention.rs`: what a `source` line leads to;
 //! - `with_hooks.rs`, `devices.rs`: the stanzas that hooks are run for, by name and by device.
 //!
 //! A stanza has one name at each level of its life:
@@ -47,6 +47,7 @@ mod family_of_line;
 mod by_address;
 mod wordexp;
 mod paths;
+mod mention;
 mod sourced;
 mod with_hooks;
 mod devices;
@@ -57,6 +58,7 @@ pub use devices::Device;
 pub(crate) use fault::FaultKind;
 pub(crate) use iface_stanza::{IfaceStanza, OptionLine};
 pub(crate) use line::{is_blank, LogicalLine};
+pub(super) use mention::mentions_options;
 pub use parts::Text;
 pub(crate) use selection::Selection;
 pub(crate) use sourced::StanzaInForce;

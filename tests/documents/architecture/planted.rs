@@ -251,9 +251,9 @@ fn a_way_from_the_hooks_to_the_commands_is_found() {
     // Over other files, and over what a folder hands on.
     finds(
         hooks_reach,
-        &[("src/net/name.rs", "use crate::ifupdown::interfaces;\n")],
+        &[("src/net/name.rs", "use crate::check::check;\n")],
         "src/hook.rs -> src/converge/mod.rs -> src/net/route.rs -> src/net/name.rs -> \
-         src/ifupdown/interfaces/mod.rs",
+         src/check/mod.rs",
     );
     finds(
         hooks_reach,
