@@ -3,19 +3,22 @@
 use std::collections::HashSet;
 
 use super::finding::{Code, Finding};
-use super::origin::WrittenOption;
+use super::origin::{Written, WrittenOption};
 use super::stanza::CheckedStanza;
 use crate::ifupdown::interfaces::{about, Phase};
 use crate::routing::syntax::abbreviates;
 use crate::stanza::Table;
 
-/// Commands about policy routing: beside options those that put something in, in any stanza those
-/// that take out what options of some stanza put in.
-pub fn leftovers(stanzas: &[CheckedStanza<'_>]) -> Vec<Finding> {
+/// Commands about policy routing, among those of each stanza's lines that are wanted: beside options
+/// those that put something in, in any stanza those that take out what options of some stanza put in.
+pub fn leftovers<'a>(
+    stanzas: &[CheckedStanza<'a>],
+    wanted: impl Fn(&Written<'a>) -> Vec<WrittenOption<'a>>,
+) -> Vec<Finding> {
     let tables = tables(stanzas);
     let mut findings = Vec::new();
     for stanza in stanzas {
-        for written in &stanza.written.options {
+        for written in wanted(&stanza.written) {
             let command = written.option.value.to_string_lossy();
             let text = match Phase::of(&written.option.name) {
                 Some(phase) if phase.is_up() => {
@@ -28,7 +31,7 @@ pub fn leftovers(stanzas: &[CheckedStanza<'_>]) -> Vec<Finding> {
                     .then_some("takes out rules or routes that policy-* options put in"),
                 None => None,
             };
-            findings.extend(text.and_then(|text| finding(written, text)));
+            findings.extend(text.and_then(|text| finding(&written, text)));
         }
     }
     findings

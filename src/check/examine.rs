@@ -49,8 +49,9 @@ pub fn examine(interfaces: &Interfaces, mut host: Option<&mut ThisHost>) -> Vec<
             }
         }
     }
-    findings.extend(leftovers(&stanzas));
-    findings.extend(leftovers(&models));
+    findings.extend(leftovers(&stanzas, Written::options));
+    // Those that inherit from them are among these, or models themselves.
+    findings.extend(leftovers(&models, Written::own));
     findings.extend(without_hooks(interfaces, &stanzas));
     let arp_is_set = |device: &InterfaceName| host.is_some() && arp_is_strict(device);
     findings.extend(clashes(&stanzas, &arp_is_set));
@@ -199,7 +200,8 @@ const KEYWORDS: [&str; 5] = ["iface", "auto", "source", "mapping", "allow-hotplu
 /// the hyphen, and slips of `iface`.
 fn misspelt(written: &Written<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for option in written.options.iter().map(|written| written.option) {
+    // What is inherited is told of where it is written.
+    for option in written.own().iter().map(|written| written.option) {
         let name = option.name.as_str();
         let is_ours = name.to_lowercase().replace('_', "-").starts_with("policy-");
         let value = option.value.to_string_lossy();

@@ -60,7 +60,7 @@ fn gives_none(stanza: &CheckedStanza<'_>) -> bool {
             // Where the router is looked up in main, somebody puts it there.
             Some(policy) => policy.table.is_some() && !policy.stanza.asks_gateway(),
             // A port of a bridge, or what a script configures.
-            None => stanza.written.options.iter().all(|written| {
+            None => stanza.written.options().iter().all(|written| {
                 let is_up = Phase::of(&written.option.name).is_some_and(Phase::is_up);
                 !is_up || written.option.value.to_string_lossy().starts_with("ip ")
             }),
@@ -77,7 +77,8 @@ fn writes_one(stanza: &CheckedStanza<'_>, family: Family) -> bool {
             route.family() == family && route.table == TableId::MAIN && route.destination.is_any()
         })
     };
-    let mut written = stanza.written.options.iter().map(|written| written.option);
+    let all = stanza.written.options();
+    let mut written = all.iter().map(|written| written.option);
     stanza.policy.as_ref().is_some_and(routes)
         || stanza.call.gateway.is_some() && stanza.call.family == Some(family)
         || written.any(|option| {

@@ -36,39 +36,59 @@ impl WrittenOption<'_> {
 /// Where a stanza is written.
 #[derive(Debug, Clone)]
 pub struct Written<'a> {
+    interfaces: &'a Interfaces,
+    stanza: &'a StanzaInForce,
     /// The file in which it begins.
     pub path: &'a Path,
     /// Its first line.
     pub head: &'a LogicalLine,
-    /// Its options, inherited ones first, in the order in which ifupdown joins them.
-    pub options: Vec<WrittenOption<'a>>,
-    /// How many of them are inherited.
-    pub inherited: usize,
 }
 
 impl<'a> Written<'a> {
     /// Where a stanza and all that it inherits is written.
     pub fn of(interfaces: &'a Interfaces, stanza: &'a StanzaInForce) -> Option<Self> {
-        let chain = chain(interfaces, stanza);
-        let (mut options, mut inherited) = (Vec::new(), 0);
-        for one in chain {
-            inherited = options.len();
-            let file = interfaces.files.get(one.file)?;
-            let stanza = interfaces.stanza(one)?;
-            options.extend(stanza.options.iter().map(|option| WrittenOption {
-                path: &file.path,
-                text: &file.text,
-                option,
-            }));
-        }
         let file = interfaces.files.get(stanza.file)?;
         let block = file.text.blocks.get(stanza.block)?;
         Some(Self {
+            interfaces,
+            stanza,
             path: &file.path,
             head: file.text.lines.get(block.lines.start)?,
-            options,
-            inherited,
         })
+    }
+
+    /// Its own options.
+    pub fn own(&self) -> Vec<WrittenOption<'a>> {
+        self.of_one(self.stanza)
+    }
+
+    /// All its options, inherited ones first, in the order in which ifupdown joins them. Looked for
+    /// when they are needed: in a long line of parents each has those of all before it.
+    pub fn options(&self) -> Vec<WrittenOption<'a>> {
+        let chain = chain(self.interfaces, self.stanza).into_iter();
+        chain.flat_map(|one| self.of_one(one)).collect()
+    }
+
+    /// Those that are inherited.
+    fn inherited(&self) -> Vec<WrittenOption<'a>> {
+        let mut chain = chain(self.interfaces, self.stanza);
+        chain.pop();
+        let chain = chain.into_iter();
+        chain.flat_map(|one| self.of_one(one)).collect()
+    }
+
+    fn of_one(&self, one: &StanzaInForce) -> Vec<WrittenOption<'a>> {
+        let file = self.interfaces.files.get(one.file);
+        let stanza = self.interfaces.stanza(one);
+        let Some((file, stanza)) = file.zip(stanza) else {
+            return Vec::new();
+        };
+        let options = stanza.options.iter().map(|option| WrittenOption {
+            path: &file.path,
+            text: &file.text,
+            option,
+        });
+        options.collect()
     }
 }
 
@@ -105,7 +125,7 @@ impl Written<'_> {
 
     /// The place of an option of that name that is inherited.
     pub fn of_inherited(&self, name: &str) -> Option<Span> {
-        let inherited = self.options.iter().take(self.inherited);
+        let inherited = self.inherited().into_iter();
         let mut same = inherited.filter(|written| mangled(&written.option.name) == mangled(name));
         let written = same.next()?;
         written.place(0..written.option.value.len())
@@ -153,10 +173,9 @@ impl Written<'_> {
             let name = written.option.name.as_str();
             name.strip_suffix('?').unwrap_or(name).to_owned()
         };
-        let fitting = self.options.iter();
+        let fitting = self.options().into_iter();
         let mut fitting: Vec<WrittenOption<'_>> = fitting
             .filter(|written| mangled(&plain(written)) == meant)
-            .copied()
             .collect();
         let last = fitting.last().map(plain);
         fitting.retain(|written| Some(plain(written)) == last);

@@ -1140,6 +1140,24 @@ fn what_is_sourced_and_is_no_file_is_told_and_not_waited_for() {
             );
             assert!(!said.out.contains("/dev/null"), "{said:?}");
         }
+        // As the main file, too: neither waited for nor read without end.
+        lab.ok("truncate -s 20G /run/long");
+        for (what, why) in [
+            ("/etc/network/pipe", "no regular file"),
+            ("/dev/zero", "no regular file"),
+            ("/run/long", "longer than 16 MiB"),
+        ] {
+            for command in ["check", "migrate", "status -i", "plan -i", "apply --all -i"] {
+                let said = lab.sh(&format!(
+                    "ulimit -v 1000000; timeout 20 policy-table {command} {what}"
+                ));
+                let told = said.out + &said.err;
+                assert!(
+                    said.code == 2 && told.contains(why),
+                    "{what} {command}: {told}"
+                );
+            }
+        }
         // What somebody names himself may come from a pipe.
         let said = lab.sh("printf 'iface eth1 inet manual\n' | policy-table check /dev/stdin");
         assert_eq!(said.code, 0, "{said:?}");

@@ -24,6 +24,7 @@ mod dialects;
 mod explain;
 mod explain_reply;
 mod interfaces;
+mod interfaces_of_others;
 mod limits;
 mod many_interfaces;
 mod migrate;

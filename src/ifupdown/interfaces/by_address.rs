@@ -24,7 +24,7 @@ impl Definition {
         if self.caller != Caller::Ifupdown {
             return calls(self, interface);
         }
-        let call = HookCall::read(Direction::Up, self.variables(interface));
+        let call = HookCall::read(Direction::Up, self.variables_for_us(interface));
         call.into_iter().collect()
     }
 }

@@ -116,6 +116,20 @@ impl Definition {
     /// The variables that a hook in `if-up.d` gets for it, those of the caller aside (`PATH`,
     /// `VERBOSITY`, `CLASS` and the locks `IFUPDOWN_…`).
     pub fn variables(&self, interface: &str) -> Vec<(OsString, OsString)> {
+        self.some_variables(interface, |_| true)
+    }
+
+    /// Those variables that matter to policy routing. In a long line of parents each stanza has the
+    /// options of all before it, few of which do.
+    pub fn variables_for_us(&self, interface: &str) -> Vec<(OsString, OsString)> {
+        self.some_variables(interface, matters)
+    }
+
+    fn some_variables(
+        &self,
+        interface: &str,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Vec<(OsString, OsString)> {
         let mut variables: Vec<Option<(String, Vec<u8>)>> = Vec::new();
         let mut places: HashMap<String, usize> = HashMap::new();
         let mut set = |name: String, value: Vec<u8>| {
@@ -127,7 +141,7 @@ impl Definition {
             variables.push(Some((name, value)));
         };
         let converted = self.converted(interface);
-        for (name, value) in converted.options.all() {
+        for (name, value) in converted.options.those(wanted) {
             if is_command(name) {
                 continue;
             }
@@ -159,9 +173,15 @@ impl Definition {
         self.options.all()
     }
 
+    /// Those of them that matter to policy routing.
+    pub fn all_for_us(&self) -> Vec<(&str, &[u8])> {
+        self.options
+            .those(|name| matters(name) || name == "point-to-point")
+    }
+
     /// Whether an option has a value, among others.
     pub fn says(&self, name: &str, value: &str) -> bool {
-        let all = self.options.all();
+        let all = self.options.those(|other| other == name);
         all.contains(&(name, value.as_bytes()))
     }
 
@@ -230,6 +250,17 @@ pub fn listed<'a>(own: impl Iterator<Item = &'a OptionLine>) -> InheritedOptions
         options.push(&option.name.replace('_', "-"), option.value.as_bytes());
     }
     options
+}
+
+/// Whether a hook of ours looks at the variable that an option becomes.
+fn matters(name: &str) -> bool {
+    const OTHERS: [&str; 5] = ["ADDRESS", "NETMASK", "GATEWAY", "POINTOPOINT", "DSTADDR"];
+    let kept = name.bytes().find(u8::is_ascii_alphanumeric);
+    if !kept.is_some_and(|byte| b"adgnp".contains(&byte.to_ascii_lowercase())) {
+        return false;
+    }
+    let mangled = mangled(name.split('=').next().unwrap_or(name));
+    mangled.starts_with("POLICY_") || OTHERS.contains(&mangled.as_str())
 }
 
 /// Whether an option is a command, which is in no environment.

@@ -13,6 +13,8 @@ pub struct IfaceStanza {
     pub method: Option<String>,
     /// The stanza that it inherits from.
     pub inherits: Option<String>,
+    /// Others that its first line names, with ifupdown-ng.
+    pub also_inherits: Vec<String>,
     /// Those that its options name, with ifupdown-ng.
     pub further_parents: Vec<String>,
     pub options: Vec<OptionLine>,
@@ -39,7 +41,7 @@ pub struct OptionLine {
 impl IfaceStanza {
     /// The stanzas that it inherits from.
     pub fn parents(&self) -> impl Iterator<Item = &str> {
-        let further = self.further_parents.iter();
+        let further = self.also_inherits.iter().chain(&self.further_parents);
         self.inherits.iter().chain(further).map(String::as_str)
     }
 }

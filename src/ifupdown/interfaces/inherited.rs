@@ -69,18 +69,23 @@ impl InheritedOptions {
 
     /// All of them, in their order.
     pub fn all(&self) -> Vec<(&str, &[u8])> {
+        self.those(|_| true)
+    }
+
+    /// Those of some names, in their order.
+    pub fn those(&self, wanted: impl Fn(&str) -> bool) -> Vec<(&str, &[u8])> {
         let mut layers: Vec<&Layer> = self.layers().collect();
         layers.reverse();
         let mut all: Vec<(&str, &[u8])> = Vec::new();
         let mut places: HashMap<&str, usize> = HashMap::new();
         for layer in layers {
-            for (name, value) in &layer.changed {
+            for (name, value) in layer.changed.iter().filter(|(name, _)| wanted(name)) {
                 let place = places.get(name.as_str());
                 if let Some((_, there)) = place.and_then(|place| all.get_mut(*place)) {
                     *there = value;
                 }
             }
-            for (name, value) in &layer.added {
+            for (name, value) in layer.added.iter().filter(|(name, _)| wanted(name)) {
                 places.entry(name).or_insert(all.len());
                 all.push((name, value));
             }

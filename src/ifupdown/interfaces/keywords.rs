@@ -137,7 +137,11 @@ fn of_ng(
         match word.as_str() {
             "inherits" => {
                 let unsaid = (line.text.len(), FaultKind::NoParent);
-                stanza.inherits = Some(words.next().ok_or(unsaid)?.1);
+                let (_, parent) = words.next().ok_or(unsaid)?;
+                match stanza.inherits {
+                    None => stanza.inherits = Some(parent),
+                    Some(_) => stanza.also_inherits.push(parent),
+                }
             }
             "inet" | "inet6" => stanza.family = Some(word),
             method if is_method(method) => stanza.method = Some(word),

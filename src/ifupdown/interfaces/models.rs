@@ -49,7 +49,7 @@ impl Models {
                 }
             }
         };
-        if let Some(name) = &stanza.inherits {
+        for name in stanza.inherits.iter().chain(&stanza.also_inherits) {
             inherit(name, &mut options, is_empty);
             is_empty = false;
         }

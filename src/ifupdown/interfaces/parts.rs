@@ -47,7 +47,8 @@ pub enum BlockKind {
     /// `auto`, `allow-…`, `no-auto-down`, `no-scripts` or `rename`, and the names behind it.
     Selection(String, Vec<String>),
     Source(SourceLine),
-    /// A comment outside a stanza, or behind its last option.
+    /// A comment outside a stanza, or behind its last option; with ifupdown-ng also what begins with
+    /// no letter.
     Comment,
     /// A blank line outside a stanza, or behind its last option.
     Blank,
@@ -140,6 +141,10 @@ impl BlockReader {
             return self.block(index, BlockKind::Blank);
         };
         let word = line.name(first);
+        let is_word = word.starts_with(|c: char| c.is_ascii_alphabetic());
+        if self.caller == Caller::IfupdownNg && !is_word {
+            return self.block(index, BlockKind::Comment);
+        }
         match Keyword::of(self.caller, &word) {
             Some(Keyword::Iface) => self.iface(index, line, rest, false),
             Some(Keyword::Template) => self.iface(index, line, rest, true),
@@ -168,7 +173,9 @@ impl BlockReader {
 
     fn selection(&mut self, index: usize, line: &LogicalLine, keyword: String, rest: usize) {
         let mut names: Vec<String> = line.words(rest).map(|(_, word)| word).collect();
-        if self.caller == Caller::Ifupdown2 && names.is_empty() && keyword != "auto" {
+        let is_class = keyword != "auto";
+        let no_class = is_class && !keyword.contains('-');
+        if self.caller == Caller::Ifupdown2 && is_class && (names.is_empty() || no_class) {
             return self.refuse(index, line, line.text.len(), FaultKind::NoNames);
         }
         self.inside = Inside::Nothing;

@@ -12,19 +12,36 @@ use nix::fcntl::OFlag;
 use super::wordexp;
 use crate::ifupdown::Caller;
 
-/// Reads a file that a line sources. A named pipe would be waited for, and a device may never end,
-/// which is as little a configuration as a folder is.
-pub fn read_sourced(path: &Path) -> io::Result<Vec<u8>> {
+/// The longest file that is read, in bytes: thousands of interfaces take a few hundred thousand.
+const LONGEST: u64 = 16 << 20;
+
+/// Reads a file of interfaces(5). A named pipe would be waited for, and a device may never end, which
+/// is as little a configuration as a folder is. The `main` file may be an input of this process, as
+/// `/dev/stdin` and `<(…)` are, whatever is behind it.
+/// Errors: also what is too long to be one.
+pub fn read_interfaces(path: &Path, main: bool) -> io::Result<Vec<u8>> {
+    let is_input = main
+        && ["/dev/stdin", "/dev/fd", "/proc/self/fd"]
+            .iter()
+            .any(|input| path.starts_with(input));
     let mut options = File::options();
-    let nonblocking = options.read(true).custom_flags(OFlag::O_NONBLOCK.bits());
-    let mut file = nonblocking.open(path)?;
-    let mut bytes = Vec::new();
+    options.read(true);
+    if !is_input {
+        options.custom_flags(OFlag::O_NONBLOCK.bits());
+    }
+    let file = options.open(path)?;
     let kind = file.metadata()?;
-    if kind.is_file() || kind.is_dir() {
+    let mut bytes = Vec::new();
+    if kind.is_file() || kind.is_dir() || is_input {
         // Of a folder this is the error.
-        file.read_to_end(&mut bytes)?;
+        file.take(LONGEST + 1).read_to_end(&mut bytes)?;
     } else if path != Path::new("/dev/null") {
         return Err(io::Error::other("it is no regular file"));
+    }
+    if bytes.len() as u64 > LONGEST {
+        let megabytes = LONGEST >> 20;
+        let text = format!("it is longer than {megabytes} MiB, which no configuration is");
+        return Err(io::Error::other(text));
     }
     Ok(bytes)
 }

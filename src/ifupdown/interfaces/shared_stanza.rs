@@ -31,6 +31,11 @@ pub struct SharedStanza<'a> {
     lengths: (u8, u8),
 }
 
+/// What an address without a length gets, by family: measured on ifupdown-ng 0.11.4 and ifupdown2
+/// 3.0.0.
+const OF_NG: (u8, u8) = (24, 64);
+const OF_IFUPDOWN2: (u8, u8) = (32, 128);
+
 /// A value as text.
 pub fn text(value: &[u8]) -> &str {
     std::str::from_utf8(value).unwrap_or_default().trim()
@@ -40,12 +45,11 @@ impl<'a> SharedStanza<'a> {
     pub fn of(definition: &'a Definition) -> Self {
         let is_ng = definition.caller == Caller::IfupdownNg;
         let mut stanza = Self {
-            // Measured on ifupdown-ng 0.11.4 and ifupdown2 3.0.0.
-            lengths: if is_ng { (24, 64) } else { (32, 128) },
+            lengths: if is_ng { OF_NG } else { OF_IFUPDOWN2 },
             ..Self::default()
         };
         let (mut netmask, mut peers) = (None, Vec::new());
-        for (name, value) in definition.all() {
+        for (name, value) in definition.all_for_us() {
             match name {
                 "address" => stanza.addresses.push((text(value), None, None)),
                 // ifupdown2: of the address above; ifupdown-ng: of all that have no length.
@@ -148,7 +152,12 @@ impl<'a> SharedStanza<'a> {
             Family::Inet => self.lengths.0,
             Family::Inet6 => self.lengths.1,
         };
-        let length = length.map_or(Ok(default), |length| parse_length(length, family));
+        // ifupdown-ng counts the bits of a mask for IPv6, too.
+        let read = |length: &str| {
+            let is_mask = self.lengths == OF_NG && length.contains('.');
+            parse_length(length, if is_mask { Family::Inet } else { family })
+        };
+        let length = length.map_or(Ok(default), read);
         let method = match self.method.as_str() {
             "loopback" => "loopback",
             _ => "static",

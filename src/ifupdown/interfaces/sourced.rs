@@ -24,7 +24,7 @@ use super::line::LogicalLine;
 use super::models::Models;
 use super::names::names_of_ifupdown2;
 use super::parts::{Block, BlockKind, SourceLine, Text};
-use super::paths::{is_missing, names, read_sourced, sourced};
+use super::paths::{is_missing, names, read_interfaces, sourced};
 use crate::ifupdown::Caller;
 
 /// The file that ifupdown reads if it is told no other.
@@ -167,12 +167,7 @@ impl Interfaces {
             return;
         }
         self.seen.insert(path.as_os_str().to_owned());
-        let read = if depth == 0 {
-            // The caller chose it, perhaps as `<(…)`.
-            std::fs::read(path)
-        } else {
-            read_sourced(path)
-        };
+        let read = read_interfaces(path, depth == 0);
         match read {
             Ok(bytes) => self.bytes(path, &bytes, depth),
             Err(error) => self.unread.push((path.to_owned(), error)),
