@@ -56,6 +56,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     } else {
         packet(arguments)?
     };
+    let packet = by_kernels_names(packet)?;
     let mut kernel = Kernel::open().map_err(trouble)?;
     let devices = [&packet.iif, &packet.oif];
     for device in devices.into_iter().flatten() {
@@ -233,6 +234,16 @@ fn came_in(packet: &mut Packet, user: Option<u32>) -> Result<(), Trouble> {
 fn address(text: &str) -> Option<IpAddr> {
     let address: IpAddr = text.parse().ok()?;
     Some(address).filter(|address| !address.is_unspecified())
+}
+
+/// Devices by the names that the kernel itself has for them: its settings are found by these.
+fn by_kernels_names(mut packet: Packet) -> Result<Packet, Trouble> {
+    // One of its own: a device goes by the name that it is first heard of by.
+    let mut kernel = Kernel::open().map_err(trouble)?;
+    for device in [&mut packet.iif, &mut packet.oif].into_iter().flatten() {
+        *device = kernel.devices().told(device);
+    }
+    Ok(packet)
 }
 
 fn device(arguments: &Arguments, option: &str) -> Result<Option<InterfaceName>, Trouble> {

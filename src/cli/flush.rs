@@ -7,7 +7,7 @@ use log::warn;
 use super::command::{
     say, Arguments, Command, Trouble, Verdict, WhichInterfaces, ALL, AS, INTERFACES,
 };
-use super::running::Running;
+use super::running::{names_in_records, Running};
 use crate::converge;
 use crate::converge::{take_out, Failure, Removal};
 use crate::ifupdown::HookCall;
@@ -69,8 +69,10 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
 /// Takes out what an interface has. Where its record is lost, each of its stanzas tells a part of it.
 fn flush(interface: &InterfaceName, running: Option<&Running>) -> Result<Removal, Failure> {
     let mut all = Removal::default();
-    for call in calls(interface, running) {
-        all.add(converge::down(&call, interface)?);
+    for name in names_in_records(interface) {
+        for call in calls(&name, running) {
+            all.add(converge::down(&call, &name)?);
+        }
     }
     Ok(all)
 }

@@ -8,12 +8,43 @@ use super::command::Trouble;
 use crate::ifupdown::interfaces::{Device, Interfaces, Selection, FILE};
 use crate::ifupdown::{Caller, HookCall, Ifstate, UpInterface};
 use crate::netlink::Kernel;
+use crate::record::Store;
 use crate::routing::InterfaceName;
 
 /// The names of all devices; none where they cannot be listed.
 fn device_names() -> HashSet<String> {
     let listed = Kernel::open().and_then(|mut kernel| kernel.device_names());
     listed.unwrap_or_default()
+}
+
+/// Tells devices apart by their numbers, since each may have several names (altnames of ip-link(8)).
+struct ByNumber(Option<Kernel>);
+
+impl ByNumber {
+    fn new() -> Self {
+        Self(Kernel::open().ok())
+    }
+
+    /// A name that all names of an interface's device have in common.
+    fn device(&mut self, interface: &InterfaceName) -> InterfaceName {
+        let device = interface.device();
+        match &mut self.0 {
+            Some(kernel) => kernel.devices().same(&device),
+            None => device,
+        }
+    }
+}
+
+/// The names that the device of an interface has in records, the interface's own first.
+pub fn names_in_records(interface: &InterfaceName) -> Vec<InterfaceName> {
+    let mut names = vec![interface.clone()];
+    if interface.device() == *interface {
+        let mut devices = ByNumber::new();
+        let own = devices.device(interface);
+        let others = Store::devices().filter(|other| other != interface);
+        names.extend(others.filter(|other| devices.device(other) == own));
+    }
+    names
 }
 
 /// Which interfaces are up, and the file that says what they should have.
@@ -72,15 +103,13 @@ impl Running {
                 up.extend(name.parse().ok().map(UpInterface::as_named));
             }
         }
-        let is_up = is_up(&up);
-        for interface in interfaces {
-            if !is_up(interface) {
-                return Err(Trouble::Failed(format!(
-                    "{interface} is neither up nor in the file"
-                )));
-            }
+        let mut by_number = ByNumber::new();
+        if let Some(interface) = first_unknown(&up, interfaces, &mut by_number) {
+            return Err(Trouble::Failed(format!(
+                "{interface} is neither up nor in the file"
+            )));
         }
-        retain_those_on(&mut up, interfaces);
+        retain_those_on(&mut up, interfaces, &mut by_number);
         let mut devices = self.known_devices(up, interfaces)?;
         for device in &mut devices {
             device.is_up = before.contains(&device.name);
@@ -125,14 +154,15 @@ impl Running {
     /// What is up of some interfaces, or all that is.
     fn chosen(&self, interfaces: &[InterfaceName]) -> Result<Vec<UpInterface>, Trouble> {
         let mut up = self.up();
-        let is_up = is_up(&up);
-        for interface in interfaces {
-            if self.ifstate.is_complete && !is_up(interface) {
+        let mut by_number = ByNumber::new();
+        match first_unknown(&up, interfaces, &mut by_number) {
+            Some(interface) if self.ifstate.is_complete => {
                 return Err(Trouble::Failed(format!("{interface} is not up")));
             }
+            _ => {}
         }
         // An alias has no record of its own: what is up on a device is seen as a whole.
-        retain_those_on(&mut up, interfaces);
+        retain_those_on(&mut up, interfaces, &mut by_number);
         // Where it is not known what is up, who names an interface knows better.
         let unknown = |interface: &&InterfaceName| {
             !self.ifstate.is_complete && !up.iter().any(|up| up.interface == **interface)
@@ -171,18 +201,33 @@ impl Running {
     }
 }
 
-/// Whether an interface, or something on it, is among what is up.
-fn is_up(up: &[UpInterface]) -> impl Fn(&InterfaceName) -> bool {
-    let names = up.iter().map(|up| up.interface.clone());
-    let devices = up.iter().map(|up| up.interface.device());
-    let known: HashSet<InterfaceName> = names.chain(devices).collect();
-    move |interface| known.contains(interface)
+/// The first interface that is not among what is up, and has nothing up on its device.
+fn first_unknown<'a>(
+    up: &[UpInterface],
+    interfaces: &'a [InterfaceName],
+    devices: &mut ByNumber,
+) -> Option<&'a InterfaceName> {
+    if interfaces.is_empty() {
+        return None;
+    }
+    let on: HashSet<_> = up.iter().map(|up| devices.device(&up.interface)).collect();
+    let known: HashSet<_> = up.iter().map(|up| &up.interface).collect();
+    let mut unknown = interfaces.iter().filter(|interface| {
+        let is_device = interface.device() == **interface;
+        !known.contains(interface) && !(is_device && on.contains(&devices.device(interface)))
+    });
+    unknown.next()
 }
 
 /// Leaves what is up on the devices of some interfaces; all where none is named.
-fn retain_those_on(up: &mut Vec<UpInterface>, interfaces: &[InterfaceName]) {
+fn retain_those_on(
+    up: &mut Vec<UpInterface>,
+    interfaces: &[InterfaceName],
+    devices: &mut ByNumber,
+) {
     if !interfaces.is_empty() {
-        let devices: HashSet<_> = interfaces.iter().map(InterfaceName::device).collect();
-        up.retain(|up| devices.contains(&up.interface.device()));
+        let named = interfaces.iter().map(|named| devices.device(named));
+        let named: HashSet<_> = named.collect();
+        up.retain(|up| named.contains(&devices.device(&up.interface)));
     }
 }

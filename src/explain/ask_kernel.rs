@@ -34,6 +34,7 @@ pub fn walk_after(
     steps: &[Step],
 ) -> Result<Walk, KernelError> {
     let rules = after_steps::rules(kernel.required_rules(packet.family())?, steps);
+    let rules = by_one_name(kernel, rules);
     let settings = settings(kernel, &packet, &rules)?;
     walk(packet, &rules, &settings, |table, to| {
         let found = candidates(kernel, table, to)?;
@@ -56,6 +57,7 @@ pub fn check_source(
         has_address: !kernel.addresses(&device, packet.family())?.is_empty(),
     };
     let rules = kernel.rules(packet.family())?;
+    let rules = by_one_name(kernel, rules);
     let back = way_back(packet, leaves_by, settings.with_mark, &rules);
     let back = look_up_by(kernel, back, &rules)?;
     Ok(SourceCheck::of(settings, device, back))
@@ -68,7 +70,8 @@ pub fn next_that_leads(
     walk: &Walk,
     is_wanted: impl Fn(&End) -> bool,
 ) -> Result<bool, KernelError> {
-    let mut rules = kernel.rules(walk.packet.family())?;
+    let rules = kernel.rules(walk.packet.family())?;
+    let mut rules = by_one_name(kernel, rules);
     let mut last = walk.tried.last().map(|tried| tried.rule.clone());
     while let Some(rule) = last {
         let Some(place) = rules.iter().position(|other| *other == rule) else {
@@ -87,6 +90,16 @@ pub fn next_that_leads(
             .map(|tried| tried.rule.clone());
     }
     Ok(false)
+}
+
+/// Rules with the names that devices go by here: the kernel knows a device in a rule by any name.
+fn by_one_name(kernel: &mut Kernel, mut rules: Vec<Rule>) -> Vec<Rule> {
+    for rule in &mut rules {
+        for device in [&mut rule.iif, &mut rule.oif].into_iter().flatten() {
+            *device = kernel.devices().same(device);
+        }
+    }
+    rules
 }
 
 fn look_up_by(kernel: &mut Kernel, packet: Packet, rules: &[Rule]) -> Result<Walk, KernelError> {

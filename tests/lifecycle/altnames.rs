@@ -28,6 +28,9 @@ fn in_step(lab: &Lab) {
     for (command, expected) in [
         ("status", "in step"),
         ("status enx0011223344", "in step"),
+        ("status eth1", "in step"),
+        ("plan eth1", "# nothing to do"),
+        ("apply eth1", "0 added, 0 removed"),
         ("plan", "# nothing to do"),
         ("apply --all --dry-run", "# nothing to do"),
         ("apply enx0011223344", "0 added, 0 removed"),
@@ -61,8 +64,11 @@ fn a_stanza_under_an_altname_is_the_devices() {
             assert_eq!(lab.routes("-4", "300").len(), 1, "{method}");
             in_step(lab);
 
-            lab.ok("policy-table flush enx0011223344");
-            assert_eq!(lab.tagged(), [""; 0], "{method}");
+            for name in ["eth1", "enx0011223344"] {
+                lab.ok("policy-table apply enx0011223344");
+                lab.ok(&format!("policy-table flush {name}"));
+                assert_eq!(lab.tagged(), [""; 0], "{method}");
+            }
             lab.ok("policy-table apply enx0011223344");
             all_is_there(lab, method);
 
@@ -113,5 +119,26 @@ fn a_stanza_under_an_altname_that_is_not_up_is_an_orphan_as_any_other() {
         assert!(said.code == 1 && said.out.contains("orphan"), "{said:?}");
         lab.ok("policy-table apply --all");
         assert_eq!(lab.tagged(), [""; 0]);
+    });
+}
+
+/// `explain` goes by the device, whichever of its names it and the rules are given.
+#[test]
+fn a_packet_that_came_in_by_a_device_meets_its_rules_under_all_names() {
+    lab(|lab| {
+        device(lab);
+        lab.ok("ip addr add 10.10.0.10/24 dev eth1; ip link set eth1 up");
+        lab.ok("sysctl -qw net.ipv4.conf.eth1.forwarding=1 net.ipv4.conf.eth1.rp_filter=0");
+        lab.ok("ip route add default via 10.10.0.1 dev eth1 table 77");
+        for of_rule in ["eth1", "enx0011223344"] {
+            lab.ok(&format!("ip rule add pref 100 iif {of_rule} lookup 77"));
+            for iif in ["eth1", "enx0011223344"] {
+                let ask = format!("policy-table explain --from 10.10.0.7 --iif {iif} 192.0.2.1");
+                let said = lab.sh(&ask);
+                assert_eq!(said.code, 0, "{of_rule}, {iif}: {said:?}");
+                assert!(said.out.contains("table 77"), "{of_rule}, {iif}: {said:?}");
+            }
+            lab.ok("ip rule del pref 100");
+        }
     });
 }
