@@ -310,7 +310,8 @@ impl ThisHost {
 /// A remark as a finding.
 fn finding(stanza: &CheckedStanza<'_>, remark: &Remark) -> Finding {
     let (code, option) = match remark {
-        Remark::InFront { .. } => (Code::InFront, "policy-priority"),
+        // Copies are told of by `status` alone.
+        Remark::InFront { .. } | Remark::Copied { .. } => (Code::InFront, "policy-priority"),
         Remark::InFrontOfPart { .. } => (Code::InFrontOfPart, "policy-priority"),
         Remark::Unserved { .. } => (Code::Unserved, "policy-source"),
         Remark::CutOff(_) => (Code::CutOff, "policy-mode"),

@@ -21,7 +21,7 @@ use crate::explain::{ssh_replies, warning_of_move, Packet};
 use crate::ifupdown::interfaces::Device;
 use crate::netlink::Kernel;
 use crate::record::Store;
-use crate::routing::State;
+use crate::routing::{InterfaceName, State};
 use crate::stanza::{remarks, Remark, Stanza};
 use crate::system::{hold_messages, keep_net_admin, start_logging};
 
@@ -268,9 +268,38 @@ fn change(survey: Survey<'_>, all: bool, out: &mut dyn Write) -> Result<Verdict,
             warn_of_missing_stanzas(device);
         }
     }
+    verdict = verdict.max(put_in_front(&devices, out)?);
     if all {
         let of_orphans = take_out_orphans(&mut view, acted, out)?;
         verdict = verdict.max(of_orphans);
+    }
+    Ok(verdict)
+}
+
+/// Puts copies of rules in front of those of VPN software, and takes out those of software that is
+/// gone.
+fn put_in_front(
+    devices: &[(&Device, Vec<StanzaStatus>)],
+    out: &mut dyn Write,
+) -> Result<Verdict, Trouble> {
+    let names: Vec<InterfaceName> = devices.iter().map(|(it, _)| it.name.clone()).collect();
+    let mut verdict = Verdict::Good;
+    for changed in converge::put_in_front(&mut Kernel::open()?, &names)? {
+        let interface = changed.heading.interface();
+        let of_one = match changed.outcome {
+            Ok(outcome) => {
+                for warning in &outcome.warnings {
+                    warn!("{interface}: {warning}");
+                }
+                writeln!(out, "{interface}: {}", changed.copies)?;
+                Verdict::Good
+            }
+            Err(failure) => {
+                converge::tell(interface, &failure);
+                Verdict::Bad
+            }
+        };
+        verdict = verdict.max(of_one);
     }
     Ok(verdict)
 }

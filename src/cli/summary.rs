@@ -20,6 +20,8 @@ pub struct Summary {
 impl Summary {
     pub fn count(&mut self, stanza: &StanzaStatus, verdict: Verdict) {
         match verdict {
+            // Copies of a stanza's rules are none more.
+            Verdict::Good if stanza.copies.is_some() => {}
             Verdict::Good => self.good += 1,
             Verdict::Differs if stanza.waiting().is_some() => self.waiting += 1,
             Verdict::Differs => self.differ += 1,

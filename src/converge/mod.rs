@@ -18,7 +18,7 @@
 //! - `intent.rs`: what a stanza asks for, as the record has it; what it waits for.
 //! - `settle.rs`: one part of a record and what the kernel has of it brought to what it shall be.
 //! - `stanza.rs`: the story of a stanza: up and down.
-//! - `stanza_status.rs`: how one stanza stands, with what is to be said of it.
+//! - `stanza_status.rs`: how one stanza stands. `in_front.rs`: copies in front of VPN software.
 //! - `device.rs`: the stanzas of a device brought in step, one after another.
 //! - `seen.rs`: what a survey has seen of the kernel, for all stanzas at once.
 //! - `orphans.rs`: what is left of ours and belongs to nothing that is up.
@@ -47,6 +47,7 @@ mod intent;
 mod settle;
 mod stanza;
 mod stanza_status;
+mod in_front;
 mod device;
 mod seen;
 mod orphans;
@@ -57,6 +58,7 @@ mod snapshot;
 
 pub(crate) use device::{DeviceRun, Done, Leftovers};
 pub(crate) use drift::{Condition, Item};
+pub(crate) use in_front::put_in_front;
 pub use orphans::{find_orphans, remove_orphans, OrphanError, Orphans, Why};
 pub use outcome::StepError;
 pub(crate) use outcome::{Failure, Removal, Waiting};

@@ -2,11 +2,13 @@
 //! of it. `survey.rs` fills it in.
 
 use super::drift::{steps, Condition, Item};
+use super::order::Places;
 use super::outcome::{Failure, Waiting};
+use super::reorder::misplaced_here;
 use super::table_ids::StanzaTables;
 use crate::ifupdown::HookCall;
-use crate::record::Heading;
-use crate::routing::{State, Step};
+use crate::record::{Heading, Store};
+use crate::routing::{Copies, InterfaceName, Object, Rule, State, Step};
 use crate::stanza::{Notice, Remark, Stanza};
 
 /// What there is to do about a stanza.
@@ -45,6 +47,8 @@ pub struct StanzaStatus {
     pub remarks: Vec<Remark>,
     /// What it says, and asks for.
     pub policy: Option<(Stanza, State)>,
+    /// Which rules the copies are of and stand in front of, where it is no stanza but copies.
+    pub copies: Option<Copies>,
     /// Why it cannot be said what it wants.
     pub failure: Option<Failure>,
 }
@@ -64,12 +68,16 @@ impl StanzaStatus {
             notices: Vec::new(),
             remarks: Vec::new(),
             policy: None,
+            copies: None,
             failure: None,
         }
     }
 
     /// The stanza and its table, as people name them.
     pub fn title(&self) -> String {
+        if self.heading.is_of_copies() {
+            return format!("{} in front of VPN software", self.heading);
+        }
         let table = match self.tables.own() {
             Some((id, Some(name))) => format!(", table {name} ({id})"),
             Some((id, None)) => format!(", table {id}"),
@@ -90,6 +98,23 @@ impl StanzaStatus {
         self.failure.is_none() && self.items.iter().all(well)
     }
 
+    /// Its rules, once what is missing is there.
+    pub fn rules_to_be(&self) -> Vec<Rule> {
+        let is_to_be = |item: &&Item| {
+            let condition = &item.condition;
+            matches!(
+                condition,
+                Condition::InPlace | Condition::Missing(_) | Condition::Misplaced(_)
+            )
+        };
+        let items = self.items.iter().filter(is_to_be);
+        let rules = items.filter_map(|item| match &item.object {
+            Object::Rule(rule) => Some(rule.clone()),
+            Object::Route(_) => None,
+        });
+        rules.collect()
+    }
+
     /// What it has in force.
     pub fn in_place(&self) -> State {
         let items = self.items.iter();
@@ -106,6 +131,31 @@ impl StanzaStatus {
             Condition::Served(_) | Condition::Blocked(_) | Condition::Stale => None,
         });
         then.collect()
+    }
+
+    /// Notes of rules of one priority which are not in their order, and puts them there in what
+    /// stands.
+    pub fn note_order(&mut self, device: &InterfaceName, rules: &[Rule], standing: &mut Places) {
+        let elsewhere = |rules: &State| Store::claimed_elsewhere(device, rules);
+        let found = misplaced_here(rules, standing, elsewhere);
+        for it in &found {
+            let object = Object::Rule(it.rule.clone());
+            let mut items = self.items.iter_mut();
+            let own =
+                items.find(|item| item.condition == Condition::InPlace && item.object == object);
+            if let (Some(own), Some(behind)) = (own, &it.behind) {
+                own.condition = Condition::Misplaced(Object::Rule(behind.clone()));
+            }
+        }
+        let moved: Vec<Rule> = found.into_iter().map(|it| it.rule).collect();
+        // `ip rule add` takes no rule that is there, so there is a moment without it.
+        let former = standing.standing(&moved).into_iter().map(Object::Rule);
+        self.reorder.extend(former.map(Step::delete));
+        for rule in moved {
+            standing.remove(&rule);
+            standing.push(rule.clone());
+            self.reorder.push(Step::add(Object::Rule(rule)));
+        }
     }
 
     /// What is wrong with it, a line for each cause.

@@ -6,13 +6,13 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::drift::{assess, Condition, Item, OwnPlaces};
+use super::in_front::{explain_front, wanted_copies, Front};
 use super::intent::part_that_waits;
 use super::line::RouteOrder;
 use super::observe::{self, DefaultWays};
 use super::order::{may_matter, Places};
 use super::orphans::{find_orphans_beside, OrphanError, Orphans};
 use super::outcome::Failure;
-use super::reorder::misplaced_here;
 use super::seen::SeenKernel;
 use super::share::leave_to_others;
 use super::stanza_status::{LeftToDo, StanzaStatus};
@@ -21,7 +21,7 @@ use crate::ifupdown::HookCall;
 use crate::netlink::{Kernel, KernelError};
 use crate::record::{Part, Record, Store, Takeover};
 use crate::routing::{
-    Family, InterfaceName, Object, Route, RoutePlace, Rule, State, Step, Surroundings, PROTOCOL,
+    Family, InterfaceName, Object, Route, RoutePlace, Rule, State, Surroundings, PROTOCOL,
 };
 use crate::stanza::{own_address, remarks, unserved, Remark, Stanza};
 use crate::tables::{KnownNames, Registry};
@@ -39,6 +39,8 @@ pub struct View {
     /// Where that leads.
     shared_places: BTreeSet<RoutePlace>,
     around: Surroundings,
+    /// Where rules of others take all, what has to stand in front of them.
+    front: Option<Front>,
     /// Where ours stand, or will when the stanzas surveyed so far are mended.
     standing: Places,
     /// Whether something will be done about what is found.
@@ -68,9 +70,11 @@ impl View {
         let mut seen = SeenKernel::default();
         let mut standing = Places::default();
         let (mut around, mut ours) = (Surroundings::default(), Vec::new());
+        let mut all = Vec::new();
         for family in Family::ALL {
             let found = kernel.rules(family)?;
             around.note_rules(&found);
+            all.extend(found.iter().cloned());
             for rule in found {
                 if rule.protocol == PROTOCOL {
                     standing.push(rule.clone());
@@ -80,6 +84,7 @@ impl View {
             }
         }
         let shared = kernel.devices().same_in(Store::peek_shared());
+        let front = Front::of(&mut kernel, all)?;
         Ok(Self {
             kernel,
             names: Registry::below(Path::new("/")).names(),
@@ -89,6 +94,7 @@ impl View {
             shared_places: shared.routes().iter().map(Route::place).collect(),
             shared,
             around,
+            front,
             standing,
             for_apply: false,
             is_up: true,
@@ -132,7 +138,29 @@ impl View {
             self.seen.foresee(status.steps());
             found.push(status);
         }
+        if self.is_up {
+            let copies = self.copies(&found, &of_device);
+            found.extend(copies);
+        }
         found
+    }
+
+    /// How copies of the device's rules stand.
+    fn copies(&mut self, found: &[StanzaStatus], of: &SurveyedDevice<'_>) -> Vec<StanzaStatus> {
+        let wanted = wanted_copies(self.front.as_ref(), found, &of.record);
+        let statuses = wanted.into_iter().map(|(heading, copies)| {
+            let takeover = Takeover::of_copies(&heading);
+            let mut status = StanzaStatus::new(heading);
+            status.recorded = of.record.has(&status.heading);
+            match self.held_against(of, &takeover, &copies.state()) {
+                Ok(items) => status.items = items,
+                Err(error) => status.failure = Some(error.into()),
+            }
+            self.seen.foresee(status.steps());
+            status.copies = Some(copies);
+            status
+        });
+        statuses.collect()
     }
 
     /// Notes of a stanza whether there is nothing to do, or what it needs may come.
@@ -251,6 +279,7 @@ impl View {
                 status.remarks.push(remark);
             }
         }
+        explain_front(stanzas);
     }
 
     /// Looks whether the rules of a stanza stand in their order, behind those of the stanzas before
@@ -278,7 +307,7 @@ impl View {
         for place in places {
             let alike = in_order.entry(place).or_default();
             if may_matter(&*alike) {
-                reorder(device, alike, &mut self.standing, status);
+                status.note_order(device, alike, &mut self.standing);
             }
         }
     }
@@ -365,33 +394,5 @@ impl View {
             claimed = claimed.with(&Store::claimed_elsewhere(device.name, &shared));
         }
         Ok(assess(wanted, &previous, &claimed, &found, &places))
-    }
-}
-
-/// Says of rules of one priority which are not in their order, and puts them there in what stands.
-fn reorder(
-    device: &InterfaceName,
-    rules: &[Rule],
-    standing: &mut Places,
-    status: &mut StanzaStatus,
-) {
-    let elsewhere = |rules: &State| Store::claimed_elsewhere(device, rules);
-    let found = misplaced_here(rules, standing, elsewhere);
-    for it in &found {
-        let object = Object::Rule(it.rule.clone());
-        let mut items = status.items.iter_mut();
-        let own = items.find(|item| item.condition == Condition::InPlace && item.object == object);
-        if let (Some(own), Some(behind)) = (own, &it.behind) {
-            own.condition = Condition::Misplaced(Object::Rule(behind.clone()));
-        }
-    }
-    let moved: Vec<Rule> = found.into_iter().map(|it| it.rule).collect();
-    // `ip rule add` takes no rule that is there, so there is a moment without it.
-    let former = standing.standing(&moved).into_iter().map(Object::Rule);
-    status.reorder.extend(former.map(Step::delete));
-    for rule in moved {
-        standing.remove(&rule);
-        standing.push(rule.clone());
-        status.reorder.push(Step::add(Object::Rule(rule)));
     }
 }

@@ -46,6 +46,10 @@ struct Identity {
     distinction: Option<String>,
 }
 
+/// What stands behind the names where copies are headed: 0.1.0 takes it for a stanza that it does
+/// not know, and its ifdown takes them out.
+const COPIES: &str = " copies";
+
 /// What stands for a family or an address that there is not.
 const NONE: &str = "-";
 
@@ -77,6 +81,21 @@ impl Heading {
             rest: Rest::Unknown(String::new()),
             options: None,
         }
+    }
+
+    /// What heads the copies of a stanza's rules that stand in front of VPN software's: those of all
+    /// stanzas of its interface.
+    pub fn of_copies(&self) -> Self {
+        Self {
+            rest: Rest::Unknown(COPIES.to_owned()),
+            options: None,
+            ..self.clone()
+        }
+    }
+
+    /// Whether it heads such copies, and no stanza.
+    pub fn is_of_copies(&self) -> bool {
+        matches!(&self.rest, Rest::Unknown(words) if words == COPIES)
     }
 
     /// The options that the stanza had, where they are known.

@@ -62,6 +62,11 @@ impl Takeover {
         }
     }
 
+    /// What the copies of an interface's rules take over: those that are there.
+    pub fn of_copies(stanza: &Heading) -> Self {
+        Self::of_own_part(stanza.of_copies())
+    }
+
     /// What all stanzas of a device take over, in their order, and the parts that none of them
     /// does, each as if its stanza were still there.
     pub fn of_all(calls: &[HookCall], record: &Record) -> (Vec<Self>, Vec<Self>) {
@@ -70,7 +75,9 @@ impl Takeover {
             .map(|call| Self::of_own_part(Heading::of(call)));
         let mut takeovers: Vec<Self> = own.collect();
         let is_own = |part: &&Heading| takeovers.iter().any(|stanza| stanza.heading == **part);
-        let parts: Vec<&Heading> = record.headings().filter(|part| !is_own(part)).collect();
+        // Copies are no stanza's alone: `converge/in_front.rs` sees to them.
+        let of_stanzas = record.headings().filter(|part| !part.is_of_copies());
+        let parts: Vec<&Heading> = of_stanzas.filter(|part| !is_own(part)).collect();
         let (mut others, mut left) = (Vec::new(), Vec::new());
         for part in parts {
             // Of those alike the first is the first, whatever stands between them. Before the

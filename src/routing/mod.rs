@@ -12,6 +12,7 @@
 //! - `step.rs`: one request to the kernel, and what a state is after it.
 //! - `surroundings.rs`: what rules and addresses of others make of ours: which of their rules a
 //!   packet's walk ends at before it comes to one of ours.
+//! - `copies.rs`: which of ours have to stand once more in front of such a rule.
 //!
 //! Equality is identity: two routes or rules are equal where they agree in all that the kernel
 //! knows of them, who put them in included.
@@ -28,9 +29,12 @@ mod once;
 mod state;
 mod step;
 mod surroundings;
+mod copies;
 
 pub use address::{parse_length, Family, InterfaceAddress, InterfaceName, Prefix, PROTOCOL};
 pub(crate) use address::{parse_number, WordError};
+pub use copies::NoCopy;
+pub(crate) use copies::{copies, Copies};
 pub use route::{Hop, Route, Scope};
 pub(crate) use route::{Kind, Metrics, RoutePlace};
 pub(crate) use rule::Ports;

@@ -71,6 +71,13 @@ impl Surroundings {
         }
     }
 
+    /// The same without the rules by which VPN software takes all.
+    pub fn without_catch_alls(&self) -> Self {
+        let mut rest = self.clone();
+        rest.rules.retain(|foreign| !foreign.rule.is_catch_all());
+        rest
+    }
+
     /// The tables whose wide routes have to be known: those that rules of others look up before
     /// main has its turn.
     pub fn tables(&self) -> BTreeSet<(Family, TableId)> {

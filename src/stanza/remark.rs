@@ -8,14 +8,22 @@ use std::net::IpAddr;
 
 use super::stanza::{Mode, Source, Stanza};
 use crate::routing::{
-    asks_main, is_inside, Action, Family, InterfaceName, Prefix, Rule, State, Surroundings, TableId,
+    asks_main, is_inside, Action, Family, InterfaceName, NoCopy, Prefix, Rule, State, Surroundings,
+    TableId,
 };
 
 /// What an administrator would otherwise learn from those who use the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remark {
-    /// A walk ends at somebody else's rule before it comes to the stanza's own.
-    InFront { rule: Rule, own: Rule },
+    /// A walk ends at somebody else's rule before it comes to the stanza's own. Why there is no copy
+    /// in front of it, where VPN software put it there.
+    InFront {
+        rule: Rule,
+        own: Rule,
+        why: Option<NoCopy>,
+    },
+    /// The stanza's rules stand once more in front of those at which the walk would end.
+    Copied { to: u32, before: Vec<Rule> },
     /// Somebody else's rules come before the stanza's own for a part of its packets.
     InFrontOfPart { rules: Vec<Rule>, own: Rule },
     /// Addresses of the interface that no rule is about.
@@ -36,7 +44,7 @@ impl Remark {
     /// Whether packets go another way than the stanza says. A rule for a part of them is somebody's
     /// intent, more often than not.
     pub fn is_warning(&self) -> bool {
-        !matches!(self, Self::CutOff(_) | Self::InFrontOfPart { .. })
+        matches!(self, Self::InFront { .. } | Self::Unserved { .. })
     }
 
     /// Whether it is for those alone who ask for everything.
@@ -50,6 +58,7 @@ impl Remark {
             Self::InFront { .. } => {
                 "WITH WG-QUICK AND OPENVPN in policy-table(8) tells what keeps the order"
             }
+            Self::Copied { .. } => "they go with it",
             Self::InFrontOfPart { .. } => {
                 "policy-table explain tells which way a packet goes; a policy-rule with a lower \
                  priority comes before them"
@@ -69,13 +78,24 @@ impl Remark {
 impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::InFront { rule, own } => write!(
-                f,
-                "a rule that is not policy-table's, \"{rule}\", comes before priority {} {}, and \
-                 takes its packets elsewhere",
-                own.priority,
-                own.selectors()
-            ),
+            Self::InFront { rule, own, why } => {
+                write!(
+                    f,
+                    "a rule that is not policy-table's, \"{rule}\", comes before priority {} {}, \
+                     and takes its packets elsewhere",
+                    own.priority,
+                    own.selectors()
+                )?;
+                match why {
+                    Some(why) => write!(f, "; nothing is put in front of it, since {why}"),
+                    None => Ok(()),
+                }
+            }
+            Self::Copied { to, before } => {
+                let all = before.iter();
+                let all = all.map(|rule| format!("{} ({})", rule.priority, rule.in_brief()));
+                write!(f, "copied to {to}, before {}", listed(all))
+            }
             Self::InFrontOfPart { rules, own } => {
                 let all = rules.iter().map(|rule| format!("\"{rule}\""));
                 write!(
@@ -128,7 +148,8 @@ pub fn remarks(
             |told: &Remark| matches!(told, Remark::InFront { rule: other, .. } if other == rule);
         if !remarks.iter().any(is_told) {
             let (rule, own) = (rule.clone(), own.clone());
-            remarks.push(Remark::InFront { rule, own });
+            let why = None;
+            remarks.push(Remark::InFront { rule, own, why });
         }
     }
     remarks.extend(in_front_of_parts(state, around));

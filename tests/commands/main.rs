@@ -23,6 +23,7 @@ mod confirm_unread;
 mod dialects;
 mod explain;
 mod explain_reply;
+mod in_front;
 mod interfaces;
 mod interfaces_of_others;
 mod limits;

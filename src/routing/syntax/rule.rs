@@ -291,6 +291,12 @@ impl Rule {
     pub fn selectors(&self) -> Selectors<'_> {
         Selectors(self)
     }
+
+    /// What it selects and does, without what goes without saying.
+    pub fn in_brief(&self) -> String {
+        let line = format!("{} {}", self.selectors(), self.effect(|table| table));
+        line.replacen("from all ", "", 1)
+    }
 }
 
 /// The line that `ip rule add` takes, in the order in which `ip rule show` prints it.
