@@ -24,8 +24,8 @@ impl MainRules {
                     Family::Inet6 => "-6",
                 };
                 warn!(
-                    "somebody has deleted the rule \"{rule}\", by which all goes that no other rule \
-                     is about; to have it back: ip {family} rule add {rule}"
+                    "somebody has deleted the rule that looks up the main table, by which all goes \
+                     that no other rule is about; to have it back: ip {family} rule add {rule}"
                 );
             }
             Heard::Rule(rule) if looks_up_main(rule) => {

@@ -18,6 +18,7 @@ mod support;
 
 mod keeper;
 
+mod by_the_record;
 mod floods;
 mod leases;
 mod limits;

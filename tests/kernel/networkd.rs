@@ -190,6 +190,49 @@ fn so_does_each_device_that_it_configures_later() {
     });
 }
 
+/// A keeper beside it; it ends with the value.
+struct Keeper(Child);
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn the_keeper_puts_back_what_networkd_takes_out_at_each_start() {
+    beside(|lab| {
+        let mut keep = Command::new("policy-table");
+        keep.arg("keep")
+            .stdin(Stdio::null())
+            .stderr(File::create("/run/keep.log").unwrap());
+        let _keeper = Keeper(keep.spawn().unwrap());
+        wait_for("keeper", || {
+            Path::new("/run/policy-table/.keeper:/stat").exists()
+        });
+        managed(lab, "eth0", "192.0.2.2");
+        for n in 1..=3 {
+            let running = Networkd::start();
+            has_address(lab, "eth0", "192.0.2.2");
+            let repairs = || fs::read_to_string("/run/policy-table-keep/repairs");
+            wait_for("repair", || {
+                repairs().is_ok_and(|text| text == format!("eth1 {n}\n"))
+            });
+            in_force(lab);
+            drop(running);
+            lab.ok("ip address flush dev eth0");
+        }
+        let log = lab.text("/run/keep.log");
+        assert!(
+            log.contains("eth1: systemd-networkd runs and takes out the rules of others"),
+            "{log}"
+        );
+        assert_eq!(lab.sh("ifdown eth1").code, 0);
+        assert_eq!(lab.tagged(), [""; 0]);
+    });
+}
+
 /// The lines that a document gives for networkd's settings.
 fn remedy(path: &str) -> String {
     let text = text(path);
