@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use super::parts::{BlockKind, SourceLine, Text};
-use super::paths::{is_missing, names, read_sourced, sourced};
+use super::paths::{is_missing, names, read_interfaces, sourced};
 use crate::ifupdown::Caller;
 
 /// What options of ours begin with, where they are written with `-`, and with `_`.
@@ -22,12 +22,7 @@ fn mentions(path: &Path, caller: Caller, is_main: bool, seen: &mut HashSet<OsStr
     if !seen.insert(path.as_os_str().to_owned()) {
         return false;
     }
-    let read = if is_main {
-        std::fs::read(path)
-    } else {
-        read_sourced(path)
-    };
-    let Ok(bytes) = read else {
+    let Ok(bytes) = read_interfaces(path, is_main) else {
         return true;
     };
     if BEGINNINGS.iter().any(|word| contains(&bytes, word)) {
