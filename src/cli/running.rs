@@ -214,7 +214,7 @@ fn first_unknown<'a>(
     let known: HashSet<_> = up.iter().map(|up| &up.interface).collect();
     let mut unknown = interfaces.iter().filter(|interface| {
         let is_device = interface.device() == **interface;
-        !known.contains(interface) && !(is_device && on.contains(&devices.device(interface)))
+        !(known.contains(interface) || is_device && on.contains(&devices.device(interface)))
     });
     unknown.next()
 }
