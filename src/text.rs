@@ -1,6 +1,6 @@
 //! Text from outside made safe to print (`Shown`), "did you mean" (`nearest`, `Hint`), an error with
-//! its causes in one line (`chain`), and the hash that table names and headings share. Knows nothing
-//! of routes, options or files.
+//! its causes in one line (`chain`), a time of the clock (`utc`), and the hash that table names and
+//! headings share. Knows nothing of routes, options or files.
 
 use std::error::Error;
 use std::fmt;
@@ -89,9 +89,46 @@ pub fn fnv1a(text: &str) -> u32 {
     })
 }
 
+/// A second of the clock as people write it: `2026-11-28 13:00:12 UTC`.
+pub fn utc(seconds: u64) -> String {
+    const DAY: u64 = 86_400;
+    // Days since 1 March 0000, of which each 400 years have as many (Howard Hinnant's
+    // days_from_civil, turned around).
+    let days = seconds / DAY + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
+    let (month, next_year) = match month_from_march {
+        0..=9 => (month_from_march + 3, 0),
+        _ => (month_from_march - 9, 1),
+    };
+    let year = year_of_era + era * 400 + next_year;
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As `date -u -d @SECONDS` has them.
+    #[test]
+    fn a_second_of_the_clock_is_a_date() {
+        for (seconds, expected) in [
+            (0, "1970-01-01 00:00:00 UTC"),
+            (951_782_399, "2000-02-28 23:59:59 UTC"),
+            (951_782_400, "2000-02-29 00:00:00 UTC"),
+            (1_709_251_199, "2024-02-29 23:59:59 UTC"),
+            (1_795_870_812, "2026-11-28 13:00:12 UTC"),
+            (4_107_542_399, "2100-02-28 23:59:59 UTC"),
+            (4_107_542_400, "2100-03-01 00:00:00 UTC"),
+        ] {
+            assert_eq!(utc(seconds), expected);
+        }
+        assert!(utc(u64::MAX).ends_with(" UTC"));
+    }
 
     #[test]
     fn shown_text_is_safe_and_short() {

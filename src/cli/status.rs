@@ -228,8 +228,8 @@ impl Printer for ForPeople<'_> {
         for item in stanza.items.iter().filter(is_told) {
             self.item(item)?;
         }
-        for notice in &stanza.notices {
-            self.line(YELLOW, '!', "note", &notice.to_string())?;
+        for notice in stanza.told() {
+            self.line(YELLOW, '!', "note", &notice)?;
         }
         let verbose = self.verbose;
         let is_told = |remark: &&Remark| verbose || !remark.is_detail();
@@ -241,8 +241,8 @@ impl Printer for ForPeople<'_> {
             };
             self.line(colour, '!', word, &format!("{remark}; {}", remark.hint()))?;
         }
-        if let Some(waiting) = stanza.waiting() {
-            self.line(YELLOW, '!', "waiting", &waiting.to_string())?;
+        if let Some(waiting) = stanza.told_waiting() {
+            self.line(YELLOW, '!', "waiting", &waiting)?;
         }
         for line in stanza.errors() {
             self.line(RED, '!', "error", &line)?;
@@ -350,17 +350,18 @@ fn json_of(stanza: &StanzaStatus) -> Value {
         let remarks = remarks.filter(|remark| remark.is_warning() == warnings);
         remarks.map(ToString::to_string).collect()
     };
-    let notices = stanza.notices.iter().map(ToString::to_string);
     json!({
         "stanza": stanza.heading.to_string(),
         "interface": call.map(|call| call.interface.clone()),
         "table": table,
         "verdict": verdict,
         "objects": stanza.items.iter().map(json_of_item).collect::<Vec<_>>(),
-        "notices": notices.collect::<Vec<_>>(),
+        "notices": stanza.told(),
         "warnings": remarks(true),
         "notes": remarks(false),
         "waiting": stanza.waiting().map(ToString::to_string),
+        "waiting_since": stanza.waiting_since(),
+        "no_default_since": stanza.no_default_since(),
         "errors": stanza.errors(),
     })
 }

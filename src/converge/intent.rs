@@ -9,7 +9,7 @@ use crate::ifupdown::HookCall;
 use crate::netlink::Kernel;
 use crate::record::{DeviceRecord, Part, Record, Takeover, Wait};
 use crate::routing::InterfaceName;
-use crate::stanza::Stanza;
+use crate::stanza::{Notice, Stanza};
 
 /// What a stanza asks for, with the numbers of its tables, and what the record will have of it.
 pub struct Intent<'a> {
@@ -85,6 +85,15 @@ pub fn note_waiting(intent: &Intent<'_>, takeover: &Takeover, waiting: &Waiting)
         record.replace(now);
     }
     record.close();
+}
+
+/// What the record notes of a stanza that keeps a router, of which main has none.
+pub fn no_default_since(notices: &[Notice], takeover: &Takeover, record: &Record) -> Option<u64> {
+    if !notices.iter().any(Notice::is_of_kept_router) {
+        return None;
+    }
+    let before = takeover.part(record).and_then(|part| part.no_default_since);
+    before.or_else(|| Some(seconds_of_clock()))
 }
 
 /// What the host's clock says, in seconds.

@@ -7,7 +7,7 @@
 
 use log::{error, warn};
 
-use super::intent::{note_waiting, wait, Intent};
+use super::intent::{no_default_since, note_waiting, wait, Intent};
 use super::observe;
 use super::outcome::{Failure, Outcome, Removal, StepError};
 use super::patience::Patience;
@@ -120,7 +120,14 @@ fn up_with(
     let remarks = remarks(stanza, &notices);
     let before = beside.and_then(|beside| beside.before);
     let order = before.map_or(Order::Own, Order::Behind);
+    let no_default_since = if notices.is_empty() {
+        None
+    } else {
+        let record = Store::peek(&stanza.interface.device());
+        no_default_since(&notices, takeover, &record)
+    };
     let part = Part {
+        no_default_since,
         state: wanted,
         ..intent.part.clone()
     };

@@ -7,9 +7,10 @@ use super::outcome::{Failure, Waiting};
 use super::reorder::misplaced_here;
 use super::table_ids::StanzaTables;
 use crate::ifupdown::HookCall;
-use crate::record::{Heading, Store};
+use crate::record::{Heading, Part, Store};
 use crate::routing::{Copies, InterfaceName, Object, Rule, State, Step};
 use crate::stanza::{Notice, Remark, Stanza};
+use crate::text::utc;
 
 /// What there is to do about a stanza.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +22,19 @@ pub enum LeftToDo {
     Waiting,
 }
 
+/// What is said of a part of the record without a call.
+const OF_0_1_0: &str =
+    "an earlier version recorded it, without what the stanza asked for: until the \
+                        next ifup or apply, its routes and rules are kept one by one as they are";
+
+/// Since when something is so, as far as a run has noted it.
+fn since(seconds: Option<u64>) -> String {
+    seconds.map_or_else(
+        || "since when is not known".to_owned(),
+        |seconds| format!("since {}", utc(seconds)),
+    )
+}
+
 /// One stanza of an interface, and how what it wants stands.
 #[derive(Debug)]
 pub struct StanzaStatus {
@@ -30,6 +44,8 @@ pub struct StanzaStatus {
     pub call: Option<HookCall>,
     /// Whether the record has it.
     pub recorded: bool,
+    /// What the record has of it.
+    pub noted: Option<Part>,
     /// What `apply` has to do about it, where that was asked for.
     pub left_to_do: LeftToDo,
     /// Whether it waits, and what it has stays as it is meanwhile.
@@ -59,6 +75,7 @@ impl StanzaStatus {
             heading,
             call: None,
             recorded: false,
+            noted: None,
             left_to_do: LeftToDo::Something,
             stays: false,
             keeps: false,
@@ -167,6 +184,41 @@ impl StanzaStatus {
     /// What it waits for, where nothing is wrong with it.
     pub fn waiting(&self) -> Option<&Waiting> {
         self.failure.as_ref().and_then(Failure::waiting)
+    }
+
+    /// Since when it waits for that, in seconds of the clock, where a run has noted it.
+    pub fn waiting_since(&self) -> Option<u64> {
+        let lack = self.waiting()?.lack();
+        let noted = self.noted.as_ref()?.waiting;
+        noted.filter(|noted| noted.what == lack).map(|it| it.since)
+    }
+
+    /// Since when main has no default route by its interface, where a run has noted it.
+    pub fn no_default_since(&self) -> Option<u64> {
+        let keeps = self.notices.iter().any(Notice::is_of_kept_router);
+        self.noted.as_ref().filter(|_| keeps)?.no_default_since
+    }
+
+    /// What there is to say of it besides its routes and rules.
+    pub fn told(&self) -> Vec<String> {
+        let of_notice = |notice: &Notice| {
+            if notice.is_of_kept_router() {
+                format!("{notice}; {}", since(self.no_default_since()))
+            } else {
+                notice.to_string()
+            }
+        };
+        let mut told: Vec<String> = self.notices.iter().map(of_notice).collect();
+        if self.noted.as_ref().is_some_and(Part::is_of_0_1_0) {
+            told.push(OF_0_1_0.to_owned());
+        }
+        told
+    }
+
+    /// What it waits for, and since when.
+    pub fn told_waiting(&self) -> Option<String> {
+        let waiting = self.waiting()?;
+        Some(format!("{waiting}; {}", since(self.waiting_since())))
     }
 
     /// What mends it.

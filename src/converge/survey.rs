@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::drift::{assess, Condition, Item, OwnPlaces};
 use super::in_front::{explain_front, wanted_copies, Front};
-use super::intent::part_that_waits;
+use super::intent::{no_default_since, part_that_waits};
 use super::line::RouteOrder;
 use super::observe::{self, DefaultWays};
 use super::order::{may_matter, Places};
@@ -130,6 +130,7 @@ impl View {
         for takeover in left {
             let mut status = StanzaStatus::new(takeover.heading.clone());
             status.recorded = true;
+            status.noted = takeover.part(&record).cloned();
             status.stays = takeover.stays(calls);
             match self.held_against(&of_device, &takeover, &State::default()) {
                 Ok(items) => status.items = items,
@@ -174,6 +175,7 @@ impl View {
         let asked = Part::of(takeover.heading.clone(), call).with_tables(status.tables.named());
         let part = Part {
             state: status.in_place(),
+            no_default_since: no_default_since(&status.notices, takeover, record),
             ..asked.clone()
         };
         let is_whole = record.damaged.is_empty() && status.tables.new_lines().is_empty();
@@ -223,6 +225,7 @@ impl View {
     ) -> StanzaStatus {
         let mut status = StanzaStatus::new(takeover.heading.clone());
         status.recorded = !takeover.previous(record).is_empty();
+        status.noted = takeover.part(record).cloned();
         let filled = self.fill(&mut status, call, takeover, device);
         status.call = Some(call.clone());
         status.failure = filled.err();

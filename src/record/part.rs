@@ -111,11 +111,16 @@ impl Part {
         ids.ok()
     }
 
+    /// Whether it is of 0.1.0, which noted no calls: nobody can derive anew what its stanza asked for.
+    pub fn is_of_0_1_0(&self) -> bool {
+        self.call.is_none() && !self.is_leaving && !self.heading.is_of_copies()
+    }
+
     /// Whether it says what another one does, or neither anything; since when is no matter.
     pub(super) fn says_as(&self, other: &Self) -> bool {
         let timeless = |part: &Self| Self {
             waiting: part.waiting.map(|wait| Wait { since: 0, ..wait }),
-            no_default_since: None,
+            no_default_since: part.no_default_since.map(|_| 0),
             ..part.clone()
         };
         let is_empty = self.is_empty() && other.is_empty();

@@ -50,6 +50,13 @@ pub enum Notice {
     NoNetwork(Table),
 }
 
+impl Notice {
+    /// Whether it says that the stanza keeps a router that main has no more.
+    pub fn is_of_kept_router(&self) -> bool {
+        matches!(self, Self::Kept(..))
+    }
+}
+
 fn way(hop: &Hop) -> String {
     match hop.gateway {
         Some(gateway) => format!("via {gateway}"),

@@ -19,6 +19,7 @@ mod support;
 
 mod altnames;
 mod between_up_and_down;
+mod former_records;
 mod kill;
 mod links_that_break;
 mod orphans;

@@ -19,6 +19,11 @@ fn stanza(lab: &Lab) -> Value {
     said["stanzas"][0].clone()
 }
 
+/// What the clock says, in seconds.
+fn now(lab: &Lab) -> u64 {
+    lab.ok("date +%s").trim().parse().unwrap()
+}
+
 fn router(lab: &Lab, family: &str, table: &str) -> String {
     let routes = lab.routes(family, table);
     let mut routes = routes.iter().filter(|route| route.starts_with("default"));
@@ -55,9 +60,25 @@ fn a_router_that_main_has_lost_stays_in_force() {
         let note = "main has no default route by eth1; its table keeps the one it had, \
                     via 10.10.0.254";
         assert!(said.code == 0 && said.out.contains(note), "{said:?}");
+        // No run has noticed it, and status writes nothing.
+        assert!(said.out.contains("; since when is not known\n"), "{said:?}");
+        assert_eq!(stanza(lab)["no_default_since"], Value::Null);
         let said = policy(lab, "apply eth1");
         assert!(said.code == 0 && said.out.contains(note), "{said:?}");
         assert_eq!(lab.tagged(), before);
+        let record = lab.text("/run/policy-table/eth1");
+        let since = stanza(lab)["no_default_since"].as_u64().unwrap();
+        assert!(now(lab) - 60 <= since && since <= now(lab), "{since}");
+        assert!(
+            record.contains(&format!("\n#: no-default {since}\n")),
+            "{record}"
+        );
+        let date = lab.ok(&format!("date -u -d @{since} '+%F %T UTC'"));
+        let said = policy(lab, "status");
+        assert!(said.out.contains(&format!("; since {date}")), "{said:?}");
+        // The time of the first one stays.
+        lab.ok("sleep 1; policy-table apply eth1");
+        assert_eq!(lab.text("/run/policy-table/eth1"), record);
         // The hook as well.
         lab.ok("ifup --force --ignore-errors eth1");
         assert_eq!(lab.tagged(), before);
@@ -85,6 +106,8 @@ fn a_router_that_main_has_lost_stays_in_force() {
         lab.ok("ip route add default via 10.10.0.253 dev eth1 metric 100");
         assert_eq!(policy(lab, "apply eth1").code, 0);
         assert!(router(lab, "-4", "rt2").contains("10.10.0.253"));
+        assert_eq!(stanza(lab)["no_default_since"], Value::Null);
+        assert!(!lab.text("/run/policy-table/eth1").contains("#: no-default"));
         down(lab);
         // The first time nothing is known, and a guess is made.
         lab.ok("ip link set eth1 up; ip addr replace 10.10.0.10/24 dev eth1; ifup eth1");
@@ -119,13 +142,22 @@ fn an_address_that_is_gone_is_waited_for_and_its_router_remembered() {
         let waiting = "waiting for an IPv4 address";
         let said = policy(lab, "status");
         assert!(said.code == 1 && said.out.contains(waiting), "{said:?}");
+        assert!(said.out.contains("; since when is not known\n"), "{said:?}");
         assert_eq!(stanza(lab)["verdict"], "waiting");
+        assert_eq!(stanza(lab)["waiting_since"], Value::Null);
         assert_eq!(stanza(lab)["errors"], serde_json::json!([]));
         let said = policy(lab, "apply eth1");
         assert!(said.code == 1 && said.out.contains(waiting), "{said:?}");
         assert_eq!((said.err.as_str(), lab.tagged()), ("", vec![]));
         let said = policy(lab, "status");
         assert!(said.code == 1 && said.out.contains(waiting), "{said:?}");
+        let since = stanza(lab)["waiting_since"].as_u64().unwrap();
+        assert!(now(lab) - 60 <= since && since <= now(lab), "{since}");
+        let date = lab.ok(&format!("date -u -d @{since} '+%F %T UTC'"));
+        assert!(
+            said.out.contains(&format!("{waiting}; since {date}")),
+            "{said:?}"
+        );
         // Again, and the address comes back without a router.
         assert_eq!(policy(lab, "apply eth1").code, 1);
         lab.ok("ip addr add 10.10.0.10/24 dev eth1");
@@ -319,8 +351,7 @@ fn what_waits_is_in_the_record_as_it_was_asked() {
         let record = lab.text("/run/policy-table/eth1");
         let (_, rest) = record.split_once(&expected).expect(&record);
         let since: u64 = rest.lines().next().unwrap().parse().unwrap();
-        let now: u64 = lab.ok("date +%s").trim().parse().unwrap();
-        assert!((now - 60..=now).contains(&since), "{since}");
+        assert!(now(lab) - 60 <= since && since <= now(lab), "{since}");
         assert_eq!(rest.lines().nth(1), Some("# end"));
         // Again: since then, not since now.
         assert_eq!(policy(lab, "apply eth1").code, 1);
