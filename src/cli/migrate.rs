@@ -4,14 +4,16 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::ffi::OsStr;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use super::command::{Arguments, Command, Opt, Trouble, Verdict, AS};
 use super::replace_files::{names_to_write, replace_files, Replacement};
 use crate::ifupdown::interfaces::{Interfaces, FILE};
 use crate::ifupdown::Caller;
-use crate::migrate::verify::{differences, other_hooks, run_trial, Machine, Seen};
+use crate::migrate::verify::{
+    differences, notes, other_hooks, run_after, run_trial_telling, why_not_up, Machine, Seen,
+};
 use crate::migrate::{Draft, Rewriting};
 use crate::system::NAME;
 use crate::tables::Registry;
@@ -65,7 +67,8 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
         .has("verify")
         .then(|| verify(&draft))
         .transpose()?;
-    if proof == Some(Proof::Differs) {
+    let writes = arguments.has("write");
+    if proof == Some(Proof::Differs) || proof == Some(Proof::NotUp) && writes {
         return Ok(Verdict::Bad);
     }
     let changed: Vec<&(&Path, Rewriting)> =
@@ -83,7 +86,8 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     if arguments.has("write") {
         write(&changed)?;
     }
-    Ok(if remarks.is_empty() && proof != Some(Proof::InPart) {
+    let is_proven = proof.is_none_or(|proof| proof == Proof::Equal);
+    Ok(if remarks.is_empty() && is_proven {
         Verdict::Good
     } else {
         Verdict::Differs
@@ -150,7 +154,9 @@ enum Proof {
     Equal,
     /// They do, as far as they have been tried.
     InPart,
-    /// They do not.
+    /// Of some interfaces nothing is known: they do not come up with the old file.
+    NotUp,
+    /// They do not do the same.
     Differs,
 }
 
@@ -158,6 +164,77 @@ enum Proof {
 fn verify(draft: &Draft<'_>) -> Result<Proof, Trouble> {
     let failed = |error: &dyn std::fmt::Display| Trouble::Failed(format!("--verify: {error}"));
     let program = std::env::current_exe().map_err(|error| failed(&error))?;
+    let not_run = tell_left_out(draft);
+    let mut machine = draft.machine(program);
+    let trial = |machine: &Machine| {
+        let tell = |at: &str| progress(&format!("before: {at}"));
+        let seen = run_trial_telling(machine, &draft.for_trial(false), None, &tell);
+        progress("");
+        seen.map_err(|error| failed(&error))
+    };
+    let mut before = trial(&machine)?;
+    let down = before.failed.clone();
+    if !down.is_empty() {
+        tell_not_up(draft, &before);
+        // What the others do can be told without it.
+        machine = machine.without(&down);
+        if machine.interfaces.is_empty() {
+            tell(&format!("--verify: nothing is proven{WITHOUT_IT}"));
+            return Ok(Proof::NotUp);
+        }
+        before = trial(&machine)?;
+    }
+    let texts = [draft.for_trial(false), draft.for_trial(true)];
+    let after = run_after(&machine, &texts, &mut before, &|is_new, at| {
+        let version = if is_new { "after" } else { "before" };
+        progress(&format!("{version}: {at}"));
+    });
+    progress("");
+    let after = after.map_err(|error| failed(&error))?;
+    for (version, seen) in [("before", &before), ("after", &after)] {
+        for said in &seen.said {
+            tell(&format!("--verify: {version}: {said}"));
+        }
+    }
+    for note in notes(&before, &after) {
+        tell(&format!("--verify: {note}"));
+    }
+    let differences = differences(&before, &after);
+    for difference in &differences {
+        tell(&format!("--verify: {difference}"));
+    }
+    let unproven = unproven(not_run, &down);
+    let (proof, said) = if !differences.is_empty() {
+        (Proof::Differs, "not equal; nothing is written".to_owned())
+    } else if unproven.is_empty() {
+        (Proof::Equal, "equal before and after".to_owned())
+    } else {
+        let said = format!(
+            "equal before and after; not proven: {}",
+            unproven.join(", ")
+        );
+        let is_up = down.is_empty();
+        (if is_up { Proof::InPart } else { Proof::NotUp }, said)
+    };
+    let end = if proof == Proof::NotUp {
+        WITHOUT_IT
+    } else {
+        ""
+    };
+    tell(&format!(
+        "--verify: {} routes, {} rules and {} look-ups are {said}{end}",
+        before.routes.len(),
+        before.rules.len(),
+        before.lookups.len(),
+    ));
+    Ok(proof)
+}
+
+/// How the file can be written although nothing is proven.
+const WITHOUT_IT: &str = "; migrate --write without --verify writes the new file all the same";
+
+/// Names what a trial leaves out, and says how many lines those are.
+fn tell_left_out(draft: &Draft<'_>) -> usize {
     let not_run = draft.not_run();
     for remark in &not_run {
         let place = format!("{}:{}", remark.path.display(), remark.line);
@@ -177,61 +254,48 @@ fn verify(draft: &Draft<'_>) -> Result<Proof, Trouble> {
             hooks.join(", ")
         ));
     }
-    let machine = Machine::for_stanzas(draft.stanzas(), program);
-    let trial = |after, earlier: Option<&Seen>| {
-        run_trial(&machine, &draft.for_trial(after), earlier).map_err(|error| failed(&error))
-    };
-    let before = trial(false, None)?;
-    let after = trial(true, Some(&before))?;
-    for (version, seen) in [("before", &before), ("after", &after)] {
-        for said in &seen.said {
-            tell(&format!("--verify: {version}: {said}"));
-        }
+    not_run.len()
+}
+
+/// Says which interfaces do not come up with the old file, at which line, and why.
+fn tell_not_up(draft: &Draft<'_>, before: &Seen) {
+    for (interface, told) in &before.told {
+        let why = why_not_up(draft.stanzas(), interface, told);
+        let at = why.line.and_then(|(file, line)| {
+            let path = draft.path(file)?;
+            Some(format!(" at {}:{line}", path.display()))
+        });
+        let at = at.unwrap_or_default();
+        tell(&format!(
+            "--verify: {interface} does not come up with the old file{at}: {why}"
+        ));
     }
-    let differences = differences(&before, &after);
-    for difference in &differences {
-        tell(&format!("--verify: {difference}"));
+}
+
+/// On a terminal, what is being tried, in the place of what was told before; nothing clears it.
+fn progress(at: &str) {
+    let mut out = io::stderr();
+    if out.is_terminal() {
+        let at = if at.is_empty() {
+            String::new()
+        } else {
+            format!("--verify: {at}")
+        };
+        let shown: String = at.chars().take(78).collect();
+        let _ = write!(out, "\r\x1b[K{shown}");
+        let _ = out.flush();
     }
-    let unproven = unproven(not_run.len(), &before, &after);
-    let (proof, said) = if !differences.is_empty() {
-        (Proof::Differs, "not equal; nothing is written".to_owned())
-    } else if unproven.is_empty() {
-        (Proof::Equal, "equal before and after".to_owned())
-    } else {
-        let said = format!(
-            "equal before and after; not proven: {}",
-            unproven.join(", ")
-        );
-        (Proof::InPart, said)
-    };
-    tell(&format!(
-        "--verify: {} routes, {} rules and {} look-ups are {said}",
-        before.routes.len(),
-        before.rules.len(),
-        before.lookups.len(),
-    ));
-    Ok(proof)
 }
 
 /// What is not known, although two trials were equal.
-fn unproven(not_run: usize, before: &Seen, after: &Seen) -> Vec<String> {
+fn unproven(not_run: usize, down: &[String]) -> Vec<String> {
     let mut unproven = match not_run {
         0 => Vec::new(),
         1 => vec!["what 1 line does that was not run".to_owned()],
         lines => vec![format!("what {lines} lines do that were not run")],
     };
-    let mut failed: Vec<&str> = [before, after]
-        .into_iter()
-        .flat_map(|seen| &seen.failed)
-        .map(String::as_str)
-        .collect();
-    failed.sort_unstable();
-    failed.dedup();
-    unproven.extend(
-        failed
-            .iter()
-            .map(|name| format!("{name}, which did not come up")),
-    );
+    let down = down.iter();
+    unproven.extend(down.map(|name| format!("{name}, which did not come up")));
     unproven
 }
 

@@ -10,8 +10,8 @@ use super::lines::{
 use super::replay::Fate;
 use super::rewrite::{Change, Rewriting};
 use super::search::{migrate, Migration};
-use super::verify::trial_text;
-use crate::ifupdown::interfaces::{IfaceStanza, Interfaces, Text};
+use super::verify::{is_tried, is_tried_stanza, trial_text, Machine};
+use crate::ifupdown::interfaces::{IfaceStanza, Interfaces, Phase, Text};
 use crate::routing::syntax::TableNames;
 
 /// Something about a line.
@@ -80,9 +80,59 @@ impl<'a> Draft<'a> {
         })
     }
 
-    /// The lines that a trial does not run, in the order of the files.
+    /// The lines that a trial does not run, and the options that it does not have, in the order of
+    /// the files.
     pub fn not_run(&self) -> Vec<LineRemark<WhyNotRun>> {
-        self.remarks_of(&self.not_run, Clone::clone)
+        let mut all = self.remarks_of(&self.not_run, Clone::clone);
+        for stanza in &self.stanzas {
+            let Some((file, (_, written))) = self
+                .interfaces
+                .files
+                .get(stanza.file)
+                .zip(self.written(stanza))
+            else {
+                continue;
+            };
+            let remark = |line, reason| LineRemark {
+                path: file.path.clone(),
+                line,
+                reason,
+            };
+            if !is_tried_stanza(written) {
+                let first = written.options.first().map_or(0, |option| option.number);
+                all.push(remark(first, WhyNotRun::Name));
+            }
+            let options = written.options.iter();
+            let options = options.filter(|option| Phase::of(&option.name).is_none());
+            let left_out = options.filter(|option| !is_tried(option));
+            all.extend(
+                left_out.map(|option| remark(option.number, WhyNotRun::Value(option.name.clone()))),
+            );
+        }
+        let place = |path: &Path| {
+            self.interfaces
+                .files
+                .iter()
+                .position(|file| file.path == path)
+        };
+        all.sort_by_key(|remark| (place(&remark.path), remark.line));
+        all
+    }
+
+    /// The path of a file, by its place among all.
+    pub fn path(&self, file: usize) -> Option<&Path> {
+        let file = self.interfaces.files.get(file);
+        file.map(|file| file.path.as_path())
+    }
+
+    /// The machine that the stanzas are tried on, whose hooks lead to a program.
+    pub fn machine(&self, program: PathBuf) -> Machine {
+        let is_tried = |stanza: &&ScriptedStanza| {
+            let written = self.written(stanza);
+            written.is_some_and(|(_, written)| is_tried_stanza(written))
+        };
+        let tried: Vec<ScriptedStanza> = self.stanzas.iter().filter(is_tried).cloned().collect();
+        Machine::for_stanzas(&tried, program)
     }
 
     /// What there is to be said of lines, from what is known of those of each stanza.
@@ -118,6 +168,9 @@ impl<'a> Draft<'a> {
         in_files.sort_by_key(|(_, stanza)| stanza.place);
         let stanzas = in_files.into_iter().filter_map(|(s, stanza)| {
             let (text, written) = self.written(stanza)?;
+            if !is_tried_stanza(written) {
+                return None;
+            }
             let change = if after {
                 self.change(s, stanza)
             } else {

@@ -9,7 +9,7 @@ use std::process::{Child, Command};
 use nix::fcntl::{fcntl, FcntlArg, FdFlag};
 
 use crate::support::lab::{lab, programs, Lab};
-use policy_table::migrate::verify::{run_trial, Machine};
+use policy_table::migrate::verify::{differences, run_trial, Machine};
 
 /// A process outside, which nobody else ends.
 struct Victim(Child);
@@ -141,8 +141,177 @@ fn what_does_not_come_up_proves_nothing() {
         lab.interfaces(FAILS);
         let said = lab.sh("policy-table migrate --verify --diff");
         assert_eq!(said.code, 1, "{said:?}");
-        let end = " are equal before and after; not proven: eth1, which did not come up\n";
+        let why = "eth1 does not come up with the old file at /etc/network/interfaces:3: \
+                   Error: Nexthop has invalid gateway.; the router is on no network";
+        assert!(said.err.contains(why), "{said:?}");
+        assert!(said.err.contains(": nothing is proven;"), "{said:?}");
+        assert!(!said.err.contains("equal"), "{said:?}");
+        // Beside another that does.
+        lab.interfaces(&format!(
+            "{}{FAILS}",
+            FAILS.replace("eth1", "eth0").replace("99", "10")
+        ));
+        let said = lab.sh("policy-table migrate --verify --diff");
+        assert_eq!(said.code, 1, "{said:?}");
+        let end = " are equal before and after; not proven: eth1, which did not come up;";
         assert!(said.err.contains(end), "{said:?}");
+    });
+}
+
+const TWO_GATEWAYS: &str = "\
+auto eth0
+iface eth0 inet static
+  address 192.0.2.40/24
+  gateway 192.0.2.254
+
+auto eth1
+iface eth1 inet static
+  address 198.51.100.81
+  netmask 255.255.255.240
+  gateway 198.51.100.94
+  post-up /sbin/ip route add default via 198.51.100.94 dev eth1 table 125
+  post-up /sbin/ip rule add from 198.51.100.80/28 table 125
+  pre-down /sbin/ip rule del from 198.51.100.80/28 table 125
+";
+
+#[test]
+fn two_gateways_are_no_proof() {
+    lab(|lab| {
+        lab.interfaces(TWO_GATEWAYS);
+        let said = lab.sh("policy-table migrate --verify --diff");
+        assert_eq!(said.code, 1, "{said:?}");
+        for part in [
+            "eth1 does not come up with the old file: RTNETLINK answers: File exists",
+            "the main table has a default route already, that of eth0",
+            "not proven: eth1, which did not come up",
+        ] {
+            assert!(said.err.contains(part), "{part}: {said:?}");
+        }
+        // Nor is anything written on it, unless without proof.
+        let said = lab.sh("policy-table migrate --verify --write");
+        assert_eq!(said.code, 2, "{said:?}");
+        assert_eq!(lab.text("/etc/network/interfaces"), TWO_GATEWAYS);
+        assert_eq!(lab.sh("policy-table migrate --write").code, 0);
+    });
+}
+
+#[test]
+fn a_value_that_a_shell_would_run_is_left_out() {
+    lab(|lab| {
+        let out = Outside::new("values");
+        lab.interfaces(
+            "iface eth1 inet static
+    address 10.10.0.10/24
+    mtu 1400; echo REACHED >&2; touch /run/touched
+    up ip route add default via 10.10.0.1 dev eth1 table 102
+    up ip rule add from 10.10.0.10 lookup 102 priority 21000
+
+iface eth2 inet static
+    address 10.20.0.10/24
+    hwaddress ether $(touch /run/touched; echo 02:00:00:00:00:99)
+    up ip route add default via 10.20.0.1 dev eth2 table 103
+    up ip rule add from 10.20.0.10 lookup 103 priority 21000
+
+iface eth3`touch${IFS}x` inet manual
+    up ip rule add from 10.30.0.10 lookup 104 priority 21000
+",
+        );
+        let said = lab.sh("policy-table migrate --verify --diff");
+        assert_eq!(said.code, 1, "{said:?}");
+        assert!(!said.err.contains("REACHED"), "{said:?}");
+        for part in [
+            "interfaces:3: not run, so not proven: the value of mtu is more than plain text",
+            "interfaces:9: not run, so not proven: the value of hwaddress is more than plain text",
+            "interfaces:14: not run, so not proven: the stanza's name is more than plain text",
+            "equal before and after; not proven: what 3 lines do that were not run",
+        ] {
+            assert!(said.err.contains(part), "{part}: {said:?}");
+        }
+        assert!(out.names().is_empty());
+    });
+}
+
+#[test]
+fn bridges_are_bridges_and_what_runs_is_not_waited_for_without_end() {
+    lab(|lab| {
+        lab.interfaces(
+            "iface br0 inet static
+    address 10.10.0.10/24
+    bridge_ports eth7
+    up ip route add default via 10.10.0.1 dev br0 table 102
+    up ip rule add from 10.10.0.10 lookup 102 priority 21000
+",
+        );
+        let said = lab.sh("policy-table migrate --verify --diff");
+        assert_eq!(said.code, 0, "{said:?}");
+        let machine = Machine {
+            devices: vec!["br0".to_owned()],
+            bridges: vec!["br0".to_owned()],
+            interfaces: vec!["br0".to_owned()],
+            program: programs().join("policy-table"),
+            ..Machine::default()
+        };
+        let text = "iface br0 inet static\n    address 10.10.0.10/24\n    \
+                    up ip -d link show br0 | grep -qw bridge && echo BRIDGE >&2; true\n    \
+                    up grep -q timeout /proc/[0-9]*/comm && echo LIMITED >&2; true\n    \
+                    up sleep 1000 &\n";
+        let seen = run_trial(&machine, text.as_bytes(), None).unwrap();
+        let said = seen.said.join("\n");
+        assert!(
+            said.contains("BRIDGE") && said.contains("LIMITED"),
+            "{said}"
+        );
+    });
+}
+
+/// What is equal when all come up in order need not be so otherwise.
+#[test]
+fn each_interface_is_tried_alone_in_the_other_order_and_once_more() {
+    let machine = |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        Machine {
+            devices: names.clone(),
+            interfaces: names,
+            program: programs().join("policy-table"),
+            turns: true,
+            ..Machine::default()
+        }
+    };
+    let shared = |stanza: &str| {
+        format!(
+            "iface eth1 inet static\n    address 10.1.0.3/16\n    \
+             up ip rule add fwmark 1 table 42 pref 16000 || true\n\
+             iface eth2 inet static\n    address 10.2.0.3/16\n{stanza}"
+        )
+    };
+    let routed = |stanza: &str| {
+        format!(
+            "iface eth1 inet static\n    address 192.0.2.10/24\n\
+             iface eth2 inet static\n    address 198.51.100.10/24\n{stanza}    \
+             pre-down ip route replace default via 192.0.2.1 dev eth1\n"
+        )
+    };
+    lab(|_| {
+        for (what, before, after) in [
+            (
+                "eth2 alone",
+                shared("    up ip rule add fwmark 1 table 42 pref 16000 || true\n"),
+                shared(""),
+            ),
+            (
+                "after ifdown eth2; ifup eth2",
+                routed("    up ip route replace default via 198.51.100.1 dev eth2\n"),
+                routed("    policy-route default via 198.51.100.1 dev eth2 table main\n"),
+            ),
+        ] {
+            let machine = machine(&["eth1", "eth2"]);
+            let before = run_trial(&machine, before.as_bytes(), None).unwrap();
+            let seen = run_trial(&machine, after.as_bytes(), Some(&before)).unwrap();
+            let found = differences(&before, &seen);
+            assert!(!found.is_empty(), "{what}");
+            let all = found.iter().all(|difference| difference.starts_with(what));
+            assert!(all, "{what}: {found:#?}");
+        }
     });
 }
 
@@ -281,8 +450,9 @@ fn whatever_runs_in_a_trial_reaches_nothing_outside() {
 fn a_trial_that_is_killed_leaves_no_process() {
     lab(|lab| {
         lab.device("eth1");
+        lab.script("/usr/local/sbin/ifup", "#!/bin/sh\nexec sleep 987.321\n");
         lab.interfaces(
-            "iface eth1 inet static\n    address 10.10.0.10/24\n    mtu 1400; sleep 987.321 #\n    \
+            "iface eth1 inet static\n    address 10.10.0.10/24\n    \
              up ip route add default via 10.10.0.1 table 7\n    \
              up ip rule add from 10.10.0.10 lookup 7\n",
         );

@@ -18,6 +18,12 @@ pub enum WhyNotRun {
     /// It runs something that may reach further.
     #[error("it runs \"{}\"", Shown(.0))]
     Runs(String),
+    /// An option's value that a shell would run.
+    #[error("the value of {0} is more than plain text to the shell that ifupdown hands it to")]
+    Value(String),
+    /// The same of a stanza's name.
+    #[error("the stanza's name is more than plain text to the shell that ifupdown hands it to")]
+    Name,
 }
 
 /// Why a trial does not run a line, if it does not.

@@ -151,6 +151,7 @@ impl Held<'_> {
                 .map_or(&[][..], Meaning::commands);
             for (_, command) in commands {
                 stay.extend(self.in_place_of(*line, command));
+                stay.extend(self.taking_out(command));
             }
         }
         let replacing = self.effect.routes.iter();
@@ -167,6 +168,24 @@ impl Held<'_> {
             }
         }
         stay
+    }
+
+    /// The lines of `ifup` that take out what a command puts in: when it comes up again there may
+    /// be something to take out.
+    fn taking_out(&self, command: &IpCommand) -> Stay {
+        let takes = |taking: &IpCommand| match command {
+            IpCommand::Rule(IpVerb::Add, spelled) => taking.takes_rule(&spelled.rule),
+            IpCommand::Route(IpVerb::Delete, _) => false,
+            IpCommand::Route(_, spelled) => taking.takes_route(&spelled.route),
+            _ => false,
+        };
+        let lines = self.script.lines(true).into_iter();
+        let taking = lines.filter(|line| {
+            let meaning = self.script.meaning(*line);
+            let mut commands = meaning.map_or(&[][..], Meaning::commands).iter();
+            commands.any(|(_, taking)| takes(taking))
+        });
+        taking.map(|line| (line, WhyItStays::Pair)).collect()
     }
 
     /// The lines to be replaced that put in what a command puts in, or what has its place.

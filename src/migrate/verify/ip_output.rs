@@ -1,6 +1,7 @@
 //! What `ip` prints in a trial, made comparable: without what differs from run to run, or says only
 //! who put something in.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use thiserror::Error;
@@ -37,8 +38,12 @@ pub fn routes(family: Family, printed: &str) -> Result<Vec<Route>, NotUnderstood
     printed.lines().map(route).collect()
 }
 
-/// A line of `ip -N route show`, which has the kind of a route as a number, with the word.
+/// A line of `ip -N route show`, which has the kind of a route as a number, with the word, and
+/// without what it says of the link.
 fn with_kind(line: &str) -> String {
+    let words = line.split(' ');
+    let words = words.filter(|word| !matches!(*word, "linkdown" | "dead"));
+    let line = &words.collect::<Vec<_>>().join(" ");
     let (first, rest) = line.split_once(' ').unwrap_or((line, ""));
     match first.parse() {
         Ok(number) => format!("{} {rest}", route_kind_name(number)),
@@ -80,12 +85,11 @@ pub fn answers(
     printed: &str,
     errors: &str,
 ) -> Result<Vec<(Query, String)>, NotUnderstood> {
-    let failed = failed(errors);
+    let failed: HashMap<usize, &str> = failed(errors).into_iter().collect();
     let mut printed = printed.lines();
     let queries = queries.iter().zip(1..);
     let answers = queries.map(|(query, number)| {
-        let error = failed.iter().find(|(failed, _)| *failed == number);
-        let answer = if let Some((_, error)) = error {
+        let answer = if let Some(error) = failed.get(&number) {
             (*error).to_owned()
         } else {
             let answer = printed.next();

@@ -21,6 +21,10 @@ pub struct Machine {
     pub files: Vec<(PathBuf, String)>,
     /// The interfaces to bring up, in order.
     pub interfaces: Vec<String>,
+    /// Those of the devices that are bridges.
+    pub bridges: Vec<String>,
+    /// Whether interfaces are also brought up alone, in the other order, and once more.
+    pub turns: bool,
     /// The program that the hooks lead to.
     pub program: PathBuf,
 }
@@ -30,11 +34,13 @@ impl Machine {
     pub fn for_stanzas(stanzas: &[ScriptedStanza], program: PathBuf) -> Self {
         let mut machine = Self {
             program,
+            turns: true,
             ..Self::default()
         };
         for stanza in stanzas {
             push_new(&mut machine.interfaces, stanza.call.interface.clone());
             machine.add_devices(stanza);
+            machine.add_bridge(stanza);
             machine.add_from_elsewhere(stanza);
         }
         machine
@@ -50,11 +56,37 @@ impl Machine {
             };
             let device = name.device().as_str().to_owned();
             // Not what the shell would have filled in.
-            let is_name = !device.contains(['$', '"', '\'', '`', ';', '&', '|', '(']);
+            let is_name = super::trial_text::is_plain(&device);
             if is_name && device != "lo" {
                 push_new(&mut self.devices, device);
             }
         }
+    }
+
+    /// The bridge that a stanza is about, if it is about one, and the devices that it names as its
+    /// ports.
+    fn add_bridge(&mut self, stanza: &ScriptedStanza) {
+        let mut options = stanza.variables.iter();
+        let ports = options.find(|(name, _)| name == "IF_BRIDGE_PORTS");
+        let Some((_, ports)) = ports else {
+            return;
+        };
+        if let Ok(name) = stanza.call.interface.parse::<InterfaceName>() {
+            push_new(&mut self.bridges, name.device().as_str().to_owned());
+        }
+        for port in ports.split_whitespace().filter(|port| *port != "none") {
+            let is_name =
+                port.parse::<InterfaceName>().is_ok() && super::trial_text::is_plain(port);
+            if is_name && !matches!(port, "all" | "regex") {
+                push_new(&mut self.devices, port.to_owned());
+            }
+        }
+    }
+
+    /// The same machine without some interfaces, which are not brought up.
+    pub fn without(mut self, names: &[String]) -> Self {
+        self.interfaces.retain(|name| !names.contains(name));
+        self
     }
 
     /// Addresses and routers of an interface that something else than its stanza configures.

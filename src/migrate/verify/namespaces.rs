@@ -9,20 +9,23 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
-use super::compare::Seen;
+use super::commands::{bring_up, configure, ip, look, set_up, told_of, Tell, INTERFACES};
+use super::compare::{not_as_booted, Seen};
 use super::ip_output::{self, flag};
 use super::lookups::{queries, Query};
 use super::machine::Machine;
-use super::sandbox::{Sandbox, TrialError, PATH, PROGRAM};
+use super::sandbox::{Sandbox, TrialError, PROGRAM};
+use super::turns::{each_once_more, from_elsewhere, start_again, turns};
 use crate::ifupdown::Direction;
 use crate::routing::{Family, PROTOCOL};
 
 /// The program of ifupdown-multi.
 pub const MULTI: &str = "/usr/lib/ifupdown-multi.py";
+
+/// Of how many interfaces the old file is tried once more, each time after a boot.
+const ONCE_MORE: usize = 16;
 
 /// The folders whose programs ifupdown runs, or ifupdown2 and ifupdown-ng.
 const HOOK_FOLDERS: [&str; 6] = [
@@ -34,9 +37,6 @@ const HOOK_FOLDERS: [&str; 6] = [
     "if-post-down.d",
 ];
 
-/// Where a trial's interfaces file is.
-const INTERFACES: &str = "/run/network/trial";
-
 /// Brings a text of interfaces(5) up and down again. The kernel is asked the same as in an earlier
 /// trial, or, without one, what follows from the routes and rules that are found.
 pub fn run_trial(
@@ -44,20 +44,56 @@ pub fn run_trial(
     text: &[u8],
     earlier: Option<&Seen>,
 ) -> Result<Seen, TrialError> {
+    run_trial_telling(machine, text, earlier, &|_| {})
+}
+
+/// The same, and tells what it is at.
+pub fn run_trial_telling(
+    machine: &Machine,
+    text: &[u8],
+    earlier: Option<&Seen>,
+    tell: Tell<'_>,
+) -> Result<Seen, TrialError> {
+    inside(machine, text, || run(machine, earlier, tell))
+}
+
+/// Brings the second text up and down again, after the first, and the first once more where it
+/// has to be held against that; `tell` is also told which of the two it is about.
+pub fn run_after(
+    machine: &Machine,
+    [before, after]: &[Vec<u8>; 2],
+    seen: &mut Seen,
+    tell: &(dyn Fn(bool, &str) + Sync),
+) -> Result<Seen, TrialError> {
+    let seen_after = run_trial_telling(machine, after, Some(seen), &|at| tell(true, at))?;
+    let mut names = not_as_booted(&seen_after);
+    names.truncate(ONCE_MORE);
+    if !names.is_empty() {
+        let tell = |at: &str| tell(false, at);
+        let turns = inside(machine, before, || {
+            each_once_more(machine, seen, &names, &tell)
+        })?;
+        seen.turns.extend(turns);
+    }
+    Ok(seen_after)
+}
+
+/// Does something in namespaces of its own, with a file to bring up there.
+fn inside<T: Send>(
+    machine: &Machine,
+    text: &[u8],
+    act: impl FnOnce() -> Result<T, TrialError> + Send,
+) -> Result<T, TrialError> {
     // The namespaces are those of a thread, and gone with it.
     let ran = std::thread::scope(|scope| {
         let ran = scope.spawn(|| {
             let _sandbox = enter(machine)?;
             fs::write(INTERFACES, text).map_err(|error| set_up(INTERFACES, error))?;
-            run(machine, earlier)
+            act()
         });
         ran.join()
     });
     ran.unwrap_or(Err(TrialError::Broken))
-}
-
-fn set_up(what: &str, error: io::Error) -> TrialError {
-    TrialError::SetUp(what.to_owned(), error)
 }
 
 /// Goes into namespaces of its own and sets the machine up there.
@@ -118,15 +154,27 @@ pub fn other_hooks() -> Vec<PathBuf> {
 
 /// Makes the devices, and what comes from elsewhere than the file.
 fn devices(machine: &Machine) -> Result<(), TrialError> {
-    let (mut batch, mut quiet) = (String::from("link set lo up\n"), String::new());
+    let (mut bridges, mut batch) = (String::new(), String::from("link set lo up\n"));
+    let mut quiet = String::new();
     for (n, device) in machine.devices.iter().enumerate() {
         // Hardware addresses that are always the same, for those of IPv6 follow from them.
         let (low, high) = (n % 256, n / 256 % 256);
-        let _ = writeln!(
-            batch,
-            "link add {device} address 02:00:00:00:{high:02x}:{low:02x} type veth \
-             peer name trial{n} address 02:00:00:01:{high:02x}:{low:02x}"
-        );
+        let own = format!("02:00:00:00:{high:02x}:{low:02x}");
+        let peer = format!("02:00:00:01:{high:02x}:{low:02x}");
+        if machine.bridges.contains(device) {
+            // With a port, for without one it has no carrier.
+            let _ = write!(
+                bridges,
+                "link add {device} address {own} type bridge\n\
+                 link add trial{n} master {device} address {peer} type veth peer name port{n}\n\
+                 link set port{n} addrgenmode none\nlink set port{n} up\n"
+            );
+        } else {
+            let _ = writeln!(
+                batch,
+                "link add {device} address {own} type veth peer name trial{n} address {peer}"
+            );
+        }
         // Without the addresses that IPv6 makes up at a moment of its own.
         let _ = write!(
             quiet,
@@ -135,105 +183,54 @@ fn devices(machine: &Machine) -> Result<(), TrialError> {
         );
     }
     ip(&[], &batch, true)?;
+    ip(&[], &bridges, true)?;
     ip(&[], &quiet, false)?;
-    // An interface that is configured by something else is up already.
-    let mut batch = String::new();
-    for (device, address) in &machine.addresses {
-        let _ = write!(
-            batch,
-            "link set {device} up\naddress add {address} dev {device}\n"
-        );
-    }
-    for (device, router) in &machine.routers {
-        let family = if router.is_ipv6() { "-6 " } else { "" };
-        let _ = writeln!(batch, "{family}route add {router} dev {device}");
-    }
-    ip(&[], &batch, false)?;
-    Ok(())
+    from_elsewhere(machine)
 }
 
-/// Runs `ip` on some commands, of which all `must` succeed or any may fail, and returns both
-/// outputs.
-fn ip(options: &[&str], commands: &str, must: bool) -> Result<(String, String), TrialError> {
-    const BATCH: &str = "/run/trial/batch";
-    fs::write(BATCH, commands).map_err(|error| set_up(BATCH, error))?;
-    let mut command = Command::new("ip");
-    command.args(options).args(["-force", "-batch", BATCH]);
-    let said = output(&mut command)?;
-    if must && !said.status.success() {
-        let error = String::from_utf8_lossy(&said.stderr).into_owned();
-        return Err(TrialError::Command(format!("ip: {}", error.trim())));
-    }
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ok((text(&said.stdout), text(&said.stderr)))
-}
-
-fn output(command: &mut Command) -> Result<std::process::Output, TrialError> {
-    let command = command
-        .env_clear()
-        .process_group(0)
-        .env("PATH", PATH)
-        .env("LC_ALL", "C")
-        .stdin(Stdio::null());
-    let program = command.get_program().to_string_lossy().into_owned();
-    command
-        .output()
-        .map_err(|error| TrialError::Command(format!("cannot run {program}: {error}")))
-}
-
-fn run(machine: &Machine, earlier: Option<&Seen>) -> Result<Seen, TrialError> {
+fn run(machine: &Machine, earlier: Option<&Seen>, tell: Tell<'_>) -> Result<Seen, TrialError> {
     let mut seen = Seen::default();
-    for name in &machine.interfaces {
-        let (is_up, said) = configure("ifup", name)?;
-        seen.said.extend(said);
-        if !is_up {
-            seen.failed.push(name.clone());
-        }
-    }
+    bring_up(&machine.interfaces, &mut seen, tell)?;
     look(&mut seen)?;
     let queries: Vec<Query> = match earlier {
         Some(earlier) => earlier.queries().cloned().collect(),
         None => queries(&seen.routes, &seen.rules, &seen.addresses, &machine.devices),
     };
+    tell(&format!("{} look-ups", queries.len()));
     for family in Family::ALL {
         let of_family = queries.iter().filter(|query| query.family == family);
         let of_family: Vec<&Query> = of_family.collect();
         seen.lookups.extend(ask(family, &of_family)?);
     }
     for name in machine.interfaces.iter().rev() {
+        tell(&format!("ifdown {name}"));
         seen.said.extend(configure("ifdown", name)?.1);
     }
     seen.left = left()?;
+    if !seen.failed.is_empty() {
+        seen.told = told(machine, &seen, tell)?;
+    } else if machine.turns {
+        seen.turns = turns(machine, &seen, earlier.is_some(), tell)?;
+    }
     Ok(seen)
 }
 
-/// Runs `ifup` or `ifdown`, and returns whether it succeeded, and what it said if that is worth
-/// telling.
-fn configure(program: &str, name: &str) -> Result<(bool, Option<String>), TrialError> {
-    let mut command = Command::new(program);
-    let said = output(command.args(["-i", INTERFACES, name]))?;
-    let error = String::from_utf8_lossy(&said.stderr).into_owned();
-    let told = match said.status.code() {
-        Some(0) => String::new(),
-        Some(code) => format!(" (exit code {code})"),
-        None => " (killed)".to_owned(),
-    };
-    let worth = !told.is_empty() || !error.trim().is_empty();
-    let worth = worth.then(|| format!("{program} {name}{told}: {}", error.trim()));
-    Ok((said.status.success(), worth))
-}
-
-fn look(seen: &mut Seen) -> Result<(), TrialError> {
-    for family in Family::ALL {
-        let flag = flag(family);
-        let (printed, _) = ip(&["-N", "-o", flag], "route show table all\n", false)?;
-        seen.routes.extend(ip_output::routes(family, &printed)?);
-        let (printed, _) = ip(&["-N", flag], "rule show\n", false)?;
-        ip_output::add_rules(family, &printed, seen);
+/// What `ifup` runs and says for the interfaces that did not come up, in the same order once more.
+fn told(
+    machine: &Machine,
+    seen: &Seen,
+    tell: Tell<'_>,
+) -> Result<Vec<(String, String)>, TrialError> {
+    let mut told = Vec::new();
+    start_again(machine, seen)?;
+    for name in &machine.interfaces {
+        tell(&format!("ifup {name} once more"));
+        let said = told_of(name)?;
+        if seen.failed.contains(name) {
+            told.push((name.clone(), said));
+        }
     }
-    let (printed, _) = ip(&["-o"], "address show scope global\n", false)?;
-    seen.addresses.extend(ip_output::addresses(&printed));
-    Ok(())
+    Ok(told)
 }
 
 /// Asks the kernel, and puts each answer beside its question.
