@@ -18,7 +18,7 @@ use crate::ifupdown::{Caller, Direction, HookCall, InterfaceCall};
 use crate::record::{keeper_is_running, Store};
 use crate::routing::InterfaceName;
 use crate::stanza::{on_error, OnError};
-use crate::system::{keep_net_admin, outlive_limits, start_logging};
+use crate::system::{keep_net_admin, outlive_limits, start_logging_beside, OtherOutput};
 use crate::text::Shown;
 
 /// Runs as a hook of the folder it was called from.
@@ -61,11 +61,11 @@ fn has_record(call: &HookCall) -> bool {
 
 /// Starts a run that has something to do, with a journal and with no rights that it does not
 /// need; returns whether it may go on. Until here nothing but the names of the stanza's options has
-/// been looked at.
-fn begin(call: &HookCall) -> bool {
+/// been looked at. With `output`, what is wrong is also told there.
+fn begin(call: &HookCall, output: Option<OtherOutput>) -> bool {
     // From here on files are written, standard error perhaps among them.
     outlive_limits();
-    start_logging(call.verbose);
+    start_logging_beside(call.verbose, output);
     let kept = keep_net_admin();
     if let Err(refused) = &kept {
         let interface = Shown(&call.interface);
@@ -75,7 +75,7 @@ fn begin(call: &HookCall) -> bool {
 }
 
 fn up(call: &HookCall) -> ExitCode {
-    if !begin(call) {
+    if !begin(call, None) {
         return exit_code(on_error(call));
     }
     let interface = Shown(&call.interface);
@@ -154,7 +154,7 @@ fn down(call: &HookCall) {
     let Ok(interface) = call.interface.parse::<InterfaceName>() else {
         return;
     };
-    if begin(call) {
+    if begin(call, None) {
         take_down(call, &interface);
     }
 }
@@ -176,7 +176,7 @@ fn take_down(call: &HookCall, interface: &InterfaceName) {
 /// Brings all stanzas of an interface up, or takes them down.
 fn whole_interface(call: InterfaceCall, comes_up: bool) {
     let call = call.without_strangers();
-    if !begin(&call.told()) {
+    if !begin(&call.told(), call.output()) {
         return;
     }
     if comes_up {

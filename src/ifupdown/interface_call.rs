@@ -13,7 +13,7 @@ use super::caller::Caller;
 use super::ifstate::UpInterface;
 use super::interfaces::{mentions_options, Interfaces, FILE};
 use crate::routing::InterfaceName;
-use crate::system::Ancestor;
+use crate::system::{Ancestor, OtherOutput};
 
 /// How the process is called that is ifupdown2: by what is started, or by what that leads to.
 const IFUPDOWN2: [&str; 5] = ["ifup", "ifdown", "ifreload", "ifupdown2", "__main__.py"];
@@ -78,6 +78,11 @@ impl InterfaceCall {
                 .retain(|pair| !is_option(&pair.0) || !inherited.contains(pair));
         }
         self
+    }
+
+    /// Where the caller prints, if it keeps to itself what its hooks print. That takes rights, too.
+    pub fn output(&self) -> Option<OtherOutput> {
+        self.process.as_ref().and_then(Ancestor::other_error_output)
     }
 
     /// The call as the environment alone tells it.

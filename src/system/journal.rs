@@ -4,14 +4,21 @@
 //! warnings and errors; with `VERBOSITY=1` both get everything. The socket is opened by the first
 //! message that needs it and never waited for: a syslog that is missing, full or stuck must
 //! not hold up `ifup`.
+//!
+//! What a hook of ifupdown2's prints nobody sees. There warnings and errors go to where ifupdown2
+//! itself prints, too, in its own words, which are those that Proxmox shows in the log of a task:
+//! `warning: eth1: …`.
 
 use std::env;
 use std::fmt::Display;
+use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::socket::{socket, AddressFamily, SockFlag, SockType};
 use syslog::{Facility, LogFormat, Logger, LoggerBackend, Severity};
 
@@ -20,24 +27,34 @@ pub const NAME: &str = "policy-table";
 
 const SOCKET: &str = "/dev/log";
 
+/// Where the program prints that runs this one as its hook.
+#[derive(Debug)]
+pub struct OtherOutput(pub File);
+
 /// Starts logging. Does nothing if it has been started before.
 pub fn start_logging(verbose: bool) {
+    start_logging_beside(verbose, None);
+}
+
+/// As [`start_logging`], of a hook; with the output of the program that runs it, where that keeps to
+/// itself what a hook prints.
+pub fn start_logging_beside(verbose: bool, output: Option<OtherOutput>) {
     let levels = if verbose {
         (LevelFilter::Debug, Level::Debug)
     } else {
         (LevelFilter::Info, Level::Warn)
     };
-    start(levels, false);
+    start(levels, false, output);
 }
 
 /// As [`start_logging`], of a program that stays: standard error gets what syslog gets. Where that
 /// is systemd's journal, to which syslog leads too, each message goes there once.
 pub fn start_logging_of_service() {
     let has_journal = env::var_os("JOURNAL_STREAM").is_some();
-    start((LevelFilter::Info, Level::Info), has_journal);
+    start((LevelFilter::Info, Level::Info), has_journal, None);
 }
 
-fn start((most, on_stderr): (LevelFilter, Level), with_levels: bool) {
+fn start((most, on_stderr): (LevelFilter, Level), with_levels: bool, beside: Option<OtherOutput>) {
     let syslog = if with_levels {
         Syslog::Missing
     } else {
@@ -46,6 +63,7 @@ fn start((most, on_stderr): (LevelFilter, Level), with_levels: bool) {
     let journal = Journal {
         on_stderr,
         with_levels,
+        beside,
         syslog: Mutex::new(syslog),
     };
     if log::set_boxed_logger(Box::new(journal)).is_ok() {
@@ -96,6 +114,8 @@ struct Journal {
     on_stderr: Level,
     /// Whether that is systemd's journal, where a line begins with its level: sd-daemon(3).
     with_levels: bool,
+    /// The output of ifupdown2.
+    beside: Option<OtherOutput>,
     syslog: Mutex<Syslog>,
 }
 
@@ -127,10 +147,47 @@ impl Log for Journal {
                 None => drop(io::stderr().write_all(line.as_bytes())),
             }
         }
+        if let Some(output) = self
+            .beside
+            .as_ref()
+            .filter(|_| record.level() <= Level::Warn)
+        {
+            let line = in_words_of_ifupdown2(record.level(), &record.args().to_string());
+            print_unless_full(&output.0, &line);
+        }
         lock(&self.syslog).send(record);
     }
 
     fn flush(&self) {}
+}
+
+/// A message as ifupdown2 prints one of an interface. Who says it is said where that is not clear.
+fn in_words_of_ifupdown2(level: Level, message: &str) -> String {
+    let word = if level == Level::Error {
+        "error"
+    } else {
+        "warning"
+    };
+    let from = if message.contains("policy-") {
+        String::new()
+    } else {
+        format!("{NAME}: ")
+    };
+    match message.split_once(": ") {
+        Some((interface, rest)) if !interface.contains(' ') => {
+            format!("{word}: {interface}: {from}{rest}\n")
+        }
+        _ => format!("{word}: {from}{message}\n"),
+    }
+}
+
+/// Prints a line where somebody else prints, too, and may be waiting for a reader.
+fn print_unless_full(mut output: &File, line: &str) {
+    let mut ready = [PollFd::new(output.as_fd(), PollFlags::POLLOUT)];
+    let is_ready = poll(&mut ready, PollTimeout::ZERO).is_ok_and(|ready| ready > 0);
+    if is_ready && ready.iter().all(|it| it.any() == Some(true)) {
+        let _ = output.write_all(line.as_bytes());
+    }
 }
 
 /// The number that syslog(3) has for a level.

@@ -4,11 +4,11 @@
 //! - `privileges.rs`: giving up every right but `CAP_NET_ADMIN`, and what to do about a file that
 //!   cannot be opened for want of one.
 //! - `limits.rs`: outliving a limit on the size of files.
+//! - `journal.rs`: where messages go, standard error and syslog.
 //! - `processes.rs`: what proc(5) tells of other processes.
 //! - `sysctl.rs`: the settings below `/proc/sys/net`; nothing else reads them.
 //! - `lock.rs`: a lock that one run at a time can have, and who has it if waiting takes too long.
 //! - `consent.rs`: a run that waits for a yes, and the yes that another session says to it.
-//! - `journal.rs`: where messages go, standard error and syslog.
 //! - `unread_output.rs`: output that perhaps nobody reads, which is not waited for.
 //! - `service.rs`: what systemd is told by a program that it runs.
 //! - `signals.rs`: signals, waited for like anything else.
@@ -24,11 +24,11 @@
 
 mod privileges;
 mod limits;
+mod journal;
 mod processes;
 mod sysctl;
 mod lock;
 mod consent;
-mod journal;
 mod unread_output;
 mod service;
 mod signals;
@@ -40,7 +40,9 @@ mod old_examples;
 pub(crate) use clock::{since_start, slept};
 pub(crate) use consent::{say_yes, Consent};
 pub(crate) use folder_watch::{Changed, FolderWatch};
-pub(crate) use journal::{hold_messages, start_logging, start_logging_of_service, NAME};
+pub(crate) use journal::{
+    hold_messages, start_logging, start_logging_beside, start_logging_of_service, OtherOutput, NAME,
+};
 pub(crate) use limits::outlive_limits;
 pub(crate) use lock::Lock;
 pub(crate) use networkd::networkd_removes_rules;

@@ -2,9 +2,18 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::fs::File;
+use std::io::{self, IsTerminal};
+use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::parent_id;
 use std::path::Path;
+
+use nix::fcntl::OFlag;
+use rustix::process::{pidfd_getfd, pidfd_open, Pid, PidfdFlags, PidfdGetfdFlags};
+
+use super::journal::OtherOutput;
 
 /// How many processes above this one are asked. A chain of them is finite; a run is not to hang on
 /// a strange `/proc`.
@@ -100,6 +109,33 @@ impl Ancestor {
     /// The words of its command line.
     pub fn words(&self) -> &[OsString] {
         &self.words
+    }
+
+    /// What it writes messages to, where that is another thing than this process writes to and
+    /// somebody reads it.
+    pub fn other_error_output(&self) -> Option<OtherOutput> {
+        const OWN: &str = "/proc/self/fd/2";
+        let its = format!("/proc/{}/fd/2", self.pid);
+        let kind = fs::read_link(&its).ok()?;
+        let is_socket = kind.as_os_str().as_bytes().starts_with(b"socket:");
+        let is_own = fs::read_link(OWN).is_ok_and(|own| own == kind);
+        if is_own || is_socket || kind == Path::new("/dev/null") || io::stderr().is_terminal() {
+            return None;
+        }
+        let output = self.duplicate_of(2).or_else(|| {
+            let flags = (OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits();
+            let mut options = File::options();
+            options.append(true).custom_flags(flags).open(its).ok()
+        });
+        output.map(OtherOutput)
+    }
+
+    /// What it has open under a number: the same, so that lines of both follow each other.
+    fn duplicate_of(&self, number: RawFd) -> Option<File> {
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw)?;
+        let process = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+        let duplicate = pidfd_getfd(process, number, PidfdGetfdFlags::empty()).ok()?;
+        Some(File::from(duplicate))
     }
 
     /// The environment that it was started with.

@@ -296,3 +296,62 @@ fn ifupdown2_knows_its_interfaces_after_a_trial() {
 fn ifupdown_ng_knows_its_interfaces_after_a_trial() {
     verify_leaves_its_state_alone(Ifupdown::Ng);
 }
+
+/// ifupdown2 keeps to itself what hooks print: it is told where ifupdown2 prints.
+#[test]
+fn what_is_wrong_is_seen_on_ifupdown2() {
+    lab(|lab| {
+        if !Ifupdown::Two.install(lab) {
+            return;
+        }
+        lab.device("eth1");
+        lab.ok("ip link set eth1p addrgenmode none; ip link set eth1 addrgenmode none");
+        lab.interfaces(
+            "auto eth1\niface eth1 inet static\n    address 10.10.0.10/24\n    policy-tabel rt2\n    \
+             policy-on-error fail\n",
+        );
+        let expected = [
+            "error: eth1: policy-tabel: no such option; did you mean \"policy-table\"?",
+            "error: eth1: policy-on-error \"fail\": it needs policy-table in the same stanza",
+            "error: eth1: policy routing is not in force, the interface itself is up (policy-on-error fail \
+             has no effect with ifupdown2); correct the cause, then run: ifreload -a",
+        ];
+        let told = |text: &str| -> Vec<String> {
+            let lines = text.lines().filter(|line| line.contains("eth1: "));
+            lines.map(str::to_owned).collect()
+        };
+        let said = lab.sh("ifup -a");
+        assert_eq!(
+            (said.code, told(&said.err).as_slice()),
+            (0, &expected.map(str::to_owned)[..])
+        );
+        // Behind what stands in a file, and what ifupdown2 itself says there.
+        lab.ok("echo begin >/run/said; ifreload -v -a >>/run/said 2>&1; echo end >>/run/said");
+        let said = lab.text("/run/said");
+        assert!(
+            said.starts_with("begin\n") && said.ends_with("end\n"),
+            "{said}"
+        );
+        let errors = told(&said)
+            .into_iter()
+            .filter(|line| line.starts_with("error: "));
+        assert_eq!(errors.collect::<Vec<_>>(), expected, "{said}");
+        // What an edit takes away.
+        lab.interfaces(BOTH_FAMILIES);
+        lab.ok("ifreload -a");
+        lab.interfaces("auto eth1\niface eth1 inet static\n    address 10.10.0.10/24\n");
+        let missed = "warning: eth1: had policy-table rt2, its stanza has none now; taken out";
+        assert_eq!(told(&lab.sh("ifreload -a").err), [missed, missed]);
+        assert_eq!(lab.tagged(), [""; 0]);
+        // What waits.
+        lab.interfaces("auto eth1\niface eth1 inet6 manual\n    policy-table rt2\n");
+        let waits =
+            "warning: eth1: policy-table: waiting for an IPv6 address: none came in a second; \
+             policy routing is not in force until then; when it is there, run: ifreload -a";
+        assert_eq!(
+            told(&lab.sh("ip addr flush dev eth1; ifreload -a").err),
+            [waits]
+        );
+        lab.ok("ifdown -a");
+    });
+}
