@@ -1,11 +1,15 @@
 //! A host as Proxmox sets one up, with ifupdown2: guests behind a routed and behind a masqueraded
 //! bridge use the second of two uplinks, as the README says; a guest namespace and two routers
-//! that drop what is not theirs are the judges.
+//! that drop what is not theirs are the judges. And what its GUI makes of a file: each folder of
+//! `proxmox/` has one before and after it is rewritten.
 
+use std::fs;
+
+use crate::same_on_all_three::{of_debian, reloaded, Network};
 use crate::support::lab::{lab, Lab};
 use crate::support::needs::have;
 use crate::support::others::Ifupdown;
-use crate::support::tree::text;
+use crate::support::tree::{text, top};
 
 /// The file of the README's section.
 fn example() -> String {
@@ -158,4 +162,34 @@ fn guests_behind_routed_and_masqueraded_bridges_use_the_second_uplink() {
         assert_eq!(said.code, 0, "{said:?}");
         assert!(lab.tagged().is_empty(), "{:?}", lab.tagged());
     });
+}
+
+#[test]
+fn what_the_gui_makes_of_a_file_is_taken_over() {
+    let mut names = Vec::new();
+    for folder in fs::read_dir(top().join("tests/ifupdown/proxmox"))
+        .unwrap()
+        .flatten()
+    {
+        let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+        let (before, after) = (read("before"), read("after"));
+        let name = folder.file_name().into_string().unwrap();
+        let Some((had, has, said)) = reloaded(Ifupdown::Two, &before, &after) else {
+            return;
+        };
+        assert!(had.contains("policy-table"), "{name}: {had}");
+        let (expected, _) = of_debian(Network::Links, &after);
+        assert_eq!(has, expected, "{name}: {said}");
+        assert_eq!(had == has, name == "keeps", "{name}: {had}{has}");
+        names.push(name);
+    }
+    names.sort();
+    let all = [
+        "blank-line",
+        "cleared-address",
+        "keeps",
+        "several-addresses",
+        "two-stanzas",
+    ];
+    assert_eq!(names, all);
 }

@@ -21,7 +21,7 @@ pub enum Network {
 
 /// Makes the devices that files of these tests are about: `eth1`, `eth2`, `eth3` and the bridge
 /// `vmbr0`. Nothing in them comes from chance, or has to settle.
-fn devices(lab: &Lab) {
+pub fn devices_of_links(lab: &Lab) {
     lab.ok("sysctl -qw net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.all.accept_dad=0");
     let mut made = String::new();
     for name in ["eth1", "eth2", "eth3"] {
@@ -86,11 +86,11 @@ fn host(network: Network, program: Ifupdown, test: impl FnOnce(&Lab) + Send) {
         }
         let _broom = Broom;
         if network == Network::Links {
-            devices(lab);
+            devices_of_links(lab);
             return test(lab);
         }
         let router = Router::new(lab);
-        devices(lab);
+        devices_of_links(lab);
         only_client(lab, "dhclient");
         router.serve("--dhcp-range=10.10.0.100,10.10.0.100,255.255.255.0,1h");
         test(lab);
@@ -128,21 +128,65 @@ fn reload(lab: &Lab, program: Ifupdown, old: &str, new: &str) -> String {
     said.out + &said.err
 }
 
+/// The states after `ifup -a` of a file and after a reload of another one, and what that says.
+pub fn reloaded(program: Ifupdown, before: &str, after: &str) -> Option<(String, String, String)> {
+    let mut found = None;
+    host(Network::Links, program, |lab| {
+        write(lab, before);
+        lab.sh("timeout -k 1 60 ifup -a");
+        let first = state(lab);
+        let said = reload(lab, program, before, after);
+        found = Some((first, state(lab), said));
+    });
+    found
+}
+
+/// What is compared after an edit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// All that `ip` prints, in its order.
+    Kept,
+    /// All but the order between interfaces that have rules of one priority, or routes in one table:
+    /// there, who came up first stands first, until all go down and up. IPv6 routes have it in their
+    /// metric.
+    AsTheyCame,
+}
+
+impl Order {
+    fn seen(self, state: &str) -> String {
+        if self == Self::Kept {
+            return state.to_owned();
+        }
+        let mut lines: Vec<&str> = state
+            .lines()
+            .map(|line| line.split(" metric ").next().unwrap_or(line))
+            .collect();
+        lines.sort_unstable();
+        lines.join("\n")
+    }
+}
+
 /// What is different on one of the other two in the course of some edits; each state is held
 /// against Debian's of the same file, given beside it.
 pub fn differences(
     network: Network,
     program: Ifupdown,
+    order: Order,
     states: &[(String, String)],
 ) -> Option<String> {
     let mut found = None;
     host(network, program, |lab| {
-        found = differences_in(lab, program, states);
+        found = differences_in(lab, program, order, states);
     });
     found
 }
 
-fn differences_in(lab: &Lab, program: Ifupdown, states: &[(String, String)]) -> Option<String> {
+fn differences_in(
+    lab: &Lab,
+    program: Ifupdown,
+    order: Order,
+    states: &[(String, String)],
+) -> Option<String> {
     let mut old: Option<&str> = None;
     for (n, (file, expected)) in states.iter().enumerate() {
         for again in [false, true] {
@@ -162,7 +206,8 @@ fn differences_in(lab: &Lab, program: Ifupdown, states: &[(String, String)]) -> 
             };
             old = Some(file);
             let found = state(lab);
-            if found != *expected {
+            let order = if n == 0 { Order::Kept } else { order };
+            if order.seen(&found) != order.seen(expected) {
                 return Some(format!(
                     "{} at file {} of {}{}:\n{}\n--- Debian's ifupdown\n+++ {0}\n{}\n{said}",
                     program.package(),
@@ -214,10 +259,11 @@ fn by_line(expected: &str, found: &str) -> String {
 
 /// Holds both against Debian's ifupdown.
 fn same(network: Network, files: &[&str]) {
-    same_on(&[Ifupdown::Two, Ifupdown::Ng], network, files);
+    same_in(network, Order::Kept, files);
 }
 
-fn same_on(programs: &[Ifupdown], network: Network, files: &[&str]) {
+fn same_in(network: Network, order: Order, files: &[&str]) {
+    let programs = [Ifupdown::Two, Ifupdown::Ng];
     let states: Vec<(String, String)> = files
         .iter()
         .map(|file| ((*file).to_owned(), of_debian(network, file).0))
@@ -230,7 +276,7 @@ fn same_on(programs: &[Ifupdown], network: Network, files: &[&str]) {
     );
     let found: Vec<String> = programs
         .iter()
-        .filter_map(|program| differences(network, *program, &states))
+        .filter_map(|program| differences(network, *program, order, &states))
         .collect();
     assert!(found.is_empty(), "{}", found.join("\n\n"));
 }
@@ -294,14 +340,192 @@ fn one_stanza() {
 }
 
 #[test]
+fn an_address_changed_and_options_taken_out() {
+    let moved = ETH2.replace("10.20.", "10.21.");
+    let without = moved.replace("    policy-rule to 192.0.2.0/24", "    mtu 1400");
+    let bare = "iface eth2 inet static\n    address 10.21.0.10/24";
+    links(&[&[ETH2], &[&moved], &[&without], &[bare], &[ETH2]]);
+}
+
+#[test]
 fn a_table_changed() {
     let other = ETH2.replace("rt2", "rt3");
     links(&[&[ETH1, ETH2], &[ETH1, &other], &[ETH1, ETH2]]);
 }
 
 #[test]
-fn one_lease() {
-    leases(&[&[stanza!("iface eth1 inet dhcp", "policy-table rt2")]]);
+fn a_table_changed_where_the_address_is_a_lease() {
+    let two = stanza!("iface eth1 inet dhcp", "policy-table rt2");
+    let three = two.replace("rt2", "rt3");
+    let bare = "iface eth1 inet dhcp";
+    leases(&[&[two], &[&three], &[bare], &[&three, ETH2]]);
+}
+
+#[test]
+fn a_method_changed() {
+    let lease = stanza!("iface eth1 inet dhcp", "policy-table rt2");
+    let fixed = stanza!(
+        "iface eth1 inet static",
+        "address 10.10.0.9/24",
+        "policy-table rt2"
+    );
+    leases(&[&[lease], &[fixed], &[lease]]);
+}
+
+#[test]
+fn stanzas_removed_and_put_back() {
+    links(&[
+        &[ETH1, ETH2],
+        &[ETH2],
+        &[ETH2, ETH1],
+        &[ETH1],
+        &[ETH1, ETH2],
+    ]);
+    links(&[&[ETH1, ETH1_SIX], &[ETH1], &[ETH1_SIX], &[ETH1_SIX, ETH1]]);
+}
+
+#[test]
+fn both_families() {
+    links(&[&[ETH1, ETH1_SIX]]);
+    links(&[&[ETH1_SIX, ETH1]]);
+    let bare = "iface eth1 inet static\n    address 10.10.0.10/24";
+    links(&[
+        &[bare, ETH1_SIX],
+        &[
+            ETH1,
+            "iface eth1 inet6 static\n    address 2001:db8:1::10/64",
+        ],
+    ]);
+}
+
+#[test]
+fn each_stanza_with_its_own_options() {
+    let four = stanza!(
+        "iface eth1 inet static",
+        "address 10.10.0.10/24",
+        "gateway 10.10.0.1",
+        "policy-table rt2",
+    );
+    let six = stanza!(
+        "iface eth1 inet6 static",
+        "address 2001:db8:1::10/64",
+        "gateway 2001:db8:1::1",
+        "policy-table rt6",
+        "policy-mode main",
+    );
+    links(&[&[four, six]]);
+    let none = stanza!(
+        "iface eth1 inet6 static",
+        "address 2001:db8:1::10/64",
+        "policy-table rt6",
+        "policy-gateway none",
+        "policy-mode main",
+    );
+    links(&[&[four, none], &[four, six], &[none, four]]);
+}
+
+#[test]
+fn two_addresses_of_one_family() {
+    let second = stanza!(
+        "iface eth1 inet static",
+        "address 10.11.0.10/24",
+        "policy-table rt3",
+        "policy-gateway 10.11.0.1",
+    );
+    links(&[&[ETH1, second], &[second, ETH1], &[second]]);
+}
+
+#[test]
+fn an_alias() {
+    let alias = stanza!(
+        "iface eth1:1 inet static",
+        "address 10.12.0.10/24",
+        "policy-table rt4",
+        "policy-gateway 10.12.0.1",
+    );
+    let bare = "iface eth1 inet static\n    address 10.10.0.10/24";
+    links(&[&[bare, alias]]);
+    links(&[&[ETH1, alias], &[ETH1], &[ETH1, alias]]);
+}
+
+#[test]
+fn repeated_lines() {
+    let repeated = stanza!(
+        "iface eth1 inet static",
+        "address 10.10.0.10/24",
+        "policy-table rt2",
+        "policy-gateway 10.10.0.1",
+        "policy-rule to 192.0.2.0/24",
+        "policy-rule to 198.51.100.0/24",
+        "policy-rule to 203.0.113.0/24",
+        "policy-route 192.0.2.0/24 via 10.10.0.3",
+        "policy-route 198.51.100.0/24 via 10.10.0.4",
+    );
+    let fewer = repeated.replace("    policy-rule to 198.51.100.0/24\n", "");
+    let turned = repeated
+        .replace("to 192.0.2", "to 9.9.9")
+        .replace("to 203.0.113", "to 192.0.2");
+    links(&[&[repeated], &[&fewer], &[&turned], &[repeated]]);
+}
+
+#[test]
+fn rules_of_the_loopback_interface() {
+    let with = |rules: &str| ONLY_LO.replace("loopback\n", &format!("loopback\n{rules}"));
+    let one =
+        with("    policy-rule fwmark 1 lookup 100\n    policy-route local 0.0.0.0/0 table 100\n");
+    let two = with("    policy-rule fwmark 1 lookup 100; fwmark 2 lookup 101\n");
+    same(Network::Links, &[&one, &two, ONLY_LO, &two]);
+}
+
+const ONLY_LO: &str = "auto lo\niface lo inet loopback\n";
+
+#[test]
+fn an_address_put_on_by_a_line() {
+    let manual = stanza!(
+        "iface eth1 inet manual",
+        "post-up ip addr replace 10.10.0.10/24 dev eth1",
+        "post-up ip link set eth1 up",
+        "policy-table rt1",
+    );
+    let by_up = manual.replace("post-up", "up");
+    links(&[&[manual], &[&by_up], &[manual]]);
+}
+
+#[test]
+fn an_address_of_two_ends() {
+    let static_ = stanza!(
+        "iface eth1 inet static",
+        "address 10.9.0.2/32",
+        "pointopoint 10.9.0.1",
+        "policy-table rt9",
+    );
+    links(&[&[static_]]);
+}
+
+#[test]
+fn bridges() {
+    let bridge = stanza!(
+        "iface vmbr0 inet static",
+        "address 10.30.0.1/24",
+        "bridge-ports none",
+        "bridge-stp off",
+        "bridge-fd 0",
+        "policy-table rt5",
+        "policy-gateway none",
+        "policy-source subnet",
+        "policy-rule from 10.31.0.0/24",
+    );
+    let moved = bridge.replace("10.30", "10.40");
+    links(&[&[ETH1, bridge], &[ETH1, &moved], &[&moved], &[&moved, ETH1]]);
+}
+
+#[test]
+fn a_table_of_two_interfaces() {
+    let bare = "iface eth2 inet static\n    address 10.20.0.10/24";
+    let files: [&[&str]; 4] = [&[bare, ETH1], &[ETH2, ETH1], &[ETH1, ETH2], &[ETH2]];
+    let files: Vec<String> = files.iter().map(|stanzas| file(stanzas)).collect();
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    same_in(Network::Links, Order::AsTheyCame, &files);
 }
 
 #[test]
@@ -309,4 +533,29 @@ fn options_given_to_another_stanza() {
     let bare = "iface eth2 inet static\n    address 10.20.0.10/24";
     let first = "iface eth1 inet static\n    address 10.10.0.10/24";
     links(&[&[first, ETH2], &[ETH1, bare], &[ETH1, ETH2]]);
+}
+
+/// An administrator who edits first, and takes everything down and up then.
+#[test]
+fn a_file_changed_before_ifdown() {
+    let other = ETH1.replace("rt2", "rt3").replace("10.10.", "10.15.");
+    let lines = ETH1.to_owned() + "\n    policy-rule to 192.0.2.0/24\n    policy-mode main";
+    let files = [
+        file(&[ETH1, ETH1_SIX, ETH2]),
+        file(&[&other, ETH1_SIX, ETH2]),
+        file(&[&lines, ETH1_SIX, ETH2]),
+        file(&[ETH1, ETH1_SIX, ETH2]),
+    ];
+    for program in [Ifupdown::Ng, Ifupdown::Two] {
+        host(Network::Links, program, |lab| {
+            for text in &files {
+                write(lab, text);
+                lab.sh("timeout -k 1 60 ifdown -a");
+                lab.sh("timeout -k 1 60 ifup -a");
+                let (found, expected) = (state(lab), of_debian(Network::Links, text).0);
+                let program = program.package();
+                assert_eq!(found, expected, "{program}: {}", by_line(&expected, &found));
+            }
+        });
+    }
 }
