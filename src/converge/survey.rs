@@ -179,9 +179,8 @@ impl View {
             ..asked.clone()
         };
         let is_whole = record.damaged.is_empty() && status.tables.new_lines().is_empty();
-        let is_noted = is_whole && takeover.is_settled(record, &part);
         let is_in_step = status.is_in_step() && status.reorder.is_empty();
-        if is_in_step && is_noted {
+        if is_in_step && is_whole && takeover.is_settled(record, &part) {
             status.left_to_do = LeftToDo::Nothing;
             return;
         }
@@ -194,8 +193,8 @@ impl View {
             status.left_to_do = LeftToDo::Waiting;
         } else if let Some(waiting) = status.waiting() {
             let part = part_that_waits(asked, &stanza.interface, takeover, record, waiting);
-            let is_noted =
-                takeover.is_settled(record, &part) || takeover.is_of_other_address(record);
+            let is_known = takeover.is_of_other_address(record);
+            let is_noted = is_known || takeover.is_settled(record, &part);
             if is_whole && is_noted && (status.keeps || !status.recorded) {
                 status.left_to_do = LeftToDo::Nothing;
             }

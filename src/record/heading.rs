@@ -131,6 +131,11 @@ impl Heading {
         matches!(&self.rest, Rest::Stanza(own) if is_unique(own))
     }
 
+    /// Whether it is of a call that stood for all stanzas of the interface.
+    pub fn is_for_all(&self) -> bool {
+        matches!(&self.rest, Rest::Stanza(own) if own.family.is_none())
+    }
+
     /// The interface or alias that the stanza brought up.
     pub fn interface(&self) -> &str {
         &self.interface

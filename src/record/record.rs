@@ -152,9 +152,10 @@ impl Record {
     }
 
     /// Puts a part in the place of those that it takes over, so that parts that are alike keep
-    /// their order.
+    /// their order. What was put in for all stanzas at once has no place among them.
     pub fn replace(&mut self, is_replaced: impl Fn(&Heading) -> bool, part: Part) {
-        let place = self.headings().position(&is_replaced);
+        let has_place = |old: &Heading| is_replaced(old) && !old.is_for_all();
+        let place = self.headings().position(has_place);
         self.parts.retain(|old| !is_replaced(&old.heading));
         if !part.is_empty() {
             let place = place.unwrap_or(self.parts.len());

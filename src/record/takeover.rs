@@ -4,7 +4,7 @@
 //! another address, or another method, the old part would have no stanza any more. It passes to
 //! the stanza of the same interface and family, so that what it put in is replaced and not merely
 //! left. Parts without a family are of hooks that are called once for all stanzas of an interface,
-//! and pass from them to the first stanza, and back.
+//! and pass from them to the last stanza, so that nothing is taken out and put back, and back.
 //!
 //! Stanzas with one heading are told apart by their options, and where those were edited by their
 //! order among those alike, so that no other stanza's coming or going makes one of them another.
@@ -24,6 +24,8 @@ pub struct Takeover {
     pub heading: Heading,
     /// The headings of the other parts that pass to it.
     superseded: Vec<Heading>,
+    /// The headings of parts that pass to a later stanza, but were put in for this one as well.
+    kin: Vec<Heading>,
     /// Which parts do that none has named.
     unnamed: Unnamed,
     /// The part as it was seen by who held no lock then, and changes nothing if it has changed.
@@ -96,6 +98,19 @@ impl Takeover {
         }
         for part in others {
             let may_pass = |to: &Self| part.may_pass_to(&to.heading);
+            if part.is_for_all() {
+                // What of it each stanza wants is there already when the last one takes it over.
+                let mut kin: Vec<&mut Self> =
+                    takeovers.iter_mut().filter(|to| may_pass(to)).collect();
+                match kin.pop() {
+                    Some(last) => last.superseded.push(part.clone()),
+                    None => left.push(Self::of_own_part(part.clone())),
+                }
+                for to in kin {
+                    to.kin.push(part.clone());
+                }
+                continue;
+            }
             // One that has no part yet is the edited one: it puts in before the old part goes.
             let edited = |to: &Self| may_pass(to) && to.is_without_part(record);
             let place = takeovers.iter().position(edited);
@@ -132,6 +147,7 @@ impl Takeover {
             seen: None,
             heading,
             superseded: Vec::new(),
+            kin: Vec::new(),
             unnamed: Unnamed::None,
         }
     }
@@ -181,7 +197,10 @@ impl Takeover {
     /// when it began to wait.
     pub fn known(&self, record: &Record) -> State {
         let parts = record.parts().iter();
-        let own = parts.filter(|part| self.takes(&part.heading));
+        let own = parts.filter(|part| {
+            let is_kin = self.kin.contains(&part.heading);
+            is_kin || self.takes(&part.heading)
+        });
         own.flat_map(|part| {
             let router = part.router.clone().map(Object::Route);
             part.state.objects().chain(router)
@@ -285,15 +304,19 @@ mod tests {
     }
 
     #[test]
-    fn what_was_put_in_for_all_stanzas_at_once_passes_to_the_first() {
+    fn what_was_put_in_for_all_stanzas_at_once_passes_to_the_last() {
         let record = record(&["eth1 - none 10.0.0.1", "eth2 - none -"]);
         let calls = [
             call("eth1", Family::Inet, "10.0.0.1"),
             call("eth1", Family::Inet6, "2001:db8::1"),
         ];
         let (stanzas, left) = Takeover::of_all(&calls, &record);
-        assert_eq!(texts(&stanzas[0].superseded), ["eth1 - none 10.0.0.1"]);
-        assert_eq!(texts(&stanzas[1].superseded), [""; 0]);
+        assert_eq!(texts(&stanzas[0].superseded), [""; 0]);
+        assert_eq!(texts(&stanzas[1].superseded), ["eth1 - none 10.0.0.1"]);
+        // The router that it had is the first one's as well.
+        for stanza in &stanzas {
+            assert_eq!(stanza.known(&record).rules().len(), 1);
+        }
         assert_eq!(headings(&left), ["eth2 - none -"]);
     }
 

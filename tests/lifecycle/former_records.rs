@@ -68,6 +68,40 @@ fn a_record_of_0_1_0_is_taken_over_with_nothing_taken_out_and_put_back() {
     });
 }
 
+/// ifupdown2 and ifupdown-ng called a hook once for all stanzas of an interface, and 0.1.0 had one
+/// part for them.
+#[test]
+fn a_part_for_all_stanzas_is_taken_over_with_nothing_taken_out_and_put_back() {
+    if !have(&[STRACE]) {
+        return;
+    }
+    lab(|lab| {
+        up(lab);
+        let (before, written) = (lab.tagged(), lab.text(RECORD));
+        let of_all = of_0_1_0(&written)
+            .replace(
+                "iface eth1 inet static 10.10.0.10",
+                "iface eth1 - none 10.10.0.10",
+            )
+            .replace("iface eth1 inet6 static 2001:db8:10::10\n", "");
+        assert_eq!(of_all.matches("iface ").count(), 1, "{of_all}");
+        lab.write(RECORD, &of_all);
+        assert_eq!(lab.sh("policy-table status").code, 0);
+        assert_eq!(deletions(lab, "policy-table apply eth1"), 0);
+        assert_eq!(lab.tagged(), before);
+        assert_eq!(lab.text(RECORD), written);
+        // What no stanza wants any more goes.
+        let more = "\trule priority 900 fwmark 0x7 lookup 300 proto 157\n# end";
+        lab.write(RECORD, &of_all.replace("# end", more));
+        lab.ok("ip rule add fwmark 7 lookup 300 protocol 157 priority 900");
+        lab.ok("policy-table apply eth1");
+        assert_eq!(lab.tagged(), before);
+        assert_eq!(lab.text(RECORD), written);
+        lab.ok("ifdown eth1");
+        assert_eq!(lab.tagged(), [""; 0]);
+    });
+}
+
 /// Where its next ifup is not yet, its ifdown takes out what the record has.
 #[test]
 fn ifdown_goes_by_a_record_of_0_1_0() {
