@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use thiserror::Error;
 
 use crate::netlink::{advice, KernelError, Refusal};
-use crate::record::{Lack, Record, Takeover};
+use crate::record::{Lack, Part, Record, Takeover};
 use crate::routing::{Family, InterfaceName, Object, State, Step, TableId};
 use crate::stanza::OptionError;
 use crate::tables::RegistryError;
@@ -169,6 +169,8 @@ pub struct Outcome {
     pub stuck: State,
     /// How many rules were given another place among those of their priority.
     pub moved: usize,
+    /// The parts of stanzas that have rules on all addresses that no other one has.
+    pub rest: Vec<Part>,
     /// What the administrator should know.
     pub warnings: Vec<String>,
 }

@@ -97,6 +97,9 @@ pub fn settle_with(
             }
             let mut now = record.noted.clone();
             takeover.set(&mut now, with(outcome.in_force.with(&outcome.stuck)));
+            let parts = now.parts().iter();
+            let rest = parts.filter(|of| of.heading != takeover.heading && of.takes_the_rest());
+            outcome.rest.extend(rest.cloned());
             record.replace(now);
             let already = outcome.already.without(&previous).without(&claimed);
             record.share(&already, &outcome.behind);

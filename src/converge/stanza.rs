@@ -35,10 +35,31 @@ pub fn up(call: &HookCall) -> Result<Option<String>, Failure> {
     let intent = Intent::of(call, &stanza, &takeover, &mut kernel)?;
     let done = up_with(&mut kernel, &intent, &takeover, None);
     let done = done.map_err(|failure| what_it_waits_for(&mut kernel, &stanza, failure));
-    if let Err(Failure::Waiting(waiting)) = &done {
-        note_waiting(&intent, &takeover, waiting);
+    match &done {
+        Ok((_, rest)) => rest.iter().for_each(|part| leave_addresses(part, &stanza)),
+        Err(Failure::Waiting(waiting)) => note_waiting(&intent, &takeover, waiting),
+        Err(_) => {}
     }
-    done.map(Some)
+    done.map(|(summary, _)| Some(summary))
+}
+
+/// Has a stanza with `policy-source all` leave its addresses to one that came up later: which came
+/// first is no matter.
+fn leave_addresses(part: &Part, to: &Stanza) {
+    let Some(call) = part.whole_call().filter(|_| to.derives()) else {
+        return;
+    };
+    let beside = Beside {
+        calls: &[],
+        before: None,
+        add: None,
+        patience: Patience::NONE,
+    };
+    match apply(&call, &Takeover::of_part(part), &beside) {
+        // Another run has seen to it.
+        Ok(_) | Err(Failure::Overtaken | Failure::Waiting(_)) => {}
+        Err(failure) => tell(&call.interface, &failure),
+    }
 }
 
 /// What is known besides a call; to a hook that is called for one stanza, nothing.
@@ -88,16 +109,17 @@ pub fn apply(
             warn_of(&stanza.interface, &outcome.warnings);
         }
     }
-    done.map(Some)
+    done.map(|(summary, _)| Some(summary))
 }
 
+/// Returns the summary, and the parts of stanzas that have rules on the rest of the addresses.
 /// Of a stanza that is up already more is known `beside` its call.
 fn up_with(
     kernel: &mut Kernel,
     intent: &Intent<'_>,
     takeover: &Takeover,
     beside: Option<&Beside<'_>>,
-) -> Result<String, Failure> {
+) -> Result<(String, Vec<Part>), Failure> {
     let Intent { stanza, tables, .. } = intent;
     let known = || {
         let record = Store::peek(&stanza.interface.device());
@@ -139,7 +161,7 @@ fn up_with(
         let table = tables.own().map(|(id, _)| id);
         summary.extend(add(stanza, &part.state, table));
     }
-    Ok(summary.join("; "))
+    Ok((summary.join("; "), outcome.rest))
 }
 
 /// What lies behind a failure: where routes alone were refused, and what they need is not there,

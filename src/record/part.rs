@@ -102,6 +102,13 @@ impl Part {
         })
     }
 
+    /// Whether its rules are on all addresses that no other stanza has, and so on those of one that
+    /// comes up later.
+    pub fn takes_the_rest(&self) -> bool {
+        let mut options = self.heading.options().unwrap_or_default().iter();
+        options.any(|(name, value)| name == "policy-source" && value == "all")
+    }
+
     /// The numbers that the tables of a stanza were found to have; none where one is not recorded.
     pub fn table_ids(&self, stanza: &Stanza) -> Option<TableIds> {
         let ids = TableIds::of(stanza, |name, _| {
