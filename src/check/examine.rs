@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::between_stanzas::clashes;
 use super::commands::leftovers;
+use super::dialects::by_dialect;
 use super::finding::{Code, Finding, Span};
 use super::origin::Written;
 use super::stanza::{of_errors, CheckedStanza, Ids, Policy};
@@ -20,8 +21,18 @@ use crate::text::{did_you_mean, nearest, Shown};
 
 /// All that is found in a file, in its order; what is of no place comes last. Without a host the
 /// file alone is looked at.
-pub fn examine(interfaces: &Interfaces, mut host: Option<&mut ThisHost>) -> Vec<Finding> {
+pub fn examine(interfaces: &Interfaces, host: Option<&mut ThisHost>) -> Vec<Finding> {
+    examine_beside(interfaces, host, false)
+}
+
+/// The same, with what the web interface of Proxmox would make of the file, where that may write it.
+pub fn examine_beside(
+    interfaces: &Interfaces,
+    mut host: Option<&mut ThisHost>,
+    web_interface: bool,
+) -> Vec<Finding> {
     let mut findings = of_files(interfaces);
+    findings.extend(by_dialect(interfaces, web_interface));
     let selection = Selection::of(interfaces.blocks());
     let mut refused = HashSet::new();
     let understood = understood(interfaces, &selection, &mut findings, &mut refused);

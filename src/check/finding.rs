@@ -57,6 +57,16 @@ pub enum Code {
     LikeWgQuick = 206,
     /// ifupdown runs no hooks for the stanza.
     NoScripts = 207,
+    /// Proxmox moves options behind a blank line to another stanza.
+    BlankLine = 208,
+    /// Proxmox keeps the last address of a family alone.
+    LostAddress = 209,
+    /// The other two bring an interface up all the same.
+    NoFail = 210,
+    /// ifupdown-ng takes one name behind `auto`.
+    AutoOne = 211,
+    /// ifupdown2 makes another file of this one.
+    Templated = 212,
     /// One table name, two IDs.
     TwoIds = 301,
     /// One ID, two table names.
@@ -112,7 +122,7 @@ pub enum Code {
 }
 
 impl Code {
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 45] = [
         Self::Unread,
         Self::Refused,
         Self::Ignored,
@@ -127,6 +137,11 @@ impl Code {
         Self::LowPriority,
         Self::LikeWgQuick,
         Self::NoScripts,
+        Self::BlankLine,
+        Self::LostAddress,
+        Self::NoFail,
+        Self::AutoOne,
+        Self::Templated,
         Self::TwoIds,
         Self::TwoNames,
         Self::SamePlace,
@@ -167,7 +182,11 @@ impl Code {
             | Self::TwoNames
             | Self::TableId
             | Self::NoRules => Severity::Error,
-            Self::NoDevice | Self::CutOff | Self::Example | Self::InFrontOfPart => Severity::Note,
+            Self::Templated
+            | Self::NoDevice
+            | Self::CutOff
+            | Self::Example
+            | Self::InFrontOfPart => Severity::Note,
             _ => Severity::Warning,
         }
     }

@@ -6,6 +6,7 @@
 //! - `origin.rs`: from an error in an option's value back to file, line and column;
 //! - `stanza.rs`: a stanza with what it asks for; errors and notices of it alone (PT104 to PT107,
 //!   PT201 to PT207);
+//! - `dialects.rs`: what ifupdown2, Proxmox and ifupdown-ng do otherwise (PT208 to PT212);
 //! - `commands.rs`: commands that do by hand what options do, or undo it (PT204);
 //! - `rule_order.rs`: rules of two stanzas whose order nobody has decided (PT304);
 //! - `last_resort.rs`: default routes that drop packets, and rules that pass over routes (PT312,
@@ -27,6 +28,7 @@
 mod finding;
 mod origin;
 mod stanza;
+mod dialects;
 mod commands;
 mod rule_order;
 mod last_resort;
@@ -35,7 +37,7 @@ mod between_stanzas;
 mod this_host;
 mod examine;
 
-pub use examine::examine;
+pub use examine::{examine, examine_beside};
 pub(crate) use finding::{summary, Finding};
 pub use finding::{Code, Severity};
 pub(crate) use this_host::ThisHost;

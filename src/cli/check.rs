@@ -6,8 +6,9 @@ use std::path::Path;
 use serde_json::{json, Value};
 
 use super::command::{coloured, Arguments, Command, Opt, Trouble, Verdict, AS, JSON};
-use crate::check::{examine, summary, Code, Finding, Severity, ThisHost};
+use crate::check::{examine_beside, summary, Code, Finding, Severity, ThisHost};
 use crate::ifupdown::interfaces::{Interfaces, FILE};
+use crate::system::has_proxmox;
 
 const OFFLINE: Opt = Opt::flag("offline", "look at the file alone, not at this host");
 
@@ -40,7 +41,9 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
             Trouble::Failed(format!("{error}; --offline looks at the file alone"))
         })?);
     }
-    let findings = examine(&interfaces, host.as_mut());
+    // Who names ifupdown2 may have the file of another host.
+    let web_interface = arguments.said_caller()?.is_some() || has_proxmox();
+    let findings = examine_beside(&interfaces, host.as_mut(), web_interface);
     if arguments.has(JSON.long) {
         print_json(&findings, out)?;
     } else {

@@ -16,6 +16,7 @@
 //! - `folder_watch.rs`: hearing which files of some folders change.
 //! - `networkd.rs`: whether systemd-networkd would take our rules out.
 //! - `old_examples.rs`: examples of this package that somebody has installed.
+//! - `proxmox.rs`: whether Proxmox' web interface writes the file.
 //!
 //! The files that hold something of ours are not here: records are `record/store.rs`, names of
 //! tables `tables/`. Nothing here knows of stanzas or decides what becomes of routes and rules.
@@ -36,6 +37,7 @@ mod clock;
 mod folder_watch;
 mod networkd;
 mod old_examples;
+mod proxmox;
 
 pub(crate) use clock::{since_start, slept};
 pub(crate) use consent::{say_yes, Consent};
@@ -49,6 +51,7 @@ pub(crate) use networkd::networkd_removes_rules;
 pub(crate) use old_examples::installed_examples;
 pub(crate) use privileges::{keep_net_admin, permission_hint, NotPermitted};
 pub(crate) use processes::{variable_above, Ancestor};
+pub(crate) use proxmox::has_proxmox;
 pub(crate) use service::Service;
 pub(crate) use signals::{SignalTold, Signals};
 pub(crate) use sysctl::{

@@ -1,8 +1,15 @@
 //! The commands where ifupdown2 or ifupdown-ng is in charge: they read its file as it does, and know
 //! what it has brought up.
 
+use std::fs;
+use std::path::Path;
+
 use crate::support::lab::{lab, Lab};
 use crate::support::others::Ifupdown;
+use crate::support::tree::top;
+use policy_table::check::{examine, examine_beside, Code};
+use policy_table::ifupdown::interfaces::Interfaces;
+use policy_table::ifupdown::Caller;
 
 /// A host with these devices, of which one of the two is in charge.
 fn host(program: Ifupdown, test: impl FnOnce(&Lab) + Send) {
@@ -183,4 +190,140 @@ fn a_template_of_ifupdown2_is_left_to_it() {
         );
         assert!(lab.ok("policy-table status").contains("a template"));
     });
+}
+
+/// What is found in a file, to the web interface of Proxmox, too; each number once.
+fn found(path: &str, text: &str, caller: Caller) -> Vec<Code> {
+    let interfaces = Interfaces::of(Path::new(path), text.as_bytes(), caller);
+    let findings = examine_beside(&interfaces, None, true);
+    let mut codes: Vec<Code> = findings.iter().map(|finding| finding.code).collect();
+    codes.dedup();
+    codes
+}
+
+const ETH1: &str =
+    "auto eth1\niface eth1 inet static\n\taddress 10.10.0.10/24\n\tgateway 10.10.0.1\n\t\
+                    policy-table rt1\n";
+
+/// Each is told of the first file by the programs that are named, and not of the second, nor of any
+/// by the others.
+#[test]
+fn what_bites_with_one_program_is_told_there_alone() {
+    use Caller::{Ifupdown2, IfupdownNg};
+    let blank = ETH1.replace("\tpolicy", "\n\tpolicy");
+    let two = ETH1.replace("\tgateway", "\taddress 10.10.0.11/24\n\tgateway");
+    let twice = format!("{ETH1}iface eth1 inet static\n\taddress 10.10.0.11/24\n");
+    let both = ETH1.replace(
+        "\tgateway",
+        "\taddress 2001:db8::1/64\n\tgateway 2001:db8::2\n\tgateway",
+    );
+    let template = format!("%for n in (1,):\n{ETH1}%endfor\n");
+    for (code, callers, bad, good) in [
+        (
+            Code::BlankLine,
+            &[Ifupdown2][..],
+            &blank,
+            &format!("{ETH1}\n\n"),
+        ),
+        (Code::LostAddress, &[Ifupdown2], &two, &both),
+        (Code::LostAddress, &[Ifupdown2], &twice, &both),
+        (
+            Code::NoFail,
+            &[Ifupdown2, IfupdownNg],
+            &format!("{ETH1}\tpolicy-on-error fail\n"),
+            &format!("{ETH1}\tpolicy-on-error warn\n"),
+        ),
+        (
+            Code::AutoOne,
+            &[IfupdownNg],
+            &format!("auto lo eth1\n{ETH1}"),
+            &format!("auto lo # eth1\n{ETH1}"),
+        ),
+        (Code::Templated, &[Ifupdown2], &template, &ETH1.to_owned()),
+    ] {
+        for caller in [Ifupdown2, IfupdownNg] {
+            let told = found("/x", bad, caller);
+            let expected = callers.contains(&caller);
+            assert_eq!(told.contains(&code), expected, "{code}, {caller}: {bad}");
+            assert_eq!(found("/x", good, caller), [], "{code}, {caller}: {good}");
+        }
+        assert!(
+            !found("/x", bad, Caller::Ifupdown).contains(&code),
+            "{code}: {bad}"
+        );
+        // Without Proxmox nothing moves.
+        let plain = examine(
+            &Interfaces::of(Path::new("/x"), bad.as_bytes(), Ifupdown2),
+            None,
+        );
+        let moves = plain
+            .iter()
+            .any(|found| [Code::BlankLine, Code::LostAddress].contains(&found.code));
+        assert!(!moves, "{bad}");
+    }
+}
+
+#[test]
+fn a_finding_says_where_and_what_to_do() {
+    let text = ETH1.replace("\tpolicy", "\n\tpolicy");
+    lab(|lab| {
+        lab.write("/etc/network/interfaces.new", &text);
+        let said =
+            lab.sh("policy-table check --as ifupdown2 --offline /etc/network/interfaces.new");
+        assert_eq!((said.code, said.err.as_str()), (1, ""), "{}", said.out);
+        let told =
+            "interfaces.new:6:2: warning: it stands behind a blank line: the web interface of \
+                    Proxmox, when it writes the file anew, moves it to another stanza [PT208]\n\
+                    \tpolicy-table rt1\n\t^~~~~~~~~~~~\nhint: remove line 5, which is blank\n";
+        assert!(said.out.contains(told), "{}", said.out);
+        // On a host that has it without being asked, on others with --as alone.
+        let check = "policy-table check /etc/network/interfaces.new | grep -c PT208 || true";
+        assert_eq!(lab.ok(check), "0\n");
+        lab.ok("mkdir -p /usr/share/perl5/PVE /usr/share/ifupdown2");
+        assert_eq!(lab.ok(check), "1\n");
+        lab.ok("rmdir /usr/share/perl5/PVE");
+        assert_eq!(lab.ok(check), "0\n");
+    });
+}
+
+/// What Proxmox' web interface makes of files, in words of our own: what is found before it has
+/// written them tells what is lost then.
+#[test]
+fn what_proxmox_makes_of_a_file_is_told_before() {
+    let folder = top().join("tests/commands/proxmox");
+    let read = |name: &str, when: &str| {
+        let file = folder.join(format!("{name}.{when}"));
+        fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+    };
+    let calls = |text: &str| {
+        let interfaces = Interfaces::of(Path::new("/x"), text.as_bytes(), Caller::Ifupdown2);
+        interfaces.calls("vmbr1")
+    };
+    for (name, before, after, is_kept) in [
+        ("blank-line", &[Code::BlankLine][..], &[][..], false),
+        ("several-addresses", &[Code::LostAddress], &[], false),
+        (
+            "two-stanzas",
+            &[Code::LostAddress],
+            &[Code::LostAddress],
+            false,
+        ),
+        ("comments-and-repeats", &[], &[], true),
+        ("both-families", &[], &[], true),
+    ] {
+        let (old, new) = (read(name, "before"), read(name, "after"));
+        assert_eq!(found("/x", &old, Caller::Ifupdown2), before, "{name}");
+        assert_eq!(
+            found("/x", &new, Caller::Ifupdown2),
+            after,
+            "{name}, afterwards"
+        );
+        assert_eq!(calls(&old) == calls(&new), is_kept, "{name}");
+        assert!(
+            calls(&old).iter().any(|call| !call.options.is_empty()),
+            "{name}"
+        );
+    }
+    let found: Vec<_> = fs::read_dir(&folder).unwrap().collect();
+    assert_eq!(found.len(), 10);
 }
