@@ -112,7 +112,10 @@ impl InterfaceCall {
         }
         // The interface comes up before its aliases, wherever these stand.
         up.sort_by_key(|up| up.interface != self.interface);
-        (!up.is_empty()).then(|| file.calls_of(&up))
+        let calls = (!up.is_empty()).then(|| file.calls_of(&up));
+        // A run ends soon, and giving thousands of lines back one by one takes a fifth of the reading.
+        std::mem::forget(file);
+        calls
     }
 
     /// Whether the caller brings an interface up with this one.

@@ -125,6 +125,61 @@ fn system_calls(lab: &Lab) -> BTreeMap<String, u64> {
     counted
 }
 
+/// The most instructions, those of all objects, of a call for a whole interface on a host of a
+/// thousand stanzas: with options in each, and with none in any. A processor does more than 4,000 in a
+/// microsecond: 15 ms and 1 ms.
+const WHOLE_INTERFACE: [(&str, u64); 2] = [
+    (
+        "    policy-table rt2\n    policy-rule to 192.0.2.0/24\n",
+        60_000_000,
+    ),
+    ("    mtu 1400\n    up echo it is there\n", 4_000_000),
+];
+
+#[test]
+fn a_call_for_an_interface_reads_a_thousand_stanzas_in_no_time() {
+    if env::var_os("POLICY_TABLE_PROGRAMS").is_none() && cfg!(debug_assertions) {
+        eprintln!("not counted: this is no release build");
+        return;
+    }
+    lab(|lab| {
+        lab.device("x500");
+        lab.ok("ip link set x500 up && ip address add 10.2.244.10/24 dev x500");
+        for (lines, most) in WHOLE_INTERFACE {
+            let mut text = String::from("source /etc/network/interfaces.d/*\n");
+            for n in 0..1000 {
+                let net = format!("10.{}.{}", 1 + n / 256, n % 256);
+                let _ = write!(
+                    text,
+                    "\nauto x{n}\niface x{n} inet static\n    address {net}.10/24\n    \
+                     gateway {net}.1\n{lines}"
+                );
+            }
+            lab.interfaces(&text);
+            for (folder, when) in [
+                ("if-post-up.d/00", "MODE=start PHASE=post-up"),
+                ("if-pre-down.d/zz", "MODE=stop PHASE=pre-down"),
+            ] {
+                lab.ok(&format!(
+                    "env -i PATH=/usr/bin:/bin IFACE=x500 METHOD=none {when} \
+                     INTERFACES_FILE=/etc/network/interfaces valgrind --quiet --tool=callgrind \
+                     --callgrind-out-file=/run/profile /etc/network/{folder}-policy-table"
+                ));
+                let profile = lab.text("/run/profile");
+                let mut lines = profile.lines();
+                let total = lines.find_map(|line| line.strip_prefix("totals: "));
+                let counted: u64 = total.unwrap().trim().parse().unwrap();
+                println!("{folder}: {counted} instructions");
+                assert!(
+                    counted <= most,
+                    "{folder}: {counted} instructions of {most}"
+                );
+            }
+        }
+        assert_eq!(lab.tagged(), [""; 0]);
+    });
+}
+
 fn figures() -> PathBuf {
     top().join("tests/cost/figures")
 }
