@@ -96,9 +96,16 @@ impl DeviceRecord {
     }
 
     /// Ends a run that put something in. Where it could not be noted, the record on disk is of
-    /// before this run and says too little.
+    /// before this run and says too little: what a run without the lock put in is added to it.
     pub fn close(self) {
-        if !self.is_written {
+        if self.is_written {
+            return;
+        }
+        let has_lock = self.store.is_some();
+        let is_added = !has_lock
+            && !self.noted.is_empty()
+            && Store::add_unlocked(&self.device, &self.noted).is_ok();
+        if !is_added {
             // Where the disk takes no mark either, ifdown will find out by itself.
             let _ = Store::mark_incomplete(&self.device);
         }

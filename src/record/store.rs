@@ -184,14 +184,38 @@ impl Store {
                 _lock: None,
             },
         };
-        let marked = store
-            .open_file(device.as_str(), OFlag::O_WRONLY | OFlag::O_APPEND)
-            .and_then(|mut file| file.write_all(INCOMPLETE));
-        match marked {
+        match store.append(device, INCOMPLETE) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(_) => store.write(device, &Record::default()),
             Ok(()) => Ok(()),
         }
+    }
+
+    /// Adds what a run put in to the record of a device, behind a mark that the rest of it may be of
+    /// before; or begins it. Takes no lock: for a run that could not have it. Who has the lock may
+    /// write the record of this device at the same moment, and then this is lost.
+    /// Errors: it cannot be written.
+    pub fn add_unlocked(device: &InterfaceName, record: &Record) -> io::Result<()> {
+        let store = Self {
+            folder: Self::open_folder()?,
+            _lock: None,
+        };
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
+        match store.open_file(device.as_str(), flags) {
+            Ok(mut file) => file.write_all(record.to_string().as_bytes()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                // In one piece, should another run do the same.
+                let added = [INCOMPLETE, record.to_string().as_bytes()].concat();
+                store.append(device, &added)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn append(&self, device: &InterfaceName, bytes: &[u8]) -> io::Result<()> {
+        let flags = OFlag::O_WRONLY | OFlag::O_APPEND;
+        let mut file = self.open_file(device.as_str(), flags)?;
+        file.write_all(bytes)
     }
 
     /// Puts a record in the place of a file, in one step; an empty one removes the file.

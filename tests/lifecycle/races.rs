@@ -32,6 +32,66 @@ const GROUP: usize = 8;
 
 const STANZA: &str = "iface w0 inet static\n address 10.0.0.10/24\n policy-table wan0\n";
 
+/// What a run without the lock put in is in the record all the same, and a later run makes one part
+/// of it and what was there.
+#[test]
+fn what_is_put_in_without_the_lock_is_recorded() {
+    lab(|lab| {
+        lab.device("w0");
+        lab.interfaces(STANZA);
+        let record = "/run/policy-table/w0";
+        let lock = || {
+            let held = File::create(LOCKS[1]).unwrap();
+            let held = Flock::lock(held, FlockArg::LockExclusive);
+            held.map_err(|(_, error)| error).unwrap()
+        };
+        let held = lock();
+        assert_eq!(lab.sh("ifup w0").code, 0);
+        let (before, begun) = (lab.tagged(), lab.text(record));
+        assert_eq!(before.len(), 4);
+        assert!(
+            begun.contains("\n#: call ifupdown interface w0 "),
+            "{begun}"
+        );
+        drop(held);
+        lab.ok("policy-table apply w0");
+        assert_eq!(lab.text(record), begun);
+        // Another table, and again no lock: what was there and what came are both in the record.
+        lab.interfaces(&STANZA.replace("wan0", "wan1"));
+        let held = lock();
+        assert_eq!(lab.sh("ifup --force --ignore-errors w0").code, 0);
+        let added = lab.text(record);
+        assert!(
+            added.starts_with(&format!("{begun}incomplete\n")),
+            "{added}"
+        );
+        assert_eq!(added.matches("#: call").count(), 2, "{added}");
+        drop(held);
+        // ifdown takes both out.
+        lab.write("/run/added", &added);
+        lab.ok("policy-table apply w0");
+        let merged = lab.text(record);
+        assert_eq!(
+            merged,
+            begun
+                .replace("wan0", "wan1")
+                .replace(&id(lab, "wan0"), &id(lab, "wan1"))
+        );
+        assert_eq!(lab.tagged().len(), 4);
+        lab.ok("cp /run/added /run/policy-table/w0; ifdown w0");
+        assert_eq!(lab.tagged(), [""; 0]);
+        assert_eq!(lab.ok("ls -A /run/policy-table"), "");
+    });
+}
+
+/// The number of a table, by its name.
+fn id(lab: &Lab, table: &str) -> String {
+    let names = lab.text(NAMES);
+    let mut lines = names.lines().map(str::split_whitespace);
+    let line = lines.find(|line| line.clone().nth(1) == Some(table));
+    line.and_then(|mut line| line.next()).unwrap().to_owned()
+}
+
 /// A lock that is never given back costs ten seconds and what it protects, not the network; the
 /// holder is named.
 #[test]
