@@ -6,10 +6,11 @@
 
 use super::outcome::{Failure, Waiting};
 use super::patience::Patience;
+use super::seen::{RulesByPriority, SurveyedDevice};
 use super::settle::settle;
 use super::stanza::{apply, Beside};
 use super::stanza_status::{LeftToDo, StanzaStatus};
-use super::survey::{RulesByPriority, SurveyedDevice, View};
+use super::survey::View;
 use crate::ifupdown::HookCall;
 use crate::netlink::{Kernel, KernelError};
 use crate::record::{Part, Record, Takeover};
@@ -29,7 +30,8 @@ impl RecordedDevice<'_> {
     }
 
     /// How the parts stand, in their order, each as it says what was asked for; of one that does not,
-    /// that is what it put in.
+    /// that is what it put in. Behind them, how the copies stand that they need in front of VPN
+    /// software: what the record has of copies is no stanza's, and stands there.
     pub fn survey(&self, view: &mut View) -> Vec<StanzaStatus> {
         let same = |state| view.kernel.devices().same_in(state);
         let record = self.record.clone().with_states(same);
@@ -43,12 +45,18 @@ impl RecordedDevice<'_> {
         let mut in_order = RulesByPriority::new();
         let mut found = Vec::new();
         for (seen, part) in self.record.parts().iter().zip(record.parts()) {
+            if part.heading.is_of_copies() {
+                found.push(StanzaStatus::new(part.heading.clone()));
+                continue;
+            }
             let takeover = Takeover::of_part(seen);
             found.push(match part.whole_call() {
                 Some(call) => view.stanza(&mut device, &record, &call, &takeover, &mut in_order),
                 None => self.held_to_its_state(view, part, &takeover, &device),
             });
         }
+        let copies = view.copies(&found, &device);
+        found.extend(copies);
         found
     }
 

@@ -5,9 +5,11 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::occupants::Occupants;
+use crate::ifupdown::HookCall;
 use crate::netlink::{Kernel, KernelError};
+use crate::record::Record;
 use crate::routing::{
-    Action, Family, Object, Route, RoutePlace, Rule, State, Step, TableId, PROTOCOL,
+    Action, Family, InterfaceName, Object, Route, RoutePlace, Rule, State, Step, TableId, PROTOCOL,
 };
 
 /// Most routes that are kept of the tables that were looked at. A table with more is dumped for each
@@ -125,3 +127,16 @@ impl SeenKernel {
         Ok(found)
     }
 }
+
+/// A device whose stanzas are surveyed, one after another.
+pub struct SurveyedDevice<'a> {
+    pub name: &'a InterfaceName,
+    pub calls: &'a [HookCall],
+    /// What is noted, or will be when the stanzas surveyed so far are mended.
+    pub record: Record,
+    /// What those have then.
+    pub before: State,
+}
+
+/// Rules of each priority, in their order.
+pub type RulesByPriority = BTreeMap<(Family, u32), Vec<Rule>>;

@@ -13,7 +13,7 @@ use super::observe::{self, DefaultWays};
 use super::order::{may_matter, Places};
 use super::orphans::{find_orphans_beside, OrphanError, Orphans};
 use super::outcome::Failure;
-use super::seen::SeenKernel;
+use super::seen::{RulesByPriority, SeenKernel, SurveyedDevice};
 use super::share::leave_to_others;
 use super::stanza_status::{LeftToDo, StanzaStatus};
 use super::table_ids::StanzaTables;
@@ -49,19 +49,6 @@ pub struct View {
     /// it link and address.
     pub is_up: bool,
 }
-
-/// A device whose stanzas are surveyed, one after another.
-pub(super) struct SurveyedDevice<'a> {
-    pub name: &'a InterfaceName,
-    pub calls: &'a [HookCall],
-    /// What is noted, or will be when the stanzas surveyed so far are mended.
-    pub record: Record,
-    /// What those have then.
-    pub before: State,
-}
-
-/// Rules of each priority, in their order.
-pub(super) type RulesByPriority = BTreeMap<(Family, u32), Vec<Rule>>;
 
 impl View {
     /// Looks at the rules and the names.
@@ -147,7 +134,11 @@ impl View {
     }
 
     /// How copies of the device's rules stand.
-    fn copies(&mut self, found: &[StanzaStatus], of: &SurveyedDevice<'_>) -> Vec<StanzaStatus> {
+    pub(super) fn copies(
+        &mut self,
+        found: &[StanzaStatus],
+        of: &SurveyedDevice<'_>,
+    ) -> Vec<StanzaStatus> {
         let wanted = wanted_copies(self.front.as_ref(), found, &of.record);
         let statuses = wanted.into_iter().map(|(heading, copies)| {
             let takeover = Takeover::of_copies(&heading);

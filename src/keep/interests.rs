@@ -122,6 +122,11 @@ impl Interests {
             Heard::AddressGone { index, assigned } => self.of_index(*index, |seen| {
                 seen.addresses.remove(&assigned.address).is_some()
             }),
+            // By one of VPN software all may go another way; who has no rules of a source in front
+            // of it, or needs them no more, a look finds out.
+            Heard::Rule(rule) | Heard::RuleGone(rule) if rule.is_catch_all() => {
+                self.devices.keys().cloned().collect()
+            }
             Heard::RuleGone(rule) => {
                 let rule = Object::Rule(rule.clone());
                 self.matching(|interest| interest.recorded.state.contains(&rule))
@@ -132,12 +137,15 @@ impl Interests {
     }
 
     fn route(&self, route: HeardRoute) -> Vec<InterfaceName> {
+        // That of a table of VPN software, perhaps, which takes all only with it.
+        let is_elsewhere = route.is_default && TableId::of_policy(route.table.number()).is_ok();
         self.matching(|interest| {
             let leaves_by_it = interest.seen.index.is_some() && route.device == interest.seen.index;
             // One with several ways names no device of its own.
             let leaves_by_it = leaves_by_it || route.device.is_none();
             let is_router = route.is_default && route.table == TableId::MAIN && leaves_by_it;
             interest.recorded.tables.contains(&route.table)
+                || is_elsewhere && !route.is_ours
                 || is_router && interest.recorded.asks_gateway
         })
     }
@@ -307,6 +315,14 @@ mod tests {
             ..rule.clone()
         };
         assert_eq!(told(&Heard::RuleGone(other)), "");
+        let all = Rule {
+            mark: Some((51820, u32::MAX)),
+            invert: true,
+            protocol: 3,
+            ..Rule::lookup(rule.family, 20_999, TableId::numbered(51820))
+        };
+        assert_eq!(told(&Heard::Rule(all.clone())), "eth1 eth2");
+        assert_eq!(told(&Heard::RuleGone(all)), "eth1 eth2");
         assert_eq!(told(&Heard::Rule(rule)), "");
         let route = |table, is_default, device| {
             Heard::Route(HeardRoute {
@@ -321,6 +337,8 @@ mod tests {
         assert_eq!(told(&route(254, true, Some(5))), "", "its router is given");
         assert_eq!(told(&route(254, true, Some(6))), "eth2");
         assert_eq!(told(&route(254, true, None)), "eth2", "several ways");
+        assert_eq!(told(&route(51820, true, Some(9))), "eth1 eth2", "a VPN's");
+        assert_eq!(told(&route(51820, false, Some(9))), "");
         assert_eq!(told(&route(254, false, Some(6))), "");
         assert_eq!(told(&route(254, true, Some(9))), "");
     }

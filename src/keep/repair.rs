@@ -1,14 +1,15 @@
 //! One look at a device, by its record, and the repair of what is lost.
 
 use std::collections::BTreeSet;
+use std::slice::from_ref;
 
 use super::interests::KeptRecord;
 use super::judgement::LookResult;
 use super::telling::Statement;
 use crate::converge::{
-    Condition, Failure, Item, LeftToDo, RecordedDevice, StanzaStatus, View, Waiting,
+    put_in_front, Condition, Failure, Item, LeftToDo, RecordedDevice, StanzaStatus, View, Waiting,
 };
-use crate::netlink::KernelError;
+use crate::netlink::{Kernel, KernelError};
 use crate::record::{Part, Record, Store};
 use crate::routing::{InterfaceName, State, TableId};
 use crate::stanza::{keep, Keep, Stanza};
@@ -55,7 +56,9 @@ pub fn recorded(record: &Record) -> KeptRecord {
 
 /// Whether the keeper has anything to do with a part.
 fn is_kept(part: &Part) -> bool {
-    !part.is_leaving && part.call().is_none_or(|call| keep(&call) != Keep::No)
+    !part.is_leaving
+        && !part.heading.is_of_copies()
+        && part.call().is_none_or(|call| keep(&call) != Keep::No)
 }
 
 /// Looks at a device, and puts back what it has lost; where it does not act it only says so.
@@ -82,8 +85,9 @@ fn look(device: &InterfaceName, acts: bool, seen: &mut Looked) -> Result<(), Ker
         record: &record,
     };
     let found = recorded.survey(&mut view);
+    let (parts, copies) = found.split_at(found.len().min(record.parts().len()));
     let mut before = State::default();
-    for (part, status) in record.parts().iter().zip(&found) {
+    for (part, status) in record.parts().iter().zip(parts) {
         before.extend(status.in_place().objects());
         if !is_kept(part) {
             continue;
@@ -109,6 +113,33 @@ fn look(device: &InterfaceName, acts: bool, seen: &mut Looked) -> Result<(), Ker
             }
             Err(Failure::Overtaken) => seen.finding = LookResult::Unknown,
             Err(Failure::Kernel(error)) => return Err(error),
+            Err(failure) => {
+                for line in failure.lines() {
+                    seen.state(true, line);
+                }
+                seen.finding = LookResult::Refused;
+            }
+        }
+    }
+    let to_copy: Vec<String> = copies.iter().flat_map(lines).collect();
+    if !acts || to_copy.is_empty() {
+        seen.mended.extend(to_copy);
+        return Ok(());
+    }
+    put_copies(device, seen)
+}
+
+/// Puts what the device's rules need in front of those of VPN software, and takes out what they need
+/// no more.
+fn put_copies(device: &InterfaceName, seen: &mut Looked) -> Result<(), KernelError> {
+    for changed in put_in_front(&mut Kernel::open()?, from_ref(device))? {
+        match changed.outcome {
+            Ok(_) => {
+                seen.mended.push(changed.copies.to_string());
+                if seen.finding == LookResult::Settled {
+                    seen.finding = LookResult::Repaired;
+                }
+            }
             Err(failure) => {
                 for line in failure.lines() {
                     seen.state(true, line);

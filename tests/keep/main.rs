@@ -20,6 +20,7 @@ mod keeper;
 
 mod by_the_record;
 mod floods;
+mod in_front;
 mod leases;
 mod limits;
 mod losses;
