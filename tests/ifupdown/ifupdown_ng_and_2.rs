@@ -356,3 +356,30 @@ fn what_is_wrong_is_seen_on_ifupdown2() {
         lab.ok("ifdown -a");
     });
 }
+
+/// An administrator may have put a script in the link's place; newer ones send what hooks print to
+/// /dev/null.
+#[test]
+fn ifupdown2_is_found_over_a_shell() {
+    lab(|lab| {
+        if !Ifupdown::Two.install(lab) {
+            return;
+        }
+        lab.device("eth1");
+        lab.ok(
+            "mkdir -p /run/own/if-post-up.d; mv /etc/network/if-post-up.d/* /run/own/if-post-up.d/",
+        );
+        lab.script(
+            "/etc/network/if-post-up.d/own",
+            "#!/bin/sh\n/run/own/if-post-up.d/00-policy-table >/dev/null 2>&1\nexit 0\n",
+        );
+        lab.interfaces("auto eth1\niface eth1 inet manual\n");
+        lab.write("/etc/network/other", &stanza("rt5"));
+        lab.ok("ifup -i /etc/network/other eth1");
+        assert_eq!(lab.rules("-4"), in_table("rt5"));
+        let said = lab.sh("IF_POLICY_TABLE=leak ifup --force eth1");
+        let missed = "warning: eth1: had policy-table rt5, its stanza has none now; taken out";
+        assert!(said.err.lines().any(|line| line == missed), "{said:?}");
+        assert_eq!(lab.tagged(), [""; 0]);
+    });
+}
