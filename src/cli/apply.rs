@@ -60,7 +60,7 @@ const LONGEST: u64 = 86_400;
 fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let which = arguments.named_or_all()?;
     let patience = arguments.value(CONFIRM.long).map(seconds).transpose()?;
-    let running = Running::read(arguments.value(INTERFACES.long), arguments.caller()?)?;
+    let running = Running::read(arguments.value(INTERFACES.long), arguments.said_caller()?)?;
     let devices = match &which {
         WhichInterfaces::All => running.devices(&[])?,
         WhichInterfaces::Named(interfaces) => running.devices(interfaces)?,

@@ -42,8 +42,8 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
         }
         WhichInterfaces::Named(interfaces) => {
             let running = match arguments.value(INTERFACES.long) {
-                None => Running::read(None, arguments.caller()?).ok(),
-                named => Some(Running::read(named, arguments.caller()?)?),
+                None => Running::read(None, arguments.said_caller()?).ok(),
+                named => Some(Running::read(named, arguments.said_caller()?)?),
             };
             let mut worst = Verdict::Good;
             let mut said = Vec::new();

@@ -26,7 +26,7 @@ for all interfaces of the file.",
 };
 
 fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
-    let running = Running::read(arguments.value(INTERFACES.long), arguments.caller()?)?;
+    let running = Running::read(arguments.value(INTERFACES.long), arguments.said_caller()?)?;
     let devices = running.devices_of_file(&arguments.interfaces()?)?;
     print(View::open_for_apply()?, &devices, false, out)
 }

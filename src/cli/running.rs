@@ -1,6 +1,6 @@
 //! The interfaces that are up, with their stanzas as the file has them now.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -50,15 +50,20 @@ pub fn names_in_records(interface: &InterfaceName) -> Vec<InterfaceName> {
 /// Which interfaces are up, and the file that says what they should have.
 #[derive(Debug)]
 pub struct Running {
+    path: PathBuf,
     file: Interfaces,
     ifstate: Ifstate,
+    /// Whether all of it is in the dialect that the command line says.
+    is_said: bool,
 }
 
 impl Running {
     /// Reads what ifup notes, and `file` or else `/etc/network/interfaces`.
     /// Errors: one of them cannot be read, or ifup would refuse the file.
-    pub fn read(file: Option<&str>, caller: Caller) -> Result<Self, Trouble> {
-        let file = Interfaces::read_as(Path::new(file.unwrap_or(FILE)), caller);
+    pub fn read(file: Option<&str>, said: Option<Caller>) -> Result<Self, Trouble> {
+        let path = PathBuf::from(file.unwrap_or(FILE));
+        let caller = said.unwrap_or_else(|| Caller::of_host(Path::new("/")));
+        let file = Interfaces::read_as(&path, caller);
         if let Some((file, fault)) = file.refused() {
             let (path, line) = (file.path.display(), fault.number);
             let kind = &fault.kind;
@@ -77,7 +82,12 @@ impl Running {
         let ifstate = ifstate.map_err(|error| {
             Trouble::Failed(format!("cannot read which interfaces are up: {error}"))
         })?;
-        Ok(Self { file, ifstate })
+        Ok(Self {
+            path,
+            file,
+            ifstate,
+            is_said: said.is_some(),
+        })
     }
 
     /// The devices of these interfaces, or of all in the file, as if they were up. A stanza that
@@ -130,7 +140,7 @@ impl Running {
         up: Vec<UpInterface>,
         named: &[InterfaceName],
     ) -> Result<Vec<Device>, Trouble> {
-        let mut devices = self.file.devices(up);
+        let mut devices = self.devices_by_dialect(up);
         devices.retain(|device| !self.file.may_be_templated(device.name.as_str()));
         for interface in named {
             let device = interface.device();
@@ -144,6 +154,35 @@ impl Running {
             }
         }
         Ok(devices)
+    }
+
+    /// The devices of what is up, each as the program that brought it up reads the file: a host may
+    /// have two of them.
+    fn devices_by_dialect(&self, up: Vec<UpInterface>) -> Vec<Device> {
+        if self.is_said || !self.ifstate.has_others {
+            return self.file.devices(up);
+        }
+        let own = self.file.caller;
+        let mut order: Vec<InterfaceName> = Vec::new();
+        let mut dialects: BTreeMap<&'static str, (Caller, Vec<UpInterface>)> = BTreeMap::new();
+        for up in up {
+            let device = up.interface.device();
+            let caller = Store::peek(&device).caller().unwrap_or(own);
+            order.push(device);
+            let of_caller = dialects.entry(caller.as_str());
+            of_caller.or_insert((caller, Vec::new())).1.push(up);
+        }
+        let mut devices = Vec::new();
+        for (caller, up) in dialects.into_values() {
+            let other = (caller != own).then(|| Interfaces::read_as(&self.path, caller));
+            // A host that has changed its program may have a file that only the new one reads.
+            let other = other.filter(|file| file.refused().is_none() && file.unread.is_empty());
+            devices.extend(other.as_ref().unwrap_or(&self.file).devices(up));
+        }
+        let places = order.iter().enumerate().rev();
+        let places: HashMap<&InterfaceName, usize> = places.map(|(n, name)| (name, n)).collect();
+        devices.sort_by_key(|device| places.get(&device.name).copied());
+        devices
     }
 
     /// The files that were not read because they are templates.

@@ -40,7 +40,7 @@ const VERBOSE: Opt = Opt::flag("verbose", "list routes and rules that are in ste
 const SCHEMA: u32 = 1;
 
 fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
-    let running = Running::read(arguments.value(INTERFACES.long), arguments.caller()?)?;
+    let running = Running::read(arguments.value(INTERFACES.long), arguments.said_caller()?)?;
     let devices = running.devices(&arguments.interfaces()?)?;
     let mut view = View::open()?;
     view.look_around()?;

@@ -386,6 +386,7 @@ mod tests {
             up: up.collect(),
             changing: Vec::new(),
             is_complete: true,
+            ..Ifstate::default()
         }
     }
 

@@ -68,6 +68,8 @@ pub struct Ifstate {
     /// Whether an interface that is not listed is down. That is not known where nothing was found
     /// that could be read, and while ifupdown2 runs.
     pub is_complete: bool,
+    /// Whether another program than Debian's ifupdown has noted anything.
+    pub has_others: bool,
 }
 
 impl Ifstate {
@@ -86,6 +88,7 @@ impl Ifstate {
             ByIfupdown2::Noted(_) => true,
             ByIfupdown2::Unknown => false,
         };
+        let has_others = of_ng.is_some() || !matches!(of_ifupdown2, ByIfupdown2::NotRun);
         let mut up = parse(&of_ifupdown.unwrap_or_default());
         let of_ng = parse(&of_ng.unwrap_or_default());
         up.extend(of_ng.into_iter().map(|up| UpInterface {
@@ -104,6 +107,7 @@ impl Ifstate {
             up,
             changing,
             is_complete,
+            has_others,
         })
     }
 

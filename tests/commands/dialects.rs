@@ -164,6 +164,40 @@ fn all_commands_read_what_ifupdown_ng_reads() {
     });
 }
 
+/// Debian 13 can have ifupdown-ng beside its ifupdown, under names of its own.
+#[test]
+fn what_a_second_program_has_up_is_read_as_that_reads_it() {
+    lab(|lab| {
+        let Some(from) = Ifupdown::Ng.unpacked() else {
+            return;
+        };
+        lab.ok(&format!(
+            "cp -r {from}/usr/libexec/ifupdown-ng /usr/libexec/; mkdir /opt/ng; \
+             for top in sbin usr/sbin; do cp -a {from}/$top/. /opt/ng/ 2>/dev/null; done; \
+             cd /opt/ng; [ -e ifup ] || ln -s ifup-ng ifup",
+            from = from.display()
+        ));
+        lab.device("eth1");
+        lab.device("eth2");
+        lab.interfaces(
+            "iface eth1 inet static\n address 10.10.0.10/24\n policy-table rt1\n \
+             policy-gateway none\niface eth2 inet static\n address 10.20.0.10/24\n \
+             address 10.21.0.10/24\n policy-table rt2 # of the second line\n policy-gateway none\n",
+        );
+        lab.ok("ifup eth1");
+        lab.ok("/opt/ng/ifup eth2");
+        let said = lab.sh("policy-table status");
+        assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+        assert_eq!(said.out.matches("eth2 inet").count(), 2, "{}", said.out);
+        let said = lab.sh("policy-table apply --all");
+        assert_eq!((said.code, said.err.as_str()), (0, ""), "{}", said.out);
+        assert_eq!(lab.rules("-4").len(), 6);
+        // Who says whose it is is believed.
+        let said = lab.sh("policy-table status --as ifupdown eth2");
+        assert_eq!(said.code, 2, "{}", said.out);
+    });
+}
+
 #[test]
 fn a_template_of_ifupdown2_is_left_to_it() {
     host(Ifupdown::Two, |lab| {

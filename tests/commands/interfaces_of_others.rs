@@ -10,9 +10,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::needs::or_skip;
+use crate::support::others::Ifupdown;
 use crate::support::random::{number_in, Random};
-use crate::support::tree::top;
 use policy_table::ifupdown::interfaces::Interfaces;
 use policy_table::ifupdown::Caller;
 
@@ -33,15 +32,6 @@ fn files(name: &str, pieces: &[&str]) -> Vec<PathBuf> {
         file
     };
     (0..count).map(file).collect()
-}
-
-/// The folder that a package is unpacked in.
-fn unpacked(package: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("OTHER_IFUPDOWNS");
-    let folder = folder.map_or_else(|| top().join("target/others"), Into::into);
-    let folder = folder.join(package);
-    let why = format!("no {}; tests/run unpacks it", folder.display());
-    or_skip(folder.exists(), &why).then_some(folder)
 }
 
 /// Reads each file that is named, and prints a line of JSON for it.
@@ -136,7 +126,7 @@ const OF_IFUPDOWN2: &[&str] = &[
 
 #[test]
 fn ifupdown2_reads_random_files_alike() {
-    let Some(folder) = unpacked("ifupdown2") else {
+    let Some(folder) = Ifupdown::Two.unpacked() else {
         return;
     };
     let files = files("files-of-ifupdown2", OF_IFUPDOWN2);
@@ -246,7 +236,7 @@ fn by_ng(program: &Path, file: &Path) -> Option<Sets> {
 
 #[test]
 fn ifupdown_ng_reads_random_files_alike() {
-    let Some(folder) = unpacked("ifupdown-ng") else {
+    let Some(folder) = Ifupdown::Ng.unpacked() else {
         return;
     };
     let programs = ["sbin/ifparse", "usr/sbin/ifparse", "sbin/ifparse-ng"];

@@ -1,6 +1,8 @@
 //! The three programs that can be a host's ifupdown: Debian's, and the two that `tests/run` unpacks
 //! for the labs alone.
 
+use std::path::PathBuf;
+
 use super::lab::Lab;
 use super::needs::or_skip;
 use super::tree::top;
@@ -26,19 +28,25 @@ impl Ifupdown {
         }
     }
 
+    /// The folder that its package is unpacked in.
+    pub fn unpacked(self) -> Option<PathBuf> {
+        let folder = std::env::var_os("OTHER_IFUPDOWNS");
+        let folder = folder.map_or_else(|| top().join("target/others"), PathBuf::from);
+        let from = folder.join(self.package());
+        let why = format!("no {}; tests/run unpacks it", from.display());
+        or_skip(from.exists(), &why).then_some(from)
+    }
+
     /// Puts it in ifupdown's place, and says whether it was there to be put. Which release's it is,
     /// says the folder in `OTHER_IFUPDOWNS`.
     pub fn install(self, lab: &Lab) -> bool {
         if self == Self::Debian {
             return true;
         }
-        let folder = std::env::var_os("OTHER_IFUPDOWNS");
-        let folder = folder.map_or_else(|| top().join("target/others"), Into::into);
-        let from = folder.join(self.package());
-        let (there, from) = (from.exists(), from.display());
-        if !or_skip(there, &format!("no {from}; tests/run unpacks it")) {
+        let Some(from) = self.unpacked() else {
             return false;
-        }
+        };
+        let from = from.display();
         lab.ok("rm /sbin/ifup /sbin/ifdown /sbin/ifquery");
         lab.ok(&format!(
             "for top in {from}/*; do cp -a $top/. /${{top##*/}}/; done"
