@@ -81,6 +81,24 @@ fn an_address_that_comes_and_goes_is_missing_and_then_stale_until_apply() {
     });
 }
 
+/// As often as it likes, where the keeper looks.
+#[test]
+fn an_address_that_comes_and_goes_is_followed_by_the_keeper() {
+    lab(|lab| {
+        lab.device("eth1");
+        lab.interfaces(&stanza("eth1", "198.51.100.10/24", ALL));
+        lab.ok("ifup eth1");
+        for _ in 0..2 {
+            lab.ok("ip addr add 198.51.100.99/32 dev eth1; policy-table keep --once");
+            assert_eq!(served(lab), ["198.51.100.10 isp", "198.51.100.99 isp"]);
+            lab.ok("policy-table status");
+            lab.ok("ip addr del 198.51.100.99/32 dev eth1; policy-table keep --once");
+            assert_eq!(served(lab), ["198.51.100.10 isp"]);
+            lab.ok("policy-table status");
+        }
+    });
+}
+
 /// Two stanzas of one interface: each address has the table of the stanza that names it, in
 /// whichever order they come up and whatever is applied.
 #[test]
