@@ -65,9 +65,8 @@ pub fn settle_with(
     let noted = part.router.clone();
     let router = part.waiting.and_then(|_| noted.or_else(known));
     let with = |state| Part {
-        state,
         router: router.clone(),
-        ..part.clone()
+        ..part.with_state(state)
     };
     let claimed = takeover
         .others(&record.noted)

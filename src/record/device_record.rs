@@ -62,7 +62,12 @@ impl DeviceRecord {
 
     /// Notes a stanza's part, on disk if that is news.
     pub fn put(&mut self, part: Part) {
-        if self.noted.part(&part.heading) != part {
+        let mut parts = self.noted.parts().iter();
+        let is_news = match parts.find(|old| old.heading == part.heading) {
+            Some(old) => *old != part,
+            None => !part.is_empty(),
+        };
+        if is_news {
             self.noted.put(part);
             self.write();
         }

@@ -83,6 +83,20 @@ impl Part {
         }
     }
 
+    /// The same of a stanza that has put in something else.
+    pub fn with_state(&self, state: State) -> Self {
+        Self {
+            heading: self.heading.clone(),
+            call: self.call.clone(),
+            tables: self.tables.clone(),
+            waiting: self.waiting,
+            no_default_since: self.no_default_since,
+            router: self.router.clone(),
+            is_leaving: self.is_leaving,
+            state,
+        }
+    }
+
     /// What was left of a stanza that went down.
     pub fn leaving(heading: Heading, state: State) -> Self {
         Self {

@@ -26,7 +26,15 @@ impl RecordedCall {
         let mut note = |name: &str, value: Option<&str>| {
             if let Some(value) = value {
                 line.push_str(name);
-                let _ = write!(line, "{}", Escaped::word(value));
+                if value
+                    .bytes()
+                    .all(|byte| byte.is_ascii_graphic() && byte != b'%')
+                {
+                    // As good as always, and quick.
+                    line.push_str(value);
+                } else {
+                    let _ = write!(line, "{}", Escaped::word(value));
+                }
             }
         };
         note(" interface ", Some(&call.interface));
