@@ -83,6 +83,24 @@ fn a_pause_stops_repairs_and_nothing_else_and_its_end_brings_all_back() {
             !left.iter().any(|line| line.contains("from 10.10.0.10")),
             "{left:?}"
         );
+        // status says so, and how often the other one was repaired; neither is drift of its own.
+        let shown = lab.sh("policy-table status").out;
+        for line in [
+            "eth1: paused for 30 minutes by ",
+            "eth2: repaired once since the keeper was started",
+        ] {
+            assert!(shown.contains(line), "{shown}");
+        }
+        let shown = lab.sh("policy-table status --json eth2").out;
+        assert!(
+            shown.contains("\"pauses\":[],\"repairs\":{\"eth2\":1}"),
+            "{shown}"
+        );
+        let shown = lab.sh("policy-table status --json").out;
+        assert!(
+            shown.contains("\"interface\":\"eth1\"")
+                && shown.contains("\"reason\":\"works on it\"")
+        );
         // apply acts as ever, and does not end it.
         lab.ok("policy-table apply eth1");
         assert_eq!(ours(lab), before);
