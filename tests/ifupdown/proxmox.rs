@@ -181,6 +181,10 @@ fn what_the_gui_makes_of_a_file_is_taken_over() {
         let (expected, _) = of_debian(Network::Links, &after);
         assert_eq!(has, expected, "{name}: {said}");
         assert_eq!(had == has, name == "keeps", "{name}: {had}{has}");
+        // As the log of the task shows it.
+        let told = "warning: eth1: had policy-table rt2, its stanza has none now; taken out";
+        let is_lost = ["blank-line", "cleared-address"].contains(&name.as_str());
+        assert_eq!(said.contains(told), is_lost, "{name}: {said}");
         names.push(name);
     }
     names.sort();
