@@ -18,7 +18,9 @@ use crate::ifupdown::{Caller, Direction, HookCall, InterfaceCall};
 use crate::record::{keeper_is_running, Store};
 use crate::routing::InterfaceName;
 use crate::stanza::{on_error, OnError};
-use crate::system::{keep_net_admin, outlive_limits, start_logging_beside, OtherOutput};
+use crate::system::{
+    is_enabled, keep_net_admin, outlive_limits, start_logging_beside, OtherOutput, DEFAULTS,
+};
 use crate::text::Shown;
 
 /// Runs as a hook of the folder it was called from.
@@ -79,6 +81,10 @@ fn up(call: &HookCall) -> ExitCode {
         return exit_code(on_error(call));
     }
     let interface = Shown(&call.interface);
+    if is_switched_off(&call.options) {
+        info!("{interface}: {}", switched_off());
+        return ExitCode::SUCCESS;
+    }
     match converge::up(call) {
         Ok(Some(summary)) => info!("{interface}: {summary}"),
         Ok(None) => {}
@@ -107,6 +113,17 @@ fn what_then(remedy: &str) -> String {
     } else {
         format!("when it is there, run: {remedy}")
     }
+}
+
+/// Whether nothing is to be put in for a stanza with these options. One without, which may have to
+/// be taken out, does not ask.
+fn is_switched_off(options: &[(String, OsString)]) -> bool {
+    !options.is_empty() && !is_enabled()
+}
+
+/// What is said then.
+fn switched_off() -> String {
+    format!("ENABLED=no in {DEFAULTS}: nothing is put in; what was in force before stays")
 }
 
 /// What `ifup` is told after an error.
@@ -190,6 +207,10 @@ fn whole_interface_up(call: &InterfaceCall) {
     let calls = call.calls();
     let device = call.interface.device();
     if calls.iter().all(|call| call.options.is_empty()) && !Store::has(&device) {
+        return;
+    }
+    if calls.iter().any(|call| is_switched_off(&call.options)) {
+        info!("{}: {}", Shown(&device.to_string()), switched_off());
         return;
     }
     let run = DeviceRun {

@@ -13,7 +13,7 @@ use super::summary::Summary;
 use crate::converge::{Condition, Item, Orphans, StanzaStatus, View};
 use crate::routing::{InterfaceName, State};
 use crate::stanza::Remark;
-use crate::system::installed_examples;
+use crate::system::{installed_examples, is_enabled, DEFAULTS};
 
 pub const COMMAND: Command = Command {
     name: "status",
@@ -97,7 +97,12 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
         verdict = verdict.max(Verdict::Differs);
     }
     summary.count_rest(&rest.orphans, rest.warnings().len());
-    printer.end(&rest, &summary.to_string())?;
+    let summary = if is_enabled() {
+        summary.to_string()
+    } else {
+        format!("switched off by ENABLED=no in {DEFAULTS}; {summary}")
+    };
+    printer.end(&rest, &summary)?;
     Ok(verdict)
 }
 

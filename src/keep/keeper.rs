@@ -22,7 +22,8 @@ use crate::netlink::{Heard, Kernel, KernelError, Watch};
 use crate::record::{RunningKeeper, Store, FOLDER as RECORDS};
 use crate::routing::{Family, InterfaceName, TableId, PROTOCOL};
 use crate::system::{
-    networkd_removes_rules, since_start, slept, Changed, FolderWatch, Service, SignalTold, Signals,
+    is_enabled, networkd_removes_rules, since_start, slept, Changed, FolderWatch, Service,
+    SignalTold, Signals,
 };
 
 /// So many messages are read in a turn, so that records and signals are not forgotten over a storm.
@@ -260,8 +261,10 @@ impl Keeper {
                 self.see(device);
             }
         }
+        // Who switches it off while it runs need not stop it.
+        let acts = self.acts && (look.devices.is_empty() || is_enabled());
         for device in &look.devices {
-            let seen = look_at(device, self.acts);
+            let seen = look_at(device, acts);
             self.judgement.found(device, seen.finding, since_start());
             if seen.finding == LookResult::Refused {
                 self.pass_over(device);

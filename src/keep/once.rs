@@ -6,7 +6,7 @@ use super::folder::pauses;
 use super::judgement::LookResult;
 use super::repair::look_at;
 use crate::record::Store;
-use crate::system::since_start;
+use crate::system::{is_enabled, since_start};
 
 /// What one look at all records came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,6 +19,7 @@ pub enum LookedOnce {
 
 /// Looks once at every record, and puts back what is lost where it acts. A pause is kept.
 pub fn keep_once(acts: bool) -> LookedOnce {
+    let acts = acts && is_enabled();
     let mut worst = LookedOnce::InForce;
     let (pauses, now) = (pauses(), since_start());
     for device in Store::devices() {

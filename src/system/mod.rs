@@ -15,6 +15,7 @@
 //! - `clock.rs`: time since the host was started.
 //! - `folder_watch.rs`: hearing which files of some folders change.
 //! - `networkd.rs`: whether systemd-networkd would take our rules out.
+//! - `enabled.rs`: whether an administrator has switched the package off.
 //! - `old_examples.rs`: examples of this package that somebody has installed.
 //! - `proxmox.rs`: whether Proxmox' web interface writes the file.
 //!
@@ -36,11 +37,13 @@ mod signals;
 mod clock;
 mod folder_watch;
 mod networkd;
+mod enabled;
 mod old_examples;
 mod proxmox;
 
 pub(crate) use clock::{since_start, slept};
 pub(crate) use consent::{say_yes, Consent};
+pub(crate) use enabled::{is_enabled, DEFAULTS};
 pub(crate) use folder_watch::{Changed, FolderWatch};
 pub(crate) use journal::{
     hold_messages, start_logging, start_logging_beside, start_logging_of_service, OtherOutput, NAME,

@@ -24,4 +24,5 @@ mod kill;
 mod links_that_break;
 mod orphans;
 mod races;
+mod switched_off;
 mod waiting;
