@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use super::outcome::{Failure, Outcome};
 use super::settle::{settle_with, Order};
 use super::stanza_status::StanzaStatus;
+use crate::ifupdown::HookCall;
 use crate::netlink::{Kernel, KernelError};
 use crate::record::{Heading, Part, Record, Store, Takeover};
 use crate::routing::{
     copies, Action, Copies, Family, InterfaceName, NoCopy, Object, Rule, State, Surroundings,
     PROTOCOL,
 };
-use crate::stanza::Remark;
+use crate::stanza::{keep, Keep, Remark};
 
 /// The rules of stanzas that stand for a source, under the names of their interfaces.
 pub type Sources = Vec<(Heading, Vec<Rule>)>;
@@ -95,15 +96,9 @@ fn recorded_copies(kernel: &mut Kernel) -> BTreeSet<Rule> {
     all
 }
 
-/// Whether a stanza wants nothing of its own put in front: `policy-keep` says so.
-fn stays_in_place(options: Option<&[(String, std::ffi::OsString)]>) -> bool {
-    let mut options = options.unwrap_or_default().iter();
-    options.any(|(name, value)| name == "policy-keep" && (value == "no" || value == "in-place"))
-}
-
 /// The rules of a stanza that stand for a source: they look up all of a table for it, and select
 /// nothing else.
-pub fn sources_of(stanza: &Heading, rules: &[Rule]) -> Vec<Rule> {
+fn sources_of(call: Option<&HookCall>, rules: &[Rule]) -> Vec<Rule> {
     let is_of_source = |rule: &&Rule| match rule.action {
         Action::Lookup(table) => {
             let plain = Rule {
@@ -115,7 +110,7 @@ pub fn sources_of(stanza: &Heading, rules: &[Rule]) -> Vec<Rule> {
         }
         _ => false,
     };
-    if stays_in_place(stanza.options()) {
+    if call.is_some_and(|call| keep(call) != Keep::Yes) {
         return Vec::new();
     }
     rules.iter().filter(is_of_source).cloned().collect()
@@ -127,7 +122,7 @@ fn sources(record: &Record) -> Sources {
     let stanzas = parts.filter(|part| !part.heading.is_of_copies());
     stanzas
         .map(|part| {
-            let own = sources_of(&part.heading, part.state.rules());
+            let own = sources_of(part.call().as_ref(), part.state.rules());
             (part.heading.clone(), own)
         })
         .collect()
@@ -215,7 +210,8 @@ pub fn wanted_copies(
         let (mut sources, mut missing) = (Sources::new(), Vec::new());
         for status in stanzas.iter().filter(|status| status.call.is_some()) {
             let rules = status.rules_to_be();
-            sources.push((status.heading.clone(), sources_of(&status.heading, &rules)));
+            let own = sources_of(status.call.as_ref(), &rules);
+            sources.push((status.heading.clone(), own));
             missing.extend(rules);
         }
         wanted = front.with(&missing).copies(&sources);
