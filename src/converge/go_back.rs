@@ -6,8 +6,9 @@ use super::observe::router;
 use super::outcome::{Outcome, StepError};
 use super::put_in::{put_in, Known};
 use super::remove::take_out;
+use crate::ifupdown::HookCall;
 use crate::netlink::Kernel;
-use crate::record::{DeviceRecord, Part, Record};
+use crate::record::{DeviceRecord, Heading, Part, Record};
 use crate::routing::{InterfaceName, State};
 
 /// What came of putting in what could be.
@@ -53,6 +54,13 @@ pub fn put_in_each(kernel: &mut Kernel, wanted: &State, known: &Known<'_>) -> Pu
     done
 }
 
+/// What the stanzas that are up ask for. What the keeper repairs or notes of them meanwhile is not
+/// what somebody did.
+fn asked(record: &Record) -> Vec<(&Heading, Option<HookCall>)> {
+    let parts = record.parts().iter().filter(|part| !part.is_leaving);
+    parts.map(|part| (&part.heading, part.call())).collect()
+}
+
 /// Brings a device, and its record, back to the parts that it had, unless it is not as the change
 /// `left` it any more: it has been brought up or down meanwhile, which stands, and `None` is
 /// returned. What was there comes back before what is new leaves.
@@ -66,7 +74,7 @@ pub fn go_back(
     let mut record = DeviceRecord::open(device);
     if !record.is_written() {
         record.noted = left.clone();
-    } else if record.noted != *left {
+    } else if asked(&record.noted) != asked(left) {
         return None;
     }
     let now = std::mem::take(&mut record.noted);

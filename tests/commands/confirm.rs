@@ -404,6 +404,8 @@ fn what_cannot_go_back_is_named_and_the_rest_does() {
             let mut run = InTerminal::start(ASK);
             asked(&mut run);
             lab.ok(&format!("ip link set {down} down"));
+            // What the keeper notes of it, or another apply of the same file, is no ifup.
+            lab.sh("policy-table keep --once; policy-table apply eth1");
             run.typed("no\n");
             let (code, said) = run.end();
             assert_eq!(code, Some(2), "{said}");
