@@ -14,7 +14,7 @@ use crate::ifupdown::Caller;
 use crate::migrate::verify::{
     differences, notes, other_hooks, run_after, run_trial_telling, why_not_up, Machine, Seen,
 };
-use crate::migrate::{Draft, Rewriting};
+use crate::migrate::{Draft, HostBits, Rewriting};
 use crate::system::NAME;
 use crate::tables::Registry;
 
@@ -63,6 +63,13 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
         let place = format!("{}:{}", remark.path.display(), remark.line);
         tell(&format!("{place}: the line stays: {}", remark.reason));
     }
+    for note in draft.notes() {
+        let place = format!("{}:{}", note.path.display(), note.line);
+        let HostBits { written, network } = note.reason;
+        tell(&format!(
+            "{place}: the kernel takes {written} for {network}, and so does the option"
+        ));
+    }
     let proof = arguments
         .has("verify")
         .then(|| verify(&draft))
@@ -83,8 +90,11 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     } else if !arguments.has("write") {
         print(&files, out)?;
     }
-    if arguments.has("write") {
+    if writes {
         write(&changed)?;
+        if path == FILE {
+            tell_how_to_move_over(&draft);
+        }
     }
     let is_proven = proof.is_none_or(|proof| proof == Proof::Equal);
     Ok(if remarks.is_empty() && is_proven {
@@ -297,6 +307,24 @@ fn unproven(not_run: usize, down: &[String]) -> Vec<String> {
     let down = down.iter();
     unproven.extend(down.map(|name| format!("{name}, which did not come up")));
     unproven
+}
+
+/// How interfaces that are up come to have their options in force: without `ifdown`, which would
+/// cut off who is connected by them, and the guests of a bridge, and which would leave what the old
+/// lines have put in, for they are gone.
+fn tell_how_to_move_over(draft: &Draft<'_>) {
+    let all = draft.taking_out();
+    if all.is_empty() {
+        return;
+    }
+    tell("an interface that is up moves over by its line, in one go and without ifdown:");
+    for (interface, commands) in all {
+        let commands = commands.join("; ");
+        tell(&format!(
+            "  policy-table plan {interface} >/dev/null && {{ {commands}; \
+             policy-table apply {interface}; }}"
+        ));
+    }
 }
 
 /// Writes all files or none.

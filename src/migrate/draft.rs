@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::lines::{
-    scripted_stanza, why_not_run, CommandLine, OtherLines, ScriptedStanza, WhyItStays, WhyNotRun,
+    all_host_bits, scripted_stanza, why_not_run, CommandLine, HostBits, OtherLines, ScriptedStanza,
+    WhyItStays, WhyNotRun,
 };
 use super::replay::Fate;
 use super::rewrite::{Change, Rewriting};
@@ -78,6 +79,41 @@ impl<'a> Draft<'a> {
             Fate::Stays(reason) => Some(reason.clone()),
             Fate::Replaced | Fate::Other => None,
         })
+    }
+
+    /// The interfaces whose lines become options, each with the commands that take out what its
+    /// lines have put in.
+    pub fn taking_out(&self) -> Vec<(&str, Vec<String>)> {
+        let mut all: Vec<(&str, Vec<String>)> = Vec::new();
+        let stanzas = self.stanzas.iter().zip(&self.migration.taking_out);
+        for (stanza, commands) in stanzas.filter(|(_, commands)| !commands.is_empty()) {
+            let interface = stanza.call.interface.as_str();
+            match all.iter_mut().find(|(name, _)| *name == interface) {
+                Some((_, known)) => known.extend(commands.iter().cloned()),
+                None => all.push((interface, commands.clone())),
+            }
+        }
+        all
+    }
+
+    /// The prefixes with host bits of lines that become options, in the order of the files.
+    pub fn notes(&self) -> Vec<LineRemark<HostBits>> {
+        let bits = self.stanzas.iter().map(|stanza| {
+            let lines = stanza.lines.iter();
+            let up = lines.map(|line| Some(line).filter(|line| line.phase.is_up()));
+            let words = up.map(|line| line.map_or_else(Vec::new, |line| line.command.words()));
+            let bits = words.map(|words| all_host_bits(words.into_iter()));
+            bits.collect::<Vec<_>>()
+        });
+        let replaced = self.migration.fates.iter().zip(bits).map(|(fates, bits)| {
+            let bits = fates.iter().zip(bits);
+            let bits = bits.map(|(fate, bits)| match fate {
+                Fate::Replaced => bits.into_iter().next(),
+                Fate::Stays(_) | Fate::Other => None,
+            });
+            bits.collect::<Vec<_>>()
+        });
+        self.remarks_of(&replaced.collect::<Vec<_>>(), Clone::clone)
     }
 
     /// The lines that a trial does not run, and the options that it does not have, in the order of

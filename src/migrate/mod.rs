@@ -22,4 +22,5 @@ pub mod verify;
 mod draft;
 
 pub use draft::Draft;
+pub use lines::HostBits;
 pub(crate) use rewrite::Rewriting;

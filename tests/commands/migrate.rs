@@ -378,6 +378,32 @@ fn the_readme_has_what_migrate_makes() {
 }
 
 #[test]
+fn the_page_has_what_migrate_makes() {
+    let page = text("man/policy-table.8").replace("\\-", "-");
+    let example = page.split("A worked example").nth(1).unwrap();
+    let example = example.split("\n.B --diff").next().unwrap();
+    let blocks: Vec<&str> = example.split(".EX\n").skip(1).collect();
+    let blocks = blocks
+        .iter()
+        .map(|block| block.split(".EE").next().unwrap());
+    let blocks: Vec<&str> = blocks.collect();
+    let folder = Folder::new("page");
+    let said = migrate(&[&folder.write("interfaces", blocks[0])]);
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.out.contains(blocks[1]), "{}", said.out);
+    let stays = said
+        .err
+        .lines()
+        .filter(|line| line.contains("the line stays"));
+    let stays = stays.map(|line| line.split(':').nth(2).unwrap().to_owned());
+    let told = example
+        .lines()
+        .filter_map(|line| line.strip_prefix("line "));
+    let told = told.filter(|rest| rest.parse::<usize>().is_ok());
+    assert_eq!(stays.collect::<Vec<_>>(), told.collect::<Vec<_>>());
+}
+
+#[test]
 fn the_new_file_or_the_changes_are_printed_and_what_stays_is_told() {
     let folder = Folder::new("printed");
     let file = folder.write("a", &shape("comments-between", "interfaces"));

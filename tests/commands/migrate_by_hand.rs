@@ -177,3 +177,54 @@ iface eth2 inet static
         }
     });
 }
+
+/// The steps that `migrate --write` tells: nobody is cut off, and nothing of the old lines is left.
+#[test]
+fn interfaces_that_are_up_move_over_without_going_down() {
+    let text = "\
+auto eth1 eth2
+iface eth1 inet static
+    address 10.1.0.3/16
+    post-up ip route add 10.1.0.0/16 dev $IFACE src $IF_ADDRESS table 101
+    post-up ip route add default via 10.1.0.1 dev $IFACE table 101
+    post-up ip rule add to 10.96.0.0/12 lookup main priority 20000
+    post-up ip rule add from 10.1.0.3 lookup 101 priority 21000
+
+iface eth2 inet static
+    address 10.2.0.3/16
+    up ip route add default via 10.2.0.1 table 102
+    up ip rule add from 10.2.0.3 table 102
+    up ip -6 rule add fwmark 0x7 table 102
+";
+    lab(|lab| {
+        for device in ["eth1", "eth2"] {
+            lab.device(device);
+        }
+        lab.interfaces(text);
+        lab.ok("ifup -a");
+        let addresses = lab.ok("ip -o address show");
+        let said = lab.sh("policy-table migrate --write");
+        assert_eq!(said.code, 0, "{said:?}");
+        let steps: Vec<&str> = said
+            .err
+            .lines()
+            .filter_map(|line| line.strip_prefix("policy-table:   "))
+            .collect();
+        assert_eq!(steps.len(), 2, "{said:?}");
+        assert!(!steps.concat().contains("ifdown"), "{steps:?}");
+        for step in &steps {
+            lab.ok(step);
+        }
+        assert_eq!(lab.ok("ip -o address show"), addresses);
+        let moved = lab.routing();
+        assert_eq!(lab.sh("policy-table status").code, 0);
+        // As after a boot.
+        lab.ok("ifdown -a; ip rule flush; ip -6 rule flush");
+        lab.ok("ip rule add pref 32766 lookup main; ip -6 rule add pref 32766 lookup main");
+        lab.ok("ip rule add pref 32767 lookup default");
+        lab.ok("ifup -a");
+        // But for who has put the kernel's own rules in, after the flush.
+        let plain = |routing: &str| routing.replace("proto unspec", "proto kernel");
+        assert_eq!(plain(&moved), plain(&lab.routing()));
+    });
+}

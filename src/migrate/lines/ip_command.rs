@@ -6,6 +6,7 @@
 
 use thiserror::Error;
 
+use super::host_bits::without_host_bits;
 use crate::routing::syntax::{
     abbreviates, read_route, read_rule, Given, LineError, RouteDefaults, TableNames, Words,
 };
@@ -222,7 +223,8 @@ impl Parts<'_> {
     }
 }
 
-fn rule(parts: Parts<'_>, names: TableNames<'_>) -> Result<IpCommand, IpError> {
+fn rule(mut parts: Parts<'_>, names: TableNames<'_>) -> Result<IpCommand, IpError> {
+    parts.words = without_host_bits(parts.words.iter().map(String::as_str));
     let verb = match rule_verb(parts.verb) {
         Some(verb) if only_prints(verb) => return Ok(IpCommand::Nothing),
         Some("add") => IpVerb::Add,
@@ -504,8 +506,7 @@ mod tests {
             ),
             (
                 "ip rule add from 10.0.0.5/24 table 7",
-                "\"from 10.0.0.5/24\": it has host bits set; write 10.0.0.0/24 for the network, \
-                 or 10.0.0.5 for one address",
+                "Add rule priority 0 from 10.0.0.0/24 lookup 7 proto 157",
             ),
         ] {
             assert_eq!(shown(line), expected, "{line}");

@@ -3,6 +3,7 @@
 //!
 //! - `shell`: a line as commands of plain words, joined by `;`, `&&` and `||`; whatever is more is
 //!   refused, for nothing here may guess what a shell would do.
+//! - `host_bits`: prefixes as the kernel takes them.
 //! - `ip_command`: the words of an `ip route` or `ip rule` command, abbreviated or not.
 //! - `why_it_stays`: the reasons that `migrate` gives for a line that stays as it is.
 //! - `guard`: `ip rule | grep -q TEXT || …` in front of a command.
@@ -16,6 +17,7 @@
 //! nothing is read but what `ifupdown/interfaces` has read.
 
 mod shell;
+mod host_bits;
 mod ip_command;
 mod why_it_stays;
 mod guard;
@@ -27,6 +29,8 @@ mod from_file;
 
 pub(crate) use from_file::{scripted_stanza, OtherLines};
 pub(crate) use guard::Guard;
+pub use host_bits::HostBits;
+pub(crate) use host_bits::{all_host_bits, without_host_bits};
 pub(crate) use in_trial::{why_not_run, WhyNotRun};
 pub(crate) use ip_command::{IpCommand, IpVerb, SpelledRoute, SpelledRule};
 pub(crate) use meaning::{meaning, CommandLine, Meaning, RoutingCommands, ScriptedStanza};

@@ -77,8 +77,8 @@ impl<'a> FileDevices<'a> {
     }
 
     /// Fills in the devices that the kernel finds itself, where there is no doubt: the router is on
-    /// the network of this stanza and of no other.
-    pub fn name_devices(&self, s: usize, route: &mut Route) -> Result<(), WhyItStays> {
+    /// the network of one device's stanzas and of no other.
+    pub fn name_devices(&self, route: &mut Route) -> Result<(), WhyItStays> {
         if !route.kind.has_device() {
             return Ok(());
         }
@@ -86,21 +86,21 @@ impl<'a> FileDevices<'a> {
             hop.device = match (&hop.device, hop.gateway) {
                 // The kernel takes the label of an alias for the device (measured on 6.18).
                 (Some(device), _) => Some(device.device()),
-                (None, Some(gateway)) if self.is_near_alone(s, gateway) => self.device(s),
-                (None, _) => return Err(WhyItStays::NoDevice),
+                (None, Some(gateway)) => Some(self.near(gateway).ok_or(WhyItStays::NoDevice)?),
+                (None, None) => return Err(WhyItStays::NoDevice),
             };
         }
         Ok(())
     }
 
-    /// Whether a router is on the network of a stanza, and on that of no other device.
-    fn is_near_alone(&self, s: usize, gateway: IpAddr) -> bool {
-        let own = self.device(s);
+    /// The only device whose stanzas have an address in a router's network.
+    fn near(&self, gateway: IpAddr) -> Option<InterfaceName> {
         let near = self.addresses.iter().enumerate().filter(|(_, address)| {
             address.is_some_and(|address| address.network().contains(gateway))
         });
-        let mut devices = near.map(|(at, _)| self.device(at)).peekable();
-        own.is_some() && devices.peek().is_some() && devices.all(|device| device == own)
+        let mut devices = near.map(|(at, _)| self.device(at));
+        let first = devices.next()?;
+        devices.all(|device| device == first).then_some(first)?
     }
 
     /// Refuses a route by an interface other than the stanza's: it may be down.

@@ -4,6 +4,7 @@
 use crate::migrate::lines::{
     Guard, IpCommand, IpVerb, Joint, SpelledRoute, SpelledRule, WhyItStays,
 };
+use crate::routing::Family;
 
 /// Priority of the kernel's own rule for main.
 const MAINS: u32 = 32766;
@@ -107,6 +108,50 @@ impl Effect {
         share(&mut self.routes, line, route, |one, other| {
             one.route == other.route
         });
+    }
+}
+
+/// The commands that take out what the lines of each of some stanzas have left, rules first.
+pub fn taking_out(effect: &Effect, stanzas: usize) -> Vec<Vec<String>> {
+    let mut all: Vec<Vec<String>> = vec![Vec::new(); stanzas];
+    let command = |family: Family, object: &str, words: &[String]| {
+        let flag = match family {
+            Family::Inet => "",
+            Family::Inet6 => "-6 ",
+        };
+        let words = words.iter().map(|word| quoted(word));
+        let words = words.collect::<Vec<_>>().join(" ");
+        format!("ip {flag}{object} del {words}")
+    };
+    let rules = effect.rules.iter().map(|rule| {
+        let spelled = &rule.what;
+        (
+            rule.line.stanza,
+            command(spelled.rule.family, "rule", &spelled.words),
+        )
+    });
+    let routes = effect.routes.iter().map(|route| {
+        let spelled = &route.what;
+        (
+            route.line.stanza,
+            command(spelled.route.family(), "route", &spelled.words),
+        )
+    });
+    for (stanza, command) in rules.chain(routes) {
+        if let Some(own) = all.get_mut(stanza) {
+            own.push(command);
+        }
+    }
+    all
+}
+
+/// A word as the shell takes it for itself.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "./:,_+@%=-".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
     }
 }
 

@@ -78,21 +78,29 @@ impl Held<'_> {
         let Some(Meaning::Routing(commands)) = self.script.meaning(line) else {
             return true;
         };
-        let hops = commands
+        let needing = commands
             .list
             .iter()
             .filter_map(|(_, command)| match command {
-                IpCommand::Route(_, spelled) => Some(&spelled.route.hops),
+                IpCommand::Route(_, spelled) => Some(&spelled.route),
                 _ => None,
             });
-        let routers: Vec<IpAddr> = hops.flatten().filter_map(|hop| hop.gateway).collect();
+        let sought = needing.flat_map(|route| {
+            let sought = route.hops.iter().filter_map(|hop| hop.gateway);
+            sought.map(|router| (router, self.script.tables_for(router, route.table)))
+        });
+        let sought: Vec<(IpAddr, Option<Vec<TableId>>)> = sought.collect();
         let mut others = other.commands().iter();
         others.any(|(_, command)| match command {
             IpCommand::Route(_, spelled) => {
                 // A router is reached without another.
                 let is_direct = spelled.route.hops.iter().any(|hop| hop.gateway.is_none());
-                let leads = |router: &IpAddr| spelled.route.destination.contains(*router);
-                is_direct && routers.iter().any(leads)
+                let leads = |(router, tables): &(IpAddr, Option<Vec<TableId>>)| {
+                    let is_there = |tables: &Vec<TableId>| tables.contains(&spelled.route.table);
+                    spelled.route.destination.contains(*router)
+                        && tables.as_ref().is_none_or(is_there)
+                };
+                is_direct && sought.iter().any(leads)
             }
             _ => false,
         })
@@ -195,6 +203,7 @@ impl Held<'_> {
             IpCommand::Rule(IpVerb::Add, spelled) => {
                 let same = |rule: &&FromLine<SpelledRule>| rule.what.rule == spelled.rule;
                 let same = self.effect.rules.iter().filter(same);
+                let same = same.filter(|rule| self.may_run_beside(line, rule.line));
                 same.map(|rule| (rule.line, WhyItStays::Same(number)))
                     .collect()
             }
@@ -204,11 +213,22 @@ impl Held<'_> {
                     |route: &&FromLine<SpelledRoute>| route.what.route.same_place(&spelled.route);
                 let rivals = self.effect.routes.iter().filter(rival);
                 rivals
+                    .filter(|route| self.may_run_beside(line, route.line))
                     .map(|route| (route.line, WhyItStays::MayFill(number)))
                     .collect()
             }
             _ => Vec::new(),
         }
+    }
+
+    /// Whether a line that stays may run although another has: it does not where `ifup` of the same
+    /// interface stops at it or before.
+    fn may_run_beside(&self, line: LineRef, other: LineRef) -> bool {
+        let fates = self.fates.get(line.stanza);
+        let fate = fates.and_then(|fates| fates.get(line.line));
+        let stopped = [WhyItStays::Fails, WhyItStays::IfupStops].map(Fate::Stays);
+        let is_stopped = fate.is_some_and(|fate| stopped.contains(fate));
+        !is_stopped || self.script.interface(line.stanza) != self.script.interface(other.stanza)
     }
 
     /// Whether a line puts its route in the place of another one of main.

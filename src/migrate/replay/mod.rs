@@ -18,6 +18,6 @@ mod run;
 mod held;
 mod fate;
 
-pub(crate) use effect::{Effect, FromLine};
+pub(crate) use effect::{taking_out, Effect, FromLine};
 pub(crate) use fate::Fates;
 pub(crate) use held::Fate;

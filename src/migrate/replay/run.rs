@@ -1,8 +1,6 @@
 //! Running lines in the model of the kernel, as the shell and `ip` would when everything comes up
 //! for the first time. A line that options cannot stand for is refused, with the reason.
 
-use std::net::IpAddr;
-
 use super::devices::needs_no_interface;
 use super::effect::{Effect, FromLine, Guarded, LineRef};
 use super::script::Script;
@@ -10,7 +8,7 @@ use crate::ifupdown::interfaces::Phase;
 use crate::migrate::lines::{
     IpCommand, IpVerb, Joint, RoutingCommands, SpelledRoute, SpelledRule, WhyItStays,
 };
-use crate::routing::{Route, Rule, TableId};
+use crate::routing::{InterfaceName, Route, Rule, TableId};
 
 /// The kernel as the lines so far have left it.
 pub struct Replay<'a> {
@@ -227,11 +225,25 @@ impl<'a> Replay<'a> {
     /// Errors: one of them is not certain.
     fn name_devices(&self, s: usize, spelled: &mut SpelledRoute) -> Result<(), WhyItStays> {
         let route = &mut spelled.route;
-        let unnamed = route.hops.iter().filter(|hop| hop.device.is_none());
-        let routers: Vec<IpAddr> = unnamed.filter_map(|hop| hop.gateway).collect();
-        self.script.devices.name_devices(s, route)?;
-        let elsewhere = |router| self.script.may_be_elsewhere(router, route.table, s);
-        if routers.into_iter().any(elsewhere) {
+        let is_unnamed: Vec<bool> = route.hops.iter().map(|hop| hop.device.is_none()).collect();
+        self.script.devices.name_devices(route)?;
+        let own = self.script.devices.device(s);
+        let mut unnamed = route
+            .hops
+            .iter()
+            .zip(is_unnamed)
+            .filter(|(_, unnamed)| *unnamed);
+        let is_one = route.hops.len() == 1;
+        let elsewhere = |router, device: &InterfaceName| {
+            // Only of a single way the option can name another device than the line does.
+            self.script.may_be_elsewhere(router, route.table, device)
+                || !is_one && own.as_ref() != Some(device)
+        };
+        let is_uncertain = unnamed.any(|(hop, _)| match (hop.gateway, &hop.device) {
+            (Some(router), Some(device)) => elsewhere(router, device),
+            _ => false,
+        });
+        if is_uncertain {
             return Err(WhyItStays::NoDevice);
         }
         Ok(())

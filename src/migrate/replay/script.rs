@@ -170,39 +170,49 @@ impl<'a> Script<'a> {
     }
 
     /// Whether the kernel, which looks for a router as for any destination, may find it by another
-    /// device than a stanza's own: in the route's table, in main, or where a rule leads.
-    pub fn may_be_elsewhere(&self, router: IpAddr, table: TableId, s: usize) -> bool {
+    /// device than the one it is near to: in the route's table, in main, or where a rule leads.
+    pub fn may_be_elsewhere(&self, router: IpAddr, table: TableId, near: &InterfaceName) -> bool {
+        let Some(tables) = self.tables_for(router, table) else {
+            return true;
+        };
+        self.all_commands().any(|(of, command)| match command {
+            IpCommand::Route(IpVerb::Delete, _) => false,
+            IpCommand::Route(_, spelled) => {
+                let route = &spelled.route;
+                let is_last_resort = route.table == TableId::MAIN && route.destination.is_any();
+                let mut devices = route.hops.iter().map(|hop| {
+                    let named = hop.device.as_ref().map(InterfaceName::device);
+                    named.or_else(|| self.devices.device(of))
+                });
+                tables.contains(&route.table)
+                    && !is_last_resort
+                    && route.destination.contains(router)
+                    && devices.any(|device| device.as_ref() != Some(near))
+            }
+            _ => false,
+        })
+    }
+
+    /// The tables in which the kernel looks for the router of a route in a table; `None` where that
+    /// cannot be told.
+    pub fn tables_for(&self, router: IpAddr, table: TableId) -> Option<Vec<TableId>> {
+        let mut meanings = self.meanings.iter().flatten();
+        if meanings.any(|meaning| matches!(meaning, Meaning::Unclear(_, about) if about.rules)) {
+            return None;
+        }
         let mut tables = vec![table, TableId::MAIN];
         for (_, command) in self.all_commands() {
             match command {
                 IpCommand::Rule(IpVerb::Add, rule) if sees(&rule.rule, router) => {
-                    match rule.rule.action {
-                        Action::Lookup(table) => tables.push(table),
-                        _ => return true,
-                    }
+                    let Action::Lookup(table) = rule.rule.action else {
+                        return None;
+                    };
+                    tables.push(table);
                 }
                 _ => {}
             }
         }
-        let mut meanings = self.meanings.iter().flatten();
-        let own = self.devices.device(s);
-        meanings.any(|meaning| matches!(meaning, Meaning::Unclear(_, about) if about.rules))
-            || self.all_commands().any(|(of, command)| match command {
-                IpCommand::Route(IpVerb::Delete, _) => false,
-                IpCommand::Route(_, spelled) => {
-                    let route = &spelled.route;
-                    let is_last_resort = route.table == TableId::MAIN && route.destination.is_any();
-                    let mut devices = route.hops.iter().map(|hop| {
-                        let named = hop.device.as_ref().map(InterfaceName::device);
-                        named.or_else(|| self.devices.device(of))
-                    });
-                    tables.contains(&route.table)
-                        && !is_last_resort
-                        && route.destination.contains(router)
-                        && devices.any(|device| device != own)
-                }
-                _ => false,
-            })
+        Some(tables)
     }
 
     /// The commands of all lines that can be taken apart, with the places of their stanzas.

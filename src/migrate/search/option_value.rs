@@ -93,6 +93,15 @@ pub fn route_value(
             || (in_own && is_table(keyword))
             || (says_own_device && matches!(keyword, "dev" | "oif"))
     });
+    let mut hops = route.hops.iter();
+    let found = match (hops.next(), hops.next()) {
+        (Some(hop), None) if !has(|word| matches!(word, "dev" | "oif")) => hop.device.as_ref(),
+        _ => None,
+    };
+    if let Some(found) = found.filter(|found| *found != device && route.kind.has_device()) {
+        // The kernel finds it by the router; the option takes the stanza's own.
+        words.extend(["dev", found.as_str()]);
+    }
     if !in_own && !has(is_table) {
         let is_local = route.table == TableId::LOCAL;
         words.extend(["table", if is_local { "local" } else { "main" }]);

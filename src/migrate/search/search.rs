@@ -11,7 +11,7 @@ use super::option_value::NewOption;
 use super::reckon::reckon;
 use crate::ifupdown::HookCall;
 use crate::migrate::lines::{ScriptedStanza, WhyItStays};
-use crate::migrate::replay::{Fate, Fates};
+use crate::migrate::replay::{taking_out, Fate, Fates};
 use crate::routing::syntax::TableNames;
 use crate::routing::Rule;
 
@@ -22,6 +22,8 @@ pub struct Migration {
     pub fates: Vec<Vec<Fate>>,
     /// For each stanza, its new options.
     pub options: Vec<Vec<NewOption>>,
+    /// For each stanza, the commands that take out what its lines have put in.
+    pub taking_out: Vec<Vec<String>>,
 }
 
 /// Finds the options that do what lines do. `names` knows the tables that lines name.
@@ -33,10 +35,12 @@ pub fn migrate(stanzas: &[ScriptedStanza], names: TableNames<'_>) -> Migration {
         found: Vec::new(),
     };
     while search.again() {}
+    let taking_out = taking_out(&search.fates.effect, stanzas.len());
     let found = search.found.into_iter();
     let options = found.map(|found| found.map_or_else(Vec::new, |found| found.options));
     Migration {
         options: options.collect(),
+        taking_out,
         fates: search.fates.by_stanza,
     }
 }

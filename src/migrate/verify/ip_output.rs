@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::compare::Seen;
 use super::lookups::Query;
+use crate::migrate::lines::without_host_bits;
 use crate::routing::syntax::route_kind_name;
 use crate::routing::{Family, Route, Rule};
 
@@ -54,7 +55,8 @@ fn with_kind(line: &str) -> String {
 /// Puts down the rules in what `ip -N rule show` prints.
 pub fn add_rules(family: Family, printed: &str, seen: &mut Seen) {
     for line in printed.lines() {
-        // Prefixes with host bits are the kernel's, and no others' here.
+        // Prefixes with host bits are printed as they were given.
+        let line = without_host_bits(line.split_whitespace()).join(" ");
         match line.parse::<Rule>() {
             Ok(rule) => seen.rules.push(Rule { family, ..rule }),
             Err(_) => seen.strange.push(format!("{} {line}", flag(family))),
@@ -174,7 +176,7 @@ mod tests {
         let mut seen = Seen::default();
         add_rules(Family::Inet, printed, &mut seen);
         assert_eq!(seen.rules.len(), 3);
-        assert_eq!(seen.strange, ["-4 10:\tfrom all strange"]);
+        assert_eq!(seen.strange, ["-4 10: from all strange"]);
     }
 
     #[test]
