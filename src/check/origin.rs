@@ -10,6 +10,7 @@ use super::finding::Span;
 use crate::ifupdown::interfaces::{
     mangled, Interfaces, LogicalLine, OptionLine, StanzaInForce, Text,
 };
+use crate::ifupdown::Caller;
 use crate::routing::syntax::LineError;
 use crate::stanza::{OptionError, OptionFault};
 
@@ -185,8 +186,31 @@ impl Written<'_> {
         fitting
     }
 
+    /// The place of the value, or of the line in one, that an error shows.
+    fn value_that_is(&self, error: &OptionError) -> Option<Span> {
+        let shown = error.value.as_deref()?;
+        self.repeats(&error.option).into_iter().find_map(|written| {
+            let value = written.option.value.to_str()?;
+            let mut next = 0;
+            let mut pieces = value.split(';').map(|piece| {
+                let begin = next + piece.len() - piece.trim_start().len();
+                next += piece.len() + 1;
+                (begin, piece.trim())
+            });
+            let (begin, piece) = pieces.find(|(_, piece)| *piece == shown)?;
+            let word = word_at_fault(error, piece.as_bytes()).unwrap_or(0..piece.len());
+            written.place(begin + word.start..begin + word.end)
+        })
+    }
+
     /// The place of the word in an option's value that an error is about.
     fn value_at(&self, error: &OptionError) -> Option<Span> {
+        if self.stanza.definition.caller != Caller::Ifupdown {
+            // A call has those of the repeats that are meant for it: only the text tells which.
+            if let Some(place) = self.value_that_is(error) {
+                return Some(place);
+            }
+        }
         // Repeats are joined by one newline each.
         let mut at = error.at;
         for written in self.repeats(&error.option) {

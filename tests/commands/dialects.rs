@@ -320,6 +320,23 @@ fn a_finding_says_where_and_what_to_do() {
     });
 }
 
+/// Of several lines of one option, some are of one family's call alone.
+#[test]
+fn a_mistake_is_told_at_its_line_among_several() {
+    let text =
+        "iface eth1\n address 10.10.0.10/24\n address 2001:db8:1::10/64\n policy-table rt1\n \
+                policy-gateway 10.10.0.1\n policy-gateway 2001:db8:1::10\n \
+                policy-rule from 10.0.0.0/8\n policy-rule from 2001:db8::/32 proto 5; iif lo\n";
+    let interfaces = Interfaces::of(Path::new("/x"), text.as_bytes(), Caller::Ifupdown2);
+    let findings = examine(&interfaces, None);
+    let places = findings.iter().map(|finding| {
+        let place = finding.place.as_ref().unwrap();
+        (finding.code, place.line, place.column)
+    });
+    let expected = [(Code::Value, 6, 17), (Code::Line, 8, 33)];
+    assert_eq!(places.collect::<Vec<_>>(), expected, "{findings:?}");
+}
+
 /// What Proxmox' web interface makes of files, in words of our own: what is found before it has
 /// written them tells what is lost then.
 #[test]
