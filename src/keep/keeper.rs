@@ -93,7 +93,7 @@ pub fn keep(acts: bool) -> Result<(), KeepError> {
     }
     keeper.records_changed(&everything, now)?;
     keeper.service.tell("READY=1");
-    info!("keeping {} interfaces", keeper.interests.devices().count());
+    info!("interfaces kept: {}", keeper.interests.devices().count());
     while keeper.turn()? {}
     keeper.service.tell("STOPPING=1");
     Ok(())
@@ -348,10 +348,10 @@ impl Keeper {
         let paused = self.judgement.pauses().iter().count();
         let paused = match paused {
             0 => String::new(),
-            count => format!(", {count} pauses"),
+            count => format!("; pauses: {count}"),
         };
         self.service.tell(&format!(
-            "WATCHDOG=1\nSTATUS=keeping {devices} interfaces, {repairs} repairs{paused}"
+            "WATCHDOG=1\nSTATUS=interfaces kept: {devices}; repairs: {repairs}{paused}"
         ));
     }
 }
