@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::existing::{existing_route, Existing};
 use super::line::{stands_in_line, RouteOrder};
 use super::occupants::Occupants;
-use crate::routing::{Object, RoutePlace, State, Step, Verb};
+use crate::routing::{Object, Route, RoutePlace, State, Step, Verb};
 
 /// How one object stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +76,12 @@ fn item_of(object: Object, previous: &State, there: &Occupants, places: &OwnPlac
             let found = there.routes(route);
             let is_taken = found.iter().any(|other| other.same_place(route));
             if is_taken || stands_in_line(route, places.shared, line) {
-                existing_route(route, found, previous, line)
+                let is_noted = |route: &Route| {
+                    previous.contains(&Object::Route(route.clone()))
+                        || places.line.has(route)
+                        || places.shared.contains(&route.place())
+                };
+                existing_route(route, found, previous, line, is_noted)
             } else {
                 Existing::Instead(Step::add(object.clone()))
             }

@@ -40,11 +40,13 @@ pub fn existing_rule(wanted: &Rule, found: &[Rule]) -> Existing {
 
 /// Judges "File exists" for a route. `found` are the routes of its table, `previous` is what an
 /// earlier run for the same stanza put in. Where all stanzas of the device are known, its `line` is.
+/// What bears our protocol is ours only if some stanza has noted it: `is_noted` tells.
 pub fn existing_route(
     wanted: &Route,
     found: &[Route],
     previous: &State,
     line: Option<&RouteOrder<'_>>,
+    is_noted: impl Fn(&Route) -> bool,
 ) -> Existing {
     let object = |route: &Route| Object::Route(route.clone());
     let own_place = line.filter(|_| wanted.family() == Family::Inet6);
@@ -57,7 +59,7 @@ pub fn existing_route(
         };
     }
     let mut rivals = found.iter();
-    match rivals.find(|route| is_behind(route, wanted)) {
+    match rivals.find(|route| is_behind(route, wanted) && is_noted(route)) {
         Some(behind) if own_place.is_none() => return Existing::InForce(object(behind)),
         _ => {}
     }
@@ -122,7 +124,9 @@ mod tests {
 
     fn judge(wanted: &str, found: &[&str], before: &[&str]) -> String {
         let found: Vec<Route> = found.iter().map(|line| route(line)).collect();
-        match existing_route(&route(wanted), &found, &previous(before), None) {
+        let noted = previous(before);
+        let is_noted = |route: &Route| noted.contains(&Object::Route(route.clone()));
+        match existing_route(&route(wanted), &found, &noted, None, is_noted) {
             Existing::InForce(object) => format!("in force: {object}"),
             Existing::Misplaced(behind) => format!("misplaced: {behind}"),
             Existing::Served(object) => format!("served by: {object}"),

@@ -35,6 +35,11 @@ impl<'a> RouteOrder<'a> {
         !self.before.contains(&route) && (previous.contains(&route) || self.later.contains(&route))
     }
 
+    /// Whether another stanza has a route.
+    pub fn has(&self, route: &Route) -> bool {
+        self.later.contains(&Object::Route(route.clone())) || self.is_before(route)
+    }
+
     fn is_before(&self, route: &Route) -> bool {
         self.before.contains(&Object::Route(route.clone()))
     }
@@ -101,9 +106,11 @@ fn is_under_higher_metric(route: &Route, wanted: &Route) -> bool {
 }
 
 /// Whether `route` is what `wanted` became when it had to stand behind another stanza's. It may be
-/// what another stanza that asks for the same became: then it serves both.
+/// what another stanza that asks for the same became: then it serves both. IPv4 has room for several
+/// in one place, and never takes another metric.
 pub fn is_behind(route: &Route, wanted: &Route) -> bool {
-    is_under_higher_metric(route, wanted) && route != wanted
+    let has_one_place = wanted.family() == Family::Inet6;
+    has_one_place && is_under_higher_metric(route, wanted) && route != wanted
 }
 
 /// The wanted route under a metric behind the routes that other stanzas have for its destination,

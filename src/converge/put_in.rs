@@ -211,8 +211,19 @@ impl Run<'_> {
     fn exists(&mut self, step: Step, occupants: &mut Occupants) -> Result<(), StepError> {
         let existing = match &step.object {
             Object::Route(route) => {
-                let line = self.known.line.as_ref();
-                existing_route(route, occupants.routes(route), self.known.previous, line)
+                let Known {
+                    previous,
+                    claimed,
+                    shared,
+                    line,
+                } = self.known;
+                let is_noted = |route: &Route| {
+                    let object = Object::Route(route.clone());
+                    let mut noted = [previous, claimed, shared].into_iter();
+                    noted.any(|state| state.contains(&object))
+                };
+                let found = occupants.routes(route);
+                existing_route(route, found, previous, line.as_ref(), is_noted)
             }
             Object::Rule(rule) => existing_rule(rule, occupants.rules(rule)),
         };

@@ -213,6 +213,15 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_was_to_go_on_where_the_file_ends_is_one_line() {
+        for caller in [Caller::Ifupdown2, Caller::IfupdownNg] {
+            let lines = lines_as(b"mtu 1400\\\n", caller);
+            assert_eq!((lines.len(), lines[0].last), (1, 1), "{caller}");
+            assert_eq!(lines[0].place(8), (1, 9), "{caller}");
+        }
+    }
+
+    #[test]
     fn a_backslash_of_ifupdown2_joins_all_around_it() {
         let of = |text: &str| texts(text.as_bytes(), Caller::Ifupdown2);
         assert_eq!(of("a \\\n  b\n"), ["a b"]);

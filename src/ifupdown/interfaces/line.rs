@@ -135,6 +135,9 @@ impl LogicalLine {
     pub fn close(&mut self, raw: &[u8], last: usize) {
         self.raw = raw.to_vec();
         self.last = last.max(self.number);
+        // A file may end where a line was to go on.
+        let last = self.last;
+        self.pieces.retain(|piece| piece.number <= last);
     }
 
     fn go_on(&mut self, raw: &[u8], number: usize) {
