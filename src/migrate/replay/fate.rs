@@ -164,7 +164,8 @@ impl<'a> Fates<'a> {
     /// Looks at the lines of `ifdown`, which are needless if they take out what options will have
     /// taken out; `true` if one has to stay.
     fn go_down(&mut self) -> bool {
-        for line in self.script.lines(false) {
+        let lines: Vec<LineRef> = self.script.lines(false).collect();
+        for line in lines {
             let Some(commands) = self.commands(line) else {
                 continue;
             };

@@ -43,7 +43,7 @@ impl Held<'_> {
 
     /// The lines of `ifup` that stay, or those of `ifdown`.
     fn staying(&self, up: bool) -> impl Iterator<Item = LineRef> + '_ {
-        let lines = self.script.lines(up).into_iter();
+        let lines = self.script.lines(up);
         lines.filter(|line| self.stays(*line))
     }
 
@@ -111,7 +111,7 @@ impl Held<'_> {
     pub fn before_programs(&self) -> Stay {
         let mut stay = Vec::new();
         let mut behind: Option<(LineRef, WhyItStays)> = None;
-        for line in self.script.lines(true).into_iter().rev() {
+        for line in self.script.lines(true).rev() {
             let program = behind
                 .as_ref()
                 .filter(|(last, _)| last.stanza == line.stanza);
@@ -139,7 +139,7 @@ impl Held<'_> {
             return Vec::new();
         };
         let reason = WhyItStays::Order(self.script.interface(first.stanza));
-        let lines = self.script.lines(true).into_iter();
+        let lines = self.script.lines(true);
         let later = lines.filter(|later| later.stanza > first.stanza);
         let unnamed = later.filter(|later| {
             self.script.is_about_rules(*later) && !self.script.names_priority(*later)
@@ -187,7 +187,7 @@ impl Held<'_> {
             IpCommand::Route(_, spelled) => taking.takes_route(&spelled.route),
             _ => false,
         };
-        let lines = self.script.lines(true).into_iter();
+        let lines = self.script.lines(true);
         let taking = lines.filter(|line| {
             let meaning = self.script.meaning(*line);
             let mut commands = meaning.map_or(&[][..], Meaning::commands).iter();
@@ -265,10 +265,9 @@ impl Held<'_> {
 
     /// The first program that nobody knows, of any line, as the reason for a line to stay.
     fn program_for(&self, route: LineRef) -> Option<(LineRef, WhyItStays)> {
-        let lines = [true, false].map(|up| self.script.lines(up));
-        let mut lines = lines.iter().flatten();
-        let line = lines.find(|line| self.script.stranger(**line).is_some())?;
-        Some((route, WhyItStays::MayFill(self.script.number(*line))))
+        let mut lines = self.script.lines(true).chain(self.script.lines(false));
+        let line = lines.find(|line| self.script.stranger(*line).is_some())?;
+        Some((route, WhyItStays::MayFill(self.script.number(line))))
     }
 
     /// Rules that name no table, and so look up main, where nothing that the kernel comes to

@@ -23,6 +23,23 @@ pub struct Script<'a> {
     meanings: Vec<Vec<Meaning>>,
     /// The programs of their lines that nobody knows.
     strangers: Vec<Vec<Option<String>>>,
+    /// The lines of `ifup`, in the order in which it runs them.
+    up: Vec<LineRef>,
+    /// Those of `ifdown`.
+    down: Vec<LineRef>,
+}
+
+/// The lines of two phases, stanza by stanza.
+fn in_order(stanzas: &[ScriptedStanza], phases: [Phase; 2]) -> Vec<LineRef> {
+    let mut lines = Vec::new();
+    for (s, stanza) in stanzas.iter().enumerate() {
+        for phase in phases {
+            let of_phase = stanza.lines.iter().enumerate();
+            let of_phase = of_phase.filter(|(_, line)| line.phase == phase);
+            lines.extend(of_phase.map(|(line, _)| LineRef { stanza: s, line }));
+        }
+    }
+    lines
 }
 
 impl<'a> Script<'a> {
@@ -44,21 +61,15 @@ impl<'a> Script<'a> {
             stanzas,
             devices: FileDevices::of(stanzas),
             meanings: stanzas.iter().map(of_stanza).collect(),
+            up: in_order(stanzas, [Phase::PreUp, Phase::Up]),
+            down: in_order(stanzas, [Phase::Down, Phase::PostDown]),
         }
     }
 
     /// The lines that `ifup` runs, or `ifdown`, in the order in which it does.
-    pub fn lines(&self, up: bool) -> Vec<LineRef> {
-        let mut lines = Vec::new();
-        for (s, stanza) in self.stanzas.iter().enumerate() {
-            for phase in [Phase::PreUp, Phase::Up, Phase::Down, Phase::PostDown] {
-                let of_phase = stanza.lines.iter().enumerate();
-                let of_phase =
-                    of_phase.filter(|(_, line)| line.phase == phase && phase.is_up() == up);
-                lines.extend(of_phase.map(|(line, _)| LineRef { stanza: s, line }));
-            }
-        }
-        lines
+    pub fn lines(&self, up: bool) -> impl DoubleEndedIterator<Item = LineRef> + '_ {
+        let lines = if up { &self.up } else { &self.down };
+        lines.iter().copied()
     }
 
     /// What the lines of a stanza mean.
