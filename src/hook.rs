@@ -81,7 +81,7 @@ fn up(call: &HookCall) -> ExitCode {
         return exit_code(on_error(call));
     }
     let interface = Shown(&call.interface);
-    if is_switched_off(&call.options) {
+    if is_switched_off(std::slice::from_ref(call)) {
         info!("{interface}: {}", switched_off());
         return ExitCode::SUCCESS;
     }
@@ -115,10 +115,10 @@ fn what_then(remedy: &str) -> String {
     }
 }
 
-/// Whether nothing is to be put in for a stanza with these options. One without, which may have to
-/// be taken out, does not ask.
-fn is_switched_off(options: &[(String, OsString)]) -> bool {
-    !options.is_empty() && !is_enabled()
+/// Whether nothing is to be put in for some stanzas. Those without options, which may have to be
+/// taken out, do not ask.
+fn is_switched_off(calls: &[HookCall]) -> bool {
+    calls.iter().any(|call| !call.options.is_empty()) && !is_enabled()
 }
 
 /// What is said then.
@@ -209,7 +209,7 @@ fn whole_interface_up(call: &InterfaceCall) {
     if calls.iter().all(|call| call.options.is_empty()) && !Store::has(&device) {
         return;
     }
-    if calls.iter().any(|call| is_switched_off(&call.options)) {
+    if is_switched_off(&calls) {
         info!("{}: {}", Shown(&device.to_string()), switched_off());
         return;
     }
