@@ -1,7 +1,8 @@
 //! Copies of rules in front of those by which VPN software takes all packets: `routing/copies.rs`
 //! says which, here they are put in and taken out, and the record holds them in parts of their own.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::outcome::{Failure, Outcome};
 use super::settle::{settle_with, Order};
@@ -20,8 +21,10 @@ pub type Sources = Vec<(Heading, Vec<Rule>)>;
 
 /// All rules but for copies, and what they look up, where there is one that takes all.
 pub struct Front {
-    rules: Vec<Rule>,
+    /// By family, each in the kernel's order.
+    rules: BTreeMap<Family, Vec<Rule>>,
     around: Surroundings,
+    without_vpn: Surroundings,
 }
 
 impl Front {
@@ -32,45 +35,49 @@ impl Front {
             return Ok(None);
         }
         let copies = recorded_copies(kernel);
-        let mut rules = all;
-        rules.retain(|rule| !copies.contains(rule));
+        let mut rules: BTreeMap<Family, Vec<Rule>> = BTreeMap::new();
+        for rule in all.into_iter().filter(|rule| !copies.contains(rule)) {
+            rules.entry(rule.family).or_default().push(rule);
+        }
         let mut around = Surroundings::default();
-        for family in Family::ALL {
-            around.note_rules(&of_family(&rules, family));
+        for of_family in rules.values() {
+            around.note_rules(of_family);
         }
         kernel.look_around(&mut around)?;
-        Ok(Some(Self { rules, around }))
+        Ok(Some(Self {
+            rules,
+            without_vpn: around.without_catch_alls(),
+            around,
+        }))
     }
 
-    /// The same once some rules are put in that are not there yet.
-    pub fn with(&self, missing: &[Rule]) -> Self {
-        let mut rules = self.rules.clone();
-        for rule in missing {
+    /// The rules of a family once some are put in that are not there yet.
+    fn rules_with(&self, missing: &[Rule], family: Family) -> Cow<'_, [Rule]> {
+        let mut rules = Cow::from(self.rules.get(&family).map_or(&[][..], Vec::as_slice));
+        for rule in missing.iter().filter(|rule| rule.family == family) {
             let behind = |other: &Rule| other.priority > rule.priority;
             let place = rules.iter().position(behind).unwrap_or(rules.len());
             if !rules.contains(rule) {
-                rules.insert(place, rule.clone());
+                rules.to_mut().insert(place, rule.clone());
             }
         }
-        Self {
-            rules,
-            around: self.around.clone(),
-        }
+        rules
     }
 
-    /// The copies that some sources need, under the headings that they have in the record.
-    pub fn copies(&self, sources: &Sources) -> Vec<(Heading, Copies)> {
+    /// The copies that some sources need once what is `missing` is there, under the headings that
+    /// they have in the record.
+    fn copies(&self, sources: &Sources, missing: &[Rule]) -> Vec<(Heading, Copies)> {
         let mut found: Vec<(Heading, Copies)> = Vec::new();
-        for (stanza, rules) in sources {
-            let heading = stanza.of_copies();
-            let mut needed = Copies::default();
-            for family in Family::ALL {
-                let of = |all: &[Rule]| of_family(all, family);
-                needed.extend(copies(&of(&self.rules), &of(rules), &self.around));
-            }
-            match found.iter_mut().find(|(known, _)| *known == heading) {
-                Some((_, known)) => known.extend(needed),
-                None => found.push((heading, needed)),
+        for family in Family::ALL {
+            let rules = self.rules_with(missing, family);
+            for (stanza, of_stanza) in sources {
+                let heading = stanza.of_copies();
+                let own = of_family(of_stanza, family);
+                let needed = copies(&rules, &own, &self.around, &self.without_vpn);
+                match found.iter_mut().find(|(known, _)| *known == heading) {
+                    Some((_, known)) => known.extend(needed),
+                    None => found.push((heading, needed)),
+                }
             }
         }
         found
@@ -128,7 +135,7 @@ fn sources(record: &Record) -> Sources {
         .collect()
 }
 
-/// What is in force for a stanza's interface now, where that has changed.
+/// What became of an interface's copies, where they had to change.
 pub struct PutInFront {
     pub heading: Heading,
     pub copies: Copies,
@@ -156,7 +163,9 @@ pub fn put_in_front(
     for device in devices {
         let record = Store::peek(device);
         let record = record.with_states(|state| kernel.devices().same_in(state));
-        let wanted = front.as_ref().map(|front| front.copies(&sources(&record)));
+        let wanted = front
+            .as_ref()
+            .map(|front| front.copies(&sources(&record), &[]));
         for (heading, copies) in with_recorded(wanted.unwrap_or_default(), &record) {
             let recorded = record.of_stanza(&heading);
             let state = copies.state();
@@ -214,7 +223,7 @@ pub fn wanted_copies(
             sources.push((status.heading.clone(), own));
             missing.extend(rules);
         }
-        wanted = front.with(&missing).copies(&sources);
+        wanted = front.copies(&sources, &missing);
     }
     with_recorded(wanted, record)
 }
@@ -232,7 +241,7 @@ fn with_recorded(mut wanted: Vec<(Heading, Copies)>, record: &Record) -> Vec<(He
 /// Says of a device's copies what they stand in front of, and of its stanzas, whose walks end at
 /// somebody else's rule, why there are none.
 pub fn explain_front(stanzas: &mut [StanzaStatus]) {
-    let mut all = Copies::default();
+    let mut all_refused: Vec<(Rule, NoCopy)> = Vec::new();
     for status in stanzas.iter_mut() {
         if let Some(copies) = &status.copies {
             let is_in_step = status.is_in_step();
@@ -243,14 +252,14 @@ pub fn explain_front(stanzas: &mut [StanzaStatus]) {
                     status.remarks.push(Remark::Copied { to, before });
                 }
             }
-            all.extend(copies.clone());
+            all_refused.extend(copies.refused.iter().cloned());
         }
     }
     for status in stanzas {
         for remark in &mut status.remarks {
             if let Remark::InFront { rule, why, .. } = remark {
                 let is_of_family = |(own, _): &&(Rule, NoCopy)| own.family == rule.family;
-                let mut refused = all.refused.iter().filter(|_| rule.is_catch_all());
+                let mut refused = all_refused.iter().filter(|_| rule.is_catch_all());
                 *why = refused.find(is_of_family).map(|(_, why)| why.clone());
             }
         }

@@ -200,6 +200,14 @@ impl Prefix {
         Self::around(family.unspecified(), 0)
     }
 
+    /// Of two selectors, of which an absent one takes all, the one that takes less.
+    pub fn narrower(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        match (one, other) {
+            (Some(one), Some(other)) if one.length < other.length => Some(other),
+            (one, other) => one.or(other),
+        }
+    }
+
     /// The network's own address.
     pub fn address(&self) -> IpAddr {
         self.address

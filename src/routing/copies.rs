@@ -70,9 +70,14 @@ impl Rule {
 }
 
 /// The copies that rules of one family need. `rules` are all that there are but for copies, in the
-/// kernel's order, and `around` is made of; `sources` are those of ours that stand for a source:
-/// derived, with all that they look up.
-pub fn copies(rules: &[Rule], sources: &[Rule], around: &Surroundings) -> Copies {
+/// kernel's order, and `around` is made of; `without_vpn` is that without the rules that take all.
+/// `sources` are those of ours that stand for a source: derived, with all that they look up.
+pub fn copies(
+    rules: &[Rule],
+    sources: &[Rule],
+    around: &Surroundings,
+    without_vpn: &Surroundings,
+) -> Copies {
     let offender = |own: &Rule| around.in_front(own).filter(|rule| rule.is_catch_all());
     let ended: Vec<(&Rule, &Rule)> = sources
         .iter()
@@ -82,7 +87,7 @@ pub fn copies(rules: &[Rule], sources: &[Rule], around: &Surroundings) -> Copies
     let Some(first) = ended.iter().filter_map(|(_, of)| place(of)).min() else {
         return Copies::default();
     };
-    let (mut copies, without_vpn) = (Copies::default(), around.without_catch_alls());
+    let mut copies = Copies::default();
     let Some((offender, behind)) = rules.get(first..).and_then(<[Rule]>::split_first) else {
         return copies;
     };
@@ -173,16 +178,9 @@ fn narrowed_to(rule: &Rule, own: &Rule, priority: u32) -> Result<Option<Rule>, N
     }
     Ok(Some(Rule {
         priority,
-        from: narrower(rule.from, own.from),
+        from: Prefix::narrower(rule.from, own.from),
         ..rule.clone()
     }))
-}
-
-fn narrower(one: Option<Prefix>, other: Option<Prefix>) -> Option<Prefix> {
-    match (one, other) {
-        (Some(one), Some(other)) if one.length() < other.length() => Some(other),
-        (one, other) => one.or(other),
-    }
 }
 
 #[cfg(test)]
@@ -220,7 +218,7 @@ mod tests {
                 && matches!(rule.action, Action::Lookup(_))
         };
         let sources: Vec<Rule> = rules.iter().filter(is_source).cloned().collect();
-        copies(&rules, &sources, &around)
+        copies(&rules, &sources, &around, &around.without_catch_alls())
     }
 
     fn lines(copies: &Copies) -> Vec<String> {

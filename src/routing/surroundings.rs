@@ -277,14 +277,9 @@ fn is_narrow(network: Prefix) -> bool {
 
 /// The packets of a probe that another rule matches, too.
 fn narrowed(probe: &Rule, rule: &Rule) -> Rule {
-    let narrower = |one: Option<Prefix>, other: Option<Prefix>| match (one, other) {
-        (Some(one), Some(other)) if one.length() >= other.length() => Some(one),
-        (one, None) => one,
-        (_, other) => other,
-    };
     Rule {
-        from: narrower(probe.from, rule.from),
-        to: narrower(probe.to, rule.to),
+        from: Prefix::narrower(probe.from, rule.from),
+        to: Prefix::narrower(probe.to, rule.to),
         tos: if rule.tos == 0 { probe.tos } else { rule.tos },
         dscp: rule.dscp.or(probe.dscp),
         flow_label: rule.flow_label.or(probe.flow_label),
