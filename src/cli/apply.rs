@@ -268,7 +268,12 @@ fn change(survey: Survey<'_>, all: bool, out: &mut dyn Write) -> Result<Verdict,
             warn_of_missing_stanzas(device);
         }
     }
-    verdict = verdict.max(put_in_front(&devices, out)?);
+    // What the survey found in its place, and nothing has changed, is still there.
+    let differ =
+        |(_, stanzas): &(_, Vec<StanzaStatus>)| stanzas.iter().any(StanzaStatus::copies_differ);
+    if acted && view.has_front() || devices.iter().any(differ) {
+        verdict = verdict.max(put_in_front(&devices, out)?);
+    }
     if all {
         let of_orphans = take_out_orphans(&mut view, acted, out)?;
         verdict = verdict.max(of_orphans);

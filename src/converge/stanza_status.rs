@@ -108,6 +108,11 @@ impl StanzaStatus {
         format!("{}{gone}{table}", self.heading)
     }
 
+    /// Whether these are copies, and not as they should be.
+    pub fn copies_differ(&self) -> bool {
+        self.copies.is_some() && !self.is_in_step()
+    }
+
     /// Whether all is as the stanza wants it.
     pub fn is_in_step(&self) -> bool {
         let well =

@@ -192,6 +192,11 @@ impl View {
         }
     }
 
+    /// Whether a rule of others takes all.
+    pub fn has_front(&self) -> bool {
+        self.front.is_some()
+    }
+
     /// What others have, as far as it was asked for.
     pub fn around(&self) -> &Surroundings {
         &self.around

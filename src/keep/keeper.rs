@@ -16,7 +16,7 @@ use super::interests::{DeviceSeen, Interests};
 use super::judgement::{Judgement, LookResult};
 use super::main_rules::MainRules;
 use super::pause::Moment;
-use super::repair::{look_at, recorded, Looked};
+use super::repair::{recorded, Looked, Looks};
 use super::telling::Telling;
 use crate::netlink::{Heard, Kernel, KernelError, Watch};
 use crate::record::{RunningKeeper, Store, FOLDER as RECORDS};
@@ -263,8 +263,9 @@ impl Keeper {
         }
         // Who switches it off while it runs need not stop it.
         let acts = self.acts && (look.devices.is_empty() || is_enabled());
+        let mut looks = Looks::new(acts);
         for device in &look.devices {
-            let seen = look_at(device, acts);
+            let seen = looks.at(device);
             self.judgement.found(device, seen.finding, since_start());
             if seen.finding == LookResult::Refused {
                 self.pass_over(device);

@@ -4,7 +4,7 @@ use log::{info, warn};
 
 use super::folder::pauses;
 use super::judgement::LookResult;
-use super::repair::look_at;
+use super::repair::Looks;
 use crate::record::Store;
 use crate::system::{is_enabled, since_start};
 
@@ -22,11 +22,12 @@ pub fn keep_once(acts: bool) -> LookedOnce {
     let acts = acts && is_enabled();
     let mut worst = LookedOnce::InForce;
     let (pauses, now) = (pauses(), since_start());
+    let mut looks = Looks::new(acts);
     for device in Store::devices() {
         if pauses.of(&device, now).is_some() {
             continue;
         }
-        let seen = look_at(&device, acts);
+        let seen = looks.at(&device);
         for statement in &seen.stands {
             if statement.is_warning {
                 warn!("{device}: {}", statement.text);

@@ -61,30 +61,82 @@ fn is_kept(part: &Part) -> bool {
         && part.call().is_none_or(|call| keep(&call) != Keep::No)
 }
 
-/// Looks at a device, and puts back what it has lost; where it does not act it only says so.
-pub fn look_at(device: &InterfaceName, acts: bool) -> Looked {
-    let mut seen = Looked {
-        finding: LookResult::Settled,
-        mended: Vec::new(),
-        stands: BTreeSet::new(),
-        waits: false,
-        is_in_trouble: false,
-    };
-    if let Err(error) = look(device, acts, &mut seen) {
-        log::debug!("{device}: {error}");
-        seen.finding = LookResult::Unknown;
-    }
-    seen
+/// Looks at devices, one after another.
+pub struct Looks {
+    /// Whether it puts back what is lost; where it does not it only says so.
+    acts: bool,
+    /// The kernel as it is, for as long as nothing was found amiss: there may be thousands of devices.
+    view: Option<View>,
 }
 
-fn look(device: &InterfaceName, acts: bool, seen: &mut Looked) -> Result<(), KernelError> {
-    let record = Store::peek(device);
-    let mut view = View::open_for_apply()?;
-    let recorded = RecordedDevice {
-        device,
-        record: &record,
-    };
-    let found = recorded.survey(&mut view);
+impl Looks {
+    pub fn new(acts: bool) -> Self {
+        Self { acts, view: None }
+    }
+
+    /// Looks at a device, and puts back what it has lost.
+    pub fn at(&mut self, device: &InterfaceName) -> Looked {
+        let mut seen = Looked {
+            finding: LookResult::Settled,
+            mended: Vec::new(),
+            stands: BTreeSet::new(),
+            waits: false,
+            is_in_trouble: false,
+        };
+        let looked = self.survey(device).and_then(|(record, found)| {
+            let recorded = RecordedDevice {
+                device,
+                record: &record,
+            };
+            look(&recorded, &found, self.acts, &mut seen)
+        });
+        if let Err(error) = looked {
+            log::debug!("{device}: {error}");
+            seen.finding = LookResult::Unknown;
+        }
+        seen
+    }
+
+    /// How the parts of a device's record stand. What is amiss is seen in a fresh view: somebody may
+    /// have put it right since the last one.
+    fn survey(
+        &mut self,
+        device: &InterfaceName,
+    ) -> Result<(Record, Vec<StanzaStatus>), KernelError> {
+        let is_settled = |status: &StanzaStatus| {
+            status.steps().is_empty() && !matches!(status.failure, Some(Failure::Kernel(_)))
+        };
+        loop {
+            let known = self.view.take();
+            let is_fresh = known.is_none();
+            let record = Store::peek(device);
+            let mut view = match known {
+                Some(view) => view,
+                None => View::open_for_apply()?,
+            };
+            let recorded = RecordedDevice {
+                device,
+                record: &record,
+            };
+            let found = recorded.survey(&mut view);
+            let all_settled = found.iter().all(is_settled);
+            if all_settled {
+                self.view = Some(view);
+            }
+            if all_settled || is_fresh {
+                return Ok((record, found));
+            }
+        }
+    }
+}
+
+fn look(
+    recorded: &RecordedDevice<'_>,
+    found: &[StanzaStatus],
+    acts: bool,
+    seen: &mut Looked,
+) -> Result<(), KernelError> {
+    let RecordedDevice { device, record } = recorded;
     let (parts, copies) = found.split_at(found.len().min(record.parts().len()));
     let mut before = State::default();
     for (part, status) in record.parts().iter().zip(parts) {
