@@ -2,6 +2,7 @@
 //! gone with the last of those, whoever came first, and nobody else's packets sent another way.
 
 use crate::support::lab::{lab, Lab};
+use crate::support::wg_quick;
 
 /// Two uplinks, IPv4 and IPv6 on the second.
 const MAIN: &str = "\
@@ -30,34 +31,6 @@ fn up(lab: &Lab, interfaces: &str) {
     lab.device("eth1");
     lab.interfaces(interfaces);
     lab.ok("ifup eth0 eth1");
-}
-
-/// The rules that wg-quick(8) makes for all addresses, by its own commands; a veth stands in for
-/// the tunnel.
-fn wg_up(lab: &Lab, name: &str, table: u32) {
-    lab.ok(&format!(
-        "ip link add {name} type veth peer name {name}p; ip link set {name} up; ip link set {name}p up"
-    ));
-    for (family, all) in [("-4", "0.0.0.0/0"), ("-6", "::/0")] {
-        lab.ok(&format!(
-            "ip {family} route add {all} dev {name} table {table}
-            ip {family} rule add not fwmark {table} table {table}
-            ip {family} rule add table main suppress_prefixlength 0"
-        ));
-    }
-}
-
-/// How it takes them away again: every rule that looks like its own, by what `ip rule` prints.
-fn wg_down(lab: &Lab, name: &str, table: u32) {
-    for family in FAMILIES {
-        lab.ok(&format!(
-            "while ip {family} rule show | grep -q 'lookup {table}'
-            do ip {family} rule delete table {table}; done
-            while ip {family} rule show | grep -q 'from all lookup main suppress_prefixlength 0'
-            do ip {family} rule delete table main suppress_prefixlength 0; done"
-        ));
-    }
-    lab.ok(&format!("ip link del {name}"));
 }
 
 fn rules(lab: &Lab) -> Vec<String> {
@@ -94,7 +67,7 @@ fn apply_puts_what_answers_need_in_front_and_takes_it_away() {
     lab(|lab| {
         up(lab, MAIN);
         let before = rules(lab);
-        wg_up(lab, "wg0", 51820);
+        wg_quick::up(lab, "wg0", 51820);
         let with_vpn = rules(lab);
         assert_eq!(answers_by(lab), ["wg0", "wg0"]);
         let said = lab.sh("policy-table status");
@@ -135,7 +108,7 @@ fn apply_puts_what_answers_need_in_front_and_takes_it_away() {
         assert_eq!(rules(lab), applied);
         let added = planned.lines().filter(|line| line.contains("rule add"));
         assert_eq!(added.count(), applied.len() - with_vpn.len(), "{planned}");
-        wg_down(lab, "wg0", 51820);
+        wg_quick::down(lab, "wg0", 51820);
         assert_eq!(lab.sh("policy-table status").code, 1);
         lab.ok("policy-table apply --all");
         assert_eq!(rules(lab), before);
@@ -150,14 +123,14 @@ fn ten_tunnels_later_nothing_has_moved() {
         let before = rules(lab);
         let mut first = Vec::new();
         for cycle in 0..10 {
-            wg_up(lab, "wg0", 51820);
+            wg_quick::up(lab, "wg0", 51820);
             lab.ok("policy-table apply --all");
             assert_eq!(answers_by(lab), ["eth1", "eth1"]);
             if cycle == 0 {
                 first = rules(lab);
             }
             assert_eq!(rules(lab), first, "cycle {cycle}");
-            wg_down(lab, "wg0", 51820);
+            wg_quick::down(lab, "wg0", 51820);
             // Its loops take only its own.
             lab.ok("policy-table apply --all");
             assert_eq!(rules(lab), before, "cycle {cycle}");
@@ -169,7 +142,7 @@ fn ten_tunnels_later_nothing_has_moved() {
 fn the_state_does_not_depend_on_who_came_first() {
     lab(|lab| {
         up(lab, MAIN);
-        wg_up(lab, "wg0", 51820);
+        wg_quick::up(lab, "wg0", 51820);
         lab.ok("policy-table apply --all");
         let vpn_last = rules(lab);
         assert_eq!(answers_by(lab), ["eth1", "eth1"]);
@@ -188,17 +161,17 @@ fn two_tunnels_stand_behind_the_copies_and_the_last_takes_them_along() {
     lab(|lab| {
         up(lab, MAIN);
         let before = rules(lab);
-        wg_up(lab, "wg0", 51820);
+        wg_quick::up(lab, "wg0", 51820);
         lab.ok("policy-table apply --all");
-        wg_up(lab, "wg1", 51821);
+        wg_quick::up(lab, "wg1", 51821);
         lab.ok("policy-table apply --all");
         assert_eq!(answers_by(lab), ["eth1", "eth1"]);
         assert_eq!(lab.sh("policy-table status").code, 0);
-        wg_down(lab, "wg1", 51821);
+        wg_quick::down(lab, "wg1", 51821);
         lab.ok("policy-table apply --all");
         assert_eq!(answers_by(lab), ["eth1", "eth1"]);
         // The loop of one takes the other's look-up of main along, and that is all of the other's.
-        wg_down(lab, "wg0", 51820);
+        wg_quick::down(lab, "wg0", 51820);
         lab.ok("policy-table apply --all");
         assert_eq!(rules(lab), before);
     });
@@ -213,7 +186,7 @@ fn copies_go_with_ifdown_and_with_flush() {
     ] {
         lab(|lab| {
             up(lab, MAIN);
-            wg_up(lab, "wg0", 51820);
+            wg_quick::up(lab, "wg0", 51820);
             lab.ok("policy-table apply --all");
             assert!(lab.tagged().len() > 10);
             lab.ok(go);
@@ -229,7 +202,7 @@ fn intent_is_reported_and_not_passed() {
     lab(|lab| {
         up(lab, MAIN);
         lab.ok("ip rule add priority 20000 prohibit");
-        wg_up(lab, "wg0", 51820);
+        wg_quick::up(lab, "wg0", 51820);
         let before = rules(lab);
         let said = lab.sh("policy-table apply --all");
         assert_eq!(said.code, 0, "{said:?}");
@@ -252,7 +225,7 @@ fn intent_is_reported_and_not_passed() {
 fn a_copy_that_somebody_deletes_is_missed_and_put_in_again() {
     lab(|lab| {
         up(lab, MAIN);
-        wg_up(lab, "wg0", 51820);
+        wg_quick::up(lab, "wg0", 51820);
         lab.ok("policy-table apply --all");
         let applied = rules(lab);
         // The one with a suppressor beside it must stay.

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::support::lab::{lab, Lab};
 use crate::support::random::{number_in, Random};
+use crate::support::wg_quick;
 
 /// Two uplinks, IPv4 and IPv6 on the second.
 const TWO: &str = "\
@@ -38,16 +39,10 @@ fn up(lab: &Lab, interfaces: &str, names: &str) {
     lab.ok(&format!("ifup {names}"));
 }
 
-/// The commands of wg-quick(8) for `AllowedIPs = 0.0.0.0/0` and `::/0`; a veth stands in for wg0.
+/// A tunnel that takes all packets of a family.
 fn wg_quick(lab: &Lab, family: &str) {
-    let all = if family == "-4" { "0.0.0.0/0" } else { "::/0" };
-    lab.ok(&format!(
-        "ip link show wg0 >/dev/null 2>&1 || ip link add wg0 type veth peer name wg0p
-        ip link set wg0 up; ip link set wg0p up
-        ip {family} route add {all} dev wg0 table 51820
-        ip {family} rule add not fwmark 51820 table 51820
-        ip {family} rule add table main suppress_prefixlength 0"
-    ));
+    wg_quick::tunnel(lab, "wg0");
+    wg_quick::take_all(lab, family, "wg0", 51820);
 }
 
 fn json(lab: &Lab) -> Value {

@@ -30,6 +30,22 @@ fn up(lab: &Lab) -> Vec<String> {
     up_with(lab, FILE)
 }
 
+fn has_rule_from(lab: &Lab, address: &str) -> bool {
+    let from = format!("from {address} ");
+    ours(lab).iter().any(|line| line.contains(&from))
+}
+
+/// Of what both have lost, eth1 gets nothing back.
+fn eth2_alone_comes_back(lab: &Lab, keeper: &mut Keeper) {
+    keeper.until("eth2", || has_rule_from(lab, "10.20.0.10"));
+    keeper.quiet();
+    let left = ours(lab);
+    assert!(
+        !left.iter().any(|line| line.contains("from 10.10.0.10")),
+        "{left:?}"
+    );
+}
+
 #[test]
 fn a_fight_is_bounded_and_never_given_up() {
     lab(|lab| {
@@ -49,11 +65,7 @@ fn a_fight_is_bounded_and_never_given_up() {
         assert!(lines <= 6, "{log}");
         // The other interface had none of it, and is repaired at once.
         lab.ok("ip rule del pref 21000 from 10.20.0.10");
-        keeper.until("the other one", || {
-            ours(lab)
-                .iter()
-                .any(|line| line.contains("from 10.20.0.10 "))
-        });
+        keeper.until("the other one", || has_rule_from(lab, "10.20.0.10"));
         // A last one comes back once the bound allows.
         let end = Instant::now() + Duration::from_secs(32);
         while ours(lab) != before {
@@ -72,17 +84,7 @@ fn a_pause_stops_repairs_and_nothing_else_and_its_end_brings_all_back() {
         let said = lab.ok("policy-table pause --for 30m --reason 'works on it' eth1");
         assert!(said.contains("eth1: paused for 30 minutes by") && said.contains(": works on it"));
         lab.ok(FLUSH);
-        keeper.until("eth2", || {
-            ours(lab)
-                .iter()
-                .any(|line| line.contains("from 10.20.0.10 "))
-        });
-        keeper.quiet();
-        let left = ours(lab);
-        assert!(
-            !left.iter().any(|line| line.contains("from 10.10.0.10")),
-            "{left:?}"
-        );
+        eth2_alone_comes_back(lab, &mut keeper);
         // status says so, and how often the other one was repaired; neither is drift of its own.
         let shown = lab.sh("policy-table status").out;
         for line in [
@@ -136,17 +138,7 @@ fn a_stanza_says_that_it_is_not_to_be_kept() {
         up_with(lab, &file);
         let mut keeper = Keeper::start(lab);
         lab.ok(FLUSH);
-        keeper.until("eth2", || {
-            ours(lab)
-                .iter()
-                .any(|line| line.contains("from 10.20.0.10 "))
-        });
-        keeper.quiet();
-        let left = ours(lab);
-        assert!(
-            !left.iter().any(|line| line.contains("from 10.10.0.10")),
-            "{left:?}"
-        );
+        eth2_alone_comes_back(lab, &mut keeper);
         lab.ok("ifdown eth1 eth2");
         assert!(ours(lab).is_empty());
     });

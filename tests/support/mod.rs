@@ -19,3 +19,4 @@ pub mod random;
 pub mod router;
 pub mod terminal;
 pub mod tree;
+pub mod wg_quick;
