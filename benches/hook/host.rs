@@ -20,7 +20,9 @@ const COMMANDS: [&[&str]; 6] = [
 /// The commands on a host with so many interfaces, all of them up, and so many routes beside them.
 pub fn commands(lab: &Lab, binary: &str, interfaces: usize, routes: usize) -> Vec<Asked> {
     devices(lab, interfaces);
-    let (mut file, mut state) = (String::new(), String::new());
+    // What is not bound to an address has a way out, as on a host that anybody uses.
+    let uplink = "iface uplink inet static\n    address 192.0.2.10/24\n    gateway 192.0.2.1\n\n";
+    let (mut file, mut state) = (uplink.to_owned(), String::new());
     for own in (0..interfaces).map(Interface) {
         let (name, address) = (own.name(), own.address());
         file += &format!(
