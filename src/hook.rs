@@ -99,7 +99,12 @@ fn up(call: &HookCall) -> ExitCode {
             }
             converge::tell(&interface.to_string(), &failure);
             let wished = on_error(call);
-            error!("{interface}: {}", consequence(call, wished));
+            let state = if failure.is_of_marks_alone() {
+                UNMARKED
+            } else {
+                state(call)
+            };
+            error!("{interface}: {}", consequence(call, state, wished));
             return exit_code(wished);
         }
     }
@@ -135,7 +140,7 @@ fn exit_code(wished: OnError) -> ExitCode {
 }
 
 /// What a failure means for the interface, and the way out of it.
-fn consequence(call: &HookCall, wished: OnError) -> String {
+fn consequence(call: &HookCall, state: &str, wished: OnError) -> String {
     let interface = Shown(&call.interface);
     let device = call.interface.parse::<InterfaceName>();
     let is_mapped = !call.logical.is_empty() && call.logical != call.interface;
@@ -144,7 +149,6 @@ fn consequence(call: &HookCall, wished: OnError) -> String {
     } else {
         interface.to_string()
     };
-    let state = state(call);
     match wished {
         OnError::Fail => format!(
             "policy routing {state} and ifup fails (policy-on-error fail); correct the cause, \
@@ -156,6 +160,9 @@ fn consequence(call: &HookCall, wished: OnError) -> String {
         ),
     }
 }
+
+/// How it is where only the marks of connections are not.
+const UNMARKED: &str = "is in force but for policy-connmark";
 
 /// How the interface's policy routing is after a run that put nothing in.
 fn state(call: &HookCall) -> &'static str {
@@ -228,7 +235,10 @@ fn whole_interface_up(call: &InterfaceCall) {
 /// Says what became of a stanza of an interface.
 fn tell_of(call: &InterfaceCall, done: &Done, wishes_failure: bool) {
     let (interface, name) = (&call.interface, Shown(&done.name));
-    let state = if done.is_in_force {
+    let is_unmarked = matches!(&done.became, Err(failure) if failure.is_of_marks_alone());
+    let state = if is_unmarked {
+        UNMARKED
+    } else if done.is_in_force {
         "stays as it was"
     } else {
         "is not in force"

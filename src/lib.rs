@@ -25,6 +25,8 @@ pub mod tables;
 pub mod stanza;
 // What was put in, kept in /run.
 pub mod record;
+// The marks of connections, by which replies find their table.
+mod marks;
 // A packet's way through rules and tables.
 pub mod explain;
 // Bringing the kernel to what stanzas ask for, and finding out how far it is from that.

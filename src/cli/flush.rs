@@ -11,6 +11,7 @@ use super::running::{names_in_records, Running};
 use crate::converge;
 use crate::converge::{take_out, Failure, Removal};
 use crate::ifupdown::HookCall;
+use crate::marks::remove_all;
 use crate::netlink::Kernel;
 use crate::record::{Store, FOLDER};
 use crate::routing::{InterfaceName, State};
@@ -107,6 +108,9 @@ fn flush_all() -> Result<Removal, Failure> {
     let outcome = take_out(&mut kernel, &ours);
     for warning in &outcome.warnings {
         warn!("{warning}");
+    }
+    if let Err(error) = remove_all() {
+        warn!("{error}");
     }
     match store {
         Ok(store) if outcome.stuck.is_empty() => {

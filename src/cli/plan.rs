@@ -6,7 +6,7 @@ use std::path::Path;
 use super::command::{Arguments, Command, Trouble, Verdict, AS, INTERFACES};
 use super::ip_words::unknown_words;
 use super::running::Running;
-use crate::converge::{Condition, Failure, StanzaStatus, View};
+use crate::converge::{Condition, Failure, Marking, StanzaStatus, View};
 use crate::ifupdown::interfaces::Device;
 use crate::routing::{Object, Step};
 use crate::tables::{lacks_newline, missing_folder};
@@ -79,6 +79,9 @@ fn print_stanza(stanza: &StanzaStatus, names: &Path, out: &mut dyn Write) -> io:
     for line in stanza.failure.iter().flat_map(Failure::lines) {
         writeln!(out, "# {word}{line}")?;
     }
+    if let Some(Marking::Trouble(error)) = &stanza.marking {
+        writeln!(out, "# error: {error}")?;
+    }
     for notice in &stanza.notices {
         writeln!(out, "# note: {notice}")?;
     }
@@ -100,7 +103,8 @@ fn print_stanza(stanza: &StanzaStatus, names: &Path, out: &mut dyn Write) -> io:
         return Ok(());
     }
     let steps = stanza.steps();
-    if steps.is_empty() && stanza.failure.is_none() {
+    let to_nft = stanza.nft_commands();
+    if steps.is_empty() && to_nft.is_none() && stanza.failure.is_none() {
         writeln!(out, "# nothing to do")?;
     }
     for step in steps {
@@ -111,6 +115,10 @@ fn print_stanza(stanza: &StanzaStatus, names: &Path, out: &mut dyn Write) -> io:
             )?;
         }
         writeln!(out, "{}", command(&step))?;
+    }
+    if let Some(commands) = to_nft {
+        // All in one step; between quotes that the shell leaves as they are.
+        writeln!(out, "nft -f - <<'EOF'\n{}\nEOF", commands.trim_end())?;
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use super::command::{coloured, Arguments, Command, Opt, Trouble, Verdict, AS, IN
 use super::keeping::Keeping;
 use super::running::Running;
 use super::summary::Summary;
-use crate::converge::{Condition, Item, Orphans, StanzaStatus, View};
+use crate::converge::{Condition, Item, Marking, Orphans, StanzaStatus, View};
 use crate::routing::{InterfaceName, State};
 use crate::stanza::Remark;
 use crate::system::{installed_examples, is_enabled, DEFAULTS};
@@ -151,7 +151,7 @@ impl Footer {
 fn verdict_on(stanza: &StanzaStatus) -> Verdict {
     if stanza.waiting().is_some() {
         Verdict::Differs
-    } else if stanza.failure.is_some() {
+    } else if !stanza.errors().is_empty() {
         Verdict::Bad
     } else if stanza.is_in_step() {
         Verdict::Good
@@ -232,6 +232,16 @@ impl Printer for ForPeople<'_> {
         let is_told = |item: &&Item| !is_quiet || item.condition != Condition::InPlace;
         for item in stanza.items.iter().filter(is_told) {
             self.item(item)?;
+        }
+        let marking = stanza.marking.as_ref();
+        let marking = marking.filter(|it| !is_quiet && !matches!(it, Marking::Trouble(_)));
+        if let Some(marking) = marking {
+            let (colour, mark) = match marking {
+                Marking::InPlace(_) => (GREEN, '✓'),
+                Marking::Stale(..) => (YELLOW, '~'),
+                _ => (RED, '✗'),
+            };
+            self.line(colour, mark, marking.word(), &marking.chains())?;
         }
         for notice in stanza.told() {
             self.line(YELLOW, '!', "note", &notice)?;
@@ -361,6 +371,7 @@ fn json_of(stanza: &StanzaStatus) -> Value {
         "table": table,
         "verdict": verdict,
         "objects": stanza.items.iter().map(json_of_item).collect::<Vec<_>>(),
+        "marks": stanza.marking.as_ref().map(Marking::word),
         "notices": stanza.told(),
         "warnings": remarks(true),
         "notes": remarks(false),

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use super::outcome::{Failure, Outcome};
 use super::patience::Patience;
 use super::settle::{nothing_of, settle};
-use super::stanza::{self, apply, remarks, warn_of, Addition, Beside};
+use super::stanza::{self, apply, remarks, warn_of, warn_unmarked, Addition, Beside};
 use super::stanza_status::{LeftToDo, StanzaStatus};
 use crate::ifupdown::HookCall;
 use crate::netlink::Kernel;
@@ -127,6 +127,7 @@ impl DeviceRun<'_> {
             kernel.and_then(|mut kernel| settle(&mut kernel, self.device, takeover, &nothing));
         if let Ok(outcome) = &settled {
             warn_of(self.device, &outcome.warnings);
+            warn_unmarked(self.device, outcome.unmarked.as_ref());
         }
         Done {
             name: takeover.heading.to_string(),

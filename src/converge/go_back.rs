@@ -7,6 +7,7 @@ use super::outcome::{Outcome, StepError};
 use super::put_in::{put_in, Known};
 use super::remove::take_out;
 use crate::ifupdown::HookCall;
+use crate::marks::{load_marks, DeviceMarks};
 use crate::netlink::Kernel;
 use crate::record::{DeviceRecord, Heading, Part, Record};
 use crate::routing::{InterfaceName, State};
@@ -77,6 +78,7 @@ pub fn go_back(
     } else if asked(&record.noted) != asked(left) {
         return None;
     }
+    let marked = DeviceMarks::devices(&record.noted);
     let now = std::mem::take(&mut record.noted);
     let now = now.with_states(|state| kernel.devices().same_in(state));
     let current = now.state();
@@ -125,6 +127,9 @@ pub fn go_back(
     record.replace(then);
     let already = whole.outcome.already.without(&current).without(&others);
     record.share(&already, &whole.outcome.behind);
+    if let Err(error) = load_marks(&marked, &record.noted) {
+        whole.outcome.warnings.push(error.to_string());
+    }
     record.close();
     whole.outcome.add_removal(removal);
     Some(whole)

@@ -6,6 +6,7 @@ use super::observe;
 use super::outcome::{Failure, Waiting};
 use super::table_ids::StanzaTables;
 use crate::ifupdown::HookCall;
+use crate::marks::Allotted;
 use crate::netlink::Kernel;
 use crate::record::{DeviceRecord, Part, Record, Takeover, Wait};
 use crate::routing::InterfaceName;
@@ -33,6 +34,7 @@ impl<'a> Intent<'a> {
             Some(ids) => StanzaTables::recorded(ids),
             None => StanzaTables::registered(stanza, kernel)?,
         };
+        let tables = tables.marked(stanza, Allotted::noted)?;
         let part = Part::of(takeover.heading.clone(), call).with_tables(tables.named());
         Ok(Self {
             stanza,

@@ -13,12 +13,12 @@
 //! - `renamed_device.rs`: routes whose device has another name now.
 //! - `patience.rs`: how long is waited for what the kernel does not know yet.
 //! - `observe.rs`: the addresses and the default route that a stanza leaves to the kernel to know.
-//! - `share.rs`: which addresses `policy-source all` leaves to other stanzas.
-//! - `table_ids.rs`: the IDs of the tables that a stanza names.
+//! - `share.rs`: which addresses `policy-source all` leaves to others; `table_ids.rs`: IDs of tables.
 //! - `intent.rs`: what a stanza asks for, as the record has it; what it waits for.
 //! - `settle.rs`: one part of a record and what the kernel has of it brought to what it shall be.
 //! - `stanza.rs`: the story of a stanza: up and down.
-//! - `stanza_status.rs`: how one stanza stands. `in_front.rs`: copies in front of VPN software.
+//! - `marking.rs`: how the marks of connections stand; `stanza_status.rs`: how one stanza stands;
+//!   `in_front.rs`: copies in front of VPN software.
 //! - `device.rs`: the stanzas of a device brought in step, one after another.
 //! - `seen.rs`: what a survey has seen of the kernel, for all stanzas at once.
 //! - `orphans.rs`: what is left of ours and belongs to nothing that is up.
@@ -46,6 +46,7 @@ mod table_ids;
 mod intent;
 mod settle;
 mod stanza;
+mod marking;
 mod stanza_status;
 mod in_front;
 mod device;
@@ -59,6 +60,7 @@ mod snapshot;
 pub(crate) use device::{DeviceRun, Done, Leftovers};
 pub(crate) use drift::{Condition, Item};
 pub(crate) use in_front::put_in_front;
+pub(crate) use marking::Marking;
 pub use orphans::{find_orphans, remove_orphans, OrphanError, Orphans, Why};
 pub use outcome::StepError;
 pub(crate) use outcome::{Failure, Removal, Waiting};

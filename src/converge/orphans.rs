@@ -14,6 +14,7 @@ use super::occupants::Occupants;
 use super::outcome::Removal;
 use super::remove::{take_out, take_out_once};
 use crate::ifupdown::Ifstate;
+use crate::marks::{bring_in_step, DeviceMarks};
 use crate::netlink::{Kernel, KernelError};
 use crate::record::{Heading, Part, Record, Store, FOLDER};
 use crate::routing::{Family, InterfaceName, Object, Route, Rule, State};
@@ -174,9 +175,11 @@ pub fn remove_orphans(kernel: &mut Kernel, root: &Path) -> Result<(Orphans, Remo
     let orphans = tell_apart(&records, &ifstate, &ours, |device| {
         kernel.has_device(device)
     });
-    let removal = delete(kernel, &orphans);
+    let mut removal = delete(kernel, &orphans);
+    let marked: Vec<Record> = records.iter().map(|(_, record)| record.clone()).collect();
     let shared = kernel.devices().same_in(store.shared());
     forget(&store, records, &shared, &orphans, &removal.stuck).map_err(OrphanError::Records)?;
+    removal.warnings.extend(forget_marks(&store, &marked));
     Ok((orphans, removal))
 }
 
@@ -220,6 +223,23 @@ fn forget(
         return Ok(());
     }
     store.set_shared(&left)
+}
+
+/// Takes out the marks of devices that were in the records and are no more; returns what went wrong.
+fn forget_marks(store: &Store, before: &[Record]) -> Vec<String> {
+    let mut gone: Vec<InterfaceName> = before.iter().flat_map(DeviceMarks::devices).collect();
+    if gone.is_empty() {
+        return Vec::new();
+    }
+    let now = Store::devices().filter_map(|device| store.read(&device).ok());
+    let wanted: Vec<DeviceMarks> = now.flat_map(|record| DeviceMarks::of(&record)).collect();
+    gone.retain(|device| !wanted.iter().any(|marks| marks.device() == device));
+    let done = if gone.is_empty() {
+        Ok(false)
+    } else {
+        bring_in_step(&gone, &wanted)
+    };
+    done.err().iter().map(ToString::to_string).collect()
 }
 
 /// A record without its orphans, but for what is stuck; `None` where it stays as it is.

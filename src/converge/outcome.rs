@@ -9,6 +9,7 @@ use std::net::IpAddr;
 
 use thiserror::Error;
 
+use crate::marks::{AllotError, MarksError};
 use crate::netlink::{advice, KernelError, Refusal};
 use crate::record::{Lack, Part, Record, Takeover};
 use crate::routing::{Family, InterfaceName, Object, State, Step, TableId};
@@ -124,6 +125,12 @@ pub enum Failure {
     /// The kernel did not take it.
     #[error("the kernel refused")]
     Steps(Vec<StepError>),
+    /// Its table has no mark.
+    #[error("policy-connmark \"auto\": {0}")]
+    NoMark(#[from] AllotError),
+    /// Its routes and rules are in force, and connections are not marked.
+    #[error(transparent)]
+    Unmarked(#[from] MarksError),
     /// Another run changed the record after it was looked at.
     #[error("another run has changed it meanwhile")]
     Overtaken,
@@ -141,11 +148,20 @@ impl Failure {
         }
     }
 
+    /// Whether all but the marks of connections is in force.
+    pub fn is_of_marks_alone(&self) -> bool {
+        matches!(self, Self::Unmarked(_))
+    }
+
     /// What to tell the administrator, one line for each cause.
     pub fn lines(&self) -> Vec<String> {
         match self {
             Self::Options(errors) => errors.iter().map(ToString::to_string).collect(),
-            Self::Table { .. } | Self::Overtaken | Self::Waiting(_) => vec![self.to_string()],
+            Self::Table { .. }
+            | Self::NoMark(_)
+            | Self::Unmarked(_)
+            | Self::Overtaken
+            | Self::Waiting(_) => vec![self.to_string()],
             Self::Kernel(error) => vec![chain(error)],
             Self::Steps(errors) => errors.iter().map(|error| chain(error)).collect(),
         }
@@ -171,6 +187,8 @@ pub struct Outcome {
     pub moved: usize,
     /// The parts of stanzas that have rules on all addresses that no other one has.
     pub rest: Vec<Part>,
+    /// Why connections that come in are not marked, where they should be.
+    pub unmarked: Option<MarksError>,
     /// What the administrator should know.
     pub warnings: Vec<String>,
 }

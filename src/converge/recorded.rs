@@ -9,7 +9,7 @@ use super::patience::Patience;
 use super::seen::{RulesByPriority, SurveyedDevice};
 use super::settle::settle;
 use super::stanza::{apply, Beside};
-use super::stanza_status::{LeftToDo, StanzaStatus};
+use super::stanza_status::{note_marking, LeftToDo, StanzaStatus};
 use super::survey::View;
 use crate::ifupdown::HookCall;
 use crate::netlink::{Kernel, KernelError};
@@ -55,6 +55,7 @@ impl RecordedDevice<'_> {
                 None => self.held_to_its_state(view, part, &takeover, &device),
             });
         }
+        note_marking(&mut found, view.marks.look(&record, &device.record));
         let copies = view.copies(&found, &device);
         found.extend(copies);
         found

@@ -7,6 +7,7 @@ use super::observe;
 use super::outcome::{Failure, Outcome};
 use super::put_in::{put_in, Known};
 use super::reorder::put_in_order;
+use crate::marks::{load_marks, DeviceMarks};
 use crate::netlink::Kernel;
 use crate::record::{DeviceRecord, Part, Takeover};
 use crate::routing::{InterfaceName, State};
@@ -58,6 +59,7 @@ pub fn settle_with(
     let wanted = renamed.as_ref().unwrap_or(&part.state);
     record.noted =
         std::mem::take(&mut record.noted).with_states(|state| kernel.devices().same_in(state));
+    let marked = DeviceMarks::devices(&record.noted);
     let was_there = record.noted.has(&takeover.heading);
     let before = record.noted.part(&takeover.heading);
     let previous = takeover.previous(&record.noted);
@@ -102,6 +104,7 @@ pub fn settle_with(
             record.replace(now);
             let already = outcome.already.without(&previous).without(&claimed);
             record.share(&already, &outcome.behind);
+            outcome.unmarked = load_marks(&marked, &record.noted).err();
             record.close();
             Ok(outcome)
         }

@@ -17,6 +17,7 @@ use super::settle::{nothing_of, settle, settle_with, Order};
 use super::share::leave_to_others;
 use super::table_ids::StanzaTables;
 use crate::ifupdown::HookCall;
+use crate::marks::{load_marks, DeviceMarks, MarksError};
 use crate::netlink::Kernel;
 use crate::record::{DeviceRecord, Heading, Part, Record, Store, Takeover};
 use crate::routing::{InterfaceName, Object, State, TableId};
@@ -36,11 +37,14 @@ pub fn up(call: &HookCall) -> Result<Option<String>, Failure> {
     let done = up_with(&mut kernel, &intent, &takeover, None);
     let done = done.map_err(|failure| what_it_waits_for(&mut kernel, &stanza, failure));
     match &done {
-        Ok((_, rest)) => rest.iter().for_each(|part| leave_addresses(part, &stanza)),
+        Ok(done) => done
+            .rest
+            .iter()
+            .for_each(|part| leave_addresses(part, &stanza)),
         Err(Failure::Waiting(waiting)) => note_waiting(&intent, &takeover, waiting),
         Err(_) => {}
     }
-    done.map(|(summary, _)| Some(summary))
+    done.and_then(IsUp::told)
 }
 
 /// Has a stanza with `policy-source all` leave its addresses to one that came up later: which came
@@ -107,19 +111,38 @@ pub fn apply(
             };
             let outcome = settle(&mut kernel, &stanza.interface, takeover, &part)?;
             warn_of(&stanza.interface, &outcome.warnings);
+            warn_unmarked(&stanza.interface, outcome.unmarked.as_ref());
         }
     }
-    done.map(|(summary, _)| Some(summary))
+    done.and_then(IsUp::told)
 }
 
-/// Returns the summary, and the parts of stanzas that have rules on the rest of the addresses.
+/// What became of a stanza whose routes and rules are in force.
+struct IsUp {
+    summary: String,
+    /// The parts of stanzas that have rules on the rest of the addresses.
+    rest: Vec<Part>,
+    unmarked: Option<MarksError>,
+}
+
+impl IsUp {
+    /// The summary.
+    /// Errors: connections are not marked.
+    fn told(self) -> Result<Option<String>, Failure> {
+        match self.unmarked {
+            Some(error) => Err(error.into()),
+            None => Ok(Some(self.summary)),
+        }
+    }
+}
+
 /// Of a stanza that is up already more is known `beside` its call.
 fn up_with(
     kernel: &mut Kernel,
     intent: &Intent<'_>,
     takeover: &Takeover,
     beside: Option<&Beside<'_>>,
-) -> Result<(String, Vec<Part>), Failure> {
+) -> Result<IsUp, Failure> {
     let Intent { stanza, tables, .. } = intent;
     let known = || {
         let record = Store::peek(&stanza.interface.device());
@@ -161,7 +184,11 @@ fn up_with(
         let table = tables.own().map(|(id, _)| id);
         summary.extend(add(stanza, &part.state, table));
     }
-    Ok((summary.join("; "), outcome.rest))
+    Ok(IsUp {
+        summary: summary.join("; "),
+        rest: outcome.rest,
+        unmarked: outcome.unmarked,
+    })
 }
 
 /// What lies behind a failure: where routes alone were refused, and what they need is not there,
@@ -213,6 +240,7 @@ fn withdraw(call: &HookCall, takeover: &Takeover) -> Result<Option<String>, Fail
     let nothing = nothing_of(takeover);
     let outcome = settle(&mut Kernel::open()?, &interface, takeover, &nothing)?;
     warn_of(&interface, &outcome.warnings);
+    warn_unmarked(&interface, outcome.unmarked.as_ref());
     Ok(Some(sum_up(&StanzaTables::default(), &outcome)))
 }
 
@@ -241,8 +269,15 @@ pub fn has_previous(call: &HookCall, interface: &InterfaceName) -> bool {
 /// Takes an interface's routing out, by the record or else by the stanza.
 pub fn down(call: &HookCall, interface: &InterfaceName) -> Result<Removal, Failure> {
     let mut record = DeviceRecord::open(interface);
+    let mut marked = DeviceMarks::devices(&record.noted);
     let (going, staying) = std::mem::take(&mut record.noted).split(interface);
     record.noted = staying;
+    // Before the rules: what bears no mark needs none.
+    if going.is_empty() && Part::of(Heading::of(call), call).asks_for_marks() {
+        marked.push(interface.device());
+    }
+    let unmarked = load_marks(&marked, &record.noted).err();
+    warn_unmarked(interface, unmarked.as_ref());
     let mut kernel = Kernel::open()?;
     let objects = to_take_out(call, &going, &record, &mut kernel);
     let objects = kernel.devices().same_in(objects);
@@ -310,6 +345,13 @@ fn by_stanza(call: &HookCall, kernel: &mut Kernel) -> State {
 pub fn warn_of(interface: &InterfaceName, warnings: &[String]) {
     for warning in warnings {
         warn!("{interface}: {warning}");
+    }
+}
+
+/// Tells what of the marks is still there.
+pub fn warn_unmarked(interface: &InterfaceName, unmarked: Option<&MarksError>) {
+    if let Some(error) = unmarked {
+        warn!("{interface}: {error}");
     }
 }
 

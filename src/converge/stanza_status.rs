@@ -2,6 +2,7 @@
 //! of it. `survey.rs` fills it in.
 
 use super::drift::{steps, Condition, Item};
+use super::marking::Marking;
 use super::order::Places;
 use super::outcome::{Failure, Waiting};
 use super::reorder::misplaced_here;
@@ -65,6 +66,8 @@ pub struct StanzaStatus {
     pub policy: Option<(Stanza, State)>,
     /// Which rules the copies are of and stand in front of, where it is no stanza but copies.
     pub copies: Option<Copies>,
+    /// How the marks of its device's connections stand, where this is the stanza that tells.
+    pub marking: Option<Marking>,
     /// Why it cannot be said what it wants.
     pub failure: Option<Failure>,
 }
@@ -86,6 +89,7 @@ impl StanzaStatus {
             remarks: Vec::new(),
             policy: None,
             copies: None,
+            marking: None,
             failure: None,
         }
     }
@@ -117,7 +121,22 @@ impl StanzaStatus {
     pub fn is_in_step(&self) -> bool {
         let well =
             |item: &Item| matches!(item.condition, Condition::InPlace | Condition::Served(_));
-        self.failure.is_none() && self.items.iter().all(well)
+        let is_marked = self.marking.as_ref().is_none_or(Marking::is_in_place);
+        self.failure.is_none() && is_marked && self.items.iter().all(well)
+    }
+
+    /// Notes how the marks stand: where they are not in place, there is something to do.
+    fn note_marking(&mut self, marking: Marking) {
+        if !marking.is_in_place() && self.left_to_do == LeftToDo::Nothing {
+            self.left_to_do = LeftToDo::Something;
+        }
+        self.marking = Some(marking);
+    }
+
+    /// What nft(8) is to be told of its device.
+    pub fn nft_commands(&self) -> Option<&str> {
+        let marking = self.marking.as_ref().filter(|_| !self.stays && !self.keeps);
+        marking.and_then(Marking::commands)
     }
 
     /// Its rules, once what is missing is there.
@@ -183,7 +202,11 @@ impl StanzaStatus {
     /// What is wrong with it, a line for each cause.
     pub fn errors(&self) -> Vec<String> {
         let failure = self.failure.iter().filter(|it| it.waiting().is_none());
-        failure.flat_map(Failure::lines).collect()
+        let mut errors: Vec<String> = failure.flat_map(Failure::lines).collect();
+        if let Some(Marking::Trouble(error)) = &self.marking {
+            errors.push(error.clone());
+        }
+        errors
     }
 
     /// What it waits for, where nothing is wrong with it.
@@ -238,6 +261,18 @@ impl StanzaStatus {
 
     /// Whether it neither says nor has anything about policy routing.
     pub fn is_empty(&self) -> bool {
-        self.items.is_empty() && self.failure.is_none()
+        self.items.is_empty() && self.failure.is_none() && self.marking.is_none()
+    }
+}
+
+/// Notes how the marks of a device stand with the stanza that asks for them.
+pub fn note_marking(found: &mut [StanzaStatus], marking: Option<Marking>) {
+    let asks = |status: &StanzaStatus| {
+        let policy = status.policy.as_ref();
+        policy.is_some_and(|(stanza, _)| stanza.asks_for_marks())
+    };
+    let place = found.iter().position(asks).unwrap_or(0);
+    if let Some((status, marking)) = found.get_mut(place).zip(marking) {
+        status.note_marking(marking);
     }
 }

@@ -9,15 +9,17 @@ use super::drift::{assess, Condition, Item, OwnPlaces};
 use super::in_front::{explain_front, wanted_copies, Front};
 use super::intent::{no_default_since, part_that_waits};
 use super::line::RouteOrder;
+use super::marking::SeenMarks;
 use super::observe::{self, DefaultWays};
 use super::order::{may_matter, Places};
 use super::orphans::{find_orphans_beside, OrphanError, Orphans};
 use super::outcome::Failure;
 use super::seen::{RulesByPriority, SeenKernel, SurveyedDevice};
 use super::share::leave_to_others;
-use super::stanza_status::{LeftToDo, StanzaStatus};
+use super::stanza_status::{note_marking, LeftToDo, StanzaStatus};
 use super::table_ids::StanzaTables;
 use crate::ifupdown::HookCall;
+use crate::marks::Allotted;
 use crate::netlink::{Kernel, KernelError};
 use crate::record::{Part, Record, Store, Takeover};
 use crate::routing::{
@@ -41,6 +43,8 @@ pub struct View {
     around: Surroundings,
     /// Where rules of others take all, what has to stand in front of them.
     front: Option<Front>,
+    pub(super) marks: SeenMarks,
+    allotted: Allotted,
     /// Where ours stand, or will when the stanzas surveyed so far are mended.
     standing: Places,
     /// Whether something will be done about what is found.
@@ -82,6 +86,8 @@ impl View {
             shared,
             around,
             front,
+            marks: SeenMarks::default(),
+            allotted: Allotted::default(),
             standing,
             for_apply: false,
             is_up: true,
@@ -126,6 +132,7 @@ impl View {
             self.seen.foresee(status.steps());
             found.push(status);
         }
+        note_marking(&mut found, self.marks.look(&record, &of_device.record));
         if self.is_up {
             let copies = self.copies(&found, &of_device);
             found.extend(copies);
@@ -357,18 +364,15 @@ impl View {
 
     /// The IDs that the stanza's tables have or would get.
     fn tables(&mut self, stanza: &Stanza, takeover: &Takeover) -> Result<StanzaTables, Failure> {
-        let recorded = takeover.seen().and_then(|part| part.table_ids(stanza));
-        if let Some(ids) = recorded {
-            return Ok(StanzaTables::recorded(ids));
-        }
         let Self {
             kernel,
             names,
             seen,
+            allotted,
             ..
         } = self;
         let occupied = |id| seen.is_looked_up(id) || kernel.has_routes_of_others(id);
-        StanzaTables::foreseen(stanza, names, occupied)
+        StanzaTables::known(stanza, takeover, names, allotted, occupied)
     }
 
     /// How what a stanza wants stands, and what it put in before.

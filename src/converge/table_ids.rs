@@ -7,9 +7,13 @@ use std::path::Path;
 use log::warn;
 
 use super::outcome::Failure;
+use crate::marks::{AllotError, Allotted};
 use crate::netlink::Kernel;
-use crate::routing::{State, TableId, TableName};
-use crate::stanza::{wanted_state, Notice, Observed, OptionError, Stanza, Table, TableIds};
+use crate::record::Takeover;
+use crate::routing::{Mark, State, TableId, TableName};
+use crate::stanza::{
+    wanted_state, Connmark, Notice, Observed, OptionError, Stanza, Table, TableIds,
+};
 use crate::tables::{rt_tables_line, KnownNames, Registry, RegistryError};
 
 /// The tables of a stanza, and which of their names are new.
@@ -66,6 +70,39 @@ impl StanzaTables {
         Ok(Self { ids, new })
     }
 
+    /// Those that are recorded, or else foreseen, with the mark that the table has or would get.
+    /// Errors: a table has no ID that may be used, or no mark.
+    pub fn known(
+        stanza: &Stanza,
+        takeover: &Takeover,
+        names: &mut KnownNames,
+        allotted: &mut Allotted,
+        occupied: impl FnMut(TableId) -> bool,
+    ) -> Result<Self, Failure> {
+        let recorded = takeover.seen().and_then(|part| part.table_ids(stanza));
+        let tables = match recorded {
+            Some(ids) => Self::recorded(ids),
+            None => Self::foreseen(stanza, names, occupied)?,
+        };
+        tables.marked(stanza, |table, name| allotted.read_once().mark(table, name))
+    }
+
+    /// The same with the mark that the stanza asks for; `allot` says which one its table has.
+    /// Errors: there is none left.
+    pub fn marked(
+        self,
+        stanza: &Stanza,
+        allot: impl FnOnce(TableId, Option<&TableName>) -> Result<Mark, AllotError>,
+    ) -> Result<Self, Failure> {
+        let mark = match (stanza.connmark, self.own()) {
+            (Connmark::No, _) | (_, None) => return Ok(self),
+            (Connmark::Given(mark), _) => mark,
+            (Connmark::Auto, Some((table, name))) => allot(table, name)?,
+        };
+        let ids = self.ids.with_mark(Some(mark));
+        Ok(Self { ids, ..self })
+    }
+
     /// The names and their IDs.
     pub fn named(&self) -> &[(TableName, TableId)] {
         self.ids.named()
@@ -91,7 +128,9 @@ impl StanzaTables {
         let likely = |name: &TableName, fixed| Ok::<_, Infallible>(registry.likely_id(name, fixed));
         let Ok(ids) = TableIds::of(stanza, likely);
         let new = Vec::new();
-        Self { ids, new }
+        let likely = Self { ids, new };
+        let allot = |table, name: Option<&TableName>| Allotted::read().mark(table, name);
+        likely.marked(stanza, allot).unwrap_or_default()
     }
 
     /// The names beside the stanza's own that are new and that no route of it fills: slips, most

@@ -7,7 +7,8 @@ use super::interests::KeptRecord;
 use super::judgement::LookResult;
 use super::telling::Statement;
 use crate::converge::{
-    put_in_front, Condition, Failure, Item, LeftToDo, RecordedDevice, StanzaStatus, View, Waiting,
+    put_in_front, Condition, Failure, Item, LeftToDo, Marking, RecordedDevice, StanzaStatus, View,
+    Waiting,
 };
 use crate::netlink::{Kernel, KernelError};
 use crate::record::{Part, Record, Store};
@@ -104,7 +105,8 @@ impl Looks {
         device: &InterfaceName,
     ) -> Result<(Record, Vec<StanzaStatus>), KernelError> {
         let is_settled = |status: &StanzaStatus| {
-            status.steps().is_empty() && !matches!(status.failure, Some(Failure::Kernel(_)))
+            let has_steps = !status.steps().is_empty() || status.nft_commands().is_some();
+            !has_steps && !matches!(status.failure, Some(Failure::Kernel(_)))
         };
         loop {
             let known = self.view.take();
@@ -206,7 +208,8 @@ fn put_copies(device: &InterfaceName, seen: &mut Looked) -> Result<(), KernelErr
 /// Whether something has to be done about a part.
 fn is_to_mend(status: &StanzaStatus) -> bool {
     let is_blocked = |item: &Item| matches!(item.condition, Condition::Blocked(_));
-    !status.steps().is_empty() && !status.items.iter().any(is_blocked)
+    let has_steps = !status.steps().is_empty() || status.nft_commands().is_some();
+    has_steps && !status.items.iter().any(is_blocked)
 }
 
 /// Whether only the record says something else of a part than what is so.
@@ -218,7 +221,12 @@ fn is_to_note(status: &StanzaStatus) -> bool {
 /// What is to be put back or taken out, a line each.
 fn lines(status: &StanzaStatus) -> Vec<String> {
     let each = status.steps().into_iter();
-    each.map(|step| step.to_string()).collect()
+    let to_nft = status
+        .marking
+        .as_ref()
+        .filter(|_| status.nft_commands().is_some());
+    let chains = to_nft.map(Marking::chains);
+    each.map(|step| step.to_string()).chain(chains).collect()
 }
 
 /// Notes what stands of a part.

@@ -123,6 +123,12 @@ impl Part {
         options.any(|(name, value)| name == "policy-source" && value == "all")
     }
 
+    /// Whether the connections that come in by its interface are to be marked.
+    pub fn asks_for_marks(&self) -> bool {
+        let mut options = self.heading.options().unwrap_or_default().iter();
+        options.any(|(name, value)| name == "policy-connmark" && value != "no")
+    }
+
     /// The numbers that the tables of a stanza were found to have; none where one is not recorded.
     pub fn table_ids(&self, stanza: &Stanza) -> Option<TableIds> {
         let ids = TableIds::of(stanza, |name, _| {

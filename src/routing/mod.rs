@@ -22,6 +22,7 @@
 
 mod address;
 mod table;
+mod mark;
 mod route;
 mod rule;
 pub mod syntax;
@@ -35,6 +36,8 @@ pub use address::{parse_length, Family, InterfaceAddress, InterfaceName, Prefix,
 pub(crate) use address::{parse_number, WordError};
 pub use copies::NoCopy;
 pub(crate) use copies::{copies, Copies};
+pub use mark::Mark;
+pub(crate) use mark::MarkError;
 pub use route::{Hop, Route, Scope};
 pub(crate) use route::{Kind, Metrics, RoutePlace};
 pub(crate) use rule::Ports;

@@ -6,7 +6,7 @@ use std::fmt::{self, Write as _};
 use thiserror::Error;
 
 use crate::routing::syntax::LineError;
-use crate::routing::{Family, InterfaceName, Prefix, WordError, PROTOCOL};
+use crate::routing::{Family, InterfaceName, MarkError, Prefix, WordError, PROTOCOL};
 use crate::text::{did_you_mean, Shown};
 
 /// What is wrong with an option.
@@ -101,6 +101,15 @@ pub enum OptionFault {
     /// The stanza gives no address.
     #[error("the stanza gives no address (method {0}); policy routing needs one")]
     NoAddress(String),
+    /// Not a mark.
+    #[error(transparent)]
+    Mark(#[from] MarkError),
+    /// Connections of this host with itself need no way back.
+    #[error("connections by lo need no mark; remove it")]
+    NoMarksOnLoopback,
+    /// A name that nft(8) would read as something else.
+    #[error("nft(8) cannot name interface {0}: no \", \\ and * may stand in the name")]
+    NotForNft(InterfaceName),
     /// Not an address.
     #[error("expected an address")]
     Address,

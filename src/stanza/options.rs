@@ -6,7 +6,7 @@ use crate::routing::InterfaceName;
 use crate::text::{nearest, Shown};
 
 /// The options there are.
-pub const OPTIONS: [&str; 10] = [
+pub const OPTIONS: [&str; 11] = [
     "policy-table",
     "policy-table-id",
     "policy-gateway",
@@ -16,6 +16,7 @@ pub const OPTIONS: [&str; 10] = [
     "policy-rule",
     "policy-route",
     "policy-on-error",
+    "policy-connmark",
     "policy-keep",
 ];
 

@@ -7,7 +7,9 @@ use super::address::read_address;
 use super::fault::{OptionError, OptionFault};
 use super::gateway::{check_against, read_gateway};
 use super::options::Options;
-use super::stanza::{FixedId, Gateway, Keep, Mode, OnError, Source, Stanza, Table, PRIORITY};
+use super::stanza::{
+    Connmark, FixedId, Gateway, Keep, Mode, OnError, Source, Stanza, Table, PRIORITY,
+};
 use crate::ifupdown::HookCall;
 use crate::routing::{
     parse_number, Family, InterfaceAddress, InterfaceName, TableId, TableName, WordError,
@@ -97,6 +99,7 @@ impl Parser<'_> {
             mode: self.mode().unwrap_or(Mode::Strict),
             source: self.source().unwrap_or(unnamed_source),
             priority: priority.unwrap_or(PRIORITY),
+            connmark: Connmark::No,
             rules: Vec::new(),
             routes: Vec::new(),
             // A fault in the name has been noted; the rest is judged all the same.
@@ -105,6 +108,7 @@ impl Parser<'_> {
         self.on_error();
         self.options
             .choice("policy-keep", &KEEP, "yes, in-place or no");
+        stanza.connmark = self.connmark(&stanza).unwrap_or(stanza.connmark);
         stanza.gateway = self.gateway(&stanza).unwrap_or(stanza.gateway);
         // Where policy-table itself is at fault, its lines are not, for want of it.
         let has_table = self.options.has("policy-table");
@@ -149,6 +153,21 @@ impl Parser<'_> {
             .choice("policy-source", &words, "address, all, subnet or none")
     }
 
+    /// The mark of connections. `None` after a fault.
+    fn connmark(&mut self, stanza: &Stanza) -> Option<Connmark> {
+        let device = stanza.interface.device();
+        self.options.one("policy-connmark", |text| match text {
+            "no" => Ok(Connmark::No),
+            _ if stanza.method == "loopback" => Err(OptionFault::NoMarksOnLoopback),
+            // Between its quotes nft(8) knows no way to write these.
+            _ if device.as_str().contains(['"', '\\', '*']) => {
+                Err(OptionFault::NotForNft(device.clone()))
+            }
+            "auto" => Ok(Connmark::Auto),
+            mark => Ok(Connmark::Given(mark.parse()?)),
+        })
+    }
+
     fn on_error(&mut self) {
         let words = [("warn", OnError::Warn), ("fail", OnError::Fail)];
         self.options
@@ -163,6 +182,7 @@ impl Parser<'_> {
                 "policy-gateway",
                 "policy-mode",
                 "policy-source",
+                "policy-connmark",
             ];
             if !has_lines {
                 needing.extend(["policy-priority", "policy-on-error", "policy-keep"]);

@@ -8,7 +8,8 @@ use super::fault::{OptionError, OptionFault};
 use super::options::IpLine;
 use crate::routing::syntax::{read_route, read_rule, RouteDefaults};
 use crate::routing::{
-    Action, Family, InterfaceAddress, InterfaceName, Route, Rule, TableId, TableName, PROTOCOL,
+    Action, Family, InterfaceAddress, InterfaceName, Mark, Route, Rule, TableId, TableName,
+    PROTOCOL,
 };
 
 /// Priority of the `from` and `to` rules where the stanza names none. Lower than main's 32766
@@ -128,6 +129,18 @@ pub enum Keep {
     No,
 }
 
+/// By which mark connections that come in through the interface are answered through it,
+/// `policy-connmark`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Connmark {
+    /// By none.
+    No,
+    /// By one that no other table has.
+    Auto,
+    /// By this one.
+    Given(Mark),
+}
+
 /// A stanza in which all is well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stanza {
@@ -149,6 +162,8 @@ pub struct Stanza {
     pub source: Source,
     /// Priority of the derived rules.
     pub priority: u32,
+    /// The mark of connections that come in by the interface.
+    pub connmark: Connmark,
     /// The lines of `policy-rule`, and the rules that they say.
     pub rules: Vec<(IpLine, Rule<TableRef>)>,
     /// The lines of `policy-route`, and the routes that they say.
@@ -160,6 +175,11 @@ impl Stanza {
     /// has no network of its own, only what its lines say.
     pub fn derives(&self) -> bool {
         self.table.is_some() && self.method != "loopback"
+    }
+
+    /// Whether the connections that come in by its interface are to be marked.
+    pub fn asks_for_marks(&self) -> bool {
+        self.derives() && self.connmark != Connmark::No
     }
 
     /// Whether the interface's addresses have to be asked of the kernel.

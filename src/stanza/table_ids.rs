@@ -1,13 +1,14 @@
 //! The tables that a stanza names, by number.
 
 use super::stanza::{Stanza, Table, TableRef};
-use crate::routing::{TableId, TableName};
+use crate::routing::{Mark, TableId, TableName};
 
 /// The number of each table that a stanza names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TableIds {
     own: Option<TableId>,
     named: Vec<(TableName, TableId)>,
+    mark: Option<Mark>,
 }
 
 impl TableIds {
@@ -33,6 +34,16 @@ impl TableIds {
             }
         }
         Ok(ids)
+    }
+
+    /// The same with the mark of connections that the stanza's own table answers.
+    pub fn with_mark(self, mark: Option<Mark>) -> Self {
+        Self { mark, ..self }
+    }
+
+    /// That mark, where the stanza asks for one.
+    pub fn mark(&self) -> Option<Mark> {
+        self.mark
     }
 
     /// The stanza's own table.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use thiserror::Error;
 
+use super::connmark;
 use super::fault::{OptionError, OptionFault};
 use super::gateway::{check_gateway, first_host};
 use super::last_resort;
@@ -114,6 +115,8 @@ pub fn wanted_state(
             for source in sources {
                 rules.extend(of_source(stanza, table, source, last_resort));
             }
+            let mark = tables.mark().into_iter();
+            rules.extend(mark.flat_map(|mark| connmark::rules(stanza, table, mark)));
         }
     }
     let routes = routes.into_iter().map(Object::Route);

@@ -17,6 +17,7 @@
 //! - `networkd.rs`: whether systemd-networkd would take our rules out.
 //! - `enabled.rs`: whether an administrator has switched the package off.
 //! - `old_examples.rs`: examples of this package that somebody has installed.
+//! - `nft.rs`: nft(8), run with a text, not for ever.
 //! - `proxmox.rs`: whether Proxmox' web interface writes the file.
 //!
 //! The files that hold something of ours are not here: records are `record/store.rs`, names of
@@ -39,6 +40,7 @@ mod folder_watch;
 mod networkd;
 mod enabled;
 mod old_examples;
+mod nft;
 mod proxmox;
 
 pub(crate) use clock::{since_start, slept};
@@ -51,6 +53,7 @@ pub(crate) use journal::{
 pub(crate) use limits::outlive_limits;
 pub(crate) use lock::Lock;
 pub(crate) use networkd::networkd_removes_rules;
+pub(crate) use nft::{nft, NftError};
 pub(crate) use old_examples::installed_examples;
 pub(crate) use privileges::{keep_net_admin, permission_hint, NotPermitted};
 pub(crate) use processes::{variable_above, Ancestor};

@@ -34,12 +34,16 @@ const NOT_THE_HOOKS: [&str; 5] = [
 const ENTRANCES: [&str; 3] = ["src/cli/", "src/hook.rs", "src/ifupdown/call.rs"];
 
 /// Who may open files, look into `/proc` and start processes, and what for.
-const MAY_TOUCH_FILES: [(&str, &str); 9] = [
+const MAY_TOUCH_FILES: [(&str, &str); 10] = [
     ("src/system/", "locks, the journal, settings of this host"),
     ("src/tables/", "the files of names"),
     ("src/ifupdown/", "what ifupdown reads and writes"),
     ("src/record/store.rs", "records are in /run"),
     ("src/record/keeper.rs", "the keeper's link is beside them"),
+    (
+        "src/marks/allotted.rs",
+        "which table has which mark, in /run",
+    ),
     ("src/keep/folder.rs", "the keeper's own folder in /run"),
     ("src/migrate/verify/", "runs ifup in namespaces of its own"),
     ("src/cli/ip_words.rs", "asks ip what it knows"),

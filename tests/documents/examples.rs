@@ -232,6 +232,10 @@ fn what_is_said_to_take_out_everything_does() {
         assert!(page.contains(&format!("\n{command}\n")), "{command}");
         assert!(package.contains(&format!("\n  {command}\n")), "{command}");
     }
+    let marks = "nft delete table inet policy-table";
+    assert!([&readme, &page, &package]
+        .iter()
+        .all(|text| text.contains(marks)));
     let rest = "-6 route del unreachable default table TABLE metric 4294967295";
     let mut told = page
         .lines()

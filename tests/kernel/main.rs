@@ -20,6 +20,7 @@ mod support;
 mod devices;
 mod networkd;
 mod others_untouched;
+mod connmark;
 mod packets;
 mod roundtrip;
 mod rules_alike;

@@ -25,7 +25,7 @@ const PORT: u16 = 7007;
 const REPLY: usize = 100_000;
 
 /// The host's address on the network of uplink `n`, which has the same number in both families.
-fn addresses(n: usize) -> [IpAddr; 2] {
+pub fn addresses(n: usize) -> [IpAddr; 2] {
     [
         format!("10.10.{n}.10").parse().unwrap(),
         format!("2001:db8:{n}::10").parse().unwrap(),
@@ -33,7 +33,7 @@ fn addresses(n: usize) -> [IpAddr; 2] {
 }
 
 /// The router of uplink `n`, as `addresses`.
-fn routers(n: usize) -> [IpAddr; 2] {
+pub fn routers(n: usize) -> [IpAddr; 2] {
     [
         format!("10.10.{n}.1").parse().unwrap(),
         format!("2001:db8:{n}::1").parse().unwrap(),
@@ -42,7 +42,7 @@ fn routers(n: usize) -> [IpAddr; 2] {
 
 /// Lays the wires of a host with uplinks `eth0`, `eth1`... each to a router of its own, and a
 /// client on a network behind all of them.
-fn wire(lab: &Lab, uplinks: usize, rp_filter: u8) {
+pub fn wire(lab: &Lab, uplinks: usize, rp_filter: u8) {
     // Inherited by no namespace made later, so each is told.
     let settings = |rp_filter: u8| {
         format!(
@@ -101,7 +101,7 @@ fn wire(lab: &Lab, uplinks: usize, rp_filter: u8) {
     }
 }
 
-fn inside(lab: &Lab, namespace: &str, commands: &str) -> String {
+pub fn inside(lab: &Lab, namespace: &str, commands: &str) -> String {
     lab.ok(&format!(
         "ip netns exec {namespace} sh -c '{}'",
         commands.replace('\'', r"'\''")
@@ -139,7 +139,7 @@ fn stanzas(n: usize, table: Option<&str>) -> String {
 /// other reason than routing. The kernel takes up to a second to let packets through a link that
 /// came up. And where the host would first ask for the link address of a router in the name of a
 /// foreign address, which is the fault that is tested for, it gets no answer for other packets.
-fn settle(lab: &Lab, uplinks: usize) {
+pub fn settle(lab: &Lab, uplinks: usize) {
     for n in 0..uplinks {
         if lab.ok(&format!("ip link show eth{n} up")).is_empty() {
             continue;
@@ -252,7 +252,7 @@ fn serve(listener: &TcpListener, over: &AtomicBool) {
 }
 
 /// `ifup` without a word from us.
-fn up(lab: &Lab, interface: &str) {
+pub fn up(lab: &Lab, interface: &str) {
     let said = lab.sh(&format!("ifup {interface}"));
     assert_eq!(said.code, 0, "{said:?}");
     assert!(said.ours().is_empty(), "{said:?}");

@@ -1,0 +1,262 @@
+//! The wires of `packets.rs` with a container behind the host, and who asks and answers.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{Read, Write as _};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use nix::sched::{setns, CloneFlags};
+
+use crate::packets::{addresses, inside, routers, settle, wire};
+use crate::support::lab::Lab;
+use crate::support::needs::have;
+
+/// How long nothing must come for it to be no answer: here one takes microseconds. Who waits for
+/// none waits longer than one that is lost and asked for again over a second.
+const PATIENCE: Duration = Duration::from_millis(700);
+
+/// The published port of the host, and that of the container.
+pub const PUBLISHED: u16 = 8080;
+/// As above.
+pub const SERVED: u16 = 80;
+
+/// The container's addresses.
+pub const CONTAINER: [&str; 2] = ["172.17.0.2", "fd17::2"];
+
+/// The protocols that are asked over.
+pub const PROTOCOLS: [Protocol; 2] = [Protocol::Tcp, Protocol::Udp];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    Tcp,
+    Udp,
+}
+
+/// Whether nft(8) is there, and the kernel tracks connections; else the test is skipped, and says so.
+pub fn can_mark(lab: &Lab) -> bool {
+    if !have(&["nft of nftables"]) {
+        return false;
+    }
+    let tried = lab.sh("nft add table inet trial && nft 'add chain inet trial c {
+        type filter hook prerouting priority 0; }' && nft 'add rule inet trial c ct mark 1 ct mark set 2'
+        code=$?; nft delete table inet trial; exit $code");
+    if tried.code != 0 {
+        assert!(std::env::var_os("CI").is_none(), "{tried:?}");
+        eprintln!(
+            "skipped: this kernel does not track connections: {}",
+            tried.err
+        );
+    }
+    tried.code == 0
+}
+
+/// The stanza of uplink `n` in both families, with more options in each.
+pub fn stanza(n: usize, more: &str) -> String {
+    let mut text = String::new();
+    for ((family, length), (address, router)) in [("inet", 24), ("inet6", 64)]
+        .into_iter()
+        .zip(addresses(n).into_iter().zip(routers(n)))
+    {
+        let gateway = if n == 0 { "gateway" } else { "policy-gateway" };
+        let dad = if family == "inet6" {
+            "    dad-attempts 0\n"
+        } else {
+            ""
+        };
+        writeln!(
+            text,
+            "iface eth{n} {family} static\n    address {address}/{length}\n{dad}    \
+             {gateway} {router}\n    policy-table rt{n}\n{more}"
+        )
+        .unwrap();
+    }
+    text
+}
+
+/// Lays the wires: uplinks, a client behind them all, strict `rp_filter` that looks at marks, and a
+/// container.
+pub fn host(lab: &Lab, uplinks: usize) {
+    wire(lab, uplinks, 1);
+    lab.ok("echo 1 >/proc/sys/net/ipv4/conf/all/src_valid_mark
+        echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding
+        echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad
+        ip netns add container
+        ip link add docker0 type bridge mcast_snooping 0; ip link set docker0 up
+        ip address add 172.17.0.1/16 dev docker0; ip address add fd17::1/64 dev docker0 nodad
+        ip link add port type veth peer name eth0 netns container
+        ip link set port master docker0 up");
+    inside(
+        lab,
+        "container",
+        "echo 0 >/proc/sys/net/ipv6/conf/eth0/accept_dad
+        ip link set lo up; ip link set eth0 up
+        ip address add 172.17.0.2/16 dev eth0; ip address add fd17::2/64 dev eth0 nodad
+        ip route add default via 172.17.0.1; ip route add default via fd17::1",
+    );
+}
+
+/// Brings all uplinks up by a file.
+pub fn up(lab: &Lab, uplinks: usize, file: &str) {
+    lab.interfaces(file);
+    for n in 0..uplinks {
+        crate::packets::up(lab, &format!("eth{n}"));
+    }
+    settle(lab, uplinks);
+}
+
+/// Publishes the port as a container engine does by nft, with masquerade for what leaves.
+pub fn publish_by_nft(lab: &Lab) {
+    let [inet, inet6] = CONTAINER;
+    let dnat = |family: &str, to: &str| {
+        format!(
+            "table {family} engine {{
+                chain prerouting {{
+                    type nat hook prerouting priority dstnat;
+                    fib daddr type local meta l4proto {{ tcp, udp }} th dport {PUBLISHED} dnat to {to}:{SERVED}
+                }}
+                chain output {{
+                    type nat hook output priority -100;
+                    fib daddr type local meta l4proto {{ tcp, udp }} th dport {PUBLISHED} dnat to {to}:{SERVED}
+                }}
+                chain postrouting {{
+                    type nat hook postrouting priority srcnat;
+                    oifname != \"docker0\" iifname \"docker0\" masquerade
+                }}
+            }}\n"
+        )
+    };
+    let text = dnat("ip", inet) + &dnat("ip6", &format!("[{inet6}]"));
+    lab.write("/run/engine", &text);
+    lab.ok("nft -f /run/engine");
+}
+
+/// Does something in a network namespace; what sockets it opens stay there.
+pub fn within<T: Send>(namespace: Option<&str>, deed: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| {
+        let done = scope.spawn(|| {
+            if let Some(namespace) = namespace {
+                let file = File::open(format!("/run/netns/{namespace}")).unwrap();
+                setns(file, CloneFlags::CLONE_NEWNET).unwrap();
+            }
+            deed()
+        });
+        done.join().unwrap()
+    })
+}
+
+/// Answers at a port of a namespace, over both protocols and families, while something is done.
+pub fn while_served<T>(namespace: Option<&str>, port: u16, deed: impl FnOnce() -> T) -> T {
+    let (listener, socket) = within(namespace, || {
+        let listener = TcpListener::bind(("::", port)).unwrap();
+        (listener, UdpSocket::bind(("::", port)).unwrap())
+    });
+    listener.set_nonblocking(true).unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_millis(20)))
+        .unwrap();
+    let over = AtomicBool::new(false);
+    let is_over = || over.load(Ordering::Relaxed);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over() {
+                match listener.accept() {
+                    Ok((stream, _)) => {
+                        scope.spawn(move || repeat(stream));
+                    }
+                    Err(_) => thread::sleep(Duration::from_millis(2)),
+                }
+            }
+        });
+        scope.spawn(|| {
+            let mut bytes = vec![0; 65_536];
+            while !is_over() {
+                if let Ok((length, from)) = socket.recv_from(&mut bytes) {
+                    let _ = socket.send_to(&bytes[..length], from);
+                }
+            }
+        });
+        let done = deed();
+        over.store(true, Ordering::Relaxed);
+        done
+    })
+}
+
+/// Sends back what comes, as long as something does.
+fn repeat(mut stream: TcpStream) {
+    stream.set_nonblocking(false).unwrap();
+    stream.set_read_timeout(Some(4 * PATIENCE)).unwrap();
+    let mut bytes = vec![0; 16_384];
+    while let Ok(length @ 1..) = stream.read(&mut bytes) {
+        if stream.write_all(&bytes[..length]).is_err() {
+            return;
+        }
+    }
+}
+
+/// Whether who asks from a namespace gets back all of a message.
+pub fn asks(from: &str, at: (IpAddr, u16), over: Protocol, length: usize) -> bool {
+    within(Some(from), || {
+        let message: Vec<u8> = (0..length)
+            .map(|n| u8::try_from(n % 251).unwrap())
+            .collect();
+        let at = SocketAddr::from(at);
+        match over {
+            Protocol::Tcp => TcpStream::connect_timeout(&at, PATIENCE)
+                .is_ok_and(|stream| gets_back(stream, &message)),
+            Protocol::Udp => {
+                let any = if at.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+                let socket = UdpSocket::bind(any).unwrap();
+                socket.set_read_timeout(Some(PATIENCE)).unwrap();
+                let mut back = vec![0; length + 1];
+                socket.send_to(&message, at).is_ok()
+                    && socket
+                        .recv_from(&mut back)
+                        .is_ok_and(|(length, from)| from == at && back[..length] == message)
+            }
+        }
+    })
+}
+
+fn gets_back(mut stream: TcpStream, message: &[u8]) -> bool {
+    stream.set_read_timeout(Some(4 * PATIENCE)).unwrap();
+    let mut writing = stream.try_clone().unwrap();
+    let mut back = Vec::new();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let _ = writing.write_all(message);
+            let _ = writing.shutdown(Shutdown::Write);
+        });
+        let _ = stream.read_to_end(&mut back);
+    });
+    back == message
+}
+
+/// Who of all that a client asks answers: each uplink's addresses, each over both protocols.
+pub fn answered(uplinks: usize, port: u16, length: usize) -> Vec<(IpAddr, Protocol)> {
+    let asked = (0..uplinks).flat_map(addresses);
+    let asked: Vec<_> = asked
+        .flat_map(|address| PROTOCOLS.map(|protocol| (address, protocol)))
+        .collect();
+    thread::scope(|scope| {
+        let all: Vec<_> = asked
+            .iter()
+            .map(|(address, over)| scope.spawn(|| asks("client", (*address, port), *over, length)))
+            .collect();
+        let answers = all.into_iter().map(|one| one.join().unwrap());
+        let asked = asked.iter().zip(answers.collect::<Vec<_>>());
+        asked
+            .filter_map(|(asked, answer)| answer.then_some(*asked))
+            .collect()
+    })
+}
+
+/// All that [`answered`] can give.
+pub fn all(uplinks: impl IntoIterator<Item = usize>) -> Vec<(IpAddr, Protocol)> {
+    let addresses = uplinks.into_iter().flat_map(addresses);
+    addresses
+        .flat_map(|address| PROTOCOLS.map(|protocol| (address, protocol)))
+        .collect()
+}
