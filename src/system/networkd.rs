@@ -20,7 +20,8 @@ const WRITTEN: usize = 2;
 
 /// Whether a running systemd-networkd takes out the rules of others.
 pub fn networkd_removes_rules() -> bool {
-    runs_here("systemd-networkd") && configures_links() && manages_foreign_rules()
+    // Whether it runs, all processes say; few hosts have to ask so many.
+    configures_links() && manages_foreign_rules() && runs_here("systemd-networkd")
 }
 
 /// Whether it configures any link, of which it keeps notes, or may yet: somebody has written it
@@ -37,7 +38,7 @@ fn configures_links() -> bool {
         let mut files = files.into_iter().flatten().flatten();
         files.any(|file| file.path().extension().is_some_and(|end| end == "network"))
     });
-    written || states.is_empty() || !states.iter().all(unmanaged)
+    written || !states.iter().all(unmanaged)
 }
 
 /// `ManageForeignRoutingPolicyRules` as networkd.conf(5) has it read: the first main file that

@@ -1,11 +1,9 @@
 //! Leases that change between `ifup` and `ifdown`, and those that come late.
 
-use std::time::Duration;
-
 use crate::keeper::{ours, Keeper};
 use crate::support::lab::{lab, Lab};
 use crate::support::needs::have;
-use crate::support::router::{only_client, up, Router};
+use crate::support::router::{addresses, only_client, up, Router};
 
 const CLIENTS: [(&str, &str); 2] = [
     ("dhclient", "dhclient of isc-dhcp-client"),
@@ -66,6 +64,8 @@ fn a_new_lease_is_followed_and_the_same_one_changes_nothing() {
             keeper.until("the new address", || ours(lab) == expected("10.10.0.60"));
             keeper.quiet();
             assert_eq!(ours(lab), expected("10.10.0.60"));
+            let served = lab.text("/run/dnsmasq.log");
+            assert!(served.contains("DHCPNAK"), "no NAK: {served}");
             lab.ok("ifdown eth1");
             assert!(ours(lab).is_empty(), "{:?}", ours(lab));
             keeper.quiet();
@@ -77,7 +77,6 @@ fn a_new_lease_is_followed_and_the_same_one_changes_nothing() {
 #[test]
 fn a_lease_that_comes_after_ifup_is_put_in_force() {
     lab(|lab| {
-        let _ = Duration::ZERO;
         lab.device("eth1");
         lab.interfaces("iface eth1 inet manual\n    up ip link set eth1 up\n    policy-table rt2\n    policy-gateway 10.10.0.77\n");
         let said = lab.sh("ifup eth1");
@@ -92,6 +91,88 @@ fn a_lease_that_comes_after_ifup_is_put_in_force() {
         keeper.until("gone", || ours(lab).is_empty());
         lab.ok("ip addr add 10.10.0.51/24 dev eth1");
         keeper.until("in force again", || ours(lab) == expected("10.10.0.51"));
+        lab.ok("ifdown eth1");
+        assert!(ours(lab).is_empty());
+    });
+}
+
+/// What a new `ifup` puts in for what there is now.
+fn as_of_a_fresh_ifup(lab: &Lab) -> Vec<String> {
+    lab.ok("policy-table flush eth1 >/dev/null; policy-table apply eth1 >/dev/null");
+    ours(lab)
+}
+
+#[test]
+fn an_advertised_network_that_is_renumbered_is_followed() {
+    if !have(&["dnsmasq of dnsmasq-base"]) {
+        return;
+    }
+    lab(|lab| {
+        let router = Router::new(lab);
+        lab.interfaces("iface eth1 inet6 auto\n    policy-table rt2\n");
+        router.serve("--enable-ra --ra-param=r1,4 --dhcp-range=::,constructor:r1,ra-only,64,120");
+        up(lab, "eth1");
+        let has = |lab: &Lab, network: &str| {
+            let from = format!("from {network}");
+            ours(lab).iter().any(|line| line.contains(&from))
+        };
+        assert!(has(lab, "2001:db8:1:"), "{:?}", ours(lab));
+        let mut keeper = Keeper::start(lab);
+        // Another network is advertised, and the old one as no longer preferred.
+        router.ok("ip addr add 2001:db8:2::77/64 dev r1");
+        router.ok("ip addr del 2001:db8:1::77/64 dev r1");
+        let is_new = || !addresses(lab, "eth1", "to 2001:db8:2::/64").is_empty();
+        let is_old = || !addresses(lab, "eth1", "deprecated").is_empty();
+        keeper.until("both", || is_new() && is_old());
+        keeper.until("the new network", || has(lab, "2001:db8:2:"));
+        keeper.quiet();
+        // What has begun goes on, which apply lets be.
+        let both = ours(lab);
+        assert!(has(lab, "2001:db8:1:"));
+        lab.ok("policy-table apply eth1");
+        assert_eq!(ours(lab), both);
+        // It is no longer valid.
+        let old = addresses(lab, "eth1", "deprecated").remove(0);
+        lab.ok(&format!(
+            "ip addr change {old}/64 dev eth1 valid_lft 1 preferred_lft 0"
+        ));
+        keeper.until("without the old one", || !has(lab, "2001:db8:1:"));
+        keeper.quiet();
+        assert!(has(lab, "2001:db8:2:"));
+        let after = ours(lab);
+        assert_eq!(as_of_a_fresh_ifup(lab), after);
+        lab.ok("ifdown eth1");
+        assert!(ours(lab).is_empty(), "{:?}", ours(lab));
+    });
+}
+
+#[test]
+fn an_address_that_somebody_else_has_is_waited_for() {
+    lab(|lab| {
+        lab.device("eth1");
+        lab.interfaces("iface eth1 inet6 manual\n    up ip link set eth1 up\n    policy-table rt2\n    policy-gateway 2001:db8:1::1\n");
+        // Until the link can be asked on.
+        lab.ok("ip link set eth1 up; ip addr add 2001:db8:1::10/64 dev eth1p nodad");
+        let add = "ip -6 addr replace 2001:db8:1::10/64 dev eth1";
+        let settled = |which: &str| addresses(lab, "eth1", which) == ["2001:db8:1::10"];
+        let mut keeper = {
+            lab.ok(&format!("{add} nodad; ifup eth1"));
+            Keeper::start(lab)
+        };
+        let before = ours(lab);
+        assert!(before
+            .iter()
+            .any(|line| line.contains("from 2001:db8:1::10")));
+        lab.ok(&format!("ip -6 addr del 2001:db8:1::10/64 dev eth1; {add}"));
+        keeper.until("refused", || settled("dadfailed"));
+        keeper.quiet();
+        assert!(ours(lab).is_empty(), "{:?}", ours(lab));
+        assert!(lab.sh("policy-table status").out.contains("waiting for"));
+        // The other one goes.
+        lab.ok(&format!("ip -6 addr del 2001:db8:1::10/64 dev eth1p; ip -6 addr del 2001:db8:1::10/64 dev eth1; {add}"));
+        assert!(settled("tentative") && ours(lab).is_empty());
+        keeper.until("back", || ours(lab) == before);
+        assert!(!settled("tentative"));
         lab.ok("ifdown eth1");
         assert!(ours(lab).is_empty());
     });
