@@ -102,6 +102,11 @@ pub fn settle_with(
             let rest = parts.filter(|of| of.heading != takeover.heading && of.takes_the_rest());
             outcome.rest.extend(rest.cloned());
             record.replace(now);
+            let gone = previous
+                .without(&outcome.in_force)
+                .without(&outcome.stuck)
+                .without(&claimed);
+            record.unshare(&gone);
             let already = outcome.already.without(&previous).without(&claimed);
             record.share(&already, &outcome.behind);
             outcome.unmarked = load_marks(&marked, &record.noted).err();

@@ -167,6 +167,34 @@ impl Part {
         self.table_ids(&stanza).map(|_| call)
     }
 
+    /// What is known of the stanza by what it put in, and the default route that it had when it began
+    /// to wait; but no router that the stanza itself named: who takes that out of the file wants it no
+    /// more.
+    pub(super) fn known(&self) -> impl Iterator<Item = Object> + '_ {
+        let router = self.router.clone().map(Object::Route);
+        let objects = self.state.objects().chain(router);
+        objects.filter(|object| match object {
+            Object::Route(route) if route.destination.is_any() => !self.named_router_of(route),
+            _ => true,
+        })
+    }
+
+    /// Whether the stanza named where a default route leads.
+    fn named_router_of(&self, route: &Route) -> bool {
+        let parsed = self.call().map(|call| Stanza::parse(&call));
+        let Some(Ok(Some(stanza))) = parsed else {
+            return false;
+        };
+        let ids = self.table_ids(&stanza);
+        let mut lines = stanza.routes.iter().map(|(_, line)| line);
+        !stanza.asks_gateway()
+            || lines.any(|line| {
+                let table = ids.as_ref().and_then(|ids| ids.of_ref(&line.table));
+                let is_default = line.destination.is_any() && line.hops == route.hops;
+                is_default && table == Some(route.table)
+            })
+    }
+
     /// Whether it says nothing that has to be kept.
     pub(super) fn is_empty(&self) -> bool {
         self.state.is_empty() && self.router.is_none() && self.waiting.is_none()

@@ -15,7 +15,7 @@ use super::heading::Heading;
 use super::part::Part;
 use super::record::Record;
 use crate::ifupdown::HookCall;
-use crate::routing::{Object, State};
+use crate::routing::State;
 
 /// A stanza of now, and what it takes over.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -193,19 +193,14 @@ impl Takeover {
         parts.find(|part| self.takes(&part.heading))
     }
 
-    /// What is known of the stanza as it was: what it put in, and the default route that it had
-    /// when it began to wait.
+    /// What is known of the stanza as it was.
     pub fn known(&self, record: &Record) -> State {
         let parts = record.parts().iter();
         let own = parts.filter(|part| {
             let is_kin = self.kin.contains(&part.heading);
             is_kin || self.takes(&part.heading)
         });
-        own.flat_map(|part| {
-            let router = part.router.clone().map(Object::Route);
-            part.state.objects().chain(router)
-        })
-        .collect()
+        own.flat_map(Part::known).collect()
     }
 
     /// Whether anything was put in before by the stanza, or by one that may be it.
