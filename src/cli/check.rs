@@ -1,13 +1,13 @@
 //! `policy-table check`: what is wrong with the file, before `ifup` finds it.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::PathBuf;
 
 use serde_json::{json, Value};
 
 use super::command::{coloured, Arguments, Command, Opt, Trouble, Verdict, AS, JSON};
 use crate::check::{examine_beside, summary, Code, Finding, Severity, ThisHost};
-use crate::ifupdown::interfaces::{Interfaces, FILE};
+use crate::ifupdown::interfaces::{main_file, Interfaces};
 use crate::system::has_proxmox;
 
 const OFFLINE: Opt = Opt::flag("offline", "look at the file alone, not at this host");
@@ -32,8 +32,10 @@ Exit status: 0 if there is no error and no warning, 1 with warnings alone,
 const SCHEMA: u32 = 1;
 
 fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
-    let file = Path::new(arguments.only()?.unwrap_or(FILE));
-    let interfaces = Interfaces::read_as(file, arguments.caller()?);
+    let caller = arguments.caller()?;
+    let file = arguments.only()?;
+    let file = file.map_or_else(|| main_file(caller), PathBuf::from);
+    let interfaces = Interfaces::read_as(&file, caller);
     let mut host = None;
     if !arguments.has(OFFLINE.long) {
         let opened = ThisHost::open();

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::command::{Arguments, Command, Opt, Trouble, Verdict, AS};
 use super::replace_files::{names_to_write, replace_files, Replacement};
-use crate::ifupdown::interfaces::{Interfaces, FILE};
+use crate::ifupdown::interfaces::{main_file, Interfaces};
 use crate::ifupdown::Caller;
 use crate::migrate::verify::{
     differences, notes, other_hooks, run_after, run_trial_telling, why_not_up, Machine, Seen,
@@ -47,8 +47,10 @@ Prints the new file. The exit code is 0 if no such line stays, 1 if some do or
 };
 
 fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
-    let path = arguments.only()?.unwrap_or(FILE);
-    let interfaces = read(Path::new(path), arguments.caller()?)?;
+    let caller = arguments.caller()?;
+    let main = main_file(caller);
+    let path = arguments.only()?.map_or(main.as_path(), Path::new);
+    let interfaces = read(path, caller)?;
     // A name in no file has the ID that it would be registered under; nothing is registered here.
     let names = RefCell::new(Registry::below(Path::new("/")).names());
     let lookup = |name: &str| {
@@ -92,7 +94,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     }
     if writes {
         write(&changed)?;
-        if path == FILE {
+        if path == main {
             tell_how_to_move_over(&draft);
         }
     }

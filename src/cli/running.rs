@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::command::Trouble;
-use crate::ifupdown::interfaces::{Device, Interfaces, Selection, FILE};
+use crate::ifupdown::interfaces::{main_file, Device, Interfaces, Selection};
 use crate::ifupdown::{Caller, HookCall, Ifstate, UpInterface};
 use crate::netlink::Kernel;
 use crate::record::Store;
@@ -61,8 +61,8 @@ impl Running {
     /// Reads what ifup notes, and `file` or else `/etc/network/interfaces`.
     /// Errors: one of them cannot be read, or ifup would refuse the file.
     pub fn read(file: Option<&str>, said: Option<Caller>) -> Result<Self, Trouble> {
-        let path = PathBuf::from(file.unwrap_or(FILE));
         let caller = said.unwrap_or_else(|| Caller::of_host(Path::new("/")));
+        let path = file.map_or_else(|| main_file(caller), PathBuf::from);
         let file = Interfaces::read_as(&path, caller);
         if let Some((file, fault)) = file.refused() {
             let (path, line) = (file.path.display(), fault.number);

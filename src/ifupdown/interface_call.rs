@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::call::{Direction, HookCall, INTERFACES_FILE};
 use super::caller::Caller;
 use super::ifstate::UpInterface;
-use super::interfaces::{mentions_options, Interfaces, FILE};
+use super::interfaces::{main_file, mentions_options, Interfaces};
 use crate::routing::InterfaceName;
 use crate::system::{Ancestor, OtherOutput};
 
@@ -46,7 +46,7 @@ impl InterfaceCall {
             Caller::Ifupdown2 => {
                 let process = Ancestor::running(&IFUPDOWN2);
                 let file = match process.as_ref().and_then(|it| named_file(it.words())) {
-                    None => Some(PathBuf::from(FILE)),
+                    None => Some(main_file(call.caller)),
                     Some(file) => Some(PathBuf::from(file)).filter(|file| file != Path::new("-")),
                 };
                 (process, file)

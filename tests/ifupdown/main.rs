@@ -34,5 +34,6 @@ mod refusals;
 mod same_by_chance;
 mod same_on_all_three;
 mod source_all;
+mod sourced_files;
 mod stanzas;
 mod table_names;

@@ -144,7 +144,8 @@ pub fn reloaded(program: Ifupdown, before: &str, after: &str) -> Option<(String,
 /// What is compared after an edit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// All that `ip` prints, in its order.
+    /// All that `ip` prints, in its order; but rules of one priority that do the same may stand in
+    /// any order, and are not moved for nothing.
     Kept,
     /// All but the order between interfaces that have rules of one priority, or routes in one table:
     /// there, who came up first stands first, until all go down and up. IPv6 routes have it in their
@@ -153,17 +154,49 @@ pub enum Order {
 }
 
 impl Order {
-    fn seen(self, state: &str) -> String {
-        if self == Self::Kept {
-            return state.to_owned();
+    fn is_same(self, found: &str, expected: &str) -> bool {
+        let (is_rule, is_route) = (|line: &&str| !is_route(line), |line: &&str| is_route(line));
+        if self == Self::AsTheyCame {
+            let seen = |state: &str| {
+                let all = state.lines();
+                let without = all.map(|line| line.split(" metric ").next().unwrap().to_owned());
+                sorted(without)
+            };
+            return seen(found) == seen(expected);
         }
-        let mut lines: Vec<&str> = state
-            .lines()
-            .map(|line| line.split(" metric ").next().unwrap_or(line))
-            .collect();
-        lines.sort_unstable();
-        lines.join("\n")
+        let rules: Vec<&str> = found.lines().filter(is_rule).collect();
+        let wanted: Vec<&str> = expected.lines().filter(is_rule).collect();
+        sorted(rules.iter()) == sorted(wanted.iter())
+            && (wanted.windows(2)).all(|two| two[0] == two[1] || stand_so(&rules, &wanted, two[0]))
+            && found
+                .lines()
+                .filter(is_route)
+                .eq(expected.lines().filter(is_route))
     }
+}
+
+fn is_route(line: &str) -> bool {
+    !line.contains(": from ")
+}
+
+fn sorted<T: Ord>(lines: impl Iterator<Item = T>) -> Vec<T> {
+    let mut lines: Vec<T> = lines.collect();
+    lines.sort_unstable();
+    lines
+}
+
+/// Whether all that stands behind a rule in `wanted` does so in `rules`, too; but those of its priority
+/// that do what it does may stand on either side.
+fn stand_so(rules: &[&str], wanted: &[&str], rule: &str) -> bool {
+    let priority = |rule: &str| rule.split(": ").next().unwrap().to_owned();
+    let deed = |rule: &str| rule.split(" lookup ").nth(1).map(str::to_owned);
+    let place = |rule: &str| rules.iter().position(|own| *own == rule);
+    let behind = wanted.iter().skip_while(|own| **own != rule).skip(1);
+    let alike = |own: &&str| {
+        priority(own) == priority(rule) && deed(own).is_some() && deed(own) == deed(rule)
+    };
+    let mut behind = behind.filter(|own| !alike(own));
+    behind.all(|own| place(rule) <= place(own))
 }
 
 /// What is different on one of the other two in the course of some edits; each state is held
@@ -206,8 +239,10 @@ fn differences_in(
             };
             old = Some(file);
             let found = state(lab);
-            let order = if n == 0 { Order::Kept } else { order };
-            if order.seen(&found) != order.seen(expected) {
+            // With ifupdown2 an alias comes up with its device, and not behind other interfaces.
+            let is_fresh = n == 0 && !file.contains("iface eth1:1 ");
+            let order = if is_fresh { Order::Kept } else { order };
+            if !order.is_same(&found, expected) {
                 return Some(format!(
                     "{} at file {} of {}{}:\n{}\n--- Debian's ifupdown\n+++ {0}\n{}\n{said}",
                     program.package(),
@@ -533,6 +568,46 @@ fn options_given_to_another_stanza() {
     let bare = "iface eth2 inet static\n    address 10.20.0.10/24";
     let first = "iface eth1 inet static\n    address 10.10.0.10/24";
     links(&[&[first, ETH2], &[ETH1, bare], &[ETH1, ETH2]]);
+}
+
+/// On Debian's an alias comes up behind all stanzas of its device, wherever it stands among them.
+#[test]
+fn an_alias_between_two_stanzas_of_its_device() {
+    let bare = "iface eth1 inet static\n    address 10.12.0.20/24";
+    let alias = stanza!(
+        "iface eth1:1 inet static",
+        "address 10.17.0.10/24",
+        "policy-table rt2",
+    );
+    let second = stanza!(
+        "iface eth1 inet static",
+        "address 10.12.0.10/24",
+        "policy-table rt2",
+    );
+    links(&[&[bare, alias, second]]);
+    links(&[&[bare, alias], &[bare, alias, second]]);
+}
+
+/// What nobody names any more is not known from when somebody did.
+#[test]
+fn a_router_that_is_named_no_more() {
+    let manual = stanza!(
+        "iface eth2 inet manual",
+        "up ip link set eth2 up",
+        "up ip addr replace 10.20.0.10/24 dev eth2",
+        "policy-table 1007",
+    );
+    let named = manual.to_owned() + "\n    policy-gateway 10.250.0.1";
+    links(&[&[&named], &[manual]]);
+    let by_line = manual.to_owned() + "\n    policy-route default via 10.20.0.7";
+    links(&[&[&by_line], &[manual]]);
+    let fixed = stanza!(
+        "iface eth2 inet static",
+        "address 10.20.0.10/24",
+        "gateway 10.20.0.9",
+        "policy-table 1007",
+    );
+    links(&[&[fixed], &[manual]]);
 }
 
 /// An administrator who edits first, and takes everything down and up then.

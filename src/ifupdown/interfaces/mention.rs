@@ -40,7 +40,7 @@ fn mentions(path: &Path, caller: Caller, is_main: bool, seen: &mut HashSet<OsStr
 
 /// The files that a line sources.
 fn files(file: &Path, caller: Caller, source: &SourceLine) -> Vec<OsString> {
-    let found = sourced(file, &source.pattern).into_iter();
+    let found = sourced(file, &source.pattern, caller).into_iter();
     if !source.directory {
         let there = found.filter(|path| !is_missing(path));
         return there.map(Into::into).collect();

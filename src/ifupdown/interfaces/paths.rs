@@ -12,6 +12,28 @@ use nix::fcntl::OFlag;
 use super::wordexp;
 use crate::ifupdown::Caller;
 
+/// The file that ifupdown reads if it is told no other.
+pub const FILE: &str = "/etc/network/interfaces";
+
+/// Where ifupdown2's settings are, and the one that names another file.
+const SETTINGS: &str = "/etc/network/ifupdown2/ifupdown2.conf";
+const SETTING: &str = "default_interfaces_configfile";
+
+/// The file that a program reads if it is told no other.
+pub fn main_file(caller: Caller) -> PathBuf {
+    let settings = match caller {
+        Caller::Ifupdown2 => std::fs::read_to_string(SETTINGS).unwrap_or_default(),
+        Caller::Ifupdown | Caller::IfupdownNg => String::new(),
+    };
+    PathBuf::from(named_in(&settings).unwrap_or(FILE))
+}
+
+fn named_in(settings: &str) -> Option<&str> {
+    let mut lines = settings.lines().filter_map(|line| line.split_once('='));
+    let found = lines.find(|(name, _)| name.trim().eq_ignore_ascii_case(SETTING));
+    found.map(|(_, file)| file.trim())
+}
+
 /// The longest file that is read, in bytes: thousands of interfaces take a few hundred thousand.
 const LONGEST: u64 = 16 << 20;
 
@@ -52,8 +74,45 @@ pub fn is_missing(path: &Path) -> bool {
     found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
-/// The paths that a `source` line of a file names; wildcards in C order.
-pub fn sourced(file: &Path, line: &OsStr) -> Vec<PathBuf> {
+/// The paths that a `source` line of a file names; wildcards in C order. With the others the first word
+/// alone counts, as it stands, and is looked up from where the program was started; wildcards are of
+/// ifupdown2 (measured on 3.0.0, and 0.11.4 and 0.12.1 of ifupdown-ng).
+pub fn sourced(file: &Path, line: &OsStr, caller: Caller) -> Vec<PathBuf> {
+    let mut words = line.as_bytes().split(u8::is_ascii_whitespace);
+    let first = words.find(|word| !word.is_empty());
+    match caller {
+        Caller::Ifupdown => expanded(file, line),
+        Caller::Ifupdown2 => first.map(matches_of_python).unwrap_or_default(),
+        Caller::IfupdownNg => first.map(path_of).into_iter().collect(),
+    }
+}
+
+fn path_of(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(bytes))
+}
+
+/// The paths that fit a pattern of Python's glob.
+fn matches_of_python(word: &[u8]) -> Vec<PathBuf> {
+    let pattern = std::str::from_utf8(word).ok();
+    let Some(pattern) = pattern.filter(|text| text.contains(['*', '?', '['])) else {
+        return vec![path_of(word)];
+    };
+    matches(&once(pattern, '*'))
+}
+
+/// A text with one of a character where several stand: two stars would descend into folders.
+pub fn once(text: &str, repeated: char) -> String {
+    let mut once = String::new();
+    for c in text.chars() {
+        if c != repeated || !once.ends_with(repeated) {
+            once.push(c);
+        }
+    }
+    once
+}
+
+/// What wordexp(3) makes of a line, from the folder of its file.
+fn expanded(file: &Path, line: &OsStr) -> Vec<PathBuf> {
     let mut pattern = OsString::new();
     if !line.as_bytes().starts_with(b"/") {
         pattern.push(folder(file));
@@ -105,16 +164,16 @@ fn matches(pattern: &str) -> Vec<PathBuf> {
     found
 }
 
-/// The names in a folder that count: letters, digits, `_` and `-` with Debian's ifupdown, any name of
-/// a file with the others; in C order.
+/// The names in a folder that count: letters, digits, `_` and `-`, with ifupdown-ng any name of a file;
+/// in C order. ifupdown2 has `source-directory` since 3.1; what it does not read it does not bring up.
 pub fn names(folder: &Path, caller: Caller) -> io::Result<Vec<OsString>> {
-    let is_debians = caller == Caller::Ifupdown;
+    let is_ng = caller == Caller::IfupdownNg;
     let entries = std::fs::read_dir(folder)?.flatten();
-    let entries = entries.filter(|entry| is_debians || entry.path().is_file());
+    let entries = entries.filter(|entry| !is_ng || entry.path().is_file());
     let names = entries.map(|entry| entry.file_name().into_vec());
     let counts = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     let mut names: Vec<Vec<u8>> = names
-        .filter(|name| !is_debians || name.iter().all(counts))
+        .filter(|name| is_ng || name.iter().all(counts))
         .collect();
     names.sort();
     Ok(names.into_iter().map(OsString::from_vec).collect())
@@ -126,7 +185,8 @@ mod tests {
 
     #[test]
     fn paths_are_relative_to_the_file_that_names_them() {
-        let paths = |file: &str, line: &str| sourced(Path::new(file), OsStr::new(line));
+        let paths =
+            |file: &str, line: &str| sourced(Path::new(file), OsStr::new(line), Caller::Ifupdown);
         let spelled = |file: &str| folder(Path::new(file)).to_owned();
         assert_eq!(spelled("/a/./b"), "/a/.");
         assert_eq!((spelled("/a"), spelled("a//b")), ("/".into(), "a".into()));
@@ -134,5 +194,33 @@ mod tests {
         assert_eq!(paths("/x/y", "a"), [Path::new("/x/a")]);
         assert_eq!(paths("/x/y", "/none-such/*"), [Path::new("/none-such/*")]);
         assert_eq!(paths("/x/y", "'/a"), [Path::new("/x/'/a")][..0]);
+    }
+
+    #[test]
+    fn ifupdown2_may_be_set_to_another_file() {
+        for (settings, expected) in [
+            ("default_interfaces_configfile = /etc/x\n", Some("/etc/x")),
+            (
+                "#default_interfaces_configfile=/etc/x\nuse_daemon=no\n",
+                None,
+            ),
+            ("a\nDefault_Interfaces_Configfile=/etc/x", Some("/etc/x")),
+        ] {
+            assert_eq!(named_in(settings), expected, "{settings}");
+        }
+    }
+
+    #[test]
+    fn the_others_take_the_first_word_as_it_stands() {
+        for caller in [Caller::Ifupdown2, Caller::IfupdownNg] {
+            let paths = |line: &str| sourced(Path::new("/x/y"), OsStr::new(line), caller);
+            assert_eq!(paths("a /b"), [Path::new("a")]);
+            assert_eq!(paths("\"/a b\""), [Path::new("\"/a")]);
+            assert_eq!(paths("$HOME/{a,b}"), [Path::new("$HOME/{a,b}")]);
+            assert_eq!(paths(" "), [Path::new("a")][..0]);
+        }
+        let of = |caller| sourced(Path::new("/x/y"), OsStr::new("/proc/sel[f]**"), caller);
+        assert_eq!(of(Caller::Ifupdown2), [Path::new("/proc/self")]);
+        assert_eq!(of(Caller::IfupdownNg), [Path::new("/proc/sel[f]**")]);
     }
 }

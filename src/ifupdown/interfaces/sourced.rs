@@ -27,9 +27,6 @@ use super::parts::{Block, BlockKind, SourceLine, Text};
 use super::paths::{is_missing, names, read_interfaces, sourced};
 use crate::ifupdown::Caller;
 
-/// The file that ifupdown reads if it is told no other.
-pub const FILE: &str = "/etc/network/interfaces";
-
 /// How many files may stand above one that is sourced. ifupdown sets no limit: a file that
 /// sources itself as `./x` is read until no more files can be opened (measured).
 const DEPTH: usize = 100;
@@ -313,7 +310,7 @@ impl Interfaces {
     }
 
     fn source(&mut self, path: &Path, source: &SourceLine, depth: usize) {
-        for found in sourced(path, &source.pattern) {
+        for found in sourced(path, &source.pattern, self.caller) {
             if source.directory {
                 let listed = names(&found, self.caller).unwrap_or_else(|error| {
                     if error.kind() == io::ErrorKind::PermissionDenied {
@@ -327,7 +324,8 @@ impl Interfaces {
                     path.push(name);
                     self.file(Path::new(&path), depth + 1);
                 }
-            } else if !is_missing(&found) {
+            } else if !is_missing(&found) || self.caller == Caller::IfupdownNg {
+                // ifupdown-ng reads nothing at all where one is missing.
                 self.file(&found, depth + 1);
             }
         }

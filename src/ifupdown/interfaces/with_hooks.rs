@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use super::parts::BlockKind;
+use super::paths::once;
 use super::sourced::{Interfaces, StanzaInForce};
-use crate::ifupdown::HookCall;
+use crate::ifupdown::{Caller, HookCall};
 
 impl Interfaces {
     /// The stanzas in force that ifup and ifdown run hooks for, by logical name; those of one name
@@ -29,7 +30,40 @@ impl Interfaces {
                 found.entry(name).or_default().push(stanza);
             }
         }
+        self.put_aliases_behind(&mut found);
         found
+    }
+
+    /// To ifupdown2 an alias is its device. On ifupdown it is an interface that comes up later,
+    /// wherever its stanzas stand: they go behind the device's, in the order in which `ifup -a` would
+    /// take them.
+    fn put_aliases_behind(&self, found: &mut HashMap<&str, Vec<&StanzaInForce>>) {
+        if self.caller != Caller::Ifupdown2 {
+            return;
+        }
+        let written = |stanza: &StanzaInForce| self.stanza(stanza).map(|own| own.name.as_str());
+        let alias = |stanza: &StanzaInForce| written(stanza).filter(|name| name.contains(':'));
+        let mut order: Option<HashMap<&str, usize>> = None;
+        for stanzas in found.values_mut() {
+            if stanzas.len() > 1 && stanzas.iter().any(|stanza| alias(stanza).is_some()) {
+                // Few files have any.
+                let order = order.get_or_insert_with(|| self.order_of_aliases());
+                stanzas.sort_by_key(|stanza| alias(stanza).map(|name| order.get(name).copied()));
+            }
+        }
+    }
+
+    /// The places of all aliases: first those behind `auto`, then by their stanzas.
+    fn order_of_aliases(&self) -> HashMap<&str, usize> {
+        let stanzas = self.stanzas().filter_map(|stanza| self.stanza(stanza));
+        let names = self.selected("auto");
+        let names = names.chain(stanzas.map(|stanza| stanza.name.as_str()));
+        let mut order = HashMap::new();
+        for name in names.filter(|name| name.contains(':')) {
+            let next = order.len();
+            order.entry(name).or_insert(next);
+        }
+        order
     }
 
     /// The names and patterns behind a keyword: `auto`, `allow-hotplug`, `no-scripts` …
@@ -57,13 +91,7 @@ impl Interfaces {
 
 /// Whether a name fits a pattern of fnmatch(3).
 fn fits(pattern: &str, name: &str) -> bool {
-    let mut single = String::new();
-    for c in pattern.chars() {
-        if c != '*' || !single.ends_with('*') {
-            single.push(c);
-        }
-    }
-    glob::Pattern::new(&single).is_ok_and(|pattern| pattern.matches(name))
+    glob::Pattern::new(&once(pattern, '*')).is_ok_and(|pattern| pattern.matches(name))
 }
 
 #[cfg(test)]
