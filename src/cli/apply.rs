@@ -2,7 +2,6 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
-use std::time::Duration;
 
 use log::warn;
 
@@ -10,12 +9,13 @@ use super::command::{
     say, Arguments, Command, Opt, Trouble, Verdict, WhichInterfaces, ALL, AS, INTERFACES,
 };
 use super::plan;
-use super::question::{forget_typed, Confirmed, Outputs, Question};
+use super::question::forget_typed;
 use super::running::Running;
+use super::trial::{patience, GoesBack, Trial, CONFIRM};
 use crate::converge;
 use crate::converge::{
-    remove_orphans, DeviceRun, Done, LeftToDo, Leftovers, OrphanError, Patience, Snapshot,
-    StanzaStatus, View,
+    remove_orphans, DeviceRun, Done, LeftToDo, Leftovers, OrphanError, Patience, StanzaStatus,
+    View, Wanted,
 };
 use crate::explain::{ssh_replies, warning_of_move, Packet};
 use crate::ifupdown::interfaces::Device;
@@ -47,19 +47,11 @@ Standard input that is no terminal answers nothing.",
     run,
 };
 
-const CONFIRM: Opt = Opt::value(
-    "confirm",
-    "SECONDS",
-    "go back unless it is confirmed in time",
-);
 const DRY_RUN: Opt = Opt::flag("dry-run", "print what would be done, as plan does");
-
-/// Longest time to wait for a confirmation, in seconds: a day.
-const LONGEST: u64 = 86_400;
 
 fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let which = arguments.named_or_all()?;
-    let patience = arguments.value(CONFIRM.long).map(seconds).transpose()?;
+    let patience = patience(arguments)?;
     let running = Running::read(arguments.value(INTERFACES.long), arguments.said_caller()?)?;
     let devices = match &which {
         WhichInterfaces::All => running.devices(&[])?,
@@ -83,7 +75,12 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
         warn!("{sentence}");
     }
     if let Some(trial) = trial {
-        return trial.apply(survey, all, out);
+        return trial.run(
+            &GoesBack::of_apply(),
+            |_, said| change(survey, all, said),
+            |_| Ok(()),
+            out,
+        );
     }
     if moved.is_some() {
         if !go_on(out)? {
@@ -96,13 +93,13 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
 }
 
 /// How the stanzas of some devices stand, with all that was asked for to tell.
-struct Survey<'a> {
+pub struct Survey<'a> {
     view: View,
     devices: Vec<(&'a Device, Vec<StanzaStatus>)>,
 }
 
 impl<'a> Survey<'a> {
-    fn take(devices: &'a [Device]) -> Result<Self, Trouble> {
+    pub fn take(devices: &'a [Device]) -> Result<Self, Trouble> {
         let mut view = View::open_for_apply()?;
         let devices = devices.iter().map(|device| {
             let stanzas = view.stanzas(&device.name, &device.calls);
@@ -114,6 +111,22 @@ impl<'a> Survey<'a> {
         })
     }
 
+    /// What the stanzas ask for.
+    pub fn wanted(&self) -> Vec<Wanted<'_>> {
+        let each = self.devices.iter().flat_map(|(device, stanzas)| {
+            let stanzas = stanzas.iter();
+            stanzas.filter_map(|status| {
+                let (_, state) = status.policy.as_ref()?;
+                Some(Wanted {
+                    device: &device.name,
+                    heading: &status.heading,
+                    state,
+                })
+            })
+        });
+        each.collect()
+    }
+
     /// What the change would make of the way back to who typed this: a sentence, if it moves.
     fn moved_connection(&mut self, replies: &Packet) -> Result<Option<String>, Trouble> {
         let stanzas = self.devices.iter().flat_map(|(_, stanzas)| stanzas);
@@ -123,75 +136,6 @@ impl<'a> Survey<'a> {
         }
         Ok(warning_of_move(&mut self.view.kernel, replies, &changes)?)
     }
-}
-
-/// A change that goes back unless somebody confirms it in time.
-struct Trial {
-    patience: Duration,
-    outputs: Outputs,
-}
-
-impl Trial {
-    fn prepare(patience: Duration) -> io::Result<Self> {
-        let outputs = Outputs::prepare()?;
-        Ok(Self { patience, outputs })
-    }
-
-    /// Applies the change, asks, and perhaps goes back. Nothing that is said from the change until
-    /// then is waited for: who does not take it may be the one whom the change has cut off.
-    fn apply(
-        mut self,
-        survey: Survey<'_>,
-        all: bool,
-        out: &mut dyn Write,
-    ) -> Result<Verdict, Trouble> {
-        let question = Question::prepare()?;
-        let mut before = Snapshot::take(&mut Kernel::open()?)?;
-        let messages = hold_messages();
-        let mut said = Vec::new();
-        let applied = change(survey, all, &mut said);
-        before.note_change();
-        self.outputs.say(&said);
-        self.outputs.warn(&messages.take());
-        let asked = applied.and_then(|verdict| {
-            let answer = if before.is_still_so(&mut Kernel::open()?)? {
-                Confirmed::Keep
-            } else {
-                question.ask(self.patience, &mut self.outputs)?
-            };
-            Ok((verdict, answer))
-        });
-        // Who could not be asked has not agreed.
-        let done = match asked {
-            Ok((verdict, Confirmed::Keep)) => Ok(verdict),
-            Ok((_, Confirmed::GoBack(why))) => Err(go_back(&before, why)),
-            Err(trouble) => Err(go_back(&before, &trouble.to_string())),
-        };
-        // From here on it may wait: others can ask again, and a signal ends it.
-        drop(question);
-        let told = self.outputs.finish(out);
-        drop(messages);
-        let verdict = done?;
-        told?;
-        Ok(verdict)
-    }
-}
-
-/// Goes back to what was before.
-fn go_back(before: &Snapshot, why: &str) -> Trouble {
-    let restored = before.restore();
-    for (device, failure) in &restored.failures {
-        converge::tell(device.as_str(), failure);
-    }
-    for warning in &restored.warnings {
-        warn!("{warning}");
-    }
-    let how = if restored.failures.is_empty() && restored.warnings.is_empty() {
-        "gone back to what was before"
-    } else {
-        "gone back, but not to all that was before, as said above"
-    };
-    Trouble::Failed(format!("{why}: {how}"))
 }
 
 /// Asks whether to go on. Where nobody is there to answer, a script has decided already.
@@ -208,15 +152,6 @@ fn go_on(out: &mut dyn Write) -> io::Result<bool> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-fn seconds(text: &str) -> Result<Duration, Trouble> {
-    match text.parse() {
-        Ok(seconds @ 1..=LONGEST) => Ok(Duration::from_secs(seconds)),
-        _ => Err(Trouble::Usage(format!(
-            "--confirm {text:?}: expected seconds, from 1 to {LONGEST}"
-        ))),
-    }
-}
-
 /// Applies the change, and says what became of it, and what is wrong, only then: see [`say`].
 fn apply(survey: Survey<'_>, all: bool, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let mut said = Vec::new();
@@ -229,7 +164,8 @@ fn apply(survey: Survey<'_>, all: bool, out: &mut dyn Write) -> Result<Verdict, 
     Ok(verdict)
 }
 
-fn change(survey: Survey<'_>, all: bool, out: &mut dyn Write) -> Result<Verdict, Trouble> {
+/// Brings the devices in step, and says what became of each stanza.
+pub fn change(survey: Survey<'_>, all: bool, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let Survey { mut view, devices } = survey;
     let mut verdict = Verdict::Good;
     let mut acted = false;

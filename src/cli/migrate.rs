@@ -4,18 +4,21 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::ffi::OsStr;
-use std::io::{self, IsTerminal, Write};
-use std::path::Path;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::command::{Arguments, Command, Opt, Trouble, Verdict, AS};
-use super::replace_files::{names_to_write, replace_files, Replacement};
+use super::move_over::{rehearse, write_files, MoveOver, NewFile};
+use super::prove::{tell, verify, Proof};
+use super::replace_files::{names_to_write, NotReplaced};
+use super::trial::{patience, Trial, CONFIRM};
+use crate::converge::Snapshot;
 use crate::ifupdown::interfaces::{main_file, Interfaces};
 use crate::ifupdown::Caller;
-use crate::migrate::verify::{
-    differences, notes, other_hooks, run_after, run_trial_telling, why_not_up, Machine, Seen,
-};
 use crate::migrate::{Draft, HostBits, Rewriting};
-use crate::system::NAME;
+use crate::routing::TableId;
+use crate::system::start_logging;
 use crate::tables::Registry;
 
 /// The command.
@@ -32,10 +35,17 @@ else stays as it is, byte for byte. What no option can say stays, too, and is
 named with the reason.
 
 Prints the new file. The exit code is 0 if no such line stays, 1 if some do or
---verify could not prove all of it, 2 in case of an error.",
+--verify could not prove all of it, 2 in case of an error.
+
+With --write --now what is up moves over at once, without ifdown: what the
+lines put in is taken out, and the options are in force. It asks whether that
+shall stay, as apply --confirm does, and only then writes the files; else, and
+if it is killed, it goes back, so that file and kernel fit together.",
     options: &[
         AS,
+        CONFIRM,
         Opt::flag("diff", "print the changes only, as diff -u does"),
+        Opt::flag("now", "with --write: move over what is up, too"),
         Opt::flag("write", "write the files; the old ones are kept"),
         Opt::flag(
             "verify",
@@ -50,14 +60,9 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let caller = arguments.caller()?;
     let main = main_file(caller);
     let path = arguments.only()?.map_or(main.as_path(), Path::new);
+    let patience = patience_of_now(arguments, path == main, &main)?;
     let interfaces = read(path, caller)?;
-    // A name in no file has the ID that it would be registered under; nothing is registered here.
-    let names = RefCell::new(Registry::below(Path::new("/")).names());
-    let lookup = |name: &str| {
-        let id = names.borrow_mut().id(&name.parse().ok()?, None, |_| false);
-        id.ok().map(|registered| registered.id)
-    };
-    let draft = Draft::of(&interfaces, &lookup);
+    let draft = Draft::of(&interfaces, &table_names());
     let (files, again) = each_once(draft.files());
     let mut remarks = draft.remarks();
     remarks.retain(|remark| !again.contains(remark.path.as_os_str()));
@@ -92,8 +97,14 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     } else if !arguments.has("write") {
         print(&files, out)?;
     }
-    if writes {
-        write(&changed)?;
+    let new = new_files(&changed);
+    if let Some(patience) = patience {
+        let moves = MoveOver::prepare(&draft, path, caller)?;
+        let kept = move_over(patience, &moves, &new, out)?;
+        tell_written(&changed, &kept);
+    } else if writes {
+        let kept = write_files(&new).map_err(|error| Trouble::Failed(error.to_string()))?;
+        tell_written(&changed, &kept);
         if path == main {
             tell_how_to_move_over(&draft);
         }
@@ -130,12 +141,8 @@ fn print(files: &[(&Path, Rewriting)], out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn tell(text: &str) {
-    let _ = writeln!(io::stderr(), "{NAME}: {text}");
-}
-
 /// The configuration, if ifupdown reads all of it.
-fn read(path: &Path, caller: Caller) -> Result<Interfaces, Trouble> {
+pub fn read(path: &Path, caller: Caller) -> Result<Interfaces, Trouble> {
     let interfaces = Interfaces::read_as(path, caller);
     if let Some(path) = interfaces.templated.first() {
         return Err(Trouble::Failed(format!(
@@ -159,158 +166,6 @@ fn read(path: &Path, caller: Caller) -> Result<Interfaces, Trouble> {
     Ok(interfaces)
 }
 
-/// What `--verify` has found out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Proof {
-    /// Both versions do the same.
-    Equal,
-    /// They do, as far as they have been tried.
-    InPart,
-    /// Of some interfaces nothing is known: they do not come up with the old file.
-    NotUp,
-    /// They do not do the same.
-    Differs,
-}
-
-/// Tries both versions, as `migrate/verify` does it, and says how far they are equal.
-fn verify(draft: &Draft<'_>) -> Result<Proof, Trouble> {
-    let failed = |error: &dyn std::fmt::Display| Trouble::Failed(format!("--verify: {error}"));
-    let program = std::env::current_exe().map_err(|error| failed(&error))?;
-    let not_run = tell_left_out(draft);
-    let mut machine = draft.machine(program);
-    let trial = |machine: &Machine| {
-        let tell = |at: &str| progress(&format!("before: {at}"));
-        let seen = run_trial_telling(machine, &draft.for_trial(false), None, &tell);
-        progress("");
-        seen.map_err(|error| failed(&error))
-    };
-    let mut before = trial(&machine)?;
-    let down = before.failed.clone();
-    if !down.is_empty() {
-        tell_not_up(draft, &before);
-        // What the others do can be told without it.
-        machine = machine.without(&down);
-        if machine.interfaces.is_empty() {
-            tell(&format!("--verify: nothing is proven{WITHOUT_IT}"));
-            return Ok(Proof::NotUp);
-        }
-        before = trial(&machine)?;
-    }
-    let texts = [draft.for_trial(false), draft.for_trial(true)];
-    let after = run_after(&machine, &texts, &mut before, &|is_new, at| {
-        let version = if is_new { "after" } else { "before" };
-        progress(&format!("{version}: {at}"));
-    });
-    progress("");
-    let after = after.map_err(|error| failed(&error))?;
-    for (version, seen) in [("before", &before), ("after", &after)] {
-        for said in &seen.said {
-            tell(&format!("--verify: {version}: {said}"));
-        }
-    }
-    for note in notes(&before, &after) {
-        tell(&format!("--verify: {note}"));
-    }
-    let differences = differences(&before, &after);
-    for difference in &differences {
-        tell(&format!("--verify: {difference}"));
-    }
-    let unproven = unproven(not_run, &down);
-    let (proof, said) = if !differences.is_empty() {
-        (Proof::Differs, "not equal; nothing is written".to_owned())
-    } else if unproven.is_empty() {
-        (Proof::Equal, "equal before and after".to_owned())
-    } else {
-        let said = format!(
-            "equal before and after; not proven: {}",
-            unproven.join(", ")
-        );
-        let is_up = down.is_empty();
-        (if is_up { Proof::InPart } else { Proof::NotUp }, said)
-    };
-    let end = if proof == Proof::NotUp {
-        WITHOUT_IT
-    } else {
-        ""
-    };
-    tell(&format!(
-        "--verify: {} routes, {} rules and {} look-ups are {said}{end}",
-        before.routes.len(),
-        before.rules.len(),
-        before.lookups.len(),
-    ));
-    Ok(proof)
-}
-
-/// How the file can be written although nothing is proven.
-const WITHOUT_IT: &str = "; migrate --write without --verify writes the new file all the same";
-
-/// Names what a trial leaves out, and says how many lines those are.
-fn tell_left_out(draft: &Draft<'_>) -> usize {
-    let not_run = draft.not_run();
-    for remark in &not_run {
-        let place = format!("{}:{}", remark.path.display(), remark.line);
-        tell(&format!(
-            "--verify: {place}: not run, so not proven: {}",
-            remark.reason
-        ));
-    }
-    let hooks = other_hooks();
-    if !hooks.is_empty() {
-        let hooks: Vec<String> = hooks
-            .iter()
-            .map(|path| path.display().to_string())
-            .collect();
-        tell(&format!(
-            "--verify: other packages' hooks are not run: {}",
-            hooks.join(", ")
-        ));
-    }
-    not_run.len()
-}
-
-/// Says which interfaces do not come up with the old file, at which line, and why.
-fn tell_not_up(draft: &Draft<'_>, before: &Seen) {
-    for (interface, told) in &before.told {
-        let why = why_not_up(draft.stanzas(), interface, told);
-        let at = why.line.and_then(|(file, line)| {
-            let path = draft.path(file)?;
-            Some(format!(" at {}:{line}", path.display()))
-        });
-        let at = at.unwrap_or_default();
-        tell(&format!(
-            "--verify: {interface} does not come up with the old file{at}: {why}"
-        ));
-    }
-}
-
-/// On a terminal, what is being tried, in the place of what was told before; nothing clears it.
-fn progress(at: &str) {
-    let mut out = io::stderr();
-    if out.is_terminal() {
-        let at = if at.is_empty() {
-            String::new()
-        } else {
-            format!("--verify: {at}")
-        };
-        let shown: String = at.chars().take(78).collect();
-        let _ = write!(out, "\r\x1b[K{shown}");
-        let _ = out.flush();
-    }
-}
-
-/// What is not known, although two trials were equal.
-fn unproven(not_run: usize, down: &[String]) -> Vec<String> {
-    let mut unproven = match not_run {
-        0 => Vec::new(),
-        1 => vec!["what 1 line does that was not run".to_owned()],
-        lines => vec![format!("what {lines} lines do that were not run")],
-    };
-    let down = down.iter();
-    unproven.extend(down.map(|name| format!("{name}, which did not come up")));
-    unproven
-}
-
 /// How interfaces that are up come to have their options in force: without `ifdown`, which would
 /// cut off who is connected by them, and the guests of a bridge, and which would leave what the old
 /// lines have put in, for they are gone.
@@ -329,15 +184,79 @@ fn tell_how_to_move_over(draft: &Draft<'_>) {
     }
 }
 
-/// Writes all files or none.
-fn write(files: &[&(&Path, Rewriting)]) -> Result<(), Trouble> {
-    let replacements = files.iter().map(|(path, file)| Replacement {
-        path,
+/// The files that change.
+fn new_files(files: &[&(&Path, Rewriting)]) -> Vec<NewFile> {
+    let files = files.iter().map(|(path, file)| NewFile {
+        path: path.to_path_buf(),
         before: file.before(),
         after: file.after(),
     });
-    let replacements: Vec<Replacement<'_>> = replacements.collect();
-    let kept = replace_files(&replacements).map_err(|error| Trouble::Failed(error.to_string()))?;
+    files.collect()
+}
+
+/// The files that a draft changes.
+pub fn files_of(draft: &Draft<'_>) -> Vec<NewFile> {
+    let (files, _) = each_once(draft.files());
+    let changed: Vec<_> = files.iter().filter(|(_, file)| file.is_changed()).collect();
+    new_files(&changed)
+}
+
+/// How long is waited for a yes, where what is up is to move over now.
+/// Errors: it cannot be done in the way that is asked for.
+fn patience_of_now(
+    arguments: &Arguments,
+    is_main: bool,
+    main: &Path,
+) -> Result<Option<Duration>, Trouble> {
+    let patience = patience(arguments)?;
+    let wrong = |why: &str| Err(Trouble::Usage(why.to_owned()));
+    match (arguments.has("now"), patience) {
+        (true, _) if !arguments.has("write") => wrong("--now: expected --write beside it"),
+        (true, _) if !is_main => Err(Trouble::Usage(format!(
+            "--now: expected {}, by which interfaces are up",
+            main.display()
+        ))),
+        (true, None) => wrong(
+            "--now: expected --confirm SECONDS beside it: it goes back unless somebody says yes",
+        ),
+        (false, Some(_)) => wrong("--confirm: expected --write --now beside it"),
+        (_, patience) => Ok(patience),
+    }
+}
+
+/// Moves over what is up, asks, and writes the files if that shall stay. Returns the names under which
+/// the old ones are kept.
+fn move_over(
+    patience: Duration,
+    moves: &MoveOver,
+    files: &[NewFile],
+    out: &mut dyn Write,
+) -> Result<Vec<PathBuf>, Trouble> {
+    let failed = |error: NotReplaced| Trouble::Failed(error.to_string());
+    rehearse(files).map_err(failed)?;
+    start_logging(false);
+    let mut kept = Vec::new();
+    let keep = |before: &Snapshot| {
+        moves.check_unchanged(before)?;
+        kept = write_files(files).map_err(failed)?;
+        Ok(())
+    };
+    let change = |before: &Snapshot, said: &mut Vec<u8>| moves.change(before, said);
+    Trial::prepare(patience)?.run(&moves.goes_back, change, keep, out)?;
+    Ok(kept)
+}
+
+/// The IDs of tables by their names. A name in no file has the ID that it would be registered under;
+/// nothing is registered here.
+pub fn table_names() -> impl Fn(&str) -> Option<TableId> {
+    let names = RefCell::new(Registry::below(Path::new("/")).names());
+    move |name: &str| {
+        let id = names.borrow_mut().id(&name.parse().ok()?, None, |_| false);
+        id.ok().map(|registered| registered.id)
+    }
+}
+
+fn tell_written(files: &[&(&Path, Rewriting)], kept: &[PathBuf]) {
     for ((path, file), kept) in files.iter().zip(kept) {
         let (removed, added) = file.counts();
         tell(&format!(
@@ -346,5 +265,4 @@ fn write(files: &[&(&Path, Rewriting)]) -> Result<(), Trouble> {
             kept.display()
         ));
     }
-    Ok(())
 }

@@ -3,7 +3,8 @@
 //! - `command.rs`: what a command is; how its arguments are read, what its help says, how it ends
 //!   (`Verdict`, `Trouble`);
 //! - `running.rs`: which interfaces are up, beside the stanzas that the file has for them now;
-//! - `question.rs`: asking whether a change stays, for `apply --confirm`;
+//! - `trial.rs`: a change that goes back unless somebody says yes to its `question.rs`; where the run
+//!   that asks is killed, its `guard.rs` goes back, which does what `stand_guard.rs` says;
 //! - `summary.rs`: the first line of `status`;
 //! - `keeping.rs`: what it tells of the keeper;
 //! - `status.rs`: how the stanzas stand, for people and as JSON;
@@ -16,6 +17,8 @@
 //! - `flush.rs`: takes out what was put in;
 //! - `check.rs`, `explain.rs`: print what the folders `check` and `explain` find;
 //! - `replace_files.rs`: several files in the place of others, all or none;
+//! - `move_over.rs`: what is up gets the options of a new file for what the lines of the old put in;
+//! - `prove.rs`: tells what `migrate --verify` finds;
 //! - `migrate.rs`: prints the files that `migrate` makes, or has them written.
 //!
 //! This file says which command is meant and turns its end into an exit code. A new command is a
@@ -27,7 +30,9 @@
 
 mod command;
 mod running;
+mod guard;
 mod question;
+mod trial;
 mod summary;
 mod keeping;
 mod status;
@@ -41,7 +46,10 @@ mod flush;
 mod check;
 mod explain;
 mod replace_files;
+mod move_over;
+mod prove;
 mod migrate;
+mod stand_guard;
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -106,6 +114,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut out = BufWriter::new(io::stdout().lock());
     let mut arguments = arguments.into_iter();
     let first = arguments.next();
+    if first.as_deref() == Some(guard::WORD.as_ref()) {
+        return stand_guard::run(arguments);
+    }
     let command = COMMANDS
         .iter()
         .find(|command| first.as_deref() == Some(command.name.as_ref()));

@@ -17,13 +17,14 @@ use nix::unistd::{getpgrp, read, tcgetpgrp};
 use rustix::io::ioctl_fionread;
 
 use super::command::{say, Trouble};
-use crate::system::{Consent, UnreadOutput};
+use super::guard::TrialGuard;
+use crate::system::{Consent, UnreadOutput, Yes};
 
 /// What came of the question.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Confirmed {
-    /// Somebody said yes.
-    Keep,
+    /// Somebody said yes: in another session this one, who waits to hear what came of it.
+    Keep(Option<Yes>),
     /// Nobody did, for this reason.
     GoBack(&'static str),
 }
@@ -131,7 +132,12 @@ impl Question {
 
     /// Asks behind what the outputs are to be told anyway, and waits for the answer. The time runs
     /// from now, whether or not they take anything.
-    pub fn ask(&self, patience: Duration, outputs: &mut Outputs) -> io::Result<Confirmed> {
+    pub fn ask(
+        &self,
+        patience: Duration,
+        outputs: &mut Outputs,
+        guard: &TrialGuard,
+    ) -> io::Result<Confirmed> {
         let deadline = Instant::now() + patience;
         if let Some(consent) = &self.consent {
             consent.begin()?;
@@ -145,10 +151,15 @@ impl Question {
         let question =
             format!("{ways} within {seconds} seconds to keep this; otherwise it goes back.\n");
         outputs.say(question.as_bytes());
-        self.wait(deadline, outputs)
+        self.wait(deadline, outputs, guard)
     }
 
-    fn wait(&self, deadline: Instant, outputs: &mut Outputs) -> io::Result<Confirmed> {
+    fn wait(
+        &self,
+        deadline: Instant,
+        outputs: &mut Outputs,
+        guard: &TrialGuard,
+    ) -> io::Result<Confirmed> {
         loop {
             if !outputs.out.is_done() {
                 // What is typed before the question is there to read is no answer to it.
@@ -169,16 +180,24 @@ impl Question {
             } else {
                 left.min(AGAIN)
             };
-            if let Some(answer) = self.answer(left, is_asked)? {
+            if let Some(answer) = self.answer(left, is_asked, guard)? {
                 return Ok(answer);
             }
         }
     }
 
     /// Waits for an answer, for so long; at the keyboard only where the question can be read there.
-    fn answer(&self, longest: Duration, is_asked: bool) -> io::Result<Option<Confirmed>> {
+    fn answer(
+        &self,
+        longest: Duration,
+        is_asked: bool,
+        guard: &TrialGuard,
+    ) -> io::Result<Option<Confirmed>> {
         let keyboard = self.keyboard.as_ref().filter(|_| is_asked);
-        let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+        let mut fds = vec![
+            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+            PollFd::new(guard.as_fd(), PollFlags::POLLIN),
+        ];
         // What is not there is not looked at.
         let consent = self.consent.as_ref().map(AsFd::as_fd);
         for fd in [consent, keyboard.map(AsFd::as_fd)].into_iter().flatten() {
@@ -189,9 +208,15 @@ impl Question {
         if ready.next() == Some(true) {
             return Ok(Some(Confirmed::GoBack("interrupted")));
         }
+        if ready.next() == Some(true) {
+            return Ok(Some(Confirmed::GoBack(
+                "what would go back if this process were killed is not there any more",
+            )));
+        }
         if let Some(consent) = &self.consent {
-            if ready.next() == Some(true) && consent.is_given() {
-                return Ok(Some(Confirmed::Keep));
+            let said = Some(consent).filter(|_| ready.next() == Some(true));
+            if let Some(yes) = said.and_then(Consent::given) {
+                return Ok(Some(Confirmed::Keep(Some(yes))));
             }
         }
         match keyboard {
@@ -249,7 +274,7 @@ fn typed(keyboard: &Stdin) -> io::Result<Confirmed> {
             if more.iter().any(|fd| fd.any().unwrap_or(false)) {
                 Confirmed::GoBack("more than an empty line was typed")
             } else {
-                Confirmed::Keep
+                Confirmed::Keep(None)
             }
         }
         Ok(_) => Confirmed::GoBack("something else than an empty line was typed"),

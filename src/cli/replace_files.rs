@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{fchown, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -76,6 +76,23 @@ pub fn replace_files(files: &[Replacement<'_>]) -> Result<Vec<PathBuf>, NotRepla
     done.map(|()| staged.into_iter().filter_map(|file| file.kept).collect())
 }
 
+/// Finds out whether files could be replaced, and leaves all as it was.
+pub fn rehearse_files(files: &[Replacement<'_>]) -> Result<(), NotReplaced> {
+    let mut staged = Vec::new();
+    let done = stage_each(files, &mut staged);
+    let left: Vec<String> = staged.iter_mut().rev().flat_map(Staged::undo).collect();
+    done.map_err(|(path, reason)| NotReplaced {
+        path: path.to_owned(),
+        reason,
+        left,
+    })
+}
+
+/// Whether a file holds this, to the last byte.
+pub fn holds(path: &Path, bytes: &[u8]) -> bool {
+    fs::read(path).is_ok_and(|there| there == bytes)
+}
+
 /// Under which name each file is to be written: one that is no link to it, if it is among the paths
 /// under several; `None` for the further ones.
 pub fn names_to_write<'a>(paths: &[&'a Path]) -> Vec<Option<&'a Path>> {
@@ -100,7 +117,8 @@ pub fn names_to_write<'a>(paths: &[&'a Path]) -> Vec<Option<&'a Path>> {
     names
 }
 
-fn replace_each<'a>(
+/// Makes each new file beside the old one.
+fn stage_each<'a>(
     files: &'a [Replacement<'a>],
     staged: &mut Vec<Staged<'a>>,
 ) -> Result<(), (&'a Path, io::Error)> {
@@ -113,6 +131,14 @@ fn replace_each<'a>(
             is_replaced: false,
         });
     }
+    Ok(())
+}
+
+fn replace_each<'a>(
+    files: &'a [Replacement<'a>],
+    staged: &mut Vec<Staged<'a>>,
+) -> Result<(), (&'a Path, io::Error)> {
+    stage_each(files, staged)?;
     for file in staged.iter_mut() {
         file.kept = Some(keep(file.path).map_err(|error| (file.path, error))?);
     }
@@ -177,7 +203,7 @@ fn prepare(file: &Replacement<'_>) -> io::Result<PathBuf> {
     if !about.is_file() {
         return Err(io::Error::other("it is no file"));
     }
-    if about.nlink() > 1 {
+    if about.nlink() > 1 && !(about.nlink() == 2 && own_name(path, &about).is_some()) {
         return Err(io::Error::other(
             "it has another name (a hard link), which would stay the old file; remove one of them",
         ));
@@ -328,23 +354,40 @@ fn attribute(file: &File, name: &[u8]) -> Result<Vec<u8>, Errno> {
     Ok(value)
 }
 
-/// Keeps the old file under a name that is not taken.
+/// The names under which an old file may be kept.
+fn kept_names(path: &Path) -> impl Iterator<Item = PathBuf> + '_ {
+    let further = (2..).map(|n: u32| format!("before-migrate.{n}"));
+    let endings = std::iter::once("before-migrate".to_owned()).chain(further);
+    endings.map(|ending| beside(path, &ending))
+}
+
+/// The second name that a run has given a file before it was killed.
+fn own_name(path: &Path, about: &Metadata) -> Option<PathBuf> {
+    let mut names = kept_names(path).map_while(|name| {
+        let its = fs::symlink_metadata(&name).ok()?;
+        let is_it = (its.dev(), its.ino()) == (about.dev(), about.ino());
+        Some((name, is_it))
+    });
+    names.find(|(_, is_it)| *is_it).map(|(name, _)| name)
+}
+
+/// Keeps the old file under a name that is not taken, or that it has already.
 fn keep(path: &Path) -> io::Result<PathBuf> {
-    let mut kept = beside(path, "before-migrate");
-    for n in 2.. {
+    if let Some(name) = own_name(path, &fs::symlink_metadata(path)?) {
+        return Ok(name);
+    }
+    for kept in kept_names(path) {
         match fs::hard_link(path, &kept) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                kept = beside(path, &format!("before-migrate.{n}"));
-            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             linked => {
                 linked?;
-                break;
+                // The names are to outlive a power cut, too.
+                sync_folder(path);
+                return Ok(kept);
             }
         }
     }
-    // The names are to outlive a power cut, too.
-    sync_folder(path);
-    Ok(kept)
+    Err(io::Error::other("there is no name left for the old file"))
 }
 
 fn folder_of(path: &Path) -> &Path {

@@ -63,7 +63,13 @@ impl Running {
     pub fn read(file: Option<&str>, said: Option<Caller>) -> Result<Self, Trouble> {
         let caller = said.unwrap_or_else(|| Caller::of_host(Path::new("/")));
         let path = file.map_or_else(|| main_file(caller), PathBuf::from);
-        let file = Interfaces::read_as(&path, caller);
+        let read = Interfaces::read_as(&path, caller);
+        Self::of(path, read, said.is_some())
+    }
+
+    /// As [`Running::read`], of a file that has been read.
+    /// Errors: as there.
+    pub fn of(path: PathBuf, file: Interfaces, is_said: bool) -> Result<Self, Trouble> {
         if let Some((file, fault)) = file.refused() {
             let (path, line) = (file.path.display(), fault.number);
             let kind = &fault.kind;
@@ -78,16 +84,24 @@ impl Running {
             let path = path.display();
             return Err(Trouble::Failed(format!("cannot read {path}: {error}")));
         }
-        let ifstate = Ifstate::below(Path::new("/"));
-        let ifstate = ifstate.map_err(|error| {
-            Trouble::Failed(format!("cannot read which interfaces are up: {error}"))
-        })?;
         Ok(Self {
             path,
             file,
-            ifstate,
-            is_said: said.is_some(),
+            ifstate: ifstate()?,
+            is_said,
         })
+    }
+
+    /// What was up when this was read.
+    pub fn noted_up(&self) -> impl Iterator<Item = &InterfaceName> {
+        self.ifstate.up.iter().map(|up| &up.interface)
+    }
+
+    /// What is up now.
+    /// Errors: it cannot be read.
+    pub fn up_now() -> Result<Vec<InterfaceName>, Trouble> {
+        let up = ifstate()?.up.into_iter();
+        Ok(up.map(|up| up.interface).collect())
     }
 
     /// The devices of these interfaces, or of all in the file, as if they were up. A stanza that
@@ -238,6 +252,11 @@ impl Running {
         }
         self.file.calls_of(&up)
     }
+}
+
+fn ifstate() -> Result<Ifstate, Trouble> {
+    let read = Ifstate::below(Path::new("/"));
+    read.map_err(|error| Trouble::Failed(format!("cannot read which interfaces are up: {error}")))
 }
 
 /// The first interface that is not among what is up, and has nothing up on its device.

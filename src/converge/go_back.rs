@@ -57,9 +57,18 @@ pub fn put_in_each(kernel: &mut Kernel, wanted: &State, known: &Known<'_>) -> Pu
 
 /// What the stanzas that are up ask for. What the keeper repairs or notes of them meanwhile is not
 /// what somebody did.
-fn asked(record: &Record) -> Vec<(&Heading, Option<HookCall>)> {
+pub fn asked(record: &Record) -> Vec<(&Heading, Option<HookCall>)> {
     let parts = record.parts().iter().filter(|part| !part.is_leaving);
     parts.map(|part| (&part.heading, part.call())).collect()
+}
+
+/// A record with what its device had before, too: what is noted while it goes back.
+fn with_former(mut record: Record, former: &[Part]) -> Record {
+    for part in former {
+        let state = record.of_stanza(&part.heading).with(&part.state);
+        record.set(&part.heading, state);
+    }
+    record
 }
 
 /// Brings a device, and its record, back to the parts that it had, unless it is not as the change
@@ -73,22 +82,29 @@ pub fn go_back(
 ) -> Option<PutBack> {
     // Locked from here on.
     let mut record = DeviceRecord::open(device);
-    if !record.is_written() {
+    if record.is_written() {
+        // Another run may have begun to go back, and have been killed.
+        let begun = with_former(left.clone(), former);
+        let gone_back = former
+            .iter()
+            .cloned()
+            .fold(Record::default(), |mut all, part| {
+                all.put(part);
+                all
+            });
+        let known = [left, &begun, &gone_back].map(asked);
+        if !known.contains(&asked(&record.noted)) {
+            return None;
+        }
+    } else {
         record.noted = left.clone();
-    } else if asked(&record.noted) != asked(left) {
-        return None;
     }
     let marked = DeviceMarks::devices(&record.noted);
     let now = std::mem::take(&mut record.noted);
     let now = now.with_states(|state| kernel.devices().same_in(state));
     let current = now.state();
     let others = record.still_shared(&current);
-    let all = former.iter().fold(now.clone(), |mut all, part| {
-        let state = all.of_stanza(&part.heading).with(&part.state);
-        all.set(&part.heading, state);
-        all
-    });
-    record.replace(all);
+    record.replace(with_former(now.clone(), former));
     let known = Known {
         previous: &current,
         claimed: &others,

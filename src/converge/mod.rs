@@ -25,7 +25,7 @@
 //! - `go_back.rs`: bringing a device back to what its record had, as far as that can be done.
 //! - `survey.rs`: how the stanzas of a device stand; changes nothing.
 //! - `recorded.rs`: a device held to what its record says was asked for.
-//! - `snapshot.rs`: what is in force at a moment, and the way back to it.
+//! - `snapshot.rs`: what is in force at a moment, and the way back to it; `former.rs`: that of lines.
 //!
 //! `line.rs`, `existing.rs`, `drift.rs` and `order.rs` only decide; none opens a file or prints.
 
@@ -55,10 +55,12 @@ mod orphans;
 mod go_back;
 mod survey;
 mod recorded;
+mod former;
 mod snapshot;
 
 pub(crate) use device::{DeviceRun, Done, Leftovers};
 pub(crate) use drift::{Condition, Item};
+pub(crate) use former::{why_left, ByHand, Former, Wanted};
 pub(crate) use in_front::put_in_front;
 pub(crate) use marking::Marking;
 pub use orphans::{find_orphans, remove_orphans, OrphanError, Orphans, Why};

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::routing::{Family, Rule, PROTOCOL};
+use crate::routing::{Family, Rule};
 
 /// A rule that has to be put in again, behind all others.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,29 +170,34 @@ pub struct WayBack {
 }
 
 /// The way back from the rules that are there now to those of before; all rules, whosever they are,
-/// in the kernel's order. What is missing now has no place.
-pub fn way_back(before: &[Rule], now: &[Rule]) -> WayBack {
+/// in the kernel's order. What is missing now has no place. `is_ours` says which may be moved.
+pub fn way_back(before: &[Rule], now: &[Rule], is_ours: &dyn Fn(&Rule) -> bool) -> WayBack {
     let mut way = WayBack::default();
     let now = by_place(now);
     for (place, alike) in by_place(before) {
-        if !alike.iter().any(|rule| rule.protocol == PROTOCOL) {
+        if !alike.iter().any(|rule| is_ours(rule)) {
             continue;
         }
         if let Some(now) = now.get(&place) {
-            way_back_of(&alike, now, &mut way);
+            way_back_of(&alike, now, is_ours, &mut way);
         }
     }
     way
 }
 
 /// The same for the rules of one priority.
-fn way_back_of(before: &[&Rule], now: &[&Rule], way: &mut WayBack) {
+fn way_back_of(
+    before: &[&Rule],
+    now: &[&Rule],
+    is_ours: &dyn Fn(&Rule) -> bool,
+    way: &mut WayBack,
+) {
     let target = once_of(before, now);
     let now = once_of(now, before);
     if target == now {
         return;
     }
-    let is_ours = |rule: &&&Rule| rule.protocol == PROTOCOL;
+    let is_ours = |rule: &&&Rule| is_ours(rule);
     let place = |rule: &Rule| now.iter().position(|other| *other == rule);
     // What stands as before, seen from the front, stays.
     let mut there = now.iter();
@@ -237,6 +242,7 @@ fn once_of<'a>(rules: &[&'a Rule], of: &[&Rule]) -> Vec<&'a Rule> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::routing::PROTOCOL;
 
     fn rules(lines: &[&str]) -> Vec<Rule> {
         let rule = |line: &&str| format!("pref 9 {line} proto 157").parse().unwrap();
@@ -306,7 +312,8 @@ mod tests {
     fn back(before: &[&str], now: &[&str]) -> (usize, usize) {
         let rule = |line: &&str| -> Rule { format!("pref 9 {line}").parse().unwrap() };
         let list = |lines: &[&str]| lines.iter().map(rule).collect::<Vec<_>>();
-        let way = way_back(&list(before), &list(now));
+        let is_ours = |rule: &Rule| rule.protocol == PROTOCOL;
+        let way = way_back(&list(before), &list(now), &is_ours);
         (way.moved.len(), way.behind.len())
     }
 

@@ -1,8 +1,9 @@
-//! What is in force at a moment, and the way back to it: for `apply --confirm`.
+//! What is in force at a moment, and the way back to it, for a change that may not stay.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::go_back::{go_back, put_in_each, PutBack};
+use super::former::Former;
+use super::go_back::{asked, go_back, put_in_each, PutBack};
 use super::order::{way_back, WayBack};
 use super::outcome::{Failure, StepError};
 use super::put_in::Known;
@@ -10,7 +11,9 @@ use super::remove::take_out_once;
 use super::reorder::put_behind;
 use crate::netlink::{Kernel, KernelError};
 use crate::record::{Part, Record, Store};
-use crate::routing::{Family, InterfaceName, Object, Route, RoutePlace, Rule, State, Step, Verb};
+use crate::routing::{
+    Family, InterfaceName, Object, Route, RoutePlace, Rule, State, Step, Verb, PROTOCOL,
+};
 use crate::text::chain;
 
 /// What of ours is in force, by device and stanza.
@@ -24,6 +27,8 @@ pub struct Snapshot {
     unclaimed: State,
     /// All rules, in their order, whosever they are.
     rules: Vec<Rule>,
+    /// What lines of the file have put in that the change takes out.
+    former: Former,
     /// The records once the change was made. Whose is another one by then has been brought up or
     /// down meanwhile, which stands.
     changed: BTreeMap<InterfaceName, Record>,
@@ -64,7 +69,7 @@ fn in_force(kernel: &mut Kernel) -> Result<State, KernelError> {
 
 impl Snapshot {
     /// Takes one, without waiting for a lock.
-    pub fn take(kernel: &mut Kernel) -> Result<Self, KernelError> {
+    pub fn take(kernel: &mut Kernel, former: Former) -> Result<Self, KernelError> {
         let all = in_force(kernel)?;
         let rules = rules(kernel)?;
         let mut claimed = State::default();
@@ -83,8 +88,14 @@ impl Snapshot {
             all,
             devices,
             rules,
+            former,
             changed: BTreeMap::new(),
         })
+    }
+
+    /// What lines of the file have put in.
+    pub fn former(&self) -> &Former {
+        &self.former
     }
 
     /// Notes that the change has been made, from which there is a way back.
@@ -96,10 +107,29 @@ impl Snapshot {
         self.changed = records.collect();
     }
 
+    /// The devices that are not as the change left them: somebody has brought them up or down.
+    pub fn changed_since(&self) -> Vec<InterfaceName> {
+        let mut devices: BTreeSet<InterfaceName> = Store::devices().collect();
+        devices.extend(self.changed.keys().cloned());
+        let nothing = Record::default();
+        let mut devices: Vec<InterfaceName> = devices.into_iter().collect();
+        devices.retain(|device| {
+            let left = self.changed.get(device).unwrap_or(&nothing);
+            asked(&Store::peek(device)) != asked(left)
+        });
+        devices
+    }
+
     /// Whether the same routes and rules are in force, in the same order.
     pub fn is_still_so(&self, kernel: &mut Kernel) -> Result<bool, KernelError> {
-        Ok(in_force(kernel)? == self.all
-            && way_back(&self.rules, &rules(kernel)?) == WayBack::default())
+        Ok(in_force(kernel)? == self.all && self.way_back(&rules(kernel)?) == WayBack::default())
+    }
+
+    /// The way back to the order of the rules. Those of lines are moved as ours are: to put them back
+    /// is to move them.
+    fn way_back(&self, now: &[Rule]) -> WayBack {
+        let is_ours = |rule: &Rule| rule.protocol == PROTOCOL || self.former.has_rule(rule);
+        way_back(&self.rules, now, &is_ours)
     }
 
     /// Goes back to it, as far as that can be done.
@@ -112,6 +142,8 @@ impl Snapshot {
                 return restored;
             }
         };
+        // First: what leaves then was of use until now.
+        restored.warnings.extend(self.former.put_back(&mut kernel));
         let known: BTreeSet<_> = self.devices.iter().map(|(known, _)| known).collect();
         let new = Store::devices().filter(|device| !known.contains(device));
         let new = new.map(|device| (device, Vec::new()));
@@ -177,7 +209,7 @@ impl Snapshot {
     /// sentence says so.
     fn restore_order(&self, kernel: &mut Kernel) -> Result<Vec<String>, StepError> {
         let now = rules(kernel)?;
-        let way = way_back(&self.rules, &now);
+        let way = self.way_back(&now);
         put_behind(kernel, &way.moved, &now.into_iter().collect())?;
         let told = way.behind.into_iter().map(|(rule, foreign)| {
             let (rule, foreign) = (Object::Rule(rule), Object::Rule(foreign));

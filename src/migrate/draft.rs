@@ -14,6 +14,7 @@ use super::search::{migrate, Migration};
 use super::verify::{is_tried, is_tried_stanza, trial_text, Machine};
 use crate::ifupdown::interfaces::{IfaceStanza, Interfaces, Phase, Text};
 use crate::routing::syntax::TableNames;
+use crate::routing::Object;
 
 /// Something about a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +95,17 @@ impl<'a> Draft<'a> {
             }
         }
         all
+    }
+
+    /// What the lines have put in that options take the place of: the interface of each, the route
+    /// or rule, and whether a rule has the priority that it says or one that the kernel chooses.
+    pub fn put_in_by_lines(&self) -> Vec<(&str, &Object, bool)> {
+        let left = self.migration.left.iter().filter_map(|left| {
+            let stanza = self.stanzas.get(left.stanza)?;
+            let interface = stanza.call.interface.as_str();
+            Some((interface, &left.object, left.has_priority))
+        });
+        left.collect()
     }
 
     /// The prefixes with host bits of lines that become options, in the order of the files.

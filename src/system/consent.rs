@@ -11,6 +11,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::time::Duration;
 
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::socket::{
     bind, listen, socket, AddressFamily, Backlog, SockFlag, SockType, UnixAddr,
 };
@@ -63,14 +64,31 @@ impl Consent {
         Ok(listen(&self.socket, Backlog::new(1)?)?)
     }
 
-    /// Takes a yes, if there is one. Who said it and heard nothing in time has been told that it
-    /// does not count.
-    pub fn is_given(&self) -> bool {
-        let Ok((mut peer, _)) = self.socket.accept() else {
-            return false;
-        };
+    /// Takes a yes, if there is one. Who said it and heard nothing in time has gone, and been told
+    /// that it does not count.
+    pub fn given(&self) -> Option<Yes> {
+        let (peer, _) = self.socket.accept().ok()?;
+        let yes = Yes(peer);
+        yes.waits().then_some(yes)
+    }
+}
+
+/// A yes, and who said it: waiting to hear what came of it.
+#[derive(Debug)]
+pub struct Yes(UnixStream);
+
+impl Yes {
+    /// Whether somebody still waits.
+    fn waits(&self) -> bool {
+        let mut fds = [PollFd::new(self.0.as_fd(), PollFlags::empty())];
+        // Only of the other end's being closed is told what nobody asks for.
+        matches!(poll(&mut fds, PollTimeout::ZERO), Ok(0))
+    }
+
+    /// Tells that the change stays.
+    pub fn tell(mut self) {
         let name = describe(std::process::id());
-        peer.write_all(name.as_bytes()).is_ok()
+        let _ = self.0.write_all(name.as_bytes());
     }
 }
 

@@ -34,7 +34,7 @@ const NOT_THE_HOOKS: [&str; 5] = [
 const ENTRANCES: [&str; 3] = ["src/cli/", "src/hook.rs", "src/ifupdown/call.rs"];
 
 /// Who may open files, look into `/proc` and start processes, and what for.
-const MAY_TOUCH_FILES: [(&str, &str); 10] = [
+const MAY_TOUCH_FILES: [(&str, &str); 11] = [
     ("src/system/", "locks, the journal, settings of this host"),
     ("src/tables/", "the files of names"),
     ("src/ifupdown/", "what ifupdown reads and writes"),
@@ -47,6 +47,7 @@ const MAY_TOUCH_FILES: [(&str, &str); 10] = [
     ("src/keep/folder.rs", "the keeper's own folder in /run"),
     ("src/migrate/verify/", "runs ifup in namespaces of its own"),
     ("src/cli/ip_words.rs", "asks ip what it knows"),
+    ("src/cli/guard.rs", "starts the process that goes back"),
     ("src/cli/replace_files.rs", "writes what was migrated"),
 ];
 

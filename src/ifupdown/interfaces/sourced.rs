@@ -77,6 +77,8 @@ pub struct Interfaces {
     /// The files that were read, by their spelling: two paths that differ in a `./` are equal to
     /// the standard library.
     seen: HashSet<OsString>,
+    /// What is read in the place of files, by their spelling.
+    instead: HashMap<OsString, Vec<u8>>,
 }
 
 impl Interfaces {
@@ -89,6 +91,15 @@ impl Interfaces {
     /// Reads a file and all that it sources as one of the three does.
     pub fn read_as(path: &Path, caller: Caller) -> Self {
         let mut interfaces = Self::of_caller(caller);
+        interfaces.file(path, 0);
+        interfaces
+    }
+
+    /// As [`Interfaces::read_as`], as if some files, as ifupdown spells their paths, held something
+    /// else.
+    pub fn read_instead(path: &Path, caller: Caller, instead: HashMap<OsString, Vec<u8>>) -> Self {
+        let mut interfaces = Self::of_caller(caller);
+        interfaces.instead = instead;
         interfaces.file(path, 0);
         interfaces
     }
@@ -164,7 +175,8 @@ impl Interfaces {
             return;
         }
         self.seen.insert(path.as_os_str().to_owned());
-        let read = read_interfaces(path, depth == 0);
+        let instead = self.instead.remove(path.as_os_str());
+        let read = instead.map_or_else(|| read_interfaces(path, depth == 0), Ok);
         match read {
             Ok(bytes) => self.bytes(path, &bytes, depth),
             Err(error) => self.unread.push((path.to_owned(), error)),

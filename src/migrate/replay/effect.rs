@@ -4,7 +4,7 @@
 use crate::migrate::lines::{
     Guard, IpCommand, IpVerb, Joint, SpelledRoute, SpelledRule, WhyItStays,
 };
-use crate::routing::Family;
+use crate::routing::{Family, Object};
 
 /// Priority of the kernel's own rule for main.
 const MAINS: u32 = 32766;
@@ -109,6 +109,32 @@ impl Effect {
             one.route == other.route
         });
     }
+}
+
+/// What the lines of a stanza have left that options take the place of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftByLine {
+    /// The place of the stanza.
+    pub stanza: usize,
+    /// The route or rule, tagged as ours.
+    pub object: Object,
+    /// Whether a rule has the priority that it says; else the kernel chooses one.
+    pub has_priority: bool,
+}
+
+/// All that lines have left.
+pub fn left_by_lines(effect: &Effect) -> Vec<LeftByLine> {
+    let routes = effect.routes.iter().map(|route| LeftByLine {
+        stanza: route.line.stanza,
+        object: Object::Route(route.what.route.clone()),
+        has_priority: true,
+    });
+    let rules = effect.rules.iter().map(|rule| LeftByLine {
+        stanza: rule.line.stanza,
+        object: Object::Rule(rule.what.rule.clone()),
+        has_priority: rule.what.given.priority,
+    });
+    routes.chain(rules).collect()
 }
 
 /// The commands that take out what the lines of each of some stanzas have left, rules first.

@@ -18,6 +18,6 @@ mod run;
 mod held;
 mod fate;
 
-pub(crate) use effect::{taking_out, Effect, FromLine};
+pub(crate) use effect::{left_by_lines, taking_out, Effect, FromLine, LeftByLine};
 pub(crate) use fate::Fates;
 pub(crate) use held::Fate;

@@ -11,7 +11,7 @@ use super::option_value::NewOption;
 use super::reckon::reckon;
 use crate::ifupdown::HookCall;
 use crate::migrate::lines::{ScriptedStanza, WhyItStays};
-use crate::migrate::replay::{taking_out, Fate, Fates};
+use crate::migrate::replay::{left_by_lines, taking_out, Fate, Fates, LeftByLine};
 use crate::routing::syntax::TableNames;
 use crate::routing::Rule;
 
@@ -24,6 +24,8 @@ pub struct Migration {
     pub options: Vec<Vec<NewOption>>,
     /// For each stanza, the commands that take out what its lines have put in.
     pub taking_out: Vec<Vec<String>>,
+    /// All that they have put in.
+    pub left: Vec<LeftByLine>,
 }
 
 /// Finds the options that do what lines do. `names` knows the tables that lines name.
@@ -35,12 +37,14 @@ pub fn migrate(stanzas: &[ScriptedStanza], names: TableNames<'_>) -> Migration {
         found: Vec::new(),
     };
     while search.again() {}
+    let left = left_by_lines(&search.fates.effect);
     let taking_out = taking_out(&search.fates.effect, stanzas.len());
     let found = search.found.into_iter();
     let options = found.map(|found| found.map_or_else(Vec::new, |found| found.options));
     Migration {
         options: options.collect(),
         taking_out,
+        left,
         fates: search.fates.by_stanza,
     }
 }

@@ -1,0 +1,184 @@
+//! What is up moves over to the options of a new file: what the lines of the old one have put in
+//! gives way to what the options ask for, without `ifdown`, and without a moment in which a packet
+//! goes another way. The new file comes into its place last of all. So a host that is started anew in
+//! between finds the old one, and brings up what that says.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::apply::{change, Survey};
+use super::command::{Trouble, Verdict};
+use super::replace_files::{holds, rehearse_files, replace_files, NotReplaced, Replacement};
+use super::running::Running;
+use super::trial::GoesBack;
+use crate::converge::{why_left, ByHand, Snapshot};
+use crate::ifupdown::interfaces::{Device, Interfaces};
+use crate::ifupdown::Caller;
+use crate::migrate::Draft;
+use crate::netlink::Kernel;
+use crate::routing::InterfaceName;
+
+/// A file that is to be another one.
+#[derive(Clone)]
+pub struct NewFile {
+    pub path: PathBuf,
+    pub before: Vec<u8>,
+    pub after: Vec<u8>,
+}
+
+impl NewFile {
+    /// The way back.
+    pub fn reversed(&self) -> Self {
+        Self {
+            path: self.path.clone(),
+            before: self.after.clone(),
+            after: self.before.clone(),
+        }
+    }
+
+    /// Whether it is new already.
+    pub fn is_new(&self) -> bool {
+        holds(&self.path, &self.after)
+    }
+}
+
+fn replacements(files: &[NewFile]) -> Vec<Replacement<'_>> {
+    let replacements = files.iter().map(|file| Replacement {
+        path: &file.path,
+        before: file.before.clone(),
+        after: file.after.clone(),
+    });
+    replacements.collect()
+}
+
+/// Puts new files into their places, all or none. Returns the names under which the old ones are kept.
+pub fn write_files(files: &[NewFile]) -> Result<Vec<PathBuf>, NotReplaced> {
+    replace_files(&replacements(files))
+}
+
+/// Finds out whether that could be done.
+pub fn rehearse(files: &[NewFile]) -> Result<(), NotReplaced> {
+    rehearse_files(&replacements(files))
+}
+
+/// What hand-written lines have put in that options take the place of.
+pub fn by_hand(draft: &Draft<'_>) -> Vec<ByHand> {
+    let lines = draft.put_in_by_lines().into_iter();
+    let known = lines.filter_map(|(interface, object, has_priority)| {
+        Some(ByHand {
+            interface: interface.parse().ok()?,
+            object: object.clone(),
+            has_priority,
+        })
+    });
+    known.collect()
+}
+
+/// What is up, and is to move over.
+pub struct MoveOver {
+    running: Running,
+    /// The interfaces whose lines become options.
+    moving: Vec<String>,
+    devices: Vec<Device>,
+    pub goes_back: GoesBack,
+}
+
+impl MoveOver {
+    /// Finds out what is up of what a draft changes.
+    /// Errors: what is up cannot be told, or ifup would refuse the new file.
+    pub fn prepare(draft: &Draft<'_>, path: &Path, caller: Caller) -> Result<Self, Trouble> {
+        let files = draft.files().into_iter();
+        let after: HashMap<OsString, Vec<u8>> = files
+            .map(|(path, file)| (path.as_os_str().to_owned(), file.after()))
+            .collect();
+        let new = Interfaces::read_instead(path, caller, after);
+        let running = Running::of(path.to_owned(), new, true)?;
+        let by_hand = by_hand(draft);
+        let mut moving: Vec<String> = by_hand.iter().map(|it| it.interface.to_string()).collect();
+        moving.sort();
+        moving.dedup();
+        let guard = [
+            "migrate".to_owned(),
+            path.display().to_string(),
+            caller.to_string(),
+        ];
+        let mut moves = Self {
+            devices: Vec::new(),
+            goes_back: GoesBack {
+                by_hand,
+                guard: guard.into(),
+            },
+            running,
+            moving,
+        };
+        let up = moves.up()?;
+        if !up.is_empty() {
+            moves.devices = moves.running.devices(&up)?;
+        }
+        Ok(moves)
+    }
+
+    /// What is up now of the interfaces whose lines become options.
+    fn up(&self) -> Result<Vec<InterfaceName>, Trouble> {
+        let up = Running::up_now()?.into_iter();
+        let moving = |name: &InterfaceName| self.moving.iter().any(|it| it == name.as_str());
+        Ok(up.filter(moving).collect())
+    }
+
+    /// Moves over what is up.
+    /// Errors: not all of it is in force.
+    pub fn change(&self, before: &Snapshot, said: &mut Vec<u8>) -> Result<Verdict, Trouble> {
+        if self.devices.is_empty() {
+            return Ok(Verdict::Good);
+        }
+        let mut kernel = Kernel::open()?;
+        let former = before.former();
+        former.take_over_routes(&mut kernel, &Survey::take(&self.devices)?.wanted())?;
+        bring_in_step(&self.devices, said)?;
+        let removal = former.take_out(&mut kernel);
+        if let Some(why) = why_left(&removal) {
+            return Err(Trouble::Failed(why));
+        }
+        // What one of them has served until now.
+        bring_in_step(&self.devices, &mut Vec::new())?;
+        writeln!(
+            said,
+            "what the old lines put in is taken out, {} routes and rules",
+            removal.removed
+        )?;
+        Ok(Verdict::Good)
+    }
+
+    /// Refuses what does not fit together any more: what has been brought up or down since has the
+    /// lines of the old file.
+    pub fn check_unchanged(&self, before: &Snapshot) -> Result<(), Trouble> {
+        let mut then: Vec<&InterfaceName> = self.running.noted_up().collect();
+        let now = Running::up_now()?;
+        let mut now: Vec<&InterfaceName> = now.iter().collect();
+        let is_moving = |name: &&InterfaceName| self.moving.iter().any(|it| it == name.as_str());
+        then.retain(is_moving);
+        now.retain(is_moving);
+        let differs = then
+            .iter()
+            .chain(&now)
+            .find(|name| then.contains(name) != now.contains(name));
+        let changed = before.changed_since();
+        if let Some(name) = differs.copied().or(changed.first()) {
+            return Err(Trouble::Failed(format!(
+                "{name} has been brought up or down meanwhile, with the old file"
+            )));
+        }
+        Ok(())
+    }
+}
+
+fn bring_in_step(devices: &[Device], said: &mut Vec<u8>) -> Result<(), Trouble> {
+    match change(Survey::take(devices)?, false, said)? {
+        Verdict::Good => Ok(()),
+        Verdict::Differs | Verdict::Bad => Err(Trouble::Failed(
+            "not all of the options came into force".to_owned(),
+        )),
+    }
+}

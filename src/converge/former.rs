@@ -1,0 +1,285 @@
+//! Routes and rules that lines of the interfaces file have put in, by hand as it were, and that the
+//! package's own take the place of: the only ones of others that are ever taken out, and only where an
+//! administrator has asked for it (`migrate --write --now`). They are known by what the lines say, and
+//! taken out, and put back, as the kernel has them.
+
+use std::collections::BTreeMap;
+
+use super::outcome::{Removal, StepError};
+use super::remove::take_out;
+use crate::ifupdown::Ifstate;
+use crate::netlink::{Answer, Kernel, KernelError};
+use crate::record::{DeviceRecord, Heading, Part};
+use crate::routing::{
+    Family, InterfaceName, Object, Route, Rule, State, Step, TableId, Verb, PROTOCOL,
+};
+use crate::text::chain;
+
+/// What a line has put in.
+#[derive(Debug, Clone)]
+pub struct ByHand {
+    /// The interface whose line it is.
+    pub interface: InterfaceName,
+    /// The route or rule, as if it were ours.
+    pub object: Object,
+    /// Whether a rule has the priority that it says; else the kernel has chosen one.
+    pub has_priority: bool,
+}
+
+impl ByHand {
+    /// Whether it is this, in the kernel.
+    fn is(&self, found: &Object) -> bool {
+        match (&self.object, found) {
+            (Object::Rule(own), Object::Rule(found)) => {
+                found.protocol != PROTOCOL && self.is_rule(own, found)
+            }
+            (Object::Route(own), Object::Route(found)) => {
+                !OF_PROGRAMS.contains(&found.protocol) && own.same_effect(found)
+            }
+            _ => false,
+        }
+    }
+
+    fn is_rule(&self, own: &Rule, found: &Rule) -> bool {
+        if self.has_priority {
+            own.same_effect(found)
+        } else {
+            own.same_but_priority(found)
+        }
+    }
+}
+
+/// Protocols of routes that no line has put in: ours, `redirect`, the kernel's own and those of
+/// router advertisements (`rtnetlink.h`).
+const OF_PROGRAMS: [u8; 4] = [PROTOCOL, 1, 2, 9];
+
+/// What a stanza asks for.
+pub struct Wanted<'a> {
+    /// Its device.
+    pub device: &'a InterfaceName,
+    /// What heads it in the record.
+    pub heading: &'a Heading,
+    /// Its routes and rules.
+    pub state: &'a State,
+}
+
+/// One of them, as the kernel had it, and what the lines of its interfaces say of it.
+#[derive(Debug)]
+struct Found {
+    object: Object,
+    lines: Vec<ByHand>,
+}
+
+/// What lines have put in, as far as the kernel has it.
+#[derive(Debug, Default)]
+pub struct Former(Vec<Found>);
+
+/// What the kernel has in some tables, and its rules; each table and family asked for once.
+struct SeenNow<'a> {
+    kernel: &'a mut Kernel,
+    routes: BTreeMap<(Family, TableId), Vec<Route>>,
+    rules: BTreeMap<Family, Vec<Rule>>,
+}
+
+impl<'a> SeenNow<'a> {
+    fn by(kernel: &'a mut Kernel) -> Self {
+        Self {
+            kernel,
+            routes: BTreeMap::new(),
+            rules: BTreeMap::new(),
+        }
+    }
+
+    fn routes(&mut self, like: &Route) -> Result<&[Route], KernelError> {
+        let (family, table) = (like.family(), like.table);
+        if !self.routes.contains_key(&(family, table)) {
+            let found = self.kernel.routes(family, table)?;
+            self.routes.insert((family, table), found);
+        }
+        let found = self.routes.get(&(family, table));
+        Ok(found.map_or(&[], Vec::as_slice))
+    }
+
+    fn rules(&mut self, family: Family) -> Result<&[Rule], KernelError> {
+        if !self.rules.contains_key(&family) {
+            let found = self.kernel.rules(family)?;
+            self.rules.insert(family, found);
+        }
+        Ok(self.rules.get(&family).map_or(&[], Vec::as_slice))
+    }
+
+    /// What there is where an object might be.
+    fn like(&mut self, object: &Object) -> Result<Vec<Object>, KernelError> {
+        Ok(match object {
+            Object::Route(route) => {
+                let routes = self.routes(route)?.iter();
+                routes.cloned().map(Object::Route).collect()
+            }
+            Object::Rule(rule) => {
+                let rules = self.rules(rule.family)?.iter();
+                rules.cloned().map(Object::Rule).collect()
+            }
+        })
+    }
+}
+
+impl Former {
+    /// Looks what of it the kernel has.
+    pub fn find(kernel: &mut Kernel, lines: &[ByHand]) -> Result<Self, KernelError> {
+        let mut seen = SeenNow::by(kernel);
+        let mut all: Vec<Found> = Vec::new();
+        for line in lines {
+            for object in seen.like(&line.object)? {
+                if !line.is(&object) {
+                    continue;
+                }
+                match all.iter_mut().find(|found| found.object == object) {
+                    Some(found) => found.lines.push(line.clone()),
+                    None => all.push(Found {
+                        object,
+                        lines: vec![line.clone()],
+                    }),
+                }
+            }
+        }
+        Ok(Self(all))
+    }
+
+    /// Whether a rule is one of them.
+    pub fn has_rule(&self, rule: &Rule) -> bool {
+        self.has(&Object::Rule(rule.clone()))
+    }
+
+    /// Makes ours of those routes that have the place of a wanted one, at one stroke: there is no
+    /// moment without it. Of several in one place only the first can be replaced so. The records have
+    /// them before.
+    pub fn take_over_routes(
+        &self,
+        kernel: &mut Kernel,
+        wanted: &[Wanted<'_>],
+    ) -> Result<(), KernelError> {
+        let mut seen = SeenNow::by(kernel);
+        let mut firsts: Vec<&Route> = Vec::new();
+        for found in &self.0 {
+            if let Object::Route(route) = &found.object {
+                let mut there = seen.routes(route)?.iter();
+                let first = there.find(|other| other.same_place(route));
+                firsts.extend(Some(route).filter(|_| first == Some(route)));
+            }
+        }
+        let mut steps = Vec::new();
+        for of in wanted {
+            let is_first = |own: &&Route| firsts.iter().any(|first| first.same_effect(own));
+            let own: Vec<&Route> = of.state.routes().iter().filter(is_first).collect();
+            if own.is_empty() {
+                continue;
+            }
+            let mut record = DeviceRecord::open(of.device);
+            let part = record.noted.part(of.heading);
+            let taken = own.iter().map(|route| Object::Route((*route).clone()));
+            let state = part.state.with(&taken.collect());
+            record.put(Part { state, ..part });
+            steps.extend(own.into_iter().map(replace));
+        }
+        // One that is refused is found missing when all is brought in step.
+        kernel.execute(&steps).map(|_| ())
+    }
+
+    /// Takes out what is left of them: rules first.
+    pub fn take_out(&self, kernel: &mut Kernel) -> Removal {
+        let all: State = self.0.iter().map(|found| found.object.clone()).collect();
+        take_out(kernel, &all)
+    }
+
+    /// Puts those back that are missing, but for those of interfaces that are down now; returns why
+    /// some could not be.
+    pub fn put_back(&self, kernel: &mut Kernel) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.0.is_empty() {
+            return warnings;
+        }
+        let ifstate = Ifstate::below("/".as_ref()).ok();
+        let known = ifstate.filter(|ifstate| ifstate.is_complete);
+        let is_up = |line: &&ByHand| {
+            let mut up = known.iter().flat_map(|known| &known.up);
+            known.is_none() || up.any(|up| up.interface == line.interface)
+        };
+        let mut steps = Vec::new();
+        let mut seen = SeenNow::by(kernel);
+        for found in &self.0 {
+            let lines = found.lines.iter().find(is_up);
+            let step = lines.map(|line| self.step_back(&mut seen, &found.object, line));
+            match step {
+                Some(Ok(step)) => steps.extend(step),
+                Some(Err(error)) => warnings.push(chain(&error)),
+                None => {}
+            }
+        }
+        match kernel.execute(&steps) {
+            Ok(answers) => {
+                let refused = steps.into_iter().zip(answers).filter_map(|(step, answer)| {
+                    let Answer::Refused(refusal) = answer else {
+                        return None;
+                    };
+                    Some(StepError::Refused { step, refusal }.to_string())
+                });
+                warnings.extend(refused);
+            }
+            Err(error) => warnings.push(chain(&error)),
+        }
+        warnings
+    }
+
+    /// What puts one back, unless it is there, perhaps since the interface was brought up once more,
+    /// where the kernel may have chosen another priority.
+    fn step_back(
+        &self,
+        seen: &mut SeenNow<'_>,
+        object: &Object,
+        line: &ByHand,
+    ) -> Result<Option<Step>, KernelError> {
+        let there = seen.like(object)?;
+        let is_new = |there: &Object| line.is(there) && !self.has(there);
+        if there.contains(object) || there.iter().any(is_new) {
+            return Ok(None);
+        }
+        let Object::Route(route) = object else {
+            return Ok(Some(Step::add(object.clone())));
+        };
+        let first = there.iter().find_map(|other| match other {
+            Object::Route(other) if other.same_place(route) => Some(other),
+            _ => None,
+        });
+        let is_ours = |other: &&Route| other.protocol == PROTOCOL && other.same_effect(route);
+        let verb = match (first.filter(is_ours), route.family()) {
+            (Some(_), _) => Verb::Replace,
+            (None, Family::Inet) => Verb::Append,
+            (None, Family::Inet6) => Verb::Add,
+        };
+        Ok(Some(Step {
+            verb,
+            object: object.clone(),
+        }))
+    }
+
+    fn has(&self, object: &Object) -> bool {
+        self.0.iter().any(|found| found.object == *object)
+    }
+}
+
+fn replace(route: &Route) -> Step {
+    Step {
+        verb: Verb::Replace,
+        object: Object::Route(route.clone()),
+    }
+}
+
+/// Why not all that was to go went, if so.
+pub fn why_left(removal: &Removal) -> Option<String> {
+    let stuck = removal
+        .stuck
+        .objects()
+        .map(|object| format!("\"{object}\" is still there"));
+    let all: Vec<String> = stuck.chain(removal.warnings.iter().cloned()).collect();
+    (!all.is_empty()).then(|| all.join("; "))
+}
