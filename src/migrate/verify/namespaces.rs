@@ -87,7 +87,7 @@ fn inside<T: Send>(
     // The namespaces are those of a thread, and gone with it.
     let ran = std::thread::scope(|scope| {
         let ran = scope.spawn(|| {
-            let _sandbox = enter(machine)?;
+            let _sandbox = enter(machine, names_multi(text))?;
             fs::write(INTERFACES, text).map_err(|error| set_up(INTERFACES, error))?;
             act()
         });
@@ -97,9 +97,9 @@ fn inside<T: Send>(
 }
 
 /// Goes into namespaces of its own and sets the machine up there.
-fn enter(machine: &Machine) -> Result<Sandbox, TrialError> {
+fn enter(machine: &Machine, with_multi: bool) -> Result<Sandbox, TrialError> {
     let sandbox = Sandbox::enter(&machine.program)?;
-    hooks().map_err(|error| set_up("/etc/network", error))?;
+    hooks(with_multi).map_err(|error| set_up("/etc/network", error))?;
     for (path, text) in &machine.files {
         let folder = path.parent().unwrap_or(Path::new("/"));
         let written = fs::create_dir_all(folder).and_then(|()| fs::write(path, text));
@@ -117,9 +117,17 @@ fn enter(machine: &Machine) -> Result<Sandbox, TrialError> {
     Ok(sandbox)
 }
 
-/// Has ifupdown run this program's hooks and no others but ifupdown-multi's, whose options lines
-/// may have to be compared with.
-fn hooks() -> io::Result<()> {
+/// Whether a text has options of ifupdown-multi, as far as bytes tell. Without one its hook does
+/// nothing, which takes longer than all else of a trial: it starts an interpreter.
+fn names_multi(text: &[u8]) -> bool {
+    let prefix = b"multi";
+    text.windows(prefix.len())
+        .any(|bytes| bytes.eq_ignore_ascii_case(prefix))
+}
+
+/// Has ifupdown run this program's hooks and no others but, where it may be asked for,
+/// ifupdown-multi's, whose options lines may have to be compared with.
+fn hooks(with_multi: bool) -> io::Result<()> {
     for phase in HOOK_FOLDERS {
         let folder = Path::new("/etc/network").join(phase);
         let _ = fs::remove_dir_all(&folder);
@@ -128,7 +136,8 @@ fn hooks() -> io::Result<()> {
         if Direction::of_path(own.as_os_str()).is_some() {
             symlink(PROGRAM, own)?;
         }
-        if matches!(phase, "if-up.d" | "if-down.d") && Path::new(MULTI).exists() {
+        let is_multis = with_multi && matches!(phase, "if-up.d" | "if-down.d");
+        if is_multis && Path::new(MULTI).exists() {
             symlink(MULTI, folder.join("ifupdown-multi"))?;
         }
     }
