@@ -10,21 +10,27 @@ use crate::support::tree::text;
 const PROGRAM: &str = "man/policy-table.8";
 const PAGE: &str = "man/policy-table-interfaces.5";
 
-/// The first example behind a heading of the page that begins in a certain way.
-fn recipe(heading: &str, beginning: &str) -> String {
+/// The examples behind a heading of the page.
+pub fn recipes(heading: &str) -> Vec<String> {
     let page = text(PAGE).replace("\\-", "-");
     let section = page
         .split(".SS ")
-        .find(|section| section.starts_with(heading));
+        .find(|section| section.trim_start_matches('"').starts_with(heading));
     let examples = section.expect("the heading").split(".EX\n").skip(1);
-    let examples = examples.map(|rest| rest.split(".EE").next().unwrap());
-    let mut fitting = examples.filter(|example| example.starts_with(beginning));
-    fitting.next().expect("an example").to_owned()
+    let examples = examples.map(|rest| rest.split(".EE").next().unwrap().to_owned());
+    examples.collect()
+}
+
+/// The first of them that begins in a certain way.
+fn recipe(heading: &str, beginning: &str) -> String {
+    let mut examples = recipes(heading).into_iter();
+    let fitting = examples.find(|example| example.starts_with(beginning));
+    fitting.expect("an example")
 }
 
 /// The host on two networks, each with a router; behind both, the same far-off client,
 /// which is no neighbour of anybody's. The second router is the one of the page's examples.
-fn host(lab: &Lab) {
+pub fn host(lab: &Lab) {
     // Loose: with the mark, what comes in by eth1 is not what main would send out there.
     lab.ok("echo 2 >/proc/sys/net/ipv4/conf/all/rp_filter; echo 1 >/proc/sys/net/ipv4/ip_forward");
     for (n, router, address) in [
@@ -46,7 +52,7 @@ fn host(lab: &Lab) {
 }
 
 /// Brings eth1 up by an example, with or without its last line.
-fn up(lab: &Lab, example: &str, whole: bool) {
+pub fn up(lab: &Lab, example: &str, whole: bool) {
     let mut lines: Vec<&str> = example.trim_end().lines().collect();
     if !whole {
         lines.pop();
@@ -116,7 +122,7 @@ fn container(lab: &Lab) {
 }
 
 /// The examples of policy-table(8) about VPN software: wg-quick's commands, and the stanza.
-fn of_vpns() -> (String, String) {
+pub fn of_vpns() -> (String, String) {
     let page = text(PROGRAM).replace("\\-", "-");
     let section = page
         .split(".SH ")
@@ -134,7 +140,7 @@ iface eth1 inet static
 ";
 
 /// A stand-in for wg-quick(8), with its own commands, and its own way to find what it deletes.
-fn wg_quick(lab: &Lab, commands: &str) {
+pub fn wg_quick(lab: &Lab, commands: &str) {
     let path = "/usr/local/bin/wg-quick";
     lab.script(
         path,
