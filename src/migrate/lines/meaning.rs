@@ -6,6 +6,7 @@
 
 use super::guard::Guard;
 use super::ip_command::{self, IpCommand, IpVerb};
+use super::programs::{only_tells, stranger};
 use super::shell::{self, Joint, ShellCommand, ShellError};
 use super::why_it_stays::WhyItStays;
 use crate::ifupdown::interfaces::{about, About, Phase};
@@ -105,9 +106,14 @@ fn other(line: &LineCommand) -> Meaning {
         return Meaning::Other;
     };
     if text.contains("/rt_tables") && text.contains('>') {
-        Meaning::Unclear(WhyItStays::NamesTable, About::default())
-    } else {
-        Meaning::Other
+        return Meaning::Unclear(WhyItStays::NamesTable, About::default());
+    }
+    // A program that runs what it is told, a shell perhaps.
+    match stranger(text) {
+        Some(program) if program != "ip" && line.about() != About::default() => {
+            Meaning::Unclear(WhyItStays::Also(program), line.about())
+        }
+        _ => Meaning::Other,
     }
 }
 
@@ -239,6 +245,7 @@ impl LineCommand {
 
     fn about(&self) -> About {
         match self {
+            Self::Shell(text) if only_tells(text) => About::default(),
             Self::Shell(text) => about(text),
             Self::Words(_) => {
                 let has = |object: &str| self.words().contains(&object);

@@ -116,6 +116,15 @@ pub fn stranger(text: &str) -> Option<String> {
     })
 }
 
+/// Whether a line does nothing but tell somebody something.
+pub fn only_tells(text: &str) -> bool {
+    const TELL: [&str; 5] = ["echo", "printf", "logger", "wall", "date"];
+    let all = commands(text).into_iter();
+    let mut programs = all.filter_map(program).peekable();
+    programs.peek().is_some()
+        && programs.all(|words| words.first().is_some_and(|it| TELL.contains(&it.as_str())))
+}
+
 /// A command from the word on that names its program, if it has one.
 fn program(words: Vec<String>) -> Option<Vec<String>> {
     const FIRST: [&str; 12] = [

@@ -4,7 +4,7 @@
 use crate::migrate::lines::{
     Guard, IpCommand, IpVerb, Joint, SpelledRoute, SpelledRule, WhyItStays,
 };
-use crate::routing::{Family, Object};
+use crate::routing::{Family, Object, Route};
 
 /// Priority of the kernel's own rule for main.
 const MAINS: u32 = 32766;
@@ -94,6 +94,43 @@ impl Effect {
         }
         self.rules.push(FromLine { line, what: rule });
         true
+    }
+
+    /// Has a route that comes beside one of the stanza's own become a further way of it, as the kernel
+    /// has it in IPv6 where all ways lead through routers. Whether it does, and `None` where it is a
+    /// route by itself.
+    pub fn join_ways(&mut self, s: usize, route: &Route) -> Option<bool> {
+        let without_ways = |route: &Route| Route {
+            hops: Vec::new(),
+            ..route.clone()
+        };
+        let all_lead_on = |route: &Route| {
+            let mut hops = route.hops.iter();
+            !route.hops.is_empty() && hops.all(|hop| hop.gateway.is_some())
+        };
+        let mut routes = self.routes.iter_mut();
+        let there = routes.find(|there| there.what.route.same_place(route))?;
+        let own = &mut there.what.route;
+        let is_way = route.family() == Family::Inet6
+            && there.line.stanza == s
+            && all_lead_on(own)
+            && all_lead_on(route)
+            && without_ways(own) == without_ways(route);
+        if !is_way {
+            return None;
+        }
+        if route.hops.iter().any(|hop| own.hops.contains(hop)) {
+            return Some(false);
+        }
+        own.hops.extend(route.hops.iter().cloned());
+        let mut spelled = own.to_string();
+        // What goes without saying, or is who puts it in.
+        let usual = format!(" metric {}", Route::usual_metric(Family::Inet6));
+        for unsaid in [&format!(" proto {}", own.protocol), &usual, " weight 1"] {
+            spelled = format!("{spelled} ").replace(&format!("{unsaid} "), " ");
+        }
+        there.what.words = spelled.split_whitespace().map(str::to_owned).collect();
+        Some(true)
     }
 
     /// Has a stanza claim a rule that is there already as another's.

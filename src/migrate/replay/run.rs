@@ -176,6 +176,11 @@ impl<'a> Replay<'a> {
             self.effect.share_route(line, spelled);
             return Ok(was_away || verb == IpVerb::Replace);
         }
+        if verb == IpVerb::Beside {
+            if let Some(joins) = self.effect.join_ways(line.stanza, &spelled.route) {
+                return Ok(joins);
+            }
+        }
         let goes_in = self.clear_place(line.stanza, verb, &spelled.route)?;
         if goes_in {
             self.effect.routes.push(FromLine {

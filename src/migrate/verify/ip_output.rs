@@ -42,7 +42,9 @@ pub fn routes(family: Family, printed: &str) -> Result<Vec<Route>, NotUnderstood
 /// A line of `ip -N route show`, which has the kind of a route as a number, with the word, and
 /// without what it says of the link.
 fn with_kind(line: &str) -> String {
-    let words = line.split(' ');
+    // Of IPv6 there is no blank in front of the backslash that stands for the end of a line.
+    let line = line.replace('\\', " ");
+    let words = line.split_whitespace();
     let words = words.filter(|word| !matches!(*word, "linkdown" | "dead"));
     let line = &words.collect::<Vec<_>>().join(" ");
     let (first, rest) = line.split_once(' ').unwrap_or((line, ""));
@@ -160,6 +162,10 @@ mod tests {
                 "unreachable 10.9.0.0/16 table 5 proto 0",
             ]
         );
+        let ways = "default table 7 metric 1024 pref medium\\\tnexthop via fe80::1 dev eth1 weight 1 \\\tnexthop \
+                    via fe80::2 dev eth1 weight 1 ";
+        let ways = super::routes(Family::Inet6, ways).unwrap();
+        assert_eq!(ways[0].hops.len(), 2);
         let wrong = super::routes(Family::Inet, "10.0.0.0/8 by eth1");
         assert_eq!(wrong, Err(NotUnderstood("10.0.0.0/8 by eth1".to_owned())));
     }
