@@ -74,7 +74,10 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     if let Some(sentence) = &moved {
         warn!("{sentence}");
     }
-    if let Some(trial) = trial {
+    if let Some(mut trial) = trial {
+        if !all {
+            trial = trial.of(devices.iter().map(|it| it.name.device()));
+        }
         return trial.run(
             &GoesBack::of_apply(),
             |_, said| change(survey, all, said),

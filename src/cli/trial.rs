@@ -14,7 +14,9 @@ use super::command::{Arguments, Opt, Trouble, Verdict};
 use super::guard::TrialGuard;
 use super::question::{Confirmed, Outputs, Question};
 use crate::converge::{self, ByHand, Former, Snapshot};
+use crate::keep::Truce;
 use crate::netlink::Kernel;
+use crate::routing::InterfaceName;
 use crate::system::hold_messages;
 
 /// `--confirm SECONDS`.
@@ -73,13 +75,27 @@ impl GoesBack {
 pub struct Trial {
     patience: Duration,
     outputs: Outputs,
+    /// What the keeper lets be meanwhile; `None` stands for all interfaces.
+    interfaces: Vec<Option<InterfaceName>>,
 }
 
 impl Trial {
     /// Makes ready for it, with all rights that the run has.
     pub fn prepare(patience: Duration) -> io::Result<Self> {
         let outputs = Outputs::prepare()?;
-        Ok(Self { patience, outputs })
+        Ok(Self {
+            patience,
+            outputs,
+            interfaces: vec![None],
+        })
+    }
+
+    /// The same of a change to some interfaces.
+    pub fn of(self, interfaces: impl Iterator<Item = InterfaceName>) -> Self {
+        Self {
+            interfaces: interfaces.map(Some).collect(),
+            ..self
+        }
     }
 
     /// Makes the change, asks, and then has it stay by `keep`, or goes back. Nothing that is said from
@@ -94,6 +110,7 @@ impl Trial {
     ) -> Result<Verdict, Trouble> {
         let question = Question::prepare()?;
         let mut guard = TrialGuard::start(&goes_back.guard)?;
+        let truce = Truce::of(&self.interfaces, self.patience);
         let mut before = goes_back.snapshot()?;
         let messages = hold_messages();
         let mut said = Vec::new();
@@ -128,6 +145,7 @@ impl Trial {
             Err(trouble) => Err(go_back(&before, &trouble.to_string())),
         };
         guard.dismiss();
+        drop(truce);
         // From here on it may wait: others can ask again, and a signal ends it.
         drop(question);
         let told = self.outputs.finish(out);

@@ -96,12 +96,16 @@ pub fn settle_with(
                 };
                 keep_order(kernel, &in_order, &mut outcome, &record);
             }
-            let mut now = record.noted.clone();
-            takeover.set(&mut now, with(outcome.in_force.with(&outcome.stuck)));
-            let parts = now.parts().iter();
+            let there = outcome.in_force.with(&outcome.stuck);
+            // Of the only stanza of a device that was noted before, as a rule.
+            if !record.noted.is_only(&takeover.heading, &there) {
+                let mut now = record.noted.clone();
+                takeover.set(&mut now, with(there));
+                record.replace(now);
+            }
+            let parts = record.noted.parts().iter();
             let rest = parts.filter(|of| of.heading != takeover.heading && of.takes_the_rest());
             outcome.rest.extend(rest.cloned());
-            record.replace(now);
             let gone = previous
                 .without(&outcome.in_force)
                 .without(&outcome.stuck)

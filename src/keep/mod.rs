@@ -7,6 +7,7 @@
 //! - `telling.rs`: how often the same is said.
 //! - `main_rules.rs`: says where a rule is deleted that looks up main.
 //! - `folder.rs`: the keeper's own files in `/run`.
+//! - `truce.rs`: interfaces let be while somebody is asked about a change to them.
 //! - `repair.rs`: one look at a device, by its record, and the repair.
 //! - `once.rs`: one look at all of them.
 //! - `keeper.rs`: the loop around all that.
@@ -23,6 +24,7 @@ mod interests;
 mod telling;
 mod main_rules;
 mod folder;
+mod truce;
 mod repair;
 mod once;
 mod keeper;
@@ -31,3 +33,4 @@ pub(crate) use folder::{change_pauses, pauses, repairs};
 pub(crate) use keeper::keep;
 pub(crate) use once::{keep_once, LookedOnce};
 pub(crate) use pause::Pause;
+pub(crate) use truce::Truce;

@@ -122,6 +122,13 @@ impl Pauses {
         ended
     }
 
+    /// Takes one out, unless somebody has put another one in its place.
+    pub fn withdraw(&mut self, own: &Pause) {
+        // The moment is written in decimal, and may have come back as another.
+        self.0
+            .retain(|it| (&it.interface, &it.who, &it.why) != (&own.interface, &own.who, &own.why));
+    }
+
     /// Takes out those that are over; returns them.
     pub fn expire(&mut self, now: Moment) -> Vec<Pause> {
         let (over, left) = self.0.drain(..).partition(|pause| pause.until <= now);

@@ -117,6 +117,12 @@ impl Record {
         self.headings().any(|of| of == heading)
     }
 
+    /// Whether it has one part, which is a stanza's, with these routes and rules.
+    pub fn is_only(&self, heading: &Heading, state: &State) -> bool {
+        let is_it = |part: &Part| part.heading == *heading && part.state == *state;
+        matches!(self.parts.as_slice(), [part] if is_it(part))
+    }
+
     /// What a stanza put in.
     pub fn of_stanza(&self, heading: &Heading) -> State {
         self.collect(|part| part.heading == *heading)

@@ -9,6 +9,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+use std::string::FromUtf8Error;
 
 use nix::errno::Errno;
 use nix::fcntl::{openat, renameat, OFlag};
@@ -251,5 +252,8 @@ fn read(file: File) -> io::Result<Record> {
     // Not `fs::read`, which asks for the length first: a system call.
     let mut text = Vec::with_capacity(USUAL);
     file.take(u64::MAX).read_to_end(&mut text)?;
-    Ok(Record::read(&String::from_utf8_lossy(&text)))
+    // What is a text is found to be one more quickly than by looking for what is none.
+    let lossy = |error: FromUtf8Error| String::from_utf8_lossy(error.as_bytes()).into_owned();
+    let text = String::from_utf8(text).unwrap_or_else(lossy);
+    Ok(Record::read(&text))
 }

@@ -98,6 +98,10 @@ fn it_sleeps_while_nothing_happens_to_its_interfaces() {
                 "ip link add v{n} type veth peer name w{n}; ip link set v{n} up; ip link del v{n}"
             ));
         }
+        let thousand = |n| format!("link add v{n} group 5 type veth peer name w{n} group 5\n");
+        let lines: Vec<String> = (0..1000).map(thousand).collect();
+        lab.write("/run/batch", &lines.concat());
+        lab.ok("ip -batch /run/batch; ip link del group 5");
         for _ in 0..5 {
             lab.ok("ip addr change 10.10.0.10/24 dev eth1 valid_lft 1000 preferred_lft 900");
         }

@@ -1,5 +1,6 @@
 //! How far the keeper goes: what it lets be, how often it acts, how it ends.
 
+use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -251,6 +252,48 @@ fn a_dry_run_beside_a_keeper_says_what_that_does() {
         });
         keeper.quiet();
         assert_ne!(ours(lab), before);
+        lab.ok("ifdown eth1 eth2");
+    });
+}
+
+#[test]
+fn while_a_change_waits_to_be_confirmed_nothing_is_repaired() {
+    lab(|lab| {
+        let before = up(lab);
+        let mut keeper = Keeper::start(lab);
+        lab.interfaces(&FILE.replace("table rt2", "table rt9"));
+        // Nobody answers: it goes back after three seconds.
+        let mut apply = Command::new("/bin/sh")
+            .args([
+                "-c",
+                "sleep 60 | policy-table apply --confirm 3 eth1 >/run/said 2>&1",
+            ])
+            .spawn()
+            .unwrap();
+        let is_paused = || {
+            lab.sh("policy-table status")
+                .out
+                .contains("eth1: paused for ")
+        };
+        keeper.until("paused", is_paused);
+        keeper.until("changed", || {
+            ours(lab) != before && has_rule_from(lab, "10.10.0.10")
+        });
+        lab.ok(FLUSH);
+        eth2_alone_comes_back(lab, &mut keeper);
+        keeper.until("gone back", || ours(lab) == before);
+        assert!(!is_paused());
+        drop(apply.kill());
+        drop(apply.wait());
+        // A pause of somebody's own stays.
+        lab.ok("policy-table pause --reason mine eth1");
+        lab.sh("policy-table apply --confirm 1 eth1 </dev/null");
+        let shown = lab.sh("policy-table status").out;
+        assert!(
+            shown.contains("eth1: paused for 60 minutes by ") && shown.contains(": mine"),
+            "{shown}"
+        );
+        lab.interfaces(FILE);
         lab.ok("ifdown eth1 eth2");
     });
 }

@@ -18,6 +18,7 @@ mod support;
 
 mod keeper;
 
+mod answers;
 mod by_the_record;
 mod floods;
 mod in_front;
@@ -27,3 +28,4 @@ mod limits;
 mod losses;
 mod packets;
 mod side_by_side;
+mod unit;
