@@ -30,6 +30,7 @@ mod limits;
 mod many_interfaces;
 mod migrate;
 mod migrate_by_hand;
+mod migrate_elsewhere;
 mod migrate_now;
 mod migrate_on_the_host;
 mod migrate_write;

@@ -56,16 +56,17 @@ impl Held<'_> {
                 continue;
             };
             let number = self.script.number(line);
-            for (l, meaning) in self.script.meanings(line.stanza).iter().enumerate() {
+            let together = self.script.acts_with(line.stanza).into_iter();
+            let others = together.flat_map(|stanza| {
+                let meanings = self.script.meanings(stanza).iter().enumerate();
+                meanings.map(move |(l, meaning)| (LineRef { stanza, line: l }, meaning))
+            });
+            for (held, meaning) in others {
                 let other = meaning.about();
-                let held = LineRef { line: l, ..line };
+                let is_above = (held.stanza, held.line) < (line.stanza, line.line);
                 if about.rules && other.rules {
                     stay.push((held, WhyItStays::Beside(number)));
-                } else if about.routes
-                    && other.routes
-                    && l < line.line
-                    && self.may_need(line, meaning)
-                {
+                } else if about.routes && other.routes && is_above && self.may_need(line, meaning) {
                     stay.push((held, WhyItStays::NeededBy(number)));
                 }
             }
@@ -111,10 +112,11 @@ impl Held<'_> {
     pub fn before_programs(&self) -> Stay {
         let mut stay = Vec::new();
         let mut behind: Option<(LineRef, WhyItStays)> = None;
+        let acts_with = |line: LineRef, last: LineRef| {
+            line.stanza == last.stanza || self.script.acts_with(last.stanza).contains(&line.stanza)
+        };
         for line in self.script.lines(true).rev() {
-            let program = behind
-                .as_ref()
-                .filter(|(last, _)| last.stanza == line.stanza);
+            let program = behind.as_ref().filter(|(last, _)| acts_with(line, *last));
             if let Some((_, reason)) = program {
                 if self.script.is_about_rules(line) {
                     stay.push((line, reason.clone()));

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::devices::FileDevices;
 use super::effect::LineRef;
 use crate::ifupdown::interfaces::Phase;
+use crate::ifupdown::Caller;
 use crate::migrate::lines::{
     meaning, stranger, CommandLine, IpCommand, IpVerb, Meaning, RoutingCommands, ScriptedStanza,
     SpelledRoute, SpelledRule, WhyItStays,
@@ -110,6 +111,18 @@ impl<'a> Script<'a> {
     pub fn interface(&self, s: usize) -> String {
         let stanza = self.stanzas.get(s);
         stanza.map_or_else(String::new, |stanza| stanza.call.interface.clone())
+    }
+
+    /// The stanzas whose options act at once, when the lines of all of them have run: with ifupdown2
+    /// and ifupdown-ng all of an interface, with Debian's ifupdown each by itself.
+    pub fn acts_with(&self, s: usize) -> Vec<usize> {
+        let own = self.stanzas.get(s).map(|stanza| &stanza.call);
+        let Some(own) = own.filter(|own| own.caller != Caller::Ifupdown) else {
+            return vec![s];
+        };
+        let stanzas = self.stanzas.iter().enumerate();
+        let together = stanzas.filter(|(_, other)| other.call.interface == own.interface);
+        together.map(|(s, _)| s).collect()
     }
 
     /// The words of a line, as far as white space tells them apart.
