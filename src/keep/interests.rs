@@ -18,6 +18,8 @@ pub struct KeptRecord {
     pub tables: BTreeSet<TableId>,
     /// Whether a stanza goes by the default route that main has.
     pub asks_gateway: bool,
+    /// Whether it has connections marked.
+    pub has_marks: bool,
 }
 
 /// How a device is, as far as it is known.
@@ -102,6 +104,12 @@ impl Interests {
             .collect()
     }
 
+    /// Whether a record has connections marked.
+    pub fn has_marks(&self) -> bool {
+        let mut devices = self.devices.values();
+        devices.any(|interest| interest.recorded.has_marks)
+    }
+
     /// The devices that a change concerns. It is noted.
     pub fn concerned(&mut self, heard: &Heard) -> Vec<InterfaceName> {
         match heard {
@@ -133,6 +141,7 @@ impl Interests {
             }
             Heard::Rule(_) => Vec::new(),
             Heard::Route(route) => self.route(*route),
+            Heard::Marks => self.matching(|interest| interest.recorded.has_marks),
         }
     }
 

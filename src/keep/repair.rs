@@ -39,6 +39,7 @@ impl Looked {
 pub fn recorded(record: &Record) -> KeptRecord {
     let mut recorded = KeptRecord {
         state: record.state(),
+        has_marks: record.parts().iter().any(Part::asks_for_marks),
         ..KeptRecord::default()
     };
     for part in record.parts() {

@@ -31,6 +31,8 @@ pub enum Heard {
     RuleGone(Rule),
     /// A route was added or deleted.
     Route(HeardRoute),
+    /// Something of our table of nft(8) was added or deleted.
+    Marks,
 }
 
 /// What is told of a route.

@@ -12,10 +12,11 @@
 //! - `look_around.rs`: what others have that decides what becomes of our packets.
 //! - `filter.rs`: which changes of routes the kernel tells of at all.
 //! - `heard.rs`: the changes that it tells of, as values.
+//! - `nft_watch.rs`: hearing whether a table of nft(8) changes.
 //! - `watch.rs`: waiting until devices, addresses, routes or rules change, and hearing what did.
 //!
 //! The objects are those of `routing/`. Nothing here decides: what "File exists" is to mean, or
-//! whose a rule is, is for those who call. The only thing opened is a socket of rtnetlink.
+//! whose a rule is, is for those who call. The only things opened are sockets of netlink.
 
 mod message;
 mod address;
@@ -29,6 +30,7 @@ mod dump;
 mod look_around;
 mod filter;
 mod heard;
+mod nft_watch;
 mod watch;
 
 pub use address::decode as decode_address;
@@ -38,6 +40,7 @@ pub(crate) use heard::{Heard, HeardRoute};
 pub(crate) use kernel::KernelError;
 pub use kernel::{Answer, Kernel};
 pub use message::{replies, request, Reply, WireError};
+pub(crate) use nft_watch::NftWatch;
 pub use route::{decode as decode_route, encode as encode_route, encode_dump as encode_route_dump};
 pub use rule::{decode as decode_rule, encode as encode_rule, encode_dump as encode_rule_dump};
 pub(crate) use watch::Watch;

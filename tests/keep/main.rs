@@ -26,6 +26,7 @@ mod kill;
 mod leases;
 mod limits;
 mod losses;
+mod marks;
 mod packets;
 mod side_by_side;
 mod unit;
