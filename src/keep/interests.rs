@@ -224,6 +224,7 @@ mod tests {
             state: line.map(|line| line.parse().unwrap()).into_iter().collect(),
             tables: BTreeSet::from([TableId::numbered(table)]),
             asks_gateway: table == 300,
+            has_marks: false,
         };
         let records = [
             (name("eth1"), recorded(200, Some(RULE))),

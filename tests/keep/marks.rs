@@ -24,12 +24,11 @@ iface eth2 inet static
 ";
 
 /// What of it gets lost, or into it.
-const LOSSES: [(&str, &str); 4] = [
+const LOSSES: [(&str, &str); 3] = [
     (
         "all, and rules",
         "nft flush ruleset; ip rule flush protocol 157",
     ),
-    ("what is in it", "nft flush table inet policy-table"),
     (
         "a rule",
         "nft delete rule inet policy-table prerouting-eth2 handle $(nft -a list chain inet \

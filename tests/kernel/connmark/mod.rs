@@ -2,4 +2,6 @@
 //! uplink that it was asked on, and nothing else goes another way than without.
 
 mod net;
+mod others;
 mod published;
+mod ways;

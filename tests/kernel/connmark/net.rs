@@ -157,8 +157,8 @@ pub fn while_served<T>(namespace: Option<&str>, port: u16, deed: impl FnOnce() -
     socket
         .set_read_timeout(Some(Duration::from_millis(20)))
         .unwrap();
-    let over = AtomicBool::new(false);
-    let is_over = || over.load(Ordering::Relaxed);
+    let over = Over(AtomicBool::new(false));
+    let is_over = || over.0.load(Ordering::Relaxed);
     thread::scope(|scope| {
         scope.spawn(|| {
             while !is_over() {
@@ -178,10 +178,20 @@ pub fn while_served<T>(namespace: Option<&str>, port: u16, deed: impl FnOnce() -
                 }
             }
         });
-        let done = deed();
-        over.store(true, Ordering::Relaxed);
-        done
+        // Also where the test fails.
+        let _end = End(&over);
+        deed()
     })
+}
+
+struct Over(AtomicBool);
+
+struct End<'a>(&'a Over);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0 .0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Sends back what comes, as long as something does.
@@ -198,7 +208,12 @@ fn repeat(mut stream: TcpStream) {
 
 /// Whether who asks from a namespace gets back all of a message.
 pub fn asks(from: &str, at: (IpAddr, u16), over: Protocol, length: usize) -> bool {
-    within(Some(from), || {
+    asks_from(Some(from), at, over, length)
+}
+
+/// The same; `None` is the host itself.
+pub fn asks_from(from: Option<&str>, at: (IpAddr, u16), over: Protocol, length: usize) -> bool {
+    within(from, || {
         let message: Vec<u8> = (0..length)
             .map(|n| u8::try_from(n % 251).unwrap())
             .collect();
@@ -259,4 +274,40 @@ pub fn all(uplinks: impl IntoIterator<Item = usize>) -> Vec<(IpAddr, Protocol)> 
     addresses
         .flat_map(|address| PROTOCOLS.map(|protocol| (address, protocol)))
         .collect()
+}
+
+/// Publishes the port as Docker does, by iptables.
+pub fn publish_as_docker(lab: &Lab) {
+    for (command, to, all, loopback) in [
+        ("iptables-nft", "172.17.0.2", "172.17.0.0/16", "127.0.0.0/8"),
+        ("ip6tables-nft", "[fd17::2]", "fd17::/64", "::1/128"),
+    ] {
+        let nat = format!("{command} -t nat");
+        let published: String = ["tcp", "udp"]
+            .map(|protocol| {
+                format!(
+                    "{nat} -A DOCKER ! -i docker0 -p {protocol} -m {protocol} --dport {PUBLISHED} \
+                     -j DNAT --to-destination {to}:{SERVED}\n"
+                )
+            })
+            .concat();
+        lab.ok(&format!(
+            "set -e; {nat} -N DOCKER
+            {nat} -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+            {nat} -A OUTPUT ! -d {loopback} -m addrtype --dst-type LOCAL -j DOCKER
+            {nat} -A POSTROUTING -s {all} ! -o docker0 -j MASQUERADE
+            {command} -P FORWARD DROP
+            {command} -A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+            {command} -A FORWARD -i docker0 -j ACCEPT
+            {command} -A FORWARD -o docker0 -j ACCEPT
+            {published}"
+        ));
+    }
+}
+
+/// How many packets a chain of the test's own has counted.
+pub fn counted(lab: &Lab, name: &str) -> u64 {
+    let said = lab.ok(&format!("nft list counter inet counts {name}"));
+    let count = said.split("packets ").nth(1).unwrap();
+    count.split(' ').next().unwrap().parse().unwrap()
 }

@@ -1,9 +1,14 @@
-//! A container's published port.
+//! A published port, however it is published and whatever is asked.
 
 use super::net::{
-    all, answered, can_mark, host, publish_by_nft, stanza, up, while_served, PUBLISHED, SERVED,
+    all, answered, can_mark, host, publish_as_docker, publish_by_nft, stanza, up, while_served,
+    Protocol, PUBLISHED, SERVED,
 };
+use crate::packets::inside;
 use crate::support::lab::lab;
+use crate::support::needs::have;
+
+const MARKED: &str = "    policy-connmark auto\n";
 
 /// Without the option only the uplink of main's default route answers; with it both do, until the
 /// interface goes down, and nothing of ours is left then.
@@ -15,14 +20,27 @@ fn it_answers_by_the_uplink_it_was_asked_on() {
         }
         host(lab, 2);
         publish_by_nft(lab);
-        let plain = stanza(0, "") + &stanza(1, "");
-        up(lab, 2, &plain);
+        up(lab, 2, &(stanza(0, "") + &stanza(1, "")));
         let engine = lab.ok("nft list ruleset");
         while_served(Some("container"), SERVED, || {
             assert_eq!(answered(2, PUBLISHED, 100), all([0]));
-            lab.interfaces(&(stanza(0, "") + &stanza(1, "    policy-connmark auto\n")));
+            lab.interfaces(&(stanza(0, "") + &stanza(1, MARKED)));
             let said = lab.sh("policy-table apply eth1");
             assert_eq!((said.code, said.ours()), (0, vec![]), "{said:?}");
+            assert_eq!(answered(2, PUBLISHED, 100), all([0, 1]));
+            // Fragments; and what the router of eth1 refuses as too big, which it says to who sent it.
+            assert_eq!(answered(2, PUBLISHED, 4000), all([0, 1]));
+            inside(
+                lab,
+                "router1",
+                "ip route replace 203.0.113.0/24 dev lan mtu lock 1300
+                ip -6 route replace 2001:db8:cafe::/64 dev lan mtu 1300",
+            );
+            answered(2, PUBLISHED, 4000);
+            assert_eq!(answered(2, PUBLISHED, 4000), all([0, 1]));
+            // A way in main to where the client is changes nothing.
+            lab.ok("ip route add 203.0.113.0/24 via 10.10.0.1
+                ip -6 route add 2001:db8:cafe::/64 via 2001:db8:0::1");
             assert_eq!(answered(2, PUBLISHED, 100), all([0, 1]));
             // Again: nothing changes.
             let before = (lab.ok("nft -a list ruleset"), lab.rules("-4"));
@@ -31,6 +49,78 @@ fn it_answers_by_the_uplink_it_was_asked_on() {
             lab.ok("ifdown eth1 eth0");
             assert_eq!(lab.tagged(), Vec::<String>::new());
             assert_eq!(lab.ok("nft list ruleset"), engine);
+        });
+    });
+}
+
+/// As Docker writes it, on five uplinks.
+#[test]
+fn five_uplinks_answer_each_for_itself() {
+    if !have(&["iptables-nft of iptables"]) {
+        return;
+    }
+    lab(|lab| {
+        if !can_mark(lab) {
+            return;
+        }
+        host(lab, 5);
+        publish_as_docker(lab);
+        up(
+            lab,
+            5,
+            &(0..5).map(|n| stanza(n, MARKED)).collect::<String>(),
+        );
+        while_served(Some("container"), SERVED, || {
+            assert_eq!(answered(5, PUBLISHED, 100), all(0..5));
+        });
+        lab.ok("ifdown eth3");
+        let left = lab.ok("nft list table inet policy-table");
+        assert!(!left.contains("eth3") && left.contains("eth4"), "{left}");
+        while_served(Some("container"), SERVED, || {
+            assert_eq!(answered(5, PUBLISHED, 100), all([0, 1, 2, 4]));
+        });
+    });
+}
+
+/// What marks replies alone fails where `rp_filter` is strict: what comes in bears no mark then, and
+/// its way back is another one.
+#[test]
+fn marks_on_replies_alone_do_not_pass_a_strict_filter() {
+    lab(|lab| {
+        if !can_mark(lab) {
+            return;
+        }
+        host(lab, 2);
+        publish_by_nft(lab);
+        up(lab, 2, &(stanza(0, "") + &stanza(1, MARKED)));
+        lab.ok("nft add rule inet policy-table prerouting-eth1 iifname eth1 meta mark set 0");
+        while_served(Some("container"), SERVED, || {
+            // IPv6 has no such filter.
+            let mut expected = all([0, 1]);
+            expected.retain(|(address, _)| {
+                address.is_ipv6() || all([0]).iter().any(|(it, _)| it == address)
+            });
+            assert_eq!(answered(2, PUBLISHED, 100), expected);
+            lab.ok("echo 2 >/proc/sys/net/ipv4/conf/eth1/rp_filter");
+            assert_eq!(answered(2, PUBLISHED, 100), all([0, 1]));
+        });
+    });
+}
+
+/// A port of the host itself on all addresses: TCP answers by the address that it was asked on, and
+/// needs no mark. UDP chooses the address of its answer before there is one: the limit of the page.
+#[test]
+fn a_port_of_the_host_on_all_addresses() {
+    lab(|lab| {
+        if !can_mark(lab) {
+            return;
+        }
+        host(lab, 2);
+        up(lab, 2, &(stanza(0, MARKED) + &stanza(1, MARKED)));
+        while_served(None, 7000, || {
+            let mut expected = all([0, 1]);
+            expected.retain(|asked| asked.1 == Protocol::Tcp || all([0]).contains(asked));
+            assert_eq!(answered(2, 7000, 100), expected);
         });
     });
 }
