@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use super::finding::{Code, Finding};
 use super::last_resort;
 use super::main_default;
+use super::marks;
 use super::rule_order;
 use super::stanza::{CheckedStanza, Policy};
 use crate::routing::{Family, Hop, InterfaceName, Kind, Prefix, Route, TableId};
@@ -27,6 +28,7 @@ pub fn clashes(
     findings.extend(tables(stanzas));
     findings.extend(rule_order::clashes(stanzas));
     findings.extend(last_resort::clashes(stanzas));
+    findings.extend(marks::findings(stanzas));
     findings.extend(networks(stanzas, arp_is_set));
     findings.extend(own_gateways(stanzas));
     findings.extend(main_defaults(stanzas));

@@ -67,6 +67,8 @@ pub enum Code {
     AutoOne = 211,
     /// ifupdown2 makes another file of this one.
     Templated = 212,
+    /// Marks of connections beside `policy-mode strict`.
+    NoHairpin = 213,
     /// One table name, two IDs.
     TwoIds = 301,
     /// One ID, two table names.
@@ -93,6 +95,8 @@ pub enum Code {
     Stopped = 312,
     /// A last resort by rules does not hold for another stanza's.
     LetThrough = 313,
+    /// A rule takes the mark of a stanza for another one.
+    MarkClash = 314,
     /// The reverse path filter drops what comes in.
     ReversePath = 401,
     /// systemd-networkd removes rules.
@@ -119,10 +123,14 @@ pub enum Code {
     StoppedHere = 412,
     /// A rule of somebody else's comes first for a part of the packets.
     InFrontOfPart = 413,
+    /// As `MarkClash`, by a rule of somebody else's.
+    MarkClashHere = 414,
+    /// Connections cannot be marked.
+    NoNft = 415,
 }
 
 impl Code {
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 49] = [
         Self::Unread,
         Self::Refused,
         Self::Ignored,
@@ -142,6 +150,7 @@ impl Code {
         Self::NoFail,
         Self::AutoOne,
         Self::Templated,
+        Self::NoHairpin,
         Self::TwoIds,
         Self::TwoNames,
         Self::SamePlace,
@@ -155,6 +164,7 @@ impl Code {
         Self::NoMainDefault,
         Self::Stopped,
         Self::LetThrough,
+        Self::MarkClash,
         Self::ReversePath,
         Self::Networkd,
         Self::TableFile,
@@ -168,6 +178,8 @@ impl Code {
         Self::Example,
         Self::StoppedHere,
         Self::InFrontOfPart,
+        Self::MarkClashHere,
+        Self::NoNft,
     ];
 
     pub fn severity(self) -> Severity {
@@ -183,6 +195,7 @@ impl Code {
             | Self::TableId
             | Self::NoRules => Severity::Error,
             Self::Templated
+            | Self::NoHairpin
             | Self::NoDevice
             | Self::CutOff
             | Self::Example

@@ -11,10 +11,11 @@
 //! - `rule_order.rs`: rules of two stanzas whose order nobody has decided (PT304);
 //! - `last_resort.rs`: default routes that drop packets, and rules that pass over routes (PT312,
 //!   PT313);
+//! - `marks.rs`: marks of connections (PT213, PT314, PT414, PT415);
 //! - `main_default.rs`: no stanza gives main a default route (PT311);
 //! - `between_stanzas.rs`: what else two stanzas do to each other, in tables, addresses, networks
 //!   and gateways (PT301 to PT311);
-//! - `this_host.rs`: what this host does to them (PT401 to PT413);
+//! - `this_host.rs`: what this host does to them (PT401 to PT415);
 //! - `examine.rs`: all of it for one file, and what ifupdown itself refuses (PT101 to PT103).
 //!
 //! A new finding is a `Code` here, a function in one of these files, and an entry under FINDINGS in
@@ -32,6 +33,7 @@ mod dialects;
 mod commands;
 mod rule_order;
 mod last_resort;
+mod marks;
 mod main_default;
 mod between_stanzas;
 mod this_host;

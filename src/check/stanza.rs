@@ -8,10 +8,14 @@ use super::finding::{Code, Finding};
 use super::origin::Written;
 use crate::ifupdown::interfaces::Definition;
 use crate::ifupdown::HookCall;
-use crate::routing::{InterfaceAddress, InterfaceName, State, Surroundings, TableId, TableName};
+use crate::marks::Allotted;
+use crate::routing::{
+    Action, InterfaceAddress, InterfaceName, Mark, Rule, State, Surroundings, TableId, TableName,
+    PROTOCOL,
+};
 use crate::stanza::{
-    refuses_by_rules, wanted_state, Notice, Observed, OptionError, OptionFault, Stanza, Table,
-    TableIds,
+    refuses_by_rules, wanted_state, Connmark, Notice, Observed, OptionError, OptionFault, Stanza,
+    Table, TableIds,
 };
 use crate::tables::next_free_id;
 
@@ -52,6 +56,7 @@ pub struct Policy {
 pub struct Ids {
     known: HashMap<TableName, TableId>,
     used: HashSet<TableId>,
+    marks: Allotted,
 }
 
 impl Ids {
@@ -60,6 +65,7 @@ impl Ids {
         Self {
             known: HashMap::new(),
             used: stanzas.flat_map(Stanza::numbers).collect(),
+            marks: Allotted::default(),
         }
     }
 
@@ -72,6 +78,18 @@ impl Ids {
     /// Gives each name of a stanza that has no ID yet the one that the stanza says, or the next one
     /// that is free.
     pub fn fill(&mut self, stanza: &Stanza) {
+        self.fill_names(stanza);
+        let ids = self.of(stanza);
+        if let Some(own) = ids.own().filter(|_| stanza.connmark == Connmark::Auto) {
+            let name = match &stanza.table {
+                Some(Table::Named(name, _)) => Some(name),
+                _ => None,
+            };
+            let _ = self.marks.mark(own, name);
+        }
+    }
+
+    fn fill_names(&mut self, stanza: &Stanza) {
         let own = match &stanza.table {
             Some(Table::Named(name, fixed)) => Some((name, fixed.as_ref().map(|fixed| fixed.id))),
             _ => None,
@@ -91,7 +109,19 @@ impl Ids {
 
     fn of(&self, stanza: &Stanza) -> TableIds {
         let known = |name: &TableName, _| self.known.get(name).copied().ok_or(());
-        TableIds::of(stanza, known).unwrap_or_default()
+        let ids = TableIds::of(stanza, known).unwrap_or_default();
+        let (name, own) = match (&stanza.table, ids.own()) {
+            (Some(Table::Named(name, _)), Some(own)) => (Some(name), own),
+            (_, Some(own)) => (None, own),
+            (_, None) => return ids,
+        };
+        // That they are all taken, ifup says.
+        let mark = match stanza.connmark {
+            Connmark::No => None,
+            Connmark::Given(mark) => Some(mark),
+            Connmark::Auto => self.marks.clone().mark(own, name).ok(),
+        };
+        ids.with_mark(mark)
     }
 }
 
@@ -116,6 +146,25 @@ impl Policy {
 }
 
 impl Policy {
+    /// Whether a rule is one that the mark needs: of this stanza, or of another one with the same mark
+    /// and table.
+    pub fn has_mark_rule(&self, rule: &Rule) -> bool {
+        let own = |action: Action| match action {
+            Action::Lookup(table) => Some(table) == self.table,
+            Action::Goto(_) => rule.iif.is_some(),
+            _ => false,
+        };
+        let is_same = self
+            .mark()
+            .is_some_and(|mark| rule.mark == Some((mark.value(), mark.mask())));
+        is_same && rule.protocol == PROTOCOL && own(rule.action)
+    }
+
+    /// The mark of connections that come in by its interface.
+    pub fn mark(&self) -> Option<Mark> {
+        self.tables.mark().filter(|_| self.stanza.derives())
+    }
+
     /// The routes and rules that it comes to with the addresses that its interface has now, where it
     /// goes by them.
     pub fn with_addresses_of(&self, around: &Surroundings) -> State {

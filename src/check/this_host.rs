@@ -7,11 +7,12 @@ use std::path::Path;
 
 use super::finding::{Code, Finding};
 use super::last_resort::{passing, Passing, DROPPING};
+use super::marks;
 use super::stanza::{CheckedStanza, Policy};
 use crate::netlink::{Kernel, KernelError};
 use crate::routing::syntax::ListedRoute;
 use crate::routing::{
-    is_inside, Action, Family, InterfaceName, Kind, Prefix, State, Surroundings, TableId,
+    is_inside, Action, Family, InterfaceName, Kind, Prefix, Rule, State, Surroundings, TableId,
     TableName, PROTOCOL,
 };
 use crate::stanza::{remarks, unserved, Remark, Source, Stanza, Table};
@@ -29,6 +30,8 @@ pub struct ThisHost {
     without_rules: Vec<Family>,
     /// Rules of others, and the addresses of this host.
     around: Surroundings,
+    /// Rules of others that go by marks.
+    by_mark: Vec<Rule>,
     /// Tables that rules of others look up.
     looked_up: HashSet<TableId>,
     /// Tables that stanzas name and whose names are in the files already.
@@ -47,11 +50,13 @@ impl ThisHost {
         let mut kernel = Kernel::open().map_err(|error| chain(&error))?;
         let (mut without_rules, mut looked_up) = (Vec::new(), HashSet::new());
         let mut around = Surroundings::default();
+        let mut by_mark = Vec::new();
         for family in Family::ALL {
             match kernel.required_rules(family) {
                 Ok(rules) => {
                     around.note_rules(&rules);
                     let others = rules.iter().filter(|rule| rule.protocol != PROTOCOL);
+                    by_mark.extend(others.clone().filter(|rule| rule.mark.is_some()).cloned());
                     looked_up.extend(others.filter_map(|rule| match rule.action {
                         Action::Lookup(table) => Some(table),
                         _ => None,
@@ -66,6 +71,7 @@ impl ThisHost {
             names: Registry::below(root).names(),
             without_rules,
             around,
+            by_mark,
             looked_up,
             registered: BTreeMap::new(),
             looked_at: HashSet::new(),
@@ -98,6 +104,7 @@ impl ThisHost {
         refused: &HashSet<IpAddr>,
     ) -> Vec<Finding> {
         let mut findings = self.of_all(stanzas);
+        findings.extend(marks::on_this_host(stanzas, &self.by_mark));
         findings.extend(self.remarked(stanzas, refused));
         for stanza in stanzas {
             let Some(policy) = &stanza.policy else {
@@ -300,10 +307,17 @@ impl ThisHost {
             "rp_filter is 1 on {device}: {what} are dropped, because the way back is looked up \
              without the mark"
         );
-        let place = stanza.written.of_first(&["policy-rule", "policy-table"]);
-        Some(Finding::at(Code::ReversePath, place, text).hint(format!(
-            "set the sysctl net.ipv4.conf.{settings_of}.rp_filter=2"
-        )))
+        let names = ["policy-rule", "policy-connmark", "policy-table"];
+        let place = stanza.written.of_first(&names);
+        let hint = if policy.mark().is_some() {
+            format!(
+                "set one of the sysctls net.ipv4.conf.{settings_of}.src_valid_mark=1 and \
+                 net.ipv4.conf.{settings_of}.rp_filter=2"
+            )
+        } else {
+            format!("set the sysctl net.ipv4.conf.{settings_of}.rp_filter=2")
+        };
+        Some(Finding::at(Code::ReversePath, place, text).hint(hint))
     }
 }
 

@@ -9,9 +9,11 @@ use nix::unistd::getuid;
 use super::command::{Arguments, Command, Opt, Trouble, Verdict};
 use crate::converge::Failure;
 use crate::explain::{follow, walk_and_ask, Answered, Packet, Report};
+use crate::marks::DeviceMarks;
 use crate::netlink::{Kernel, KernelError};
+use crate::record::Store;
 use crate::routing::syntax::{dsfield, ip_protocol};
-use crate::routing::{parse_number, Family, InterfaceName, TableId};
+use crate::routing::{parse_number, Family, InterfaceName, Mark, TableId};
 use crate::tables::Registry;
 
 pub const COMMAND: Command = Command {
@@ -56,7 +58,10 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     } else {
         packet(arguments)?
     };
-    let packet = by_kernels_names(packet)?;
+    let mut packet = by_kernels_names(packet)?;
+    if reply && arguments.value("mark").is_none() {
+        packet.mark = mark_of_connection(&packet).unwrap_or(0);
+    }
     let mut kernel = Kernel::open().map_err(trouble)?;
     let devices = [&packet.iif, &packet.oif];
     for device in devices.into_iter().flatten() {
@@ -88,6 +93,14 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     } else {
         Verdict::Differs
     })
+}
+
+/// The mark that `policy-connmark` gives a connection, and so both its packets.
+fn mark_of_connection(first: &Packet) -> Option<u32> {
+    let device = first.iif.as_ref()?;
+    let marks = DeviceMarks::of(&Store::peek(&device.device()));
+    let marks = marks.iter().find(|marks| marks.device() == device)?;
+    marks.mark(first.to).map(Mark::value)
 }
 
 /// `ip` knows three names without any file.

@@ -20,7 +20,7 @@ use crate::ifupdown::HookCall;
 use crate::marks::{load_marks, DeviceMarks, MarksError};
 use crate::netlink::Kernel;
 use crate::record::{DeviceRecord, Heading, Part, Record, Store, Takeover};
-use crate::routing::{InterfaceName, Object, State, TableId};
+use crate::routing::{InterfaceName, Mark, Object, Rule, State, TableId, PROTOCOL};
 use crate::stanza::{Notice, Stanza};
 use crate::text::chain;
 
@@ -178,6 +178,9 @@ fn up_with(
     };
     let outcome = settle_with(kernel, &stanza.interface, takeover, &part, &order)?;
     warn_of(&stanza.interface, &outcome.warnings);
+    if let Some(mark) = tables.mark() {
+        warn_of_clash(kernel, stanza, mark, &part.state)?;
+    }
     let mut summary = vec![sum_up(tables, &outcome)];
     summary.extend(remarks);
     if let Some(add) = beside.and_then(|beside| beside.add) {
@@ -189,6 +192,34 @@ fn up_with(
         rest: outcome.rest,
         unmarked: outcome.unmarked,
     })
+}
+
+/// Warns of a rule that takes the mark of the stanza for another one.
+fn warn_of_clash(
+    kernel: &mut Kernel,
+    stanza: &Stanza,
+    mark: Mark,
+    wanted: &State,
+) -> Result<(), Failure> {
+    let rules = kernel.rules(stanza.family)?;
+    let own = (mark.value(), mark.mask());
+    let is_like_own = |rule: &Rule| {
+        let mut wanted = wanted.rules().iter();
+        rule.mark == Some(own)
+            && rule.protocol == PROTOCOL
+            && wanted.any(|own| own.mark == rule.mark && own.action == rule.action)
+    };
+    let mut mistaken = rules
+        .iter()
+        .filter(|rule| mark.is_mistaken_by(rule) && !is_like_own(rule));
+    if let Some(rule) = mistaken.next() {
+        warn!(
+            "{}: policy-connmark: mark {mark} has bits that \"{rule}\" goes by; write MARK/MASK with \
+             bits that nobody else uses",
+            stanza.interface
+        );
+    }
+    Ok(())
 }
 
 /// What lies behind a failure: where routes alone were refused, and what they need is not there,

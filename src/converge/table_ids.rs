@@ -103,6 +103,11 @@ impl StanzaTables {
         Ok(Self { ids, ..self })
     }
 
+    /// That mark, where the stanza asks for one.
+    pub fn mark(&self) -> Option<Mark> {
+        self.ids.mark()
+    }
+
     /// The names and their IDs.
     pub fn named(&self) -> &[(TableName, TableId)] {
         self.ids.named()

@@ -15,11 +15,11 @@ use super::folder::{be_the_only_one, make, note_repairs, pauses, FOLDER, PAUSES}
 use super::interests::{DeviceSeen, Interests};
 use super::judgement::{Judgement, LookResult};
 use super::main_rules::MainRules;
+use super::marks_watch::MarksWatch;
 use super::pause::Moment;
 use super::repair::{recorded, Looked, Looks};
 use super::telling::Telling;
-use crate::marks::TABLE as MARKS;
-use crate::netlink::{Heard, Kernel, KernelError, NftWatch, Watch};
+use crate::netlink::{Heard, Kernel, KernelError, Watch};
 use crate::record::{RunningKeeper, Store, FOLDER as RECORDS};
 use crate::routing::{Family, InterfaceName, TableId, PROTOCOL};
 use crate::system::{
@@ -73,7 +73,7 @@ pub fn keep(acts: bool) -> Result<(), KeepError> {
         changes,
         // Before anything is looked at.
         watch: Watch::everything().map_err(KeepError::Changes)?,
-        marks: None,
+        marks: MarksWatch::default(),
         signals: Signals::hold().map_err(KeepError::Signals)?,
         service: Service::find(),
         judgement: Judgement::new(seed(now), now),
@@ -111,8 +111,7 @@ struct Keeper {
     /// Of the records, and of the keeper's own files.
     changes: FolderWatch,
     watch: Watch,
-    /// Open while a record has connections marked.
-    marks: Option<NftWatch>,
+    marks: MarksWatch,
     signals: Signals,
     service: Service,
     judgement: Judgement,
@@ -178,7 +177,7 @@ impl Keeper {
             of(self.changes.as_fd()),
             of(self.signals.as_fd()),
         ];
-        all.extend(self.marks.iter().map(|marks| of(marks.as_fd())));
+        all.extend(self.marks.socket().map(of));
         match poll(&mut all, timeout) {
             Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(errno) => Err(errno.into()),
@@ -210,7 +209,7 @@ impl Keeper {
             // What it waits for may have come just before the record was there.
             self.judgement.heard(device, now);
         }
-        self.watch_marks();
+        self.marks.follow(self.interests.has_marks());
         let tables = self.interests.tables();
         if tables != self.passed {
             let list: Vec<TableId> = tables.iter().copied().collect();
@@ -218,19 +217,6 @@ impl Keeper {
             self.passed = tables;
         }
         Ok(())
-    }
-
-    /// Listens to what becomes of our table of nft(8), for as long as there is one. Before the first
-    /// look at it.
-    fn watch_marks(&mut self) {
-        if !self.interests.has_marks() {
-            self.marks = None;
-        } else if self.marks.is_none() {
-            match NftWatch::of_table(MARKS) {
-                Ok(marks) => self.marks = Some(marks),
-                Err(error) => warn!("changes of nft(8) cannot be heard of: {error}"),
-            }
-        }
     }
 
     fn record_changed(&mut self, device: &InterfaceName) {
@@ -265,8 +251,7 @@ impl Keeper {
             }
         })?;
         self.has_more = hearing.more;
-        let marks = self.marks.as_ref().map(NftWatch::hear).transpose()?;
-        if marks.unwrap_or_default() {
+        if self.marks.hear()? {
             for device in self.interests.concerned(&Heard::Marks) {
                 self.judgement.heard(&device, now);
             }

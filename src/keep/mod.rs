@@ -6,6 +6,7 @@
 //! - `interests.rs`: whom a change concerns.
 //! - `telling.rs`: how often the same is said.
 //! - `main_rules.rs`: says where a rule is deleted that looks up main.
+//! - `marks_watch.rs`: hears what becomes of our table of nft(8).
 //! - `folder.rs`: the keeper's own files in `/run`.
 //! - `truce.rs`: interfaces let be while somebody is asked about a change to them.
 //! - `repair.rs`: one look at a device, by its record, and the repair.
@@ -23,6 +24,7 @@ mod judgement;
 mod interests;
 mod telling;
 mod main_rules;
+mod marks_watch;
 mod folder;
 mod truce;
 mod repair;

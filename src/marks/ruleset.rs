@@ -1,6 +1,7 @@
 //! What nft(8) is to have for a device.
 
 use std::fmt::Write;
+use std::net::IpAddr;
 
 use crate::record::Record;
 use crate::routing::{Family, InterfaceName, Mark, Prefix};
@@ -52,6 +53,15 @@ impl DeviceMarks {
             }
         }
         all
+    }
+
+    /// The mark of connections that come in by a device and are opened to an address.
+    pub fn mark(&self, to: IpAddr) -> Option<Mark> {
+        let family = Family::of(to);
+        let ways = || self.ways.iter().filter(|way| way.family == family);
+        let is_own = |way: &&MarkedWay| way.own.iter().any(|own| own.contains(to));
+        let way = ways().find(is_own).or_else(|| ways().next());
+        way.map(|way| way.mark)
     }
 
     /// The devices that a record has marks for.

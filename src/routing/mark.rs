@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::address::parse_number;
+use super::rule::Rule;
 
 /// A mark and its mask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,9 +63,15 @@ impl Mark {
         self.mask
     }
 
-    /// Whether a packet can bear both, or the bits of one are among those of the other.
-    pub const fn shares_bits(self, mask: u32) -> bool {
-        self.mask & mask != 0
+    /// Whether a rule goes by bits that are among these, so that it takes packets for others than
+    /// they are: it looks for the same mark, or for more bits or fewer. What a rule of wg-quick leaves
+    /// out (`not fwmark`) bears none of ours.
+    pub fn is_mistaken_by(self, rule: &Rule) -> bool {
+        let Some((value, mask)) = rule.mark.filter(|_| !rule.invert) else {
+            return false;
+        };
+        let tells_apart = mask == self.mask && value != self.value;
+        mask & self.mask != 0 && !tells_apart
     }
 }
 

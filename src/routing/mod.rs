@@ -22,9 +22,9 @@
 
 mod address;
 mod table;
-mod mark;
 mod route;
 mod rule;
+mod mark;
 pub mod syntax;
 mod once;
 mod state;

@@ -53,7 +53,7 @@ pub(crate) use journal::{
 pub(crate) use limits::outlive_limits;
 pub(crate) use lock::Lock;
 pub(crate) use networkd::networkd_removes_rules;
-pub(crate) use nft::{nft, NftError};
+pub(crate) use nft::{has_nft, nft, NftError};
 pub(crate) use old_examples::installed_examples;
 pub(crate) use privileges::{keep_net_admin, permission_hint, NotPermitted};
 pub(crate) use processes::{variable_above, Ancestor};

@@ -36,11 +36,19 @@ pub enum NftError {
     Refused(String),
 }
 
+fn program() -> Option<&'static Path> {
+    PROGRAMS.iter().map(Path::new).find(|path| path.exists())
+}
+
+/// Whether it is installed.
+pub fn has_nft() -> bool {
+    program().is_some()
+}
+
 /// Runs nft(8) with some text as its input; returns what it printed.
 /// Errors: it is not there, did not end in time, or refused.
 pub fn nft(arguments: &[&str], input: &str) -> Result<String, NftError> {
-    let path = PROGRAMS.iter().map(Path::new).find(|path| path.exists());
-    let path = path.ok_or(NftError::Missing)?;
+    let path = program().ok_or(NftError::Missing)?;
     // Not pipes: nobody has to read and write in step, and a program that hangs holds up nobody.
     let memory = |name| memfd_create(name, MemfdFlags::CLOEXEC).map(File::from);
     let into = |error: rustix::io::Errno| NftError::Start(error.into());

@@ -100,13 +100,19 @@ pub fn meaning(
     }
 }
 
-/// What is not about routes or rules; a name for a table may be.
+/// What is not about routes or rules; a name for a table may be, or a mark that a rule goes by.
 fn other(line: &LineCommand) -> Meaning {
     let LineCommand::Shell(text) = line else {
         return Meaning::Other;
     };
     if text.contains("/rt_tables") && text.contains('>') {
         return Meaning::Unclear(WhyItStays::NamesTable, About::default());
+    }
+    if ["CONNMARK", "ct mark"]
+        .iter()
+        .any(|word| text.contains(word))
+    {
+        return Meaning::Unclear(WhyItStays::MarksConnections, About::default());
     }
     // A program that runs what it is told, a shell perhaps.
     match stranger(text) {

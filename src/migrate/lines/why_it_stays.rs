@@ -32,6 +32,12 @@ pub enum WhyItStays {
     /// It names a table.
     #[error("it names a table, as policy-table does by itself; policy-table-id keeps the number")]
     NamesTable,
+    /// It marks connections, or their packets.
+    #[error(
+        "it marks connections, as policy-connmark auto does by itself for those that come in by the \
+         interface"
+    )]
+    MarksConnections,
     /// It finds a router.
     #[error(
         "it runs a command for its output, to find the router as it seems: policy-gateway auto \

@@ -4,4 +4,5 @@
 mod net;
 mod others;
 mod published;
+mod refusals;
 mod ways;
