@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::finding::{Code, Finding};
-use super::origin::{Written, WrittenOption};
+use super::origin::WrittenOption;
 use super::stanza::CheckedStanza;
 use crate::ifupdown::interfaces::{about, Phase};
 use crate::routing::syntax::abbreviates;
@@ -13,12 +13,12 @@ use crate::stanza::Table;
 /// those that put something in, in any stanza those that take out what options of some stanza put in.
 pub fn leftovers<'a>(
     stanzas: &[CheckedStanza<'a>],
-    wanted: impl Fn(&Written<'a>) -> Vec<WrittenOption<'a>>,
+    mut wanted: impl FnMut(&CheckedStanza<'a>) -> Vec<WrittenOption<'a>>,
 ) -> Vec<Finding> {
     let tables = tables(stanzas);
     let mut findings = Vec::new();
     for stanza in stanzas {
-        for written in wanted(&stanza.written) {
+        for written in wanted(stanza) {
             let command = written.option.value.to_string_lossy();
             let text = match Phase::of(&written.option.name) {
                 Some(phase) if phase.is_up() => {

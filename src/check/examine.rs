@@ -9,7 +9,7 @@ use super::between_stanzas::clashes;
 use super::commands::leftovers;
 use super::dialects::by_dialect;
 use super::finding::{Code, Finding, Span};
-use super::origin::Written;
+use super::origin::{Taken, Written};
 use super::stanza::{of_errors, CheckedStanza, Ids, Policy};
 use super::this_host::ThisHost;
 use crate::ifupdown::interfaces::{FaultKind, Interfaces, Selection, StanzaInForce};
@@ -60,9 +60,19 @@ pub fn examine_beside(
             }
         }
     }
-    findings.extend(leftovers(&stanzas, Written::options));
+    // What several inherit is of interest beside options, and where there are none.
+    let mut taken = [Taken::new(), Taken::new()];
+    let [with, without] = &mut taken;
+    findings.extend(leftovers(&stanzas, |stanza| {
+        let taken = if stanza.policy.is_some() {
+            &mut *with
+        } else {
+            &mut *without
+        };
+        stanza.written.options_beyond(taken)
+    }));
     // Those that inherit from them are among these, or models themselves.
-    findings.extend(leftovers(&models, Written::own));
+    findings.extend(leftovers(&models, |stanza| stanza.written.own()));
     findings.extend(without_hooks(interfaces, &stanzas));
     let arp_is_set = |device: &InterfaceName| host.is_some() && arp_is_strict(device);
     findings.extend(clashes(&stanzas, &arp_is_set));
@@ -127,14 +137,16 @@ fn understood<'a>(
     refused: &mut HashSet<IpAddr>,
 ) -> Vec<Understood<'a>> {
     let mut understood = Vec::new();
-    for stanza in interfaces.written() {
+    for (place, stanza) in interfaces.written().enumerate() {
         let Some(written) = Written::of(interfaces, stanza).map(Rc::new) else {
             continue;
         };
         findings.extend(misspelt(&written));
         // What is wrong in a template shows in those that inherit it; it may be half a stanza.
         let as_written = interfaces.stanza(stanza);
-        if as_written.is_some_and(|stanza| stanza.is_template) {
+        let is_half = interfaces.is_inherited(place) && !selection.is_used(&stanza.definition.name)
+            || as_written.is_some_and(|stanza| stanza.is_template);
+        if is_half {
             continue;
         }
         let Some((interface, calls)) = calls(selection, stanza) else {

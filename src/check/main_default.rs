@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 
 use super::finding::{Code, Finding};
+use super::origin::Taken;
 use super::stanza::{CheckedStanza, Policy};
 use crate::ifupdown::interfaces::Phase;
 use crate::routing::{Family, InterfaceName, Route, TableId};
@@ -25,8 +26,13 @@ fn finding(family: Family, stanzas: &[CheckedStanza<'_>]) -> Option<Finding> {
     let mut with_table = all.iter().filter(|stanza| has_table(stanza));
     let first = with_table.next()?;
     let are_several = with_table.any(|stanza| stanza.is_on_other_device(first));
-    let is_decided = all.iter().all(|stanza| gives_none(stanza))
-        && !stanzas.iter().any(|stanza| writes_one(stanza, family))
+    let (mut taken, mut taken_of_ports) = (Taken::new(), Taken::new());
+    let is_decided = all
+        .iter()
+        .all(|stanza| gives_none(stanza, &mut taken_of_ports))
+        && !stanzas
+            .iter()
+            .any(|stanza| writes_one(stanza, family, &mut taken))
         && (family == Family::Inet || no_advertisement_is_taken(stanzas));
     if !are_several || !is_decided {
         return None;
@@ -52,15 +58,15 @@ fn has_table(stanza: &CheckedStanza<'_>) -> bool {
 }
 
 /// Whether a stanza gives main no default route, unless a line of it says so: it is static with a
-/// table of its own, or manual and left to nobody else.
-fn gives_none(stanza: &CheckedStanza<'_>) -> bool {
+/// table of its own, or manual and left to nobody else. `taken` are the lines that say so already.
+fn gives_none(stanza: &CheckedStanza<'_>, taken: &mut Taken) -> bool {
     match stanza.call.method.as_str() {
         "static" => has_table(stanza),
         "manual" => match &stanza.policy {
             // Where the router is looked up in main, somebody puts it there.
             Some(policy) => policy.table.is_some() && !policy.stanza.asks_gateway(),
             // A port of a bridge, or what a script configures.
-            None => stanza.written.options().iter().all(|written| {
+            None => stanza.written.options_beyond(taken).iter().all(|written| {
                 let is_up = Phase::of(&written.option.name).is_some_and(Phase::is_up);
                 !is_up || written.option.value.to_string_lossy().starts_with("ip ")
             }),
@@ -70,14 +76,15 @@ fn gives_none(stanza: &CheckedStanza<'_>) -> bool {
 }
 
 /// Whether a stanza says that main gets a default route: by `gateway`, an option or a command.
-fn writes_one(stanza: &CheckedStanza<'_>, family: Family) -> bool {
+/// `taken` are the lines that are known not to.
+fn writes_one(stanza: &CheckedStanza<'_>, family: Family, taken: &mut Taken) -> bool {
     let routes = |policy: &Policy| {
         let mut routes = policy.state.routes().iter();
         routes.any(|route: &Route| {
             route.family() == family && route.table == TableId::MAIN && route.destination.is_any()
         })
     };
-    let all = stanza.written.options();
+    let all = stanza.written.options_beyond(taken);
     let mut written = all.iter().map(|written| written.option);
     stanza.policy.as_ref().is_some_and(routes)
         || stanza.call.gateway.is_some() && stanza.call.family == Some(family)

@@ -1,7 +1,8 @@
 //! Where what a stanza says is written: from an error in an option's value, which ifupdown may have
 //! joined from several lines of several files, back to the word in one of them.
 
-use std::collections::HashSet;
+use std::cell::OnceCell;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -27,6 +28,12 @@ impl WrittenOption<'_> {
         self.text.lines.get(self.option.line)
     }
 
+    /// Its name without the `?` of `NAME?`.
+    fn plain_name(&self) -> &str {
+        let name = self.option.name.as_str();
+        name.strip_suffix('?').unwrap_or(name)
+    }
+
     /// The place of some bytes of its value.
     pub fn place(&self, value: Range<usize>) -> Option<Span> {
         let at = self.option.at + value.start;
@@ -43,7 +50,15 @@ pub struct Written<'a> {
     pub path: &'a Path,
     /// Its first line.
     pub head: &'a LogicalLine,
+    /// The places of all its options by their mangled names, as soon as one is looked for.
+    by_name: OnceCell<HashMap<String, Vec<OptionRef>>>,
 }
+
+/// An option, by the places of its file, its block and its own.
+type OptionRef = (usize, usize, usize);
+
+/// Stanzas whose options were taken already, by the place of their blocks.
+pub type Taken = HashSet<(usize, usize)>;
 
 impl<'a> Written<'a> {
     /// Where a stanza and all that it inherits is written.
@@ -55,6 +70,7 @@ impl<'a> Written<'a> {
             stanza,
             path: &file.path,
             head: file.text.lines.get(block.lines.start)?,
+            by_name: OnceCell::new(),
         })
     }
 
@@ -63,47 +79,70 @@ impl<'a> Written<'a> {
         self.of_one(self.stanza)
     }
 
-    /// All its options, inherited ones first, in the order in which ifupdown joins them. Looked for
-    /// when they are needed: in a long line of parents each has those of all before it.
-    pub fn options(&self) -> Vec<WrittenOption<'a>> {
-        let chain = chain(self.interfaces, self.stanza).into_iter();
+    /// All its options that were not taken yet, inherited ones first, in the order in which ifupdown
+    /// joins them; now they are. Looked for when they are needed: in a long line of parents each has
+    /// those of all before it.
+    pub fn options_beyond(&self, taken: &mut Taken) -> Vec<WrittenOption<'a>> {
+        let chain = chain(self.interfaces, self.stanza, taken).into_iter();
         chain.flat_map(|one| self.of_one(one)).collect()
     }
 
     /// Those that are inherited.
     fn inherited(&self) -> Vec<WrittenOption<'a>> {
-        let mut chain = chain(self.interfaces, self.stanza);
+        let mut chain = chain(self.interfaces, self.stanza, &mut Taken::new());
         chain.pop();
         let chain = chain.into_iter();
         chain.flat_map(|one| self.of_one(one)).collect()
     }
 
     fn of_one(&self, one: &StanzaInForce) -> Vec<WrittenOption<'a>> {
-        let file = self.interfaces.files.get(one.file);
         let stanza = self.interfaces.stanza(one);
-        let Some((file, stanza)) = file.zip(stanza) else {
-            return Vec::new();
-        };
-        let options = stanza.options.iter().map(|option| WrittenOption {
+        let options = stanza.map_or(0, |stanza| stanza.options.len());
+        let options = (0..options).filter_map(|n| self.option((one.file, one.block, n)));
+        options.collect()
+    }
+
+    fn option(&self, (file, block, option): OptionRef) -> Option<WrittenOption<'a>> {
+        let file = self.interfaces.files.get(file)?;
+        Some(WrittenOption {
             path: &file.path,
             text: &file.text,
-            option,
+            option: file.text.stanza(block)?.options.get(option)?,
+        })
+    }
+
+    /// Those of some names that are mangled into one.
+    fn named(&self, mangled_name: &str) -> Vec<WrittenOption<'a>> {
+        let by_name = self.by_name.get_or_init(|| {
+            let mut by_name: HashMap<String, Vec<OptionRef>> = HashMap::new();
+            for one in chain(self.interfaces, self.stanza, &mut Taken::new()) {
+                for (n, written) in self.of_one(one).iter().enumerate() {
+                    let place = (one.file, one.block, n);
+                    let name = mangled(written.plain_name());
+                    by_name.entry(name).or_default().push(place);
+                }
+            }
+            by_name
         });
-        options.collect()
+        let places = by_name.get(mangled_name).into_iter().flatten();
+        places.filter_map(|place| self.option(*place)).collect()
     }
 }
 
-/// A stanza behind all that it inherits from, each once.
-fn chain<'a>(interfaces: &'a Interfaces, stanza: &'a StanzaInForce) -> Vec<&'a StanzaInForce> {
-    let mut seen = HashSet::new();
-    let (mut chain, mut open) = (vec![stanza], stanza.parents.clone());
-    while let Some(parent) = open.pop() {
-        let above = interfaces.written().nth(parent);
-        let Some(above) = above.filter(|_| seen.insert(parent)) else {
+/// A stanza behind all that it inherits from, each once, and none that was taken.
+fn chain<'a>(
+    interfaces: &'a Interfaces,
+    stanza: &'a StanzaInForce,
+    taken: &mut Taken,
+) -> Vec<&'a StanzaInForce> {
+    let (mut chain, mut open) = (Vec::new(), vec![stanza]);
+    while let Some(one) = open.pop() {
+        if !taken.insert((one.file, one.block)) {
             continue;
-        };
-        chain.push(above);
-        open.extend(&above.parents);
+        }
+        chain.push(one);
+        let parents = one.parents.iter();
+        open.extend(parents.filter_map(|parent| interfaces.written().nth(*parent)));
     }
     chain.reverse();
     chain
@@ -169,15 +208,8 @@ impl Written<'_> {
     /// The option as often as it is written. In the hooks' environment several spellings become one
     /// name, and the last of them counts.
     fn repeats(&self, name: &str) -> Vec<WrittenOption<'_>> {
-        let meant = mangled(name);
-        let plain = |written: &WrittenOption<'_>| {
-            let name = written.option.name.as_str();
-            name.strip_suffix('?').unwrap_or(name).to_owned()
-        };
-        let fitting = self.options().into_iter();
-        let mut fitting: Vec<WrittenOption<'_>> = fitting
-            .filter(|written| mangled(&plain(written)) == meant)
-            .collect();
+        let plain = |written: &WrittenOption<'_>| written.plain_name().to_owned();
+        let mut fitting = self.named(&mangled(name));
         let last = fitting.last().map(plain);
         fitting.retain(|written| Some(plain(written)) == last);
         // `NAME?` counts where nothing of that name stands above it.

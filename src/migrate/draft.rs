@@ -64,12 +64,15 @@ impl<'a> Draft<'a> {
 
     /// Each file with its changes, in the order in which they are read.
     pub fn files(&self) -> Vec<(&Path, Rewriting)> {
+        let mut by_file: HashMap<usize, Vec<Change>> = HashMap::new();
+        for (s, stanza) in self.stanzas.iter().enumerate() {
+            let changes = by_file.entry(stanza.file).or_default();
+            changes.push(self.change(s, stanza));
+        }
         let files = self.interfaces.files.iter().enumerate();
         let rewritten = files.map(|(at, file)| {
-            let stanzas = self.stanzas.iter().enumerate();
-            let here = stanzas.filter(|(_, stanza)| stanza.file == at);
-            let changes: Vec<Change> = here.map(|(s, stanza)| self.change(s, stanza)).collect();
-            (file.path.as_path(), Rewriting::of(&file.text, &changes))
+            let changes = by_file.get(&at).map_or(&[][..], Vec::as_slice);
+            (file.path.as_path(), Rewriting::of(&file.text, changes))
         });
         rewritten.collect()
     }
@@ -86,10 +89,12 @@ impl<'a> Draft<'a> {
     /// lines have put in.
     pub fn taking_out(&self) -> Vec<(&str, Vec<String>)> {
         let mut all: Vec<(&str, Vec<String>)> = Vec::new();
+        let mut places: HashMap<&str, usize> = HashMap::new();
         let stanzas = self.stanzas.iter().zip(&self.migration.taking_out);
         for (stanza, commands) in stanzas.filter(|(_, commands)| !commands.is_empty()) {
             let interface = stanza.call.interface.as_str();
-            match all.iter_mut().find(|(name, _)| *name == interface) {
+            let place = *places.entry(interface).or_insert(all.len());
+            match all.get_mut(place) {
                 Some((_, known)) => known.extend(commands.iter().cloned()),
                 None => all.push((interface, commands.clone())),
             }
@@ -157,13 +162,10 @@ impl<'a> Draft<'a> {
                 left_out.map(|option| remark(option.number, WhyNotRun::Value(option.name.clone()))),
             );
         }
-        let place = |path: &Path| {
-            self.interfaces
-                .files
-                .iter()
-                .position(|file| file.path == path)
-        };
-        all.sort_by_key(|remark| (place(&remark.path), remark.line));
+        let files = self.interfaces.files.iter().enumerate();
+        let files: HashMap<&Path, usize> =
+            files.map(|(at, file)| (file.path.as_path(), at)).collect();
+        all.sort_by_key(|remark| (files.get(remark.path.as_path()).copied(), remark.line));
         all
     }
 

@@ -3,6 +3,8 @@
 //!
 //! What goes and what comes is known here line by line, so that no crate has to find it out.
 
+use std::collections::HashMap;
+
 use super::search::NewOption;
 use crate::ifupdown::interfaces::Text;
 
@@ -50,8 +52,14 @@ impl Rewriting {
     /// Applies changes to a text.
     pub fn of(text: &Text, changes: &[Change]) -> Self {
         let mut lines = Vec::new();
+        let mut by_line: HashMap<usize, &Change> = HashMap::new();
+        for change in changes {
+            for line in &change.lines {
+                by_line.entry(*line).or_insert(change);
+            }
+        }
         for (at, line) in text.lines.iter().enumerate() {
-            let Some(change) = changes.iter().find(|change| change.lines.contains(&at)) else {
+            let Some(change) = by_line.get(&at) else {
                 lines.push(FileLine::Kept(line.raw.clone()));
                 continue;
             };

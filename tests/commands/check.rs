@@ -1169,6 +1169,34 @@ fn what_is_sourced_and_is_no_file_is_told_and_not_waited_for() {
     });
 }
 
+/// What nothing but other stanzas names may be half a stanza.
+#[test]
+fn what_is_wrong_in_a_parent_is_told_once_where_it_is_used() {
+    let parent = "iface base inet static\n    address 10.10.0.10/24\n    policy-mode strict\n";
+    let child = "auto eth1\niface eth1 inherits base\n    policy-table rt2\n    \
+                 policy-gateway none\n";
+    lab(|lab| {
+        let check = |text: &str| {
+            lab.interfaces(text);
+            lab.sh("policy-table check --offline")
+        };
+        let whole = check(&format!("{parent}{child}"));
+        assert_eq!(whole.code, 0, "{whole:?}");
+        for named in [
+            "auto base",
+            "mapping eth2\n    script /bin/x\n    map x base",
+        ] {
+            let half = check(&format!("{parent}{child}{named}\n"));
+            assert!(half.out.contains("policy-mode"), "{named}: {half:?}");
+            assert_eq!(half.code, 2, "{named}: {half:?}");
+        }
+        let wrong = parent.replace("strict", "nothing");
+        let wrong = check(&format!("{wrong}{child}"));
+        assert!(wrong.out.contains("interfaces:3:17: error"), "{wrong:?}");
+        assert_eq!(wrong.out.matches("error:").count(), 1, "{wrong:?}");
+    });
+}
+
 #[test]
 fn a_long_line_of_parents_takes_memory_as_its_length() {
     lab(|lab| {

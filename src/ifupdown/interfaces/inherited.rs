@@ -27,8 +27,13 @@ struct Layer {
 impl InheritedOptions {
     /// Options that begin with these.
     pub fn inherited(&self) -> Self {
+        // One that says nothing itself is nothing to look through.
+        let below = match &self.0.below {
+            Some(below) if self.0.says_nothing() => below,
+            _ => &self.0,
+        };
         Self(Arc::new(Layer {
-            below: Some(Arc::clone(&self.0)),
+            below: Some(Arc::clone(below)),
             added: Vec::new(),
             changed: Vec::new(),
         }))
@@ -107,6 +112,12 @@ impl PartialEq for InheritedOptions {
 
 impl Eq for InheritedOptions {}
 
+impl Layer {
+    fn says_nothing(&self) -> bool {
+        self.added.is_empty() && self.changed.is_empty()
+    }
+}
+
 impl Drop for Layer {
     /// One after the other: each inside the one above it, they would fill the stack.
     fn drop(&mut self) {
@@ -152,6 +163,19 @@ mod tests {
         assert_eq!(third.get("up"), Some(&b"x"[..]));
         assert_eq!((third.get("a"), third.get("c")), (Some(&b"3"[..]), None));
         assert!(first != second && first == first.clone());
+    }
+
+    #[test]
+    fn what_says_nothing_is_not_looked_through() {
+        let mut first = InheritedOptions::default();
+        first.push("a", b"1");
+        let mut last = first.clone();
+        for _ in 0..1000 {
+            last = last.inherited();
+        }
+        assert_eq!(last.layers().count(), 2);
+        last.change("a", b"2".to_vec());
+        assert_eq!((shown(&last), shown(&first)), ("a=2".into(), "a=1".into()));
     }
 
     #[test]

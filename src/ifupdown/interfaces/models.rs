@@ -5,7 +5,7 @@
 //! place, what NAME has by then, without repeats of the same option with the same value; an unknown
 //! name is an empty stanza.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::unix::ffi::OsStrExt;
 
 use super::definition::Definition;
@@ -43,8 +43,10 @@ impl Models {
                 *options = model.options.inherited();
                 return;
             }
+            let there = options.clone();
+            let mut there: HashSet<(&str, &[u8])> = there.all().into_iter().collect();
             for (name, value) in model.options.all() {
-                if name == "address" || !options.all().contains(&(name, value)) {
+                if there.insert((name, value)) || name == "address" {
                     options.push(name, value);
                 }
             }

@@ -13,6 +13,8 @@ pub struct Selection {
     started: HashMap<String, usize>,
     patterns: Vec<glob::Pattern>,
     models: HashSet<String>,
+    /// Those among them that a mapping names.
+    mapped: HashSet<String>,
 }
 
 impl Selection {
@@ -35,7 +37,7 @@ impl Selection {
                 BlockKind::Mapping(mapping) => {
                     let mapped = mapping.map.iter().map(|line| line.to_string_lossy());
                     let last = mapped.filter_map(|line| line.rsplit(' ').next().map(str::to_owned));
-                    selection.models.extend(last);
+                    selection.mapped.extend(last);
                 }
                 BlockKind::Stanza(stanza) => {
                     selection.models.extend(stanza.parents().map(str::to_owned));
@@ -46,6 +48,7 @@ impl Selection {
                 _ => {}
             }
         }
+        selection.models.extend(selection.mapped.iter().cloned());
         selection
     }
 
@@ -68,6 +71,12 @@ impl Selection {
     /// Whether an `auto` or `allow-` line has the name.
     pub fn is_selected(&self, name: &str) -> bool {
         self.selected.contains(name) || self.patterns.iter().any(|pattern| pattern.matches(name))
+    }
+
+    /// Whether something brings an interface up with the stanzas of a name: an `auto` or `allow-`
+    /// line, or a mapping.
+    pub fn is_used(&self, name: &str) -> bool {
+        self.is_selected(name) || self.mapped.contains(name)
     }
 
     /// Whether a stanza of that name is there for others to inherit, or for an interface of another

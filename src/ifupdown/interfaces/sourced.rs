@@ -51,7 +51,10 @@ pub struct StanzaInForce {
     pub block: usize,
     /// Whether ifupdown reads as far; a fault of the main file does not count here.
     pub reached: bool,
-    /// Which of all stanzas it inherits from, in the order of [`Interfaces::written`].
+    /// Whether it has no options of its own.
+    says_nothing: bool,
+    /// Which of all stanzas it inherits from, in the order of [`Interfaces::written`]; in the place
+    /// of one that says nothing itself, those that this inherits from.
     pub parents: Vec<usize>,
     pub definition: Definition,
 }
@@ -70,6 +73,8 @@ pub struct Interfaces {
     /// What stands in these.
     of_templates: String,
     stanzas: Vec<StanzaInForce>,
+    /// Which of them another one inherits from.
+    inherited: HashSet<usize>,
     /// The first of the stanzas of each name, and of each name and family.
     firsts: HashMap<(String, Option<String>), usize>,
     /// What there is to inherit from on ifupdown-ng.
@@ -160,6 +165,11 @@ impl Interfaces {
         self.stanzas.iter()
     }
 
+    /// Whether another stanza inherits from one, by its place among all.
+    pub fn is_inherited(&self, place: usize) -> bool {
+        self.inherited.contains(&place)
+    }
+
     /// A stanza as its file has it.
     pub fn stanza(&self, stanza: &StanzaInForce) -> Option<&IfaceStanza> {
         self.files.get(stanza.file)?.text.stanza(stanza.block)
@@ -216,10 +226,12 @@ impl Interfaces {
                         Ok(defined) => {
                             for (parents, definition) in defined {
                                 self.note(&definition);
+                                let parents = self.that_say_something(&parents);
                                 self.stanzas.push(StanzaInForce {
                                     file,
                                     block: index,
                                     reached,
+                                    says_nothing: stanza.options.is_empty(),
                                     parents,
                                     definition,
                                 });
@@ -280,6 +292,18 @@ impl Interfaces {
                 Ok(vec![(parents, definition)])
             }
         }
+    }
+
+    /// Notes that stanzas are inherited from, and gives those to look at for what they say: a long
+    /// line of them may say little.
+    fn that_say_something(&mut self, parents: &[usize]) -> Vec<usize> {
+        self.inherited.extend(parents);
+        let each = parents.iter().flat_map(|parent| {
+            let silent = self.stanzas.get(*parent);
+            let silent = silent.filter(|parent| parent.says_nothing);
+            silent.map_or_else(|| vec![*parent], |silent| silent.parents.clone())
+        });
+        each.collect()
     }
 
     fn parent(&self, stanza: &IfaceStanza) -> Result<Option<usize>, FaultKind> {

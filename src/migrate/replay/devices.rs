@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use super::by_prefix::ByPrefix;
 use crate::migrate::lines::{ScriptedStanza, WhyItStays};
 use crate::routing::{Family, InterfaceAddress, InterfaceName, Kind, Route, TableId};
 use crate::stanza::own_address;
@@ -12,6 +13,10 @@ pub struct FileDevices<'a> {
     stanzas: &'a [ScriptedStanza],
     /// The address of each, where it says one.
     addresses: Vec<Option<InterfaceAddress>>,
+    /// Those that have one, by its network.
+    by_network: ByPrefix<usize>,
+    /// Whether one of them brings main a default route.
+    brings_default: bool,
 }
 
 /// Whether a route can be put in before its stanza's interface is up: it leaves by none, or by lo.
@@ -26,9 +31,22 @@ impl<'a> FileDevices<'a> {
     /// Those of the stanzas of a file.
     pub fn of(stanzas: &'a [ScriptedStanza]) -> Self {
         let addresses = stanzas.iter().map(|stanza| own_address(&stanza.call));
+        let addresses: Vec<Option<InterfaceAddress>> = addresses.collect();
+        let mut by_network = ByPrefix::default();
+        for (at, address) in addresses.iter().enumerate() {
+            if let Some(address) = address {
+                by_network.push(address.network(), at);
+            }
+        }
+        let brings_default = |stanza: &ScriptedStanza| {
+            let method = stanza.call.method.as_str();
+            stanza.call.gateway.is_some() || !matches!(method, "static" | "manual" | "loopback")
+        };
         Self {
             stanzas,
-            addresses: addresses.collect(),
+            addresses,
+            by_network,
+            brings_default: stanzas.iter().any(brings_default),
         }
     }
 
@@ -60,13 +78,8 @@ impl<'a> FileDevices<'a> {
     /// Whether something may stand in a route's place without any line: main's connected route, or
     /// a default route of ifupdown's or DHCP's.
     pub fn may_be_taken(&self, route: &Route) -> bool {
-        let brings_default = |stanza: &ScriptedStanza| {
-            let method = stanza.call.method.as_str();
-            stanza.call.gateway.is_some() || !matches!(method, "static" | "manual" | "loopback")
-        };
-        let mut addresses = self.addresses.iter().flatten();
-        let connected = addresses.any(|address| address.network() == route.destination);
-        let default = route.destination.is_any() && self.stanzas.iter().any(brings_default);
+        let connected = self.by_network.has(route.destination);
+        let default = route.destination.is_any() && self.brings_default;
         route.table == TableId::MAIN && (connected || default)
     }
 
@@ -95,10 +108,8 @@ impl<'a> FileDevices<'a> {
 
     /// The only device whose stanzas have an address in a router's network.
     fn near(&self, gateway: IpAddr) -> Option<InterfaceName> {
-        let near = self.addresses.iter().enumerate().filter(|(_, address)| {
-            address.is_some_and(|address| address.network().contains(gateway))
-        });
-        let mut devices = near.map(|(at, _)| self.device(at));
+        let near = self.by_network.holding(gateway);
+        let mut devices = near.map(|at| self.device(*at));
         let first = devices.next()?;
         devices.all(|device| device == first).then_some(first)?
     }

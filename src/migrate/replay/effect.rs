@@ -1,6 +1,9 @@
 //! A small model of the kernel: the routes and rules that lines have put in so far, and by which
 //! line each came.
 
+use std::collections::HashMap;
+
+use super::entries::{Clue, Entries, FromLine, LineRef};
 use crate::migrate::lines::{
     Guard, IpCommand, IpVerb, Joint, SpelledRoute, SpelledRule, WhyItStays,
 };
@@ -8,25 +11,6 @@ use crate::routing::{Family, Object, Route};
 
 /// Priority of the kernel's own rule for main.
 const MAINS: u32 = 32766;
-
-/// A line, by the place of its stanza among all and its own place in the stanza.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LineRef {
-    /// The stanza's place.
-    pub stanza: usize,
-    /// The line's place.
-    pub line: usize,
-}
-
-/// Something in the kernel, and the line that put it there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FromLine<T> {
-    /// The line.
-    pub line: LineRef,
-    /// What it put there, or found there as another stanza's: then there is one for each. Of rules
-    /// the priority is the one that the kernel chose where none was given.
-    pub what: T,
-}
 
 /// Whether a guard lets in what stands behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,19 +22,21 @@ pub enum Guarded {
 }
 
 /// What lines leave in the kernel, in the order in which it came.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Effect {
     /// The routes.
-    pub routes: Vec<FromLine<SpelledRoute>>,
+    pub routes: Entries<SpelledRoute>,
     /// The rules.
-    pub rules: Vec<FromLine<SpelledRule>>,
+    pub rules: Entries<SpelledRule>,
+    /// How `ip rule` may print them, by their numbers, as far as that was asked.
+    printed: HashMap<usize, [String; 2]>,
 }
 
 impl Effect {
     /// Whether a guard lets the rule behind it in: it finds none, or else the very same.
     /// Errors: another rule is found, or the guard is not about the rule.
     pub fn lets_in(
-        &self,
+        &mut self,
         guard: &Guard,
         commands: &[(Joint, IpCommand)],
     ) -> Result<Guarded, WhyItStays> {
@@ -66,11 +52,15 @@ impl Effect {
         if guard.finds(KERNELS) || added.family != guard.family {
             return Err(WhyItStays::Guarded);
         }
-        let rules = self.rules.iter().map(|rule| &rule.what);
-        let mut found = rules
-            .filter(|rule| rule.rule.family == guard.family)
-            .filter(|rule| printed(rule).iter().any(|line| guard.finds(line)));
-        match found.next() {
+        let rules = self.rules.numbered(None);
+        let found = rules
+            .filter(|(_, rule)| rule.what.rule.family == guard.family)
+            .find(|(number, rule)| {
+                let lines = self.printed.entry(*number);
+                let lines = lines.or_insert_with(|| printed(&rule.what));
+                lines.iter().any(|line| guard.finds(line))
+            });
+        match found.map(|(_, rule)| &rule.what) {
             None => Ok(Guarded::In),
             Some(rule) if rule.rule.same_but_priority(added) => Ok(Guarded::Out(rule.clone())),
             Some(_) => Err(WhyItStays::Guarded),
@@ -80,17 +70,16 @@ impl Effect {
     /// Adds a rule as the kernel does: without a priority it gets one less than the lowest there
     /// is, so that it goes before all others. Whether it succeeded.
     pub fn add_rule(&mut self, line: LineRef, mut rule: SpelledRule) -> bool {
-        let there = self.rules.iter().map(|other| &other.what.rule);
-        let mut there = there.filter(|other| other.family == rule.rule.family);
-        if !rule.given.priority {
-            let priorities = there.map(|other| other.priority);
-            let lowest = priorities.filter(|priority| *priority != 0).min();
+        if rule.given.priority {
+            let mut same = self.rules.with(Some(Clue::of_rule(&rule.rule)));
+            if same.any(|other| other.what.rule == rule.rule) {
+                drop(same);
+                self.share_rule(line, rule);
+                return false;
+            }
+        } else {
+            let lowest = self.lowest_priority(rule.rule.family);
             rule.rule.priority = lowest.map_or(MAINS, |lowest| lowest.min(MAINS)) - 1;
-        } else if there.any(|other| *other == rule.rule) {
-            share(&mut self.rules, line, rule, |one, other| {
-                one.rule == other.rule
-            });
-            return false;
         }
         self.rules.push(FromLine { line, what: rule });
         true
@@ -108,9 +97,9 @@ impl Effect {
             let mut hops = route.hops.iter();
             !route.hops.is_empty() && hops.all(|hop| hop.gateway.is_some())
         };
-        let mut routes = self.routes.iter_mut();
-        let there = routes.find(|there| there.what.route.same_place(route))?;
-        let own = &mut there.what.route;
+        let mut routes = self.routes.numbered(Some(Clue::of_route(route)));
+        let (number, there) = routes.find(|(_, there)| there.what.route.same_place(route))?;
+        let own = &there.what.route;
         let is_way = route.family() == Family::Inet6
             && there.line.stanza == s
             && all_lead_on(own)
@@ -122,6 +111,9 @@ impl Effect {
         if route.hops.iter().any(|hop| own.hops.contains(hop)) {
             return Some(false);
         }
+        let mut there = there.clone();
+        drop(routes);
+        let own = &mut there.what.route;
         own.hops.extend(route.hops.iter().cloned());
         let mut spelled = own.to_string();
         // What goes without saying, or is who puts it in.
@@ -130,21 +122,37 @@ impl Effect {
             spelled = format!("{spelled} ").replace(&format!("{unsaid} "), " ");
         }
         there.what.words = spelled.split_whitespace().map(str::to_owned).collect();
+        self.routes.replace(number, there);
         Some(true)
     }
 
-    /// Has a stanza claim a rule that is there already as another's.
-    pub fn share_rule(&mut self, line: LineRef, rule: SpelledRule) {
-        share(&mut self.rules, line, rule, |one, other| {
-            one.rule == other.rule
-        });
+    /// The lowest priority of a rule, those apart that stand in front of all.
+    fn lowest_priority(&self, family: Family) -> Option<u32> {
+        let all = Clue::Priority(family, 1)..=Clue::Priority(family, u32::MAX);
+        match self.rules.first_clue(all)? {
+            Clue::Priority(_, lowest) => Some(*lowest),
+            _ => None,
+        }
     }
 
-    /// Has a stanza claim a route that is there already as another's.
+    /// Has a stanza claim a rule that is there already as another's, unless it has put it there
+    /// itself.
+    pub fn share_rule(&mut self, line: LineRef, rule: SpelledRule) {
+        let mut own = self.rules.of_stanza(line.stanza);
+        if !own.any(|own| own.what.rule == rule.rule) {
+            drop(own);
+            self.rules.push(FromLine { line, what: rule });
+        }
+    }
+
+    /// Has a stanza claim a route that is there already as another's, unless it has put it there
+    /// itself.
     pub fn share_route(&mut self, line: LineRef, route: SpelledRoute) {
-        share(&mut self.routes, line, route, |one, other| {
-            one.route == other.route
-        });
+        let mut own = self.routes.of_stanza(line.stanza);
+        if !own.any(|own| own.what.route == route.route) {
+            drop(own);
+            self.routes.push(FromLine { line, what: route });
+        }
     }
 }
 
@@ -215,14 +223,6 @@ fn quoted(word: &str) -> String {
         word.to_owned()
     } else {
         format!("'{}'", word.replace('\'', "'\\''"))
-    }
-}
-
-/// Adds what is there already, unless the stanza itself has put it there.
-fn share<T>(all: &mut Vec<FromLine<T>>, line: LineRef, what: T, is_same: impl Fn(&T, &T) -> bool) {
-    let mut own = all.iter().filter(|one| one.line.stanza == line.stanza);
-    if !own.any(|own| is_same(&own.what, &what)) {
-        all.push(FromLine { line, what });
     }
 }
 

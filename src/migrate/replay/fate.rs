@@ -1,7 +1,8 @@
 //! Which lines can be replaced, and which have to stay because of others: all lines together, as
 //! they run when everything comes up in the order of the file.
 
-use super::effect::{Effect, LineRef};
+use super::effect::Effect;
+use super::entries::{Clue, LineRef};
 use super::held::{Fate, Held};
 use super::run::Replay;
 use super::script::Script;
@@ -62,7 +63,12 @@ impl<'a> Fates<'a> {
 
     /// Follows what the lines that stay mean for the others, to the end.
     pub fn follow(&mut self) {
-        while self.come_up() || self.hold_back() || self.go_down() {}
+        loop {
+            self.come_up();
+            if !self.hold_back() && !self.go_down() {
+                break;
+            }
+        }
         self.leave_alone();
     }
 
@@ -71,19 +77,12 @@ impl<'a> Fates<'a> {
     }
 
     fn fate(&self, line: LineRef) -> Option<&Fate> {
-        self.by_stanza.get(line.stanza)?.get(line.line)
+        fate(&self.by_stanza, line)
     }
 
     /// Has a line stay; `true` if it was to be replaced.
     fn stay(&mut self, line: LineRef, reason: WhyItStays) -> bool {
-        let fates = self.by_stanza.get_mut(line.stanza);
-        match fates.and_then(|fates| fates.get_mut(line.line)) {
-            Some(fate @ Fate::Replaced) => {
-                *fate = Fate::Stays(reason);
-                true
-            }
-            _ => false,
-        }
+        stay(&mut self.by_stanza, line, reason)
     }
 
     /// Has lines stay; `true` if one of them was to be replaced.
@@ -100,36 +99,38 @@ impl<'a> Fates<'a> {
         self.script.commands(line).filter(|_| is_replaced)
     }
 
-    /// Runs the lines of `ifup` that are to be replaced; `true` if one has to stay.
-    fn come_up(&mut self) -> bool {
-        match self.run_all() {
-            Ok(effect) => {
-                self.effect = effect;
-                false
-            }
-            Err((line, reason)) => {
+    /// Runs the lines of `ifup` that are to be replaced, and finds those that have to stay: each
+    /// stanza's until all of them run, for what comes before it is not changed by that.
+    fn come_up(&mut self) {
+        let Self {
+            script, by_stanza, ..
+        } = self;
+        let mut replay = Replay::of(script);
+        for lines in script.up_by_stanza() {
+            loop {
+                let fates = &*by_stanza;
+                let run = lines
+                    .iter()
+                    .filter(|line| fate(fates, **line) == Some(&Fate::Replaced));
+                let run = run.filter_map(|line| Some((*line, script.commands(*line)?)));
+                let Err((line, reason)) = replay.stanza(run) else {
+                    break;
+                };
                 let stops = matches!(reason, WhyItStays::Fails | WhyItStays::AlwaysFails(_));
-                let stayed = self.stay(line, reason);
+                stay(by_stanza, line, reason);
                 if stops {
-                    self.stay_all(line.stanza, &WhyItStays::IfupStops);
+                    let all = by_stanza.get(line.stanza).map_or(0, Vec::len);
+                    for other in 0..all {
+                        let other = LineRef {
+                            line: other,
+                            ..line
+                        };
+                        stay(by_stanza, other, WhyItStays::IfupStops);
+                    }
                 }
-                stayed
             }
         }
-    }
-
-    /// What the lines of `ifup` that are to be replaced leave.
-    /// Errors: the first that has to stay, and why.
-    fn run_all(&self) -> Result<Effect, (LineRef, WhyItStays)> {
-        let mut replay = Replay::of(&self.script);
-        for line in self.script.lines(true) {
-            if let Some(commands) = self.commands(line) {
-                replay
-                    .line(line, commands)
-                    .map_err(|reason| (line, reason))?;
-            }
-        }
-        Ok(replay.effect)
+        self.effect = replay.effect;
     }
 
     /// Has the lines stay that others need or hold; `true` if there are some more.
@@ -154,17 +155,14 @@ impl<'a> Fates<'a> {
 
     /// What is known, for finding out what the lines that stay mean for others.
     fn held(&self) -> Held<'_> {
-        Held {
-            script: &self.script,
-            fates: &self.by_stanza,
-            effect: &self.effect,
-        }
+        Held::of(&self.script, &self.by_stanza, &self.effect)
     }
 
     /// Looks at the lines of `ifdown`, which are needless if they take out what options will have
     /// taken out; `true` if one has to stay.
     fn go_down(&mut self) -> bool {
         let lines: Vec<LineRef> = self.script.lines(false).collect();
+        let mut stayed = false;
         for line in lines {
             let Some(commands) = self.commands(line) else {
                 continue;
@@ -177,10 +175,13 @@ impl<'a> Fates<'a> {
             let undone = WhyItStays::Undone(self.script.number(line));
             let taken = commands.flat_map(|command| self.lines_undone_by(line.stanza, command));
             let taken = taken.map(|line| (line, undone.clone())).collect();
-            self.stay_each(taken);
-            return self.stay(line, reason);
+            let is_less_left = self.stay_each(taken);
+            stayed |= self.stay(line, reason);
+            if is_less_left {
+                return true;
+            }
         }
-        false
+        stayed
     }
 
     /// Why a command of `ifdown` is still needed, if it is.
@@ -209,9 +210,11 @@ impl<'a> Fates<'a> {
 
     /// The lines that put in what a command takes out.
     fn taken<'b>(&'b self, command: &'b IpCommand) -> impl Iterator<Item = LineRef> + 'b {
-        let rules = self.effect.rules.iter();
+        let clue = Clue::of_taking(command);
+        let effect = &self.effect;
+        let rules = effect.rules.with(clue.clone());
         let rules = rules.filter(|rule| command.takes_rule(&rule.what.rule));
-        let routes = self.effect.routes.iter();
+        let routes = effect.routes.with(clue);
         let routes = routes.filter(|route| command.takes_route(&route.what.route));
         let rules = rules.map(|rule| rule.line);
         rules.chain(routes.map(|route| route.line))
@@ -220,17 +223,30 @@ impl<'a> Fates<'a> {
     /// Where nothing becomes an option nothing becomes needless either.
     fn leave_alone(&mut self) {
         for (s, fates) in self.by_stanza.iter_mut().enumerate() {
-            let has = self.effect.rules.iter().any(|rule| rule.line.stanza == s)
-                || self
-                    .effect
-                    .routes
-                    .iter()
-                    .any(|route| route.line.stanza == s);
+            let effect = &self.effect;
+            let has = effect.rules.of_stanza(s).next().is_some()
+                || effect.routes.of_stanza(s).next().is_some();
             if !has {
                 let replaced = fates.iter_mut().filter(|fate| **fate == Fate::Replaced);
                 replaced.for_each(|fate| *fate = Fate::Other);
             }
         }
+    }
+}
+
+fn fate(by_stanza: &[Vec<Fate>], line: LineRef) -> Option<&Fate> {
+    by_stanza.get(line.stanza)?.get(line.line)
+}
+
+/// Has a line stay; `true` if it was to be replaced.
+fn stay(by_stanza: &mut [Vec<Fate>], line: LineRef, reason: WhyItStays) -> bool {
+    let fates = by_stanza.get_mut(line.stanza);
+    match fates.and_then(|fates| fates.get_mut(line.line)) {
+        Some(fate @ Fate::Replaced) => {
+            *fate = Fate::Stays(reason);
+            true
+        }
+        _ => false,
     }
 }
 

@@ -1,8 +1,10 @@
 //! Which lines have to stay because of others that do, or because of programs that nobody knows.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
-use super::effect::{Effect, FromLine, LineRef};
+use super::effect::Effect;
+use super::entries::{Clue, Clued, FromLine, LineRef};
 use super::script::Script;
 use crate::migrate::lines::{IpCommand, IpVerb, Meaning, SpelledRoute, SpelledRule, WhyItStays};
 use crate::routing::{Action, Rule, TableId};
@@ -21,15 +23,37 @@ pub enum Fate {
 /// What is known of all lines so far.
 pub struct Held<'a> {
     /// The lines.
-    pub script: &'a Script<'a>,
+    script: &'a Script<'a>,
     /// What becomes of those of each stanza.
-    pub fates: &'a [Vec<Fate>],
+    fates: &'a [Vec<Fate>],
     /// What is left by those that are replaced.
-    pub effect: &'a Effect,
+    effect: &'a Effect,
+    /// The commands of `ifup` that take something out, by what that has.
+    taking_up: HashMap<Option<Clue>, Vec<(LineRef, &'a IpCommand)>>,
 }
 
 /// Lines that stay, and why.
 type Stay = Vec<(LineRef, WhyItStays)>;
+
+impl<'a> Held<'a> {
+    /// What is known of the lines, and of what becomes of those of each stanza.
+    pub fn of(script: &'a Script<'a>, fates: &'a [Vec<Fate>], effect: &'a Effect) -> Self {
+        let mut taking_up: HashMap<Option<Clue>, Vec<(LineRef, &IpCommand)>> = HashMap::new();
+        for line in script.lines(true) {
+            let commands = script.meaning(line).map_or(&[][..], Meaning::commands);
+            for (_, command) in commands.iter().filter(|(_, command)| command.takes_out()) {
+                let clue = Clue::of_taking(command);
+                taking_up.entry(clue).or_default().push((line, command));
+            }
+        }
+        Self {
+            script,
+            fates,
+            effect,
+            taking_up,
+        }
+    }
+}
 
 impl Held<'_> {
     /// Whether a line stays, and has an effect.
@@ -88,7 +112,7 @@ impl Held<'_> {
             });
         let sought = needing.flat_map(|route| {
             let sought = route.hops.iter().filter_map(|hop| hop.gateway);
-            sought.map(|router| (router, self.script.tables_for(router, route.table)))
+            sought.map(|router| (router, self.script.ways().tables(router, route.table)))
         });
         let sought: Vec<(IpAddr, Option<Vec<TableId>>)> = sought.collect();
         let mut others = other.commands().iter();
@@ -164,14 +188,19 @@ impl Held<'_> {
                 stay.extend(self.taking_out(command));
             }
         }
+        let is_unclear = |line: &&LineRef| {
+            let meaning = self.script.meaning(**line);
+            matches!(meaning, Some(Meaning::Unclear(_, about)) if about.routes)
+        };
+        let unclear: Vec<&LineRef> = staying.iter().filter(is_unclear).collect();
         let replacing = self.effect.routes.iter();
         let replacing = replacing.filter(|route| self.replaces_in_main(route.line, &route.what));
         for route in replacing {
-            let unclear = staying
+            let unclear = unclear
                 .iter()
-                .filter(|line| self.may_fill(**line, &route.what));
+                .filter(|line| self.may_fill(***line, &route.what));
             stay.extend(
-                unclear.map(|line| (route.line, WhyItStays::MayFill(self.script.number(*line)))),
+                unclear.map(|line| (route.line, WhyItStays::MayFill(self.script.number(**line)))),
             );
             if route.what.route.destination.is_any() {
                 stay.extend(self.program_for(route.line));
@@ -189,13 +218,15 @@ impl Held<'_> {
             IpCommand::Route(_, spelled) => taking.takes_route(&spelled.route),
             _ => false,
         };
-        let lines = self.script.lines(true);
-        let taking = lines.filter(|line| {
-            let meaning = self.script.meaning(*line);
-            let mut commands = meaning.map_or(&[][..], Meaning::commands).iter();
-            commands.any(|(_, taking)| takes(taking))
-        });
-        taking.map(|line| (line, WhyItStays::Pair)).collect()
+        let clues = match command {
+            IpCommand::Rule(_, spelled) => spelled.clues(),
+            IpCommand::Route(_, spelled) => spelled.clues(),
+            _ => Vec::new(),
+        };
+        let clues = clues.into_iter().map(Some).chain([None]);
+        let lines = clues.filter_map(|clue| self.taking_up.get(&clue)).flatten();
+        let taking = lines.filter(|(_, taking)| takes(taking));
+        taking.map(|(line, _)| (*line, WhyItStays::Pair)).collect()
     }
 
     /// The lines to be replaced that put in what a command puts in, or what has its place.
@@ -204,7 +235,8 @@ impl Held<'_> {
         match command {
             IpCommand::Rule(IpVerb::Add, spelled) => {
                 let same = |rule: &&FromLine<SpelledRule>| rule.what.rule == spelled.rule;
-                let same = self.effect.rules.iter().filter(same);
+                let clue = Clue::of_rule(&spelled.rule);
+                let same = self.effect.rules.with(Some(clue)).filter(same);
                 let same = same.filter(|rule| self.may_run_beside(line, rule.line));
                 same.map(|rule| (rule.line, WhyItStays::Same(number)))
                     .collect()
@@ -213,7 +245,8 @@ impl Held<'_> {
             IpCommand::Route(_, spelled) => {
                 let rival =
                     |route: &&FromLine<SpelledRoute>| route.what.route.same_place(&spelled.route);
-                let rivals = self.effect.routes.iter().filter(rival);
+                let clue = Clue::of_route(&spelled.route);
+                let rivals = self.effect.routes.with(Some(clue)).filter(rival);
                 rivals
                     .filter(|route| self.may_run_beside(line, route.line))
                     .map(|route| (route.line, WhyItStays::MayFill(number)))
@@ -267,8 +300,7 @@ impl Held<'_> {
 
     /// The first program that nobody knows, of any line, as the reason for a line to stay.
     fn program_for(&self, route: LineRef) -> Option<(LineRef, WhyItStays)> {
-        let mut lines = self.script.lines(true).chain(self.script.lines(false));
-        let line = lines.find(|line| self.script.stranger(*line).is_some())?;
+        let line = self.script.first_stranger()?;
         Some((route, WhyItStays::MayFill(self.script.number(line))))
     }
 

@@ -2,7 +2,8 @@
 //! for the first time. A line that options cannot stand for is refused, with the reason.
 
 use super::devices::needs_no_interface;
-use super::effect::{Effect, FromLine, Guarded, LineRef};
+use super::effect::{Effect, Guarded};
+use super::entries::{Clue, Clued, Entries, FromLine, LineRef};
 use super::script::Script;
 use crate::ifupdown::interfaces::Phase;
 use crate::migrate::lines::{
@@ -35,9 +36,29 @@ impl<'a> Replay<'a> {
         }
     }
 
+    /// Runs the lines of a stanza that are to be run.
+    /// Errors: the first that options cannot stand for, and why; then nothing of the stanza is done.
+    pub fn stanza<'b>(
+        &mut self,
+        lines: impl Iterator<Item = (LineRef, &'b RoutingCommands)>,
+    ) -> Result<(), (LineRef, WhyItStays)> {
+        let away = (self.rules_away.clone(), self.routes_away.clone());
+        for (line, commands) in lines {
+            if let Err(reason) = self.line(line, commands) {
+                self.effect.rules.go_back();
+                self.effect.routes.go_back();
+                (self.rules_away, self.routes_away) = away;
+                return Err((line, reason));
+            }
+        }
+        self.effect.rules.keep();
+        self.effect.routes.keep();
+        Ok(())
+    }
+
     /// Runs a line.
     /// Errors: why options cannot do what it does; it is then left half done.
-    pub fn line(&mut self, line: LineRef, commands: &RoutingCommands) -> Result<(), WhyItStays> {
+    fn line(&mut self, line: LineRef, commands: &RoutingCommands) -> Result<(), WhyItStays> {
         if let Some(guard) = &commands.guard {
             if let Guarded::Out(rule) = self.effect.lets_in(guard, &commands.list)? {
                 self.effect.share_rule(line, rule);
@@ -94,10 +115,11 @@ impl<'a> Replay<'a> {
     /// as it should be if the stanza puts one in later. What is another stanza's, too, and comes
     /// back at once, has not been away.
     fn delete(&mut self, s: usize, command: &IpCommand) -> Result<bool, WhyItStays> {
-        let Effect { rules, routes } = &mut self.effect;
+        let Effect { rules, routes, .. } = &mut self.effect;
         let rule = take_first(
             rules,
             s,
+            command,
             |rule| command.takes_rule(&rule.rule),
             |one, other| one.rule == other.rule,
             |rule| rule.rule.priority,
@@ -112,6 +134,7 @@ impl<'a> Replay<'a> {
             let route = take_first(
                 routes,
                 s,
+                command,
                 |route| command.takes_route(&route.route),
                 |one, other| one.route == other.route,
                 |_| 0,
@@ -136,18 +159,20 @@ impl<'a> Replay<'a> {
 
     /// Takes out all routes that a command means. It fails if there are none.
     fn flush(&mut self, s: usize, command: &IpCommand) -> Result<bool, WhyItStays> {
-        let is_meant = |route: &FromLine<SpelledRoute>| command.takes_route(&route.what.route);
+        let is_meant = |route: &SpelledRoute| command.takes_route(&route.route);
+        let clue = Clue::of_taking(command).ok_or(WhyItStays::NotOurs)?;
         let routes = &mut self.effect.routes;
-        let mut meant = routes.iter().filter(|route| is_meant(route));
+        let mut meant = routes
+            .with(Some(clue.clone()))
+            .filter(|route| is_meant(&route.what));
         if let Some(other) = meant.find(|route| route.line.stanza != s) {
             return Err(self.script.of_other(other.line.stanza));
         }
+        drop(meant);
         if !self.script.puts_in(s, command) {
             return Err(WhyItStays::NotOurs);
         }
-        let before = routes.len();
-        routes.retain(|route| !is_meant(route));
-        Ok(routes.len() < before)
+        Ok(routes.take(&clue, is_meant))
     }
 
     /// Puts a route in, unless its place is taken.
@@ -193,25 +218,31 @@ impl<'a> Replay<'a> {
 
     /// Whether another stanza has put in the very same route, and what the verb does leaves it.
     fn is_anothers(&self, line: LineRef, verb: IpVerb, spelled: &SpelledRoute) -> bool {
+        let clue = Clue::of_route(&spelled.route);
         let same = |other: &&FromLine<SpelledRoute>| other.what.route == spelled.route;
-        let others = self.effect.routes.iter().filter(same);
-        let mut others = others.filter(|other| other.line.stanza != line.stanza);
-        matches!(verb, IpVerb::Add | IpVerb::Replace) && others.next().is_some()
+        let others = self.effect.routes.with(Some(clue.clone()));
+        let mut others = others.filter(same);
+        matches!(verb, IpVerb::Add | IpVerb::Replace)
+            && others.any(|other| other.line.stanza != line.stanza)
     }
 
     /// Takes out what a route replaces, and says whether the route goes in.
     fn clear_place(&mut self, s: usize, verb: IpVerb, route: &Route) -> Result<bool, WhyItStays> {
         let routes = &mut self.effect.routes;
-        let is_there = |other: &FromLine<SpelledRoute>| other.what.route.same_place(route);
-        let owner = routes.iter().find(|other| is_there(other));
-        match (verb, owner.map(|owner| owner.line.stanza)) {
+        let clue = Clue::of_route(route);
+        let is_there = |other: &SpelledRoute| other.route.same_place(route);
+        let owner = routes
+            .with(Some(clue.clone()))
+            .find(|other| is_there(&other.what));
+        let owner = owner.map(|owner| owner.line.stanza);
+        match (verb, owner) {
             (IpVerb::Replace, None) if self.script.devices.may_be_taken(route) => {
                 Err(WhyItStays::Place)
             }
             (IpVerb::Change, None) => Err(WhyItStays::NotOurs),
             (_, None) => Ok(true),
             (IpVerb::Replace | IpVerb::Change, Some(owner)) if owner == s => {
-                routes.retain(|other| !is_there(other));
+                routes.take(&clue, is_there);
                 Ok(true)
             }
             (IpVerb::Replace | IpVerb::Change, Some(owner)) => Err(self.script.of_other(owner)),
@@ -241,7 +272,8 @@ impl<'a> Replay<'a> {
         let is_one = route.hops.len() == 1;
         let elsewhere = |router, device: &InterfaceName| {
             // Only of a single way the option can name another device than the line does.
-            self.script.may_be_elsewhere(router, route.table, device)
+            let ways = self.script.ways();
+            ways.may_be_elsewhere(router, route.table, device)
                 || !is_one && own.as_ref() != Some(device)
         };
         let is_uncertain = unnamed.any(|(hop, _)| match (hop.gateway, &hop.device) {
@@ -266,20 +298,26 @@ fn take<T: PartialEq>(all: &mut Vec<T>, wanted: &T) -> bool {
 
 /// The first that is meant, the one of the lowest number, and another stanza whose it is, or else
 /// the stanza's own: then it is taken out.
-fn take_first<T: Clone>(
-    all: &mut Vec<FromLine<T>>,
+fn take_first<T: Clone + Clued>(
+    all: &mut Entries<T>,
     s: usize,
+    command: &IpCommand,
     is_meant: impl Fn(&T) -> bool,
     is_same: impl Fn(&T, &T) -> bool,
     number: impl Fn(&T) -> u32,
 ) -> Option<(usize, T)> {
-    let meant = all.iter().filter(|one| is_meant(&one.what));
+    let clue = Clue::of_taking(command);
+    let meant = all.with(clue).filter(|one| is_meant(&one.what));
     let first = meant.min_by_key(|one| number(&one.what))?.what.clone();
-    let mut owners = all.iter().filter(|one| is_same(&one.what, &first));
+    let clue = first.clues().into_iter().next()?;
+    let mut owners = all
+        .with(Some(clue.clone()))
+        .filter(|one| is_same(&one.what, &first));
     let other = owners.find(|one| one.line.stanza != s);
     let other = other.map(|one| one.line.stanza);
+    drop(owners);
     if other.is_none() {
-        all.retain(|one| !is_same(&one.what, &first));
+        all.take(&clue, |one| is_same(one, &first));
     }
     Some((other.unwrap_or(s), first))
 }

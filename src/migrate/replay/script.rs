@@ -1,10 +1,9 @@
 //! The lines of all stanzas, taken apart, and what can be told of them without running any: which
-//! puts in what another takes out, and whether a router may be somewhere else than it seems.
-
-use std::net::IpAddr;
+//! puts in what another takes out.
 
 use super::devices::FileDevices;
-use super::effect::LineRef;
+use super::entries::LineRef;
+use super::ways::Ways;
 use crate::ifupdown::interfaces::Phase;
 use crate::ifupdown::Caller;
 use crate::migrate::lines::{
@@ -12,7 +11,6 @@ use crate::migrate::lines::{
     SpelledRoute, SpelledRule, WhyItStays,
 };
 use crate::routing::syntax::{abbreviates, TableNames};
-use crate::routing::{Action, Family, InterfaceName, Rule, TableId};
 
 /// The lines of all stanzas, taken apart.
 pub struct Script<'a> {
@@ -28,6 +26,10 @@ pub struct Script<'a> {
     up: Vec<LineRef>,
     /// Those of `ifdown`.
     down: Vec<LineRef>,
+    /// The first of all lines with a program that nobody knows, those of `ifup` first.
+    first_stranger: Option<LineRef>,
+    /// Where the kernel may find a router.
+    ways: Ways,
 }
 
 /// The lines of two phases, stanza by stanza.
@@ -57,14 +59,38 @@ impl<'a> Script<'a> {
                 .map(|line| line.command.shell().and_then(stranger))
                 .collect()
         };
-        Self {
+        let meanings: Vec<Vec<Meaning>> = stanzas.iter().map(of_stanza).collect();
+        let devices = FileDevices::of(stanzas);
+        let script = Self {
             strangers: stanzas.iter().map(strangers).collect(),
             stanzas,
-            devices: FileDevices::of(stanzas),
-            meanings: stanzas.iter().map(of_stanza).collect(),
+            ways: Ways::of(&meanings, &devices),
+            devices,
+            meanings,
             up: in_order(stanzas, [Phase::PreUp, Phase::Up]),
             down: in_order(stanzas, [Phase::Down, Phase::PostDown]),
+            first_stranger: None,
+        };
+        let first = |up| {
+            script
+                .lines(up)
+                .find(|line| script.stranger(*line).is_some())
+        };
+        let first = first(true).or_else(|| first(false));
+        Self {
+            first_stranger: first,
+            ..script
         }
+    }
+
+    /// The first of all lines with a program that nobody knows, those of `ifup` first.
+    pub fn first_stranger(&self) -> Option<LineRef> {
+        self.first_stranger
+    }
+
+    /// The lines that `ifup` runs, those of each stanza together.
+    pub fn up_by_stanza(&self) -> impl Iterator<Item = &[LineRef]> {
+        self.up.chunk_by(|one, next| one.stanza == next.stanza)
     }
 
     /// The lines that `ifup` runs, or `ifdown`, in the order in which it does.
@@ -193,74 +219,13 @@ impl<'a> Script<'a> {
         })
     }
 
-    /// Whether the kernel, which looks for a router as for any destination, may find it by another
-    /// device than the one it is near to: in the route's table, in main, or where a rule leads.
-    pub fn may_be_elsewhere(&self, router: IpAddr, table: TableId, near: &InterfaceName) -> bool {
-        let Some(tables) = self.tables_for(router, table) else {
-            return true;
-        };
-        self.all_commands().any(|(of, command)| match command {
-            IpCommand::Route(IpVerb::Delete, _) => false,
-            IpCommand::Route(_, spelled) => {
-                let route = &spelled.route;
-                let is_last_resort = route.table == TableId::MAIN && route.destination.is_any();
-                let mut devices = route.hops.iter().map(|hop| {
-                    let named = hop.device.as_ref().map(InterfaceName::device);
-                    named.or_else(|| self.devices.device(of))
-                });
-                tables.contains(&route.table)
-                    && !is_last_resort
-                    && route.destination.contains(router)
-                    && devices.any(|device| device.as_ref() != Some(near))
-            }
-            _ => false,
-        })
-    }
-
-    /// The tables in which the kernel looks for the router of a route in a table; `None` where that
-    /// cannot be told.
-    pub fn tables_for(&self, router: IpAddr, table: TableId) -> Option<Vec<TableId>> {
-        let mut meanings = self.meanings.iter().flatten();
-        if meanings.any(|meaning| matches!(meaning, Meaning::Unclear(_, about) if about.rules)) {
-            return None;
-        }
-        let mut tables = vec![table, TableId::MAIN];
-        for (_, command) in self.all_commands() {
-            match command {
-                IpCommand::Rule(IpVerb::Add, rule) if sees(&rule.rule, router) => {
-                    let Action::Lookup(table) = rule.rule.action else {
-                        return None;
-                    };
-                    tables.push(table);
-                }
-                _ => {}
-            }
-        }
-        Some(tables)
-    }
-
-    /// The commands of all lines that can be taken apart, with the places of their stanzas.
-    fn all_commands(&self) -> impl Iterator<Item = (usize, &IpCommand)> {
-        let stanzas = self.meanings.iter().enumerate();
-        stanzas.flat_map(|(s, meanings)| {
-            let commands = meanings.iter().flat_map(Meaning::commands);
-            commands.map(move |(_, command)| (s, command))
-        })
+    /// Where the kernel may find a router.
+    pub fn ways(&self) -> &Ways {
+        &self.ways
     }
 
     /// The reason that something belongs to another stanza.
     pub fn of_other(&self, owner: usize) -> WhyItStays {
         WhyItStays::OtherStanza(self.interface(owner))
     }
-}
-
-/// Whether a rule may match when the kernel looks for a router: from no address, without a mark.
-fn sees(rule: &Rule, router: IpAddr) -> bool {
-    let is_other_than_lo = |device: &InterfaceName| device.as_str() != "lo";
-    let selects = rule.from.is_some()
-        || rule.mark.is_some()
-        || rule.oif.is_some()
-        || rule.iif.as_ref().is_some_and(is_other_than_lo);
-    let apart = rule.to.is_some_and(|to| !to.contains(router));
-    rule.family == Family::of(router) && (rule.invert || !(selects || apart))
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::migrate::lines::{ScriptedStanza, SpelledRoute, SpelledRule};
-use crate::migrate::replay::{Effect, FromLine};
+use crate::migrate::replay::Effect;
 use crate::migrate::same_walk::{is_never_reached, reached_in_order, same_walk};
 use crate::routing::{Action, InterfaceAddress, Route, State, TableId};
 use crate::stanza::own_address;
@@ -21,12 +21,11 @@ pub struct Goal {
 impl Goal {
     /// The goal of a stanza, by its place among all.
     pub fn of(effect: &Effect, s: usize, stanza: &ScriptedStanza) -> Self {
-        let routes = effect.routes.iter().filter(|route| route.line.stanza == s);
-        let rules = effect.rules.iter().filter(|rule| rule.line.stanza == s);
-        let mut in_order: Vec<&FromLine<SpelledRule>> = rules.collect();
+        let routes = effect.routes.of_stanza(s);
+        let mut in_order: Vec<_> = effect.rules.of_stanza(s).collect();
         in_order.sort_by_key(|rule| rule.what.rule.priority);
         let mut rules: Vec<(usize, SpelledRule)> = Vec::new();
-        for FromLine { what, line } in in_order {
+        for (what, line) in in_order.into_iter().map(|rule| (&rule.what, &rule.line)) {
             let mut earlier = rules.iter();
             if !earlier.any(|(_, earlier)| earlier.rule.same_but_priority(&what.rule)) {
                 rules.push((line.line, what.clone()));

@@ -70,9 +70,12 @@ impl Search<'_> {
     fn again(&mut self) -> bool {
         self.found.clear();
         let mut changed = false;
+        // What stays is given its priorities when it runs, and numbers would not fit to them. What
+        // has to stay from here on is seen the next time.
+        let allows_numbers = !self.fates.has_rules_that_stay();
         for (s, stanza) in self.fates.stanzas().iter().enumerate() {
             let goal = Goal::of(&self.fates.effect, s, stanza);
-            let found = self.best(s, &stanza.call, &goal);
+            let found = self.best(s, &stanza.call, &goal, allows_numbers);
             if found.is_none() && !goal.is_empty() {
                 changed |= self.fates.stay_all(s, &WhyItStays::Inexpressible);
             }
@@ -87,13 +90,17 @@ impl Search<'_> {
 
     /// The shortest of the options that do it; with numbers, or without a table, only where no
     /// others do.
-    fn best(&self, s: usize, call: &HookCall, goal: &Goal) -> Option<FoundOptions> {
+    fn best(
+        &self,
+        s: usize,
+        call: &HookCall,
+        goal: &Goal,
+        allows_numbers: bool,
+    ) -> Option<FoundOptions> {
         if goal.is_empty() {
             return None;
         }
         let needs_numbers = self.numbered.get(s).copied().unwrap_or_default();
-        // What stays is given its priorities when it runs, and numbers would not fit to them.
-        let allows_numbers = !self.fates.has_rules_that_stay();
         let forms = all_forms(&goal.tables()).into_iter().filter(|form| {
             if form.numbered {
                 allows_numbers
@@ -154,16 +161,17 @@ impl Search<'_> {
             .map(|found| found.as_ref().map(|found| found.rules.as_slice()))
             .collect();
         let stanzas = self.fates.stanzas();
+        let pairs = disordered(stanzas, &self.fates.effect.rules, &found);
         let mut changed = false;
-        for (s, t) in disordered(stanzas, &self.fates.effect.rules, &found) {
-            for s in [s, t] {
-                if let Some(numbered @ false) = self.numbered.get_mut(s) {
-                    *numbered = true;
-                    changed = true;
-                }
+        for s in pairs.iter().flat_map(|(s, t)| [*s, *t]) {
+            if let Some(numbered @ false) = self.numbered.get_mut(s) {
+                *numbered = true;
+                changed = true;
             }
-            // With numbers it is tried again before lines have to stay.
-            if !changed {
+        }
+        // With numbers it is tried again before lines have to stay.
+        if !changed {
+            for (s, t) in pairs {
                 let other = stanzas.get(t).map_or("", |other| &other.call.interface);
                 let reason = WhyItStays::Order(other.to_owned());
                 changed |= self.fates.stay_all(s, &reason);
