@@ -151,11 +151,17 @@ impl ByIfupdown2 {
             None if lock.exists() => bytes(&root.join(IFUPDOWN2))?,
             None => return Ok(Self::NotRun),
         };
-        Ok(match noted {
-            Some(noted) if !runs => Self::Noted(pickled_names(&noted)),
-            _ => Self::Unknown,
+        Ok(match noted.filter(|noted| !runs && is_whole(noted)) {
+            Some(noted) => Self::Noted(pickled_names(&noted)),
+            None => Self::Unknown,
         })
     }
+}
+
+/// Whether a state of ifupdown2's was written to its end: of each stanza that begins with 0x80 and ends
+/// with a dot. Where nothing is up it is empty.
+fn is_whole(noted: &[u8]) -> bool {
+    matches!(noted, [] | [0x80, .., b'.'])
 }
 
 /// The interfaces in a state of ifupdown2's, each once.
@@ -360,6 +366,20 @@ mod tests {
             assert!(state.is_complete, "{name}");
             assert_eq!(!state.is_down("eth1", "eth1"), up, "{name}");
             assert!(state.is_down("eth2", "eth2") && !state.is_down("eth3", "x"));
+        }
+    }
+
+    #[test]
+    fn a_state_that_was_not_written_to_its_end_says_nothing() {
+        let noted = noted();
+        let files = [(PROXMOX, "")];
+        for (end, expected) in [(noted.len(), true), (noted.len() - 1, false), (9, false)] {
+            let root = host(&format!("part-{end}"), &files);
+            fs::write(root.join(PROXMOX), &noted[..end]).unwrap();
+            let state = Ifstate::below(&root).unwrap();
+            let _ = fs::remove_dir_all(root);
+            assert_eq!(state.is_complete, expected, "{end}");
+            assert!(!state.is_down("eth1", "eth1"));
         }
     }
 

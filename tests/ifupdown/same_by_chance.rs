@@ -135,8 +135,9 @@ impl File {
             if asks_kernel && of_family > 1 {
                 return false;
             }
-            // ifupdown2 asks for no lease where the first stanza has another method. Which router
-            // main has, if there are two, each client decides for itself.
+            // ifupdown2 asks for no lease where the first stanza has another method, and where one of
+            // the other family follows for a lease of that, too, which it waits for. Which router main
+            // has, if there are two, each client decides for itself.
             let has_lease = stanza.method == "dhcp";
             let others = in_order.iter().filter(is_like).count() > 1;
             if has_lease && (others || gateways.contains(&"inet")) {
@@ -621,7 +622,7 @@ fn course(seed: u64) -> (Network, Order, Vec<File>) {
 
 #[test]
 fn any_file_and_any_edits() {
-    let first = number_in("DIALECT_SEED", 243);
+    let first = number_in("DIALECT_SEED", 1);
     let count = number_in("DIALECT_COUNT", 30);
     println!("DIALECT_SEED={first} DIALECT_COUNT={count}");
     lab(|_| {}); // says so where there can be none
@@ -632,6 +633,9 @@ fn any_file_and_any_edits() {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= first + count {
                 return found;
+            }
+            if (seed - first) % 50 == 49 {
+                println!("{} of {count} are begun", seed - first + 1);
             }
             let (network, order, course) = course(seed);
             let Some(states) = judged(network, &course) else {
