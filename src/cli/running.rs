@@ -1,10 +1,11 @@
 //! The interfaces that are up, with their stanzas as the file has them now.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::command::Trouble;
+use crate::converge::{count_unnoted, of_stanzas};
 use crate::ifupdown::interfaces::{main_file, Device, Interfaces, Selection};
 use crate::ifupdown::{Caller, HookCall, Ifstate, UpInterface};
 use crate::netlink::Kernel;
@@ -53,6 +54,8 @@ pub struct Running {
     path: PathBuf,
     file: Interfaces,
     ifstate: Ifstate,
+    /// How many of those that are up are noted. The others stand behind them.
+    noted: usize,
     /// Whether all of it is in the dialect that the command line says.
     is_said: bool,
 }
@@ -84,17 +87,36 @@ impl Running {
             let path = path.display();
             return Err(Trouble::Failed(format!("cannot read {path}: {error}")));
         }
-        Ok(Self {
+        let ifstate = ifstate()?;
+        let mut running = Self {
             path,
             file,
-            ifstate: ifstate()?,
+            noted: ifstate.up.len(),
+            ifstate,
             is_said,
-        })
+        };
+        running.look_for_unnoted();
+        Ok(running)
     }
 
-    /// What was up when this was read.
+    /// Counts what ifupdown2 has brought up, and has not noted.
+    fn look_for_unnoted(&mut self) {
+        if !self.ifstate.is_of_ifupdown2 {
+            return;
+        }
+        let names = self.file.stanzas().map(|stanza| &stanza.definition.name);
+        let names: BTreeSet<InterfaceName> = names.filter_map(|name| name.parse().ok()).collect();
+        let all: Vec<UpInterface> = names.into_iter().map(UpInterface::as_named).collect();
+        let own = of_stanzas(&self.file.calls_of(&all));
+        if let Ok(mut kernel) = Kernel::open() {
+            count_unnoted(&mut self.ifstate, &mut kernel, own);
+        }
+    }
+
+    /// What was up, as it is noted, when this was read.
     pub fn noted_up(&self) -> impl Iterator<Item = &InterfaceName> {
-        self.ifstate.up.iter().map(|up| &up.interface)
+        let noted = self.ifstate.up.iter().take(self.noted);
+        noted.map(|up| &up.interface)
     }
 
     /// What is up now.

@@ -21,7 +21,7 @@
 //!   `in_front.rs`: copies in front of VPN software.
 //! - `device.rs`: the stanzas of a device brought in step, one after another.
 //! - `seen.rs`: what a survey has seen of the kernel, for all stanzas at once.
-//! - `orphans.rs`: what is left of ours and belongs to nothing that is up.
+//! - `unnoted.rs`: what is up and not noted; `orphans.rs`: what is left and belongs to nothing up.
 //! - `go_back.rs`: bringing a device back to what its record had, as far as that can be done.
 //! - `survey.rs`: how the stanzas of a device stand; changes nothing.
 //! - `recorded.rs`: a device held to what its record says was asked for.
@@ -51,6 +51,7 @@ mod stanza_status;
 mod in_front;
 mod device;
 mod seen;
+mod unnoted;
 mod orphans;
 mod go_back;
 mod survey;
@@ -74,3 +75,4 @@ pub(crate) use snapshot::Snapshot;
 pub(crate) use stanza::{down, has_previous, tell, up};
 pub(crate) use stanza_status::{LeftToDo, StanzaStatus};
 pub(crate) use survey::View;
+pub(crate) use unnoted::{count_unnoted, of_stanzas};

@@ -13,6 +13,7 @@ use thiserror::Error;
 use super::occupants::Occupants;
 use super::outcome::Removal;
 use super::remove::{take_out, take_out_once};
+use super::unnoted::{count_unnoted, of_records};
 use crate::ifupdown::Ifstate;
 use crate::marks::{bring_in_step, DeviceMarks};
 use crate::netlink::{Kernel, KernelError};
@@ -133,7 +134,8 @@ fn among(kernel: &mut Kernel, ours: &[Object], root: &Path) -> Result<Orphans, O
         )
     });
     let records: Vec<_> = records.collect();
-    let ifstate = Ifstate::below(root).map_err(OrphanError::Ifstate)?;
+    let mut ifstate = Ifstate::below(root).map_err(OrphanError::Ifstate)?;
+    count_unnoted(&mut ifstate, kernel, of_records(&records));
     let mut orphans = tell_apart(&records, &ifstate, ours, |device| kernel.has_device(device));
     let there = Occupants::among(ours.iter().cloned());
     for orphan in &mut orphans.stanzas {
@@ -170,7 +172,8 @@ pub fn remove_orphans(kernel: &mut Kernel, root: &Path) -> Result<(Orphans, Remo
     let records: io::Result<Vec<_>> = read.collect();
     let records = records.map_err(OrphanError::Records)?;
     // After the lock: ifup notes an interface before its hook asks for the lock.
-    let ifstate = Ifstate::below(root).map_err(OrphanError::Ifstate)?;
+    let mut ifstate = Ifstate::below(root).map_err(OrphanError::Ifstate)?;
+    count_unnoted(&mut ifstate, kernel, of_records(&records));
     let ours = kernel.ours()?;
     let orphans = tell_apart(&records, &ifstate, &ours, |device| {
         kernel.has_device(device)

@@ -70,6 +70,8 @@ pub struct Ifstate {
     pub is_complete: bool,
     /// Whether another program than Debian's ifupdown has noted anything.
     pub has_others: bool,
+    /// Whether ifupdown2 has, which does not note all that it has brought up.
+    pub is_of_ifupdown2: bool,
 }
 
 impl Ifstate {
@@ -89,6 +91,7 @@ impl Ifstate {
             ByIfupdown2::Unknown => false,
         };
         let has_others = of_ng.is_some() || !matches!(of_ifupdown2, ByIfupdown2::NotRun);
+        let is_of_ifupdown2 = matches!(of_ifupdown2, ByIfupdown2::Noted(_));
         let mut up = parse(&of_ifupdown.unwrap_or_default());
         let of_ng = parse(&of_ng.unwrap_or_default());
         up.extend(of_ng.into_iter().map(|up| UpInterface {
@@ -108,6 +111,7 @@ impl Ifstate {
             changing,
             is_complete,
             has_others,
+            is_of_ifupdown2,
         })
     }
 

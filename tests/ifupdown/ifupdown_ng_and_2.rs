@@ -1,6 +1,7 @@
 //! The real `ifup` and `ifdown` of ifupdown-ng and ifupdown2, which call a hook once for all
 //! stanzas of an interface, with the package's links, judged by `ip`. `tests/run` unpacks them.
 
+use crate::same_on_all_three::devices_of_links;
 use crate::support::lab::{lab, Lab};
 use crate::support::others::Ifupdown;
 
@@ -381,5 +382,45 @@ fn ifupdown2_is_found_over_a_shell() {
         let missed = "warning: eth1: had policy-table rt5, its stanza has none now; taken out";
         assert!(said.err.lines().any(|line| line == missed), "{said:?}");
         assert_eq!(lab.tagged(), [""; 0]);
+    });
+}
+
+/// With ifupdown2 nothing of an interface is run behind a hook that fails, and the interface is not
+/// noted; it is up all the same.
+#[test]
+fn what_a_failing_hook_of_others_keeps_ifupdown2_from_is_seen_and_can_be_done() {
+    lab(|lab| {
+        if !Ifupdown::Two.install(lab) {
+            return;
+        }
+        devices_of_links(lab);
+        lab.interfaces(
+            "auto eth1\niface eth1 inet static\n    address 10.10.0.10/24\n    policy-table rt2\n\
+             \nauto eth2\niface eth2 inet static\n    address 10.20.0.10/24\n    policy-table rt3\n",
+        );
+        let failing = "/etc/network/if-up.d/fails";
+        lab.write(failing, "#!/bin/sh\n[ $IFACE != eth1 ]\n");
+        lab.ok(&format!("chmod +x {failing}"));
+        lab.sh("ifup -a");
+        let of_eth1 = || lab.sh("ip rule show to 10.10.0.10").out;
+        assert_eq!(of_eth1(), "");
+        let said = lab.sh("policy-table status eth1");
+        assert_eq!(
+            (said.code, said.out.contains("missing")),
+            (1, true),
+            "{said:?}"
+        );
+        lab.ok("policy-table apply eth1");
+        assert!(of_eth1().contains("lookup rt2"), "{}", of_eth1());
+        assert_eq!(lab.sh("policy-table status").code, 0);
+        // Nor is it taken for what is left of one that is down.
+        lab.sh("ifup -a");
+        lab.ok("policy-table apply --all");
+        assert!(of_eth1().contains("lookup rt2"), "{}", of_eth1());
+        lab.ok(&format!("rm {failing}"));
+        lab.sh("ifreload -a");
+        lab.sh("ifdown -a");
+        assert_eq!(lab.tagged(), [""; 0]);
+        assert_eq!(lab.sh("policy-table status").code, 0);
     });
 }
