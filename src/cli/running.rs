@@ -126,6 +126,21 @@ impl Running {
         Ok(up.map(|up| up.interface).collect())
     }
 
+    /// Of these devices those that an ifdown has begun to take down since.
+    /// Errors: it cannot be read.
+    pub fn down_since(devices: &[Device]) -> Result<HashSet<InterfaceName>, Trouble> {
+        let now = ifstate()?;
+        if !now.is_complete {
+            return Ok(HashSet::new());
+        }
+        let mut by_number = ByNumber::new();
+        let up = now.up.iter().map(|up| by_number.device(&up.interface));
+        let up: HashSet<InterfaceName> = up.collect();
+        let names = devices.iter().map(|device| &device.name);
+        let down = names.filter(|name| !up.contains(&by_number.device(name)));
+        Ok(down.cloned().collect())
+    }
+
     /// The devices of these interfaces, or of all in the file, as if they were up. A stanza that
     /// others inherit, or a mapping chooses, is of no interface where no device has its name.
     /// Errors: an interface is neither up nor in the file.

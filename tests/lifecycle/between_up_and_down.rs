@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::support::ip_json::{self, assert_same, foreign, ours};
 use crate::support::lab::{lab, Lab};
+use crate::support::needs::{have, STRACE};
 use policy_table::converge::remove_orphans;
 use policy_table::netlink::Kernel;
 
@@ -205,4 +206,32 @@ fn the_record_is_cut_elsewhere() {
 #[test]
 fn the_record_is_cut_in_more_places() {
     cut(2);
+}
+
+/// What an ifdown takes out while `apply` has begun, and looks no sooner than afterwards, nobody
+/// would take out again.
+#[test]
+fn apply_lets_be_what_goes_down_meanwhile() {
+    if !have(&[STRACE]) {
+        return;
+    }
+    lab(|lab| {
+        lab.device("eth1");
+        lab.interfaces(
+            "iface eth1 inet manual\n    up ip link set eth1 up\n    policy-table rt2\n    \
+             policy-gateway 10.10.0.1\n",
+        );
+        lab.ok("ip addr add 10.10.0.10/24 dev eth1; ifup eth1");
+        assert_eq!(lab.tagged().len(), 4);
+        // It gives up rights once it knows what is up, and before it looks at anything.
+        let slowly = "strace -qq -o /dev/null -e trace=capset \
+             -e inject=capset:delay_exit=1500000 policy-table apply eth1";
+        let said = lab.sh(&format!(
+            "{slowly} & sleep 0.7
+             ifdown eth1; ip addr replace 10.10.0.10/24 dev eth1; ip link set eth1 up; wait"
+        ));
+        assert_eq!(said.err, "");
+        assert_eq!(lab.tagged(), [""; 0], "{said:?}");
+        assert_eq!(lab.ok("ls /run/policy-table"), "");
+    });
 }
