@@ -107,7 +107,7 @@ mod tests {
 
     fn device(attributes: &[Vec<u8>]) -> Vec<u8> {
         let mut bytes = vec![0; HEADER];
-        bytes[4] = 7;
+        bytes[4..8].copy_from_slice(&7_i32.to_ne_bytes());
         bytes.extend(attributes.concat());
         bytes
     }

@@ -29,11 +29,11 @@ mod random;
 #[path = "../support/tree.rs"]
 mod tree;
 
+mod byte_order;
 mod dialects;
 mod fuzz_corpus;
 mod keywords;
 mod recorded_calls;
 mod registry;
 mod scenarios;
-#[cfg(target_endian = "little")] // as its fixtures are
 mod wire;

@@ -2,13 +2,14 @@
 //!
 //! A file of `tests/pure/wire` is one conversation, as strace saw it: `>` is a message sent, `<`
 //! one received, in hexadecimal; `=` below says what each message in it means. Fixtures are of a
-//! little-endian machine.
+//! little-endian machine, and turned for another one.
 
 use std::fs;
 
 use neli::consts::nl::NlmF;
 use neli::consts::rtnl::Rtm;
 
+use crate::byte_order::{turned, Order};
 use crate::tree::top;
 use policy_table::netlink::{
     decode_route, decode_rule, encode_route, encode_route_dump, encode_rule, encode_rule_dump,
@@ -137,7 +138,42 @@ fn fixtures() -> Vec<Fixture> {
         }
     }
     assert!(found.len() > 30, "only {} messages were found", found.len());
+    if cfg!(target_endian = "big") {
+        for fixture in &mut found {
+            fixture.bytes = turned(&fixture.bytes, Order::Little);
+        }
+    }
     found
+}
+
+#[test]
+fn a_message_turned_twice_is_as_before() {
+    let (own, other) = if cfg!(target_endian = "big") {
+        (Order::Big, Order::Little)
+    } else {
+        (Order::Little, Order::Big)
+    };
+    for Fixture { file, bytes, .. } in fixtures() {
+        let once = turned(&bytes, own);
+        assert_ne!(once, bytes, "{file}");
+        assert_eq!(turned(&once, other), bytes, "{file}");
+    }
+    // A rule whose numbers are of one, two and four bytes, as they are known to be.
+    let line = "rule priority 258 from 10.0.0.0/8 dport 1-772 lookup 5 proto 157";
+    let message = bytes(&format!("add {line}"), 1);
+    let big = match own {
+        Order::Little => turned(&message, own),
+        Order::Big => message,
+    };
+    let has = |part: &[u8]| big.windows(part.len()).any(|bytes| bytes == part);
+    for part in [
+        &[0, 8, 0, 6, 0, 0, 1, 2][..],
+        &[0, 8, 0, 2, 10, 0, 0, 0],
+        &[0, 8, 0, 24, 0, 1, 3, 4],
+        &[0, 5, 0, 21, 157],
+    ] {
+        assert!(has(part), "{part:?} in {big:?}");
+    }
 }
 
 fn unhex(text: &str) -> Vec<u8> {
