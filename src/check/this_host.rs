@@ -90,6 +90,7 @@ impl ThisHost {
         let occupied = |id| looked_up.contains(&id) || kernel.has_routes_of_others(id);
         let registered = names.id(name, fixed, occupied);
         let registered = registered.map_err(|error| chain(&error))?;
+        names.warnings.extend(registered.warnings);
         if !registered.new {
             self.registered.insert(registered.id, name.clone());
         }

@@ -277,9 +277,17 @@ fn known_id(
         });
     }
     if let Some(other) = tables.ids(name).find(|id| *id != registered) {
+        let (file, others) = (file(), tables.file(name, other));
+        let ids = match others.filter(|others| *others != file) {
+            None => format!("IDs {registered} and {other} in {}", file.display()),
+            Some(others) => format!(
+                "ID {registered} in {} and ID {other} in {}",
+                file.display(),
+                others.display()
+            ),
+        };
         warnings.push(format!(
-            "table {name} has IDs {registered} and {other} in {}; taking {registered} as ip does",
-            file().display()
+            "table {name} has {ids}; taking {registered} as ip does"
         ));
     }
     if let Some(other) = tables

@@ -969,6 +969,20 @@ fn the_names_of_tables_are_held_against_the_stanzas() {
         // The name is known, and somebody else routes by it.
         lab.ok("sed -i 's/^7 b/7 a/' /etc/iproute2/rt_tables; ip link set eth1 up");
         assert_eq!(here(lab, Code::TableId), NOTHING);
+        // As after an ifup in the middle of an upgrade to Debian 13, which finds no rt_tables.
+        let second = "/etc/iproute2/rt_tables.d/policy-table.conf";
+        lab.ok(&format!(
+            "mkdir -p $(dirname {second}); echo '9 a' >{second}"
+        ));
+        assert_eq!(
+            here(lab, Code::TableFile),
+            [format!(
+                "warning: table a has ID 7 in /etc/iproute2/rt_tables and ID 9 in {second}; taking 7 \
+                 as ip does"
+            )]
+        );
+        lab.ok(&format!("rm {second}"));
+        assert_eq!(here(lab, Code::TableFile), NOTHING);
         assert_eq!(here(lab, Code::ForeignRoutes), NOTHING);
         lab.ok("ip route add 192.0.2.0/24 dev eth1 table 7");
         assert_eq!(
@@ -1082,6 +1096,8 @@ fn networkd_is_told_of_while_it_runs_and_takes_rules() {
             "10.1.0.10/24",
             "policy-table a; policy-gateway 10.1.0.1",
         ));
+        // Where it runs it keeps notes of lo, at least.
+        lab.write("/run/systemd/netif/links/1", "ADMIN_STATE=configured\n");
         assert_eq!(here(lab, Code::Networkd), NOTHING);
         // Its name is all of it that counts here; the real one is the business of `networkd`.
         let mut running = Command::new("/bin/bash")
@@ -1090,7 +1106,7 @@ fn networkd_is_told_of_while_it_runs_and_takes_rules() {
             .spawn()
             .unwrap();
         let begin = Instant::now();
-        while here(lab, Code::Networkd).is_empty() && begin.elapsed() < Duration::from_secs(10) {}
+        while here(lab, Code::Networkd).is_empty() && begin.elapsed() < Duration::from_secs(60) {}
         assert_eq!(
             here(lab, Code::Networkd),
             ["warning: systemd-networkd is running, and removes the rules of others"]
