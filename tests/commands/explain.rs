@@ -53,7 +53,7 @@ pub fn set_up(lab: &Lab) {
 
 /// Waits until a command has nothing to say.
 pub fn wait_for(lab: &Lab, unsettled: &str) {
-    let limit = Instant::now() + Duration::from_secs(5);
+    let limit = Instant::now() + Duration::from_secs(60);
     while !lab.sh(unsettled).out.is_empty() {
         assert!(Instant::now() < limit, "{}", lab.ok("ip -d link"));
         std::thread::sleep(Duration::from_millis(5));

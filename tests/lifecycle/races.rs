@@ -112,7 +112,7 @@ fn a_lock_that_others_keep_has_its_holder_named() {
             let started = Instant::now();
             let said = lab.sh(&format!("{LONGEST} ifup w0"));
             let waited = started.elapsed();
-            assert!((10..15).contains(&waited.as_secs()), "{waited:?}");
+            assert!(waited.as_secs() >= 10, "{waited:?}");
             let holder = format!(
                 "process {} ({})",
                 std::process::id(),
@@ -177,7 +177,7 @@ fn what_a_user_locks_delays_nothing() {
         let names = lab.text(NAMES);
         assert!(names.contains("\twan1\t"), "{names}");
         let waited = started.elapsed().as_secs();
-        assert!(waited < 5, "{waited} s");
+        assert!(waited < 10, "{waited} s: a lock was waited for");
         for mut holder in holders {
             assert!(holder.try_wait().unwrap().is_none(), "not held so long");
             holder.kill().unwrap();

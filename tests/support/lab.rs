@@ -273,7 +273,7 @@ impl Lab {
             self.ok(&format!("ip addr add 10.{n}.0.10/24 dev eth{n}"));
             self.ok(&format!("ip addr add 2001:db8:{n}::10/64 dev eth{n} nodad"));
         }
-        let limit = Instant::now() + Duration::from_secs(5);
+        let limit = Instant::now() + Duration::from_secs(60);
         let unsettled =
             "ip -o addr show to 2001:db8::/32 tentative; ip -o link show | grep -v UP,LOWER_UP";
         while !self.sh(unsettled).out.is_empty() {

@@ -47,7 +47,7 @@ impl<'a> Router<'a> {
 
     /// The router's link-local address, as it advertises it.
     pub fn link_local(&self) -> String {
-        let deadline = Instant::now() + Duration::from_secs(5);
+        let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let said = self.ok("ip -6 -o addr show dev r1 scope link -tentative");
             if let Some(address) = said.split_whitespace().nth(3) {
@@ -75,7 +75,7 @@ impl<'a> Router<'a> {
         if let Ok(number) = fs::read_to_string("/run/dnsmasq.pid") {
             let number = number.trim();
             self.lab.sh(&format!("kill {number}"));
-            let left = Instant::now() + Duration::from_secs(2);
+            let left = Instant::now() + Duration::from_secs(20);
             while Path::new("/proc").join(number).exists() && Instant::now() < left {
                 std::thread::sleep(Duration::from_millis(5));
             }
@@ -110,7 +110,7 @@ pub fn strays() -> Vec<String> {
 
 /// Waits a moment for the processes in this lab to end, and names those that do not.
 pub fn lasting() -> Vec<String> {
-    let deadline = Instant::now() + Duration::from_secs(2);
+    let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let left = strays();
         if left.is_empty() || Instant::now() > deadline {
@@ -154,7 +154,7 @@ pub fn only_client(lab: &Lab, client: &str) {
 /// Runs `ifup`, bounded in time, which must succeed; with the time it took.
 pub fn up(lab: &Lab, interface: &str) -> (Said, Duration) {
     let start = Instant::now();
-    let said = lab.sh(&format!("timeout -k 1 25 ifup {interface}"));
+    let said = lab.sh(&format!("timeout -k 1 120 ifup {interface}"));
     let took = start.elapsed();
     assert_eq!(said.code, 0, "ifup {interface}: {said:?}");
     let device = interface
@@ -169,7 +169,7 @@ pub fn up(lab: &Lab, interface: &str) -> (Said, Duration) {
 
 /// Runs `ifdown`, after which nothing of ours may be left.
 pub fn down(lab: &Lab, interface: &str) {
-    let said = lab.sh(&format!("timeout -k 1 25 ifdown {interface}"));
+    let said = lab.sh(&format!("timeout -k 1 120 ifdown {interface}"));
     assert_eq!(
         (said.code, said.ours()),
         (0, vec![]),
