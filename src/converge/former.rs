@@ -34,7 +34,7 @@ impl ByHand {
                 found.protocol != PROTOCOL && self.is_rule(own, found)
             }
             (Object::Route(own), Object::Route(found)) => {
-                !OF_PROGRAMS.contains(&found.protocol) && own.same_effect(found)
+                !is_kernels(found) && found.protocol != PROTOCOL && own.same_effect(found)
             }
             _ => false,
         }
@@ -49,9 +49,17 @@ impl ByHand {
     }
 }
 
-/// Protocols of routes that no line has put in: ours, `redirect`, the kernel's own and those of
-/// router advertisements (`rtnetlink.h`).
-const OF_PROGRAMS: [u8; 4] = [PROTOCOL, 1, 2, 9];
+/// Whether no line has put a route in, but the kernel: by a redirect, by itself, or as router
+/// advertisements say (`rtnetlink.h`). In another table than its own, lines call theirs so, too, which
+/// were taken from what `ip route` prints.
+fn is_kernels(route: &Route) -> bool {
+    let own = [TableId::MAIN, TableId::LOCAL].contains(&route.table);
+    match route.protocol {
+        1 | 9 => true,
+        2 => own,
+        _ => false,
+    }
+}
 
 /// What a stanza asks for.
 pub struct Wanted<'a> {

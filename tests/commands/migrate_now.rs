@@ -1,12 +1,13 @@
 //! `migrate --write --now --confirm`: what is up moves over to the options, and stays so with the new
 //! file where somebody says yes; else, whatever happens, file and kernel are as they were.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::support::lab::{lab, Lab};
 use crate::support::needs::{have, STRACE};
 use crate::support::others::Ifupdown;
 use crate::support::terminal::InTerminal;
+use crate::support::tree::top;
 
 /// Rules with and without a priority, both families, a route in main, and a line that stays.
 const FILE: &str = "\
@@ -473,4 +474,71 @@ fn on_each_ifupdown() {
             lab.ok("policy-table status");
         });
     }
+}
+
+/// The shapes of files that `migrate` is tested with: back is as before, and there is as with a fresh
+/// `ifup` of the new file.
+#[test]
+fn all_shapes() {
+    let every = std::env::var("NOW_SHAPE_EVERY").map_or(24, |every| every.parse().unwrap());
+    let folder = top().join("tests/commands/migrate");
+    let files = std::fs::read_dir(folder).unwrap().flatten();
+    let files = files.map(|file| file.path());
+    let shapes = files.filter(|path| path.extension().is_some_and(|it| it == "interfaces"));
+    let mut shapes: Vec<_> = shapes.collect();
+    shapes.sort();
+    let mut moved = 0;
+    for shape in shapes.iter().step_by(every) {
+        let text = std::fs::read_to_string(shape).unwrap();
+        let shape = shape.display();
+        let count = &mut moved;
+        lab(|lab| {
+            let stanzas = text.lines().filter_map(|line| line.strip_prefix("iface "));
+            let names = stanzas.filter_map(|line| line.split(' ').next());
+            let names: BTreeSet<&str> = names.filter(|name| *name != "lo").collect();
+            let device = |name: &str| name.split(':').next().unwrap().to_owned();
+            let devices: BTreeSet<String> = names.iter().map(|name| device(name)).collect();
+            for device in &devices {
+                lab.device(device);
+            }
+            lab.ok("sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0");
+            lab.ok("ip link set lo up");
+            lab.interfaces(&text);
+            let names = names.into_iter().collect::<Vec<_>>().join(" ");
+            let said = lab.sh(&format!("timeout 20 ifup lo {names} </dev/null"));
+            if said.code != 0 {
+                return;
+            }
+            let was = all(lab);
+            let said = lab.sh(&NOW.replace("exec", "").replace("60", "1</dev/null"));
+            assert_eq!(all(lab), was, "{shape}: {said:?}");
+            let said = confirmed(lab, "");
+            let new = lab.text("/etc/network/interfaces");
+            if new == text {
+                assert!(
+                    said.contains("no line becomes an option"),
+                    "{shape}: {said}"
+                );
+                return;
+            }
+            *count += 1;
+            let mut now = lab.tagged();
+            lab.ok(&format!("ifdown lo {names} --force 2>/dev/null || true"));
+            lab.ok(
+                "ip rule flush; ip -6 rule flush; ip rule add pref 32766 lookup main
+                    ip -6 rule add pref 32766 lookup main; ip rule add pref 32767 lookup default
+                    for f in 4 6; do ip -$f route flush table all proto boot; done || true",
+            );
+            if lab.sh(&format!("ifup lo {names}")).code != 0 {
+                println!("{shape}: a line that stays fails");
+                return;
+            }
+            let mut fresh = lab.tagged();
+            now.sort();
+            fresh.sort();
+            assert_eq!(now, fresh, "{shape}: {said}");
+        });
+    }
+    println!("{moved} moved over");
+    assert!(moved > 0);
 }
