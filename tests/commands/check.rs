@@ -113,6 +113,7 @@ fn cases() -> Vec<Case> {
         of_tables(),
         of_networks(),
         of_last_resorts(),
+        of_marks(),
     ];
     all.into_iter().flatten().collect()
 }
@@ -339,6 +340,32 @@ fn of_last_resorts() -> Vec<Case> {
     ]
 }
 
+/// What is wrong with marks of connections.
+fn of_marks() -> Vec<Case> {
+    let main = format!("{A}; policy-mode main");
+    let given = "policy-connmark 0x100/0xff00";
+    vec![
+        (
+            Code::NoHairpin,
+            eth1(&format!("{A}; policy-connmark auto")),
+            "interfaces:6:21: note: with policy-mode strict the host itself does not reach ports \
+             that it publishes by this address [PT213]\n    policy-connmark auto\n                    \
+             ^~~~\nhint: policy-mode main lets it, where that is wanted\n",
+            eth1(&format!("{main}; policy-connmark auto")),
+        ),
+        (
+            Code::MarkClash,
+            eth1(&format!("{main}; {given}; policy-rule fwmark 0x5")),
+            "interfaces:7:21: warning: mark 0x100/0xff00 has bits that a rule of eth1 \
+             (interfaces:2) goes by: \"priority 20701 from all fwmark 0x5 lookup 22220 proto 157\" \
+             [PT314]\n    policy-connmark 0x100/0xff00\n                    ^~~~~~~~~~~~\nhint: \
+             write policy-connmark MARK/MASK with bits that nobody else uses, or give the rule's \
+             fwmark a mask\n",
+            eth1(&format!("{main}; {given}; policy-rule fwmark 0x5/0xff")),
+        ),
+    ]
+}
+
 /// What stanzas do to networks and to the main table.
 fn of_networks() -> Vec<Case> {
     vec![
@@ -425,7 +452,7 @@ fn each_finding_is_told_where_it_is_and_not_where_it_is_not() {
         rest,
         [
             101, 208, 209, 210, 211, 212, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411,
-            412, 413
+            412, 413, 414, 415
         ]
     );
 }
@@ -683,6 +710,11 @@ fn the_documents_examples_have_no_finding_that_is_not_meant() {
             ("", Code::Guessed),
             // What the page says of ARP.
             ("Two interfaces in one subnet", Code::ArpFlux),
+            // What the page says of the host itself.
+            (
+                "Published ports of containers and virtual machines",
+                Code::NoHairpin,
+            ),
             // The same, on the first screen of README.
             ("", Code::Guessed),
         ]
