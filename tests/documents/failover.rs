@@ -4,6 +4,7 @@
 use crate::recipes::host;
 use crate::recipes_for_uplinks::{eventually, way, FAR};
 use crate::support::lab::{lab, Lab};
+use crate::support::router::Broom;
 use crate::support::tree::{text, top};
 
 /// Both uplinks with tables of their own, by the stanzas that the script asks for.
@@ -52,6 +53,7 @@ fn metrics(lab: &Lab) -> Vec<String> {
 #[test]
 fn new_connections_leave_a_provider_that_answers_nothing_and_return() {
     lab(|lab| {
+        let _broom = Broom;
         two_uplinks(lab);
         lab.ok("policy-table keep >/run/keeper 2>&1 & echo $! >/run/keeper.pid");
         let before = lab.tagged();
@@ -114,6 +116,7 @@ fn an_answer_that_comes_and_goes_moves_nothing() {
         ),
     ] {
         lab(|lab| {
+            let _broom = Broom;
             two_uplinks(lab);
             lab.write("/run/answers", &(answers.replace(' ', "\n") + "\n"));
             lab.script("/usr/local/bin/ping", PING);
