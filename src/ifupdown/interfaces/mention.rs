@@ -108,9 +108,17 @@ mod tests {
             ("source interfaces\nsource none\n", "", false),
             ("source d\n", "", true),
         ] {
-            write("interfaces", text);
             write("d/other", other);
+            // With ifupdown2 and -ng a path begins where the program was started, so that whole ones
+            // are written; -ng has no wildcards.
+            let whole = folder.join("d").to_string_lossy().into_owned();
+            let whole = text.replace(" d", &format!(" {whole}"));
             for caller in Caller::ALL {
+                let star = match caller {
+                    Caller::IfupdownNg => "other",
+                    _ => "*",
+                };
+                write("interfaces", &whole.replace('*', star));
                 assert_eq!(
                     mentions_options(&main, caller),
                     expected,
