@@ -257,7 +257,7 @@ impl Printer for ForPeople<'_> {
             self.line(colour, '!', word, &format!("{remark}; {}", remark.hint()))?;
         }
         if let Some(waiting) = stanza.told_waiting() {
-            self.line(YELLOW, '!', "waiting", &waiting)?;
+            self.line(YELLOW, '!', "note", &waiting)?;
         }
         for line in stanza.errors() {
             self.line(RED, '!', "error", &line)?;

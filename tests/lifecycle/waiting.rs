@@ -143,6 +143,9 @@ fn an_address_that_is_gone_is_waited_for_and_its_router_remembered() {
         let said = policy(lab, "status");
         assert!(said.code == 1 && said.out.contains(waiting), "{said:?}");
         assert!(said.out.contains("; since when is not known\n"), "{said:?}");
+        // Once, not as the word in front, too.
+        let line = format!("\n  ! note      {waiting}");
+        assert!(said.out.contains(&line), "{said:?}");
         assert_eq!(stanza(lab)["verdict"], "waiting");
         assert_eq!(stanza(lab)["waiting_since"], Value::Null);
         assert_eq!(stanza(lab)["errors"], serde_json::json!([]));
