@@ -18,6 +18,7 @@
 mod support;
 
 mod bad_input;
+mod connmark;
 mod disks;
 mod hooks;
 mod ifupdown;

@@ -22,6 +22,7 @@ mod between_up_and_down;
 mod former_records;
 mod kill;
 mod links_that_break;
+mod marks;
 mod orphans;
 mod races;
 mod switched_off;

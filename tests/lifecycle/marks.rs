@@ -1,0 +1,160 @@
+//! The marks of connections where not all goes as it should: a change that nobody confirms, a device
+//! that is gone, a run that is killed beside nft(8), and runs side by side.
+
+use crate::support::lab::{lab, lines, Lab};
+use crate::support::needs::have;
+use crate::support::terminal::InTerminal;
+
+/// Stanzas of devices, each with its option.
+fn file(options: &[&str]) -> String {
+    let stanza = |(n, option): (usize, &&str)| {
+        format!(
+            "iface eth{n} inet static\n    address 10.{n}.0.10/24\n    policy-table rt{n}\n    \
+             policy-gateway 10.{n}.0.1\n    {option}\n"
+        )
+    };
+    options.iter().enumerate().map(stanza).collect()
+}
+
+const AUTO: &str = "policy-connmark auto";
+const OTHER: &str = "policy-connmark 0x100/0xff00";
+const NONE: &str = "policy-connmark no";
+
+/// What there is of ours: of nft(8), whatever the order of its chains, and of the kernel's routing.
+fn ours(lab: &Lab) -> (Vec<String>, Vec<String>) {
+    let mut table = lines(&lab.sh("nft -s list table inet policy-table").out);
+    table.sort_unstable();
+    let mut tagged = lab.tagged();
+    tagged.sort_unstable();
+    (table, tagged)
+}
+
+fn nothing() -> (Vec<String>, Vec<String>) {
+    (vec![], vec![])
+}
+
+/// A lab with devices of that many stanzas.
+fn with_devices(count: usize, test: impl FnOnce(&Lab) + Send) {
+    if !have(&["nft of nftables"]) {
+        return;
+    }
+    lab(|lab| {
+        for n in 0..count {
+            lab.device(&format!("eth{n}"));
+        }
+        test(lab);
+    });
+}
+
+fn quiet(lab: &Lab, command: &str) {
+    let said = lab.sh(command);
+    assert_eq!((said.code, said.ours()), (0, vec![]), "{said:?}");
+}
+
+/// Put in, it is gone again; changed or taken out, it is what it was.
+#[test]
+fn a_change_that_nobody_confirms_goes_back() {
+    with_devices(1, |lab| {
+        for (before, after) in [(NONE, AUTO), (AUTO, OTHER), (OTHER, NONE)] {
+            lab.interfaces(&file(&[before]));
+            quiet(lab, "policy-table apply eth0; ifup eth0");
+            let was = ours(lab);
+            lab.interfaces(&file(&[after]));
+            let mut run = InTerminal::start("exec policy-table apply --confirm 60 eth0");
+            run.until("otherwise it goes back.");
+            let meanwhile = ours(lab);
+            assert!(meanwhile.0 != was.0, "{after}");
+            run.typed("no\n");
+            assert_eq!(run.end().0, Some(2));
+            assert_eq!(ours(lab), was, "{before} after {after}");
+        }
+        lab.ok("ifdown eth0");
+        assert_eq!(ours(lab), nothing());
+    });
+}
+
+/// What a device that is gone leaves behind goes with `apply --all`; what is in use stays.
+#[test]
+fn what_a_device_leaves_behind_goes() {
+    with_devices(2, |lab| {
+        lab.interfaces(&file(&[AUTO, OTHER]));
+        quiet(lab, "ifup eth1");
+        let one = ours(lab);
+        quiet(lab, "ifup eth0");
+        lab.ok("ip link del eth0");
+        let said = lab.sh("policy-table apply --all");
+        assert_eq!(said.ours(), Vec::<&str>::new(), "{said:?}");
+        assert_eq!(ours(lab), one);
+    });
+}
+
+/// Ends who called it, before or after it does what it is for.
+const KILLS: [&str; 3] = [
+    "[ \"$1\" = list ] && kill -9 $PPID; exec /run/nft \"$@\"",
+    "[ \"$1\" = -f ] && kill -9 $PPID && exit 1; exec /run/nft \"$@\"",
+    "/run/nft \"$@\"; code=$?; [ \"$1\" = -f ] && kill -9 $PPID; exit $code",
+];
+
+/// Wherever a run is killed beside nft(8), the next ifup and the next ifdown come to the right end.
+#[test]
+fn a_run_killed_beside_nft() {
+    with_devices(2, |lab| {
+        let again = "ifup --force --ignore-errors eth0 2>/dev/null";
+        lab.interfaces(&file(&[AUTO, OTHER]));
+        quiet(lab, "ifup eth1");
+        let without = ours(lab);
+        quiet(lab, "ifup eth0");
+        let with = ours(lab);
+        lab.ok("ifdown eth0; cp /usr/sbin/nft /run/nft");
+        let nft = |program: &str| {
+            // It may still be run by who outlived its caller.
+            lab.script("/run/new", &format!("#!/bin/sh\n{program}\n"));
+            lab.ok("mv /run/new /usr/sbin/nft");
+        };
+        let whole = || nft("exec /run/nft \"$@\"");
+        for kill in KILLS {
+            for next in [again, "ifdown --force eth0 2>/dev/null"] {
+                nft(kill);
+                let said = lab.sh("ifup --force eth0");
+                assert!(said.err.contains("signal 9") || said.code != 0, "{said:?}");
+                whole();
+                lab.sh(next);
+                let expected = if next == again { &with } else { &without };
+                assert_eq!(ours(lab), *expected, "up, {kill}, {next}");
+                // The same on the way down.
+                lab.sh(again);
+                assert_eq!(ours(lab), with, "up, {kill}, {next}");
+                nft(kill);
+                lab.sh("ifdown --force eth0");
+                whole();
+                lab.sh(next);
+                assert_eq!(ours(lab), *expected, "down, {kill}, {next}");
+                lab.sh("ifdown --force eth0 2>/dev/null");
+                assert_eq!(ours(lab), without, "down, {kill}, {next}");
+            }
+        }
+    });
+}
+
+/// None undoes what another does, in whatever order they come to nft(8).
+#[test]
+fn runs_side_by_side() {
+    with_devices(4, |lab| {
+        lab.interfaces(&file(&[AUTO, OTHER, AUTO, AUTO]));
+        quiet(lab, "ifup eth0 eth1 eth2 eth3");
+        let all = ours(lab);
+        quiet(lab, "ifdown eth2 eth3");
+        let first = ours(lab);
+        for _ in 0..3 {
+            let side_by_side = |commands: &[&str]| {
+                let all = commands.join(" & ");
+                quiet(lab, &format!("{all} & wait"));
+            };
+            side_by_side(&["ifdown eth0", "ifdown eth1", "ifup eth2", "ifup eth3"]);
+            side_by_side(&["ifup eth0", "ifup eth1"]);
+            assert_eq!(ours(lab), all);
+            side_by_side(&["ifdown eth2", "ifdown eth3"]);
+            assert_eq!(ours(lab), first);
+        }
+    });
+}
