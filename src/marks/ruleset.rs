@@ -92,10 +92,19 @@ impl DeviceMarks {
         for mark in self.distinct(|_| true) {
             let (value, mask) = (mark.value(), mark.mask());
             let known = format!("ct mark and {mask:#010x} == {value:#010x}");
-            first.push(format!(
-                "{known} meta mark set meta mark and {:#010x} or {value:#010x}",
-                !mask
-            ));
+            // The replies, and connections that belong to this one, as FTP's second. Of the rest what
+            // comes in by the device, for rp_filter: what a client sends by another uplink meanwhile
+            // goes where it would go without.
+            for whose in [
+                "ct direction reply".to_owned(),
+                "ct status expected".to_owned(),
+                format!("iifname \"{}\"", self.device),
+            ] {
+                first.push(format!(
+                    "{whose} {known} meta mark set meta mark and {:#010x} or {value:#010x}",
+                    !mask
+                ));
+            }
             // What bears a mark already is to go its own way: wg-quick compares all the bits.
             second.push(format!(
                 "ct direction reply meta mark 0 {known} meta mark set {value:#010x}"

@@ -86,15 +86,45 @@ fn a_published_port_of_a_container_answers() {
             host(lab);
             container(lab);
             up(lab, &example, whole);
-            lab.ok("echo served | timeout 5 ip netns exec container nc -l -p 80 >/dev/null 2>&1 &");
-            lab.ok("for n in 1 2 3 4 5 6 7 8 9; do
-                ip netns exec container ss -ltn | grep -q :80 && break; sleep 0.1; done");
-            let said = lab.sh(
-                "timeout 3 ip netns exec r1 nc -w 2 -s 203.0.113.9 198.51.100.10 8080 </dev/null",
-            );
-            assert_eq!(said.out == "served\n", whole, "{said:?}");
+            assert_eq!(is_served(lab), whole);
         });
     }
+}
+
+/// What a strict `rp_filter` drops, either of the page's lines lets in.
+#[test]
+fn a_published_port_behind_a_strict_filter() {
+    if !have(&["nft of nftables"]) {
+        return;
+    }
+    let lines = recipe("Published ports", "net.ipv4");
+    assert_eq!(lines.lines().count(), 2, "{lines}");
+    lab(|lab| {
+        host(lab);
+        container(lab);
+        lab.ok("echo 1 >/proc/sys/net/ipv4/conf/all/rp_filter");
+        up(lab, &recipe("Published ports", "auto eth1"), true);
+        assert!(!is_served(lab));
+        for line in lines.lines() {
+            lab.write("/run/sysctl.conf", line);
+            lab.ok("sysctl -q -p /run/sysctl.conf");
+            assert!(is_served(lab), "{line}");
+            lab.ok("cd /proc/sys/net/ipv4/conf/eth1; echo 0 >src_valid_mark; echo 0 >rp_filter");
+        }
+    });
+}
+
+/// Whether the port is answered to who asks by the second router.
+fn is_served(lab: &Lab) -> bool {
+    lab.ok(
+        "echo served | timeout 5 ip netns exec container nc -l -p 80 >/dev/null 2>&1 &
+        for n in 1 2 3 4 5 6 7 8 9; do
+        ip netns exec container ss -ltn | grep -q :80 && break; sleep 0.1; done",
+    );
+    let ask = "timeout 3 ip netns exec r1 nc -w 2 -s 203.0.113.9 198.51.100.10 8080 </dev/null";
+    let is_served = lab.sh(ask).out == "served\n";
+    lab.sh("ip netns pids container | xargs -r kill");
+    is_served
 }
 
 /// A container behind a bridge, with port 8080 of eth1 forwarded to its port 80.
