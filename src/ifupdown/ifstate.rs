@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn an_interface_is_up_under_the_name_of_its_stanza() {
-        let text = "lo=lo\neth1=home\neth1:1=eth1:1\neth2\na-name-that-is-too-long=x\n\n";
+        let text = "lo=lo\neth1=home\neth1:1=eth1:1\neth2\na/b=x\n\n";
         let state = state("ifupdown", &[(IFUPDOWN, text)]);
         assert_eq!(state.up.len(), 4, "{state:?}");
         for (interface, logical, down) in [

@@ -45,6 +45,15 @@ fn indent(line: &[u8]) -> &[u8] {
     line.get(..end).unwrap_or_default()
 }
 
+/// What a line ends with, as an editor of another system may have left it.
+fn line_end(line: &[u8]) -> &'static str {
+    if line.ends_with(b"\r\n") {
+        "\r\n"
+    } else {
+        "\n"
+    }
+}
+
 /// Lines around a change that a diff shows.
 const CONTEXT: usize = 3;
 
@@ -66,8 +75,9 @@ impl Rewriting {
             lines.push(FileLine::Removed(line.raw.clone()));
             if change.is_first(at) {
                 let indent = indent(&line.raw);
+                let end = line_end(&line.raw);
                 lines.extend(change.options.iter().map(|option| {
-                    let option = format!("{option}\n");
+                    let option = format!("{option}{end}");
                     FileLine::Added([indent, option.as_bytes()].concat())
                 }));
             }
@@ -85,7 +95,7 @@ impl Rewriting {
         let mut left = self.lines.iter_mut().rev();
         let last = left.find(|line| !matches!(line, FileLine::Removed(_)));
         if let Some(FileLine::Added(line)) = last {
-            line.pop();
+            line.truncate(line.len() - line_end(line).len());
         }
     }
 
@@ -238,6 +248,21 @@ mod tests {
             .after()
             .ends_with(b"\tpolicy-table 5\n\tpolicy-gateway none"));
         assert!(!rewrite(text, &[], &options).is_changed());
+    }
+
+    #[test]
+    fn options_have_the_line_ends_of_what_they_replace() {
+        let options = [NewOption::new("policy-table", "5")];
+        let text = "iface a\r\n up x\r\n up y\n up z";
+        for (lines, expected) in [
+            (&[1][..], "iface a\r\n policy-table 5\r\n up y\n up z"),
+            (&[2], "iface a\r\n up x\r\n policy-table 5\n up z"),
+            (&[3], "iface a\r\n up x\r\n up y\n policy-table 5"),
+            (&[1, 2, 3], "iface a\r\n policy-table 5"),
+        ] {
+            let rewriting = rewrite(text, lines, &options);
+            assert_eq!(rewriting.after(), expected.as_bytes(), "{lines:?}");
+        }
     }
 
     #[test]

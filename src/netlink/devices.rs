@@ -5,10 +5,20 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use neli::consts::nl::NlmF;
+use neli::consts::rtnl::Rtm;
+use neli::consts::socket::{Msg, NlFamily};
+use neli::socket::NlSocket;
+use neli::utils::Groups;
 use nix::errno::Errno;
 use nix::net::if_::{if_indextoname, if_nametoindex};
 
+use super::link;
+use super::message::{replies, request};
 use crate::routing::{InterfaceName, Object, State};
+
+/// The kernel tells of one device in no more.
+const ANSWER: usize = 32 * 1024;
 
 /// The devices that have been asked for.
 #[derive(Debug, Default)]
@@ -24,16 +34,16 @@ impl Devices {
         if let Some(index) = self.indexes.get(device) {
             return Ok(Some(*index));
         }
-        match if_nametoindex(device.as_str()) {
-            Ok(index) => {
-                self.indexes.insert(device.clone(), index);
-                self.names.entry(index).or_insert_with(|| device.clone());
-                Ok(Some(index))
-            }
-            // A route of a device that is gone is gone with it; of another error that is not true.
-            Err(Errno::ENODEV | Errno::ENXIO) => Ok(None),
-            Err(errno) => Err(errno.into()),
+        let found = if device.is_long() {
+            index_by_altname(device)?
+        } else {
+            index_by_name(device)?
+        };
+        if let Some(index) = found {
+            self.indexes.insert(device.clone(), index);
+            self.names.entry(index).or_insert_with(|| device.clone());
         }
+        Ok(found)
     }
 
     /// The name that a device goes by here.
@@ -84,6 +94,39 @@ impl Devices {
         let index = self.index(device).ok().flatten();
         let told = index.and_then(told_name);
         told.unwrap_or_else(|| device.clone())
+    }
+}
+
+fn index_by_name(device: &InterfaceName) -> io::Result<Option<u32>> {
+    match if_nametoindex(device.as_str()) {
+        Ok(index) => Ok(Some(index)),
+        // A route of a device that is gone is gone with it; of another error that is not true.
+        Err(Errno::ENODEV | Errno::ENXIO) => Ok(None),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// `if_nametoindex(3)` has no room for a long name; rtnetlink has, on a socket of its own: few hosts
+/// have such a name.
+fn index_by_altname(device: &InterfaceName) -> io::Result<Option<u32>> {
+    let asked = link::encode_altname(device);
+    let asked = asked.and_then(|payload| request(Rtm::Getlink, NlmF::empty(), 1, payload));
+    let socket = NlSocket::connect(NlFamily::Route, None, Groups::empty())?;
+    socket.send(&asked.map_err(io::Error::other)?, Msg::empty())?;
+    let mut buffer = vec![0; ANSWER];
+    let (length, _) = socket.recv(&mut buffer, Msg::empty())?;
+    let received = buffer.get(..length).unwrap_or_default();
+    let Some(reply) = replies(received).next() else {
+        return Ok(None);
+    };
+    let reply = reply.map_err(io::Error::other)?;
+    match reply.verdict() {
+        // A kernel before 5.5 has no altnames, and finds the request wrong.
+        Some(Err(refusal)) if !matches!(refusal.errno, Errno::ENODEV | Errno::EINVAL) => {
+            Err(refusal.errno.into())
+        }
+        Some(_) => Ok(None),
+        None => Ok(link::index(reply.payload)),
     }
 }
 

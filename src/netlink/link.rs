@@ -1,10 +1,11 @@
 //! A device as a netlink message: `struct ifinfomsg` and the `IFLA_*` attributes of
 //! `linux/if_link.h`. Devices are only ever read.
 
-use neli::consts::rtnl::{Arphrd, Iff, RtAddrFamily};
+use neli::consts::rtnl::{Arphrd, Iff, Ifla, RtAddrFamily};
 use neli::rtnl::{Ifinfomsg, IfinfomsgBuilder};
 
-use super::message::{c_string, nested, number, WireError};
+use super::message::{c_string, name_bytes, nested, number, Attributes, WireError};
+use crate::routing::InterfaceName;
 
 /// Bytes of a `struct ifinfomsg`.
 const HEADER: usize = 16;
@@ -41,6 +42,24 @@ fn message(index: i32) -> Result<Ifinfomsg, WireError> {
 
 fn attributes(payload: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     nested(payload.get(HEADER..).unwrap_or_default())
+}
+
+/// The message that asks for the device with an altname, of any length.
+pub fn encode_altname(name: &InterfaceName) -> Result<Ifinfomsg, WireError> {
+    let mut attributes = Attributes::new();
+    attributes.add(Ifla::from(ALTNAME), name_bytes(name))?;
+    IfinfomsgBuilder::default()
+        .ifi_family(RtAddrFamily::Unspecified)
+        .ifi_type(Arphrd::from(0))
+        .ifi_index(0)
+        .rtattrs(attributes.finish())
+        .build()
+        .map_err(WireError::new)
+}
+
+/// The number of the device in a message.
+pub fn index(payload: &[u8]) -> Option<u32> {
+    number(payload.get(4..8)?)
 }
 
 /// All names of the device in a message.
@@ -97,7 +116,7 @@ pub fn is_up(payload: &[u8]) -> Option<bool> {
 /// The number of the device in a message, and its group.
 pub fn group(payload: &[u8]) -> Option<(u32, u32)> {
     let (_, group) = attributes(payload).find(|(kind, _)| *kind == GROUP)?;
-    Some((number(payload.get(4..8)?)?, number(group)?))
+    Some((index(payload)?, number(group)?))
 }
 
 #[cfg(test)]
@@ -127,6 +146,26 @@ mod tests {
         );
         assert_eq!(group(&message), Some((7, 5)));
         assert_eq!(vrf(&message), None);
+    }
+
+    #[test]
+    fn a_device_is_asked_for_by_an_altname_of_any_length() {
+        use neli::consts::{nl::NlmF, rtnl::Rtm};
+        let name: InterfaceName = "a-name-longer-than-fifteen".parse().unwrap();
+        let request = super::super::message::request(
+            Rtm::Getlink,
+            NlmF::empty(),
+            1,
+            encode_altname(&name).unwrap(),
+        );
+        let request = request.unwrap();
+        // Behind the message's header and the device's.
+        let attributes: Vec<_> = nested(&request[16 + HEADER..]).collect();
+        assert_eq!(
+            attributes,
+            [(ALTNAME, &b"a-name-longer-than-fifteen\0"[..])]
+        );
+        assert_eq!(index(&device(&[])), Some(7));
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub enum WordError {
     Length(u8),
     /// Not an interface name the kernel would take.
     #[error(
-        "expected an interface name: 1 to 15 characters, without \"/\", white space \
+        "expected an interface name: 1 to 127 characters, without \"/\", white space \
          or control characters"
     )]
     Interface,
@@ -327,6 +327,12 @@ impl InterfaceName {
         let device = self.0.split(':').next().unwrap_or_default();
         Self(device.to_owned())
     }
+
+    /// Whether it is too long for a device's own name (`IFNAMSIZ`), so that it can only be an
+    /// altname.
+    pub fn is_long(&self) -> bool {
+        self.0.len() > 15
+    }
 }
 
 impl fmt::Display for InterfaceName {
@@ -338,11 +344,12 @@ impl fmt::Display for InterfaceName {
 impl FromStr for InterfaceName {
     type Err = WordError;
 
-    /// The rule of the kernel's `dev_valid_name()`: shorter than 16 bytes (`IFNAMSIZ`).
+    /// The rule of the kernel's `dev_valid_name()`, but as long as an altname of ip-link(8) may be:
+    /// shorter than 128 bytes (`ALTIFNAMSIZ`).
     fn from_str(text: &str) -> Result<Self, WordError> {
         let bad = |c: char| c == '/' || c.is_whitespace() || is_hidden(c);
         let device = text.split(':').next().unwrap_or_default();
-        if text.len() > 15 || matches!(device, "" | "." | "..") || text.contains(bad) {
+        if text.len() > 127 || matches!(device, "" | "." | "..") || text.contains(bad) {
             return Err(WordError::Interface);
         }
         Ok(Self(text.to_owned()))
@@ -432,6 +439,10 @@ mod tests {
         for name in ["eth0", "eth0:1", "br-lan", "enp3s0f1np1", "eth0.100"] {
             assert!(name.parse::<InterfaceName>().is_ok(), "{name}");
         }
+        let (longest, longer) = ("x".repeat(127), "x".repeat(128));
+        assert!(longest
+            .parse::<InterfaceName>()
+            .is_ok_and(|name| name.is_long()));
         for name in [
             "",
             ".",
@@ -440,7 +451,7 @@ mod tests {
             "a b",
             "a\n",
             ":1",
-            "sixteen-bytes-xx",
+            &longer,
             "\u{1b}[2J",
         ] {
             assert_eq!(

@@ -56,6 +56,45 @@ fn unchanged(lab: &Lab, why: &str) {
 
 const WRITE: &str = "policy-table migrate --write /run/disk/interfaces";
 
+/// ifupdown takes a carriage return at the end of a line for a blank, and so do the options.
+#[test]
+fn a_file_with_the_line_ends_of_another_system_keeps_them() {
+    lab(|lab| {
+        lab.device("eth1");
+        let stanza = TWO[0].replace('\n', "\r\n");
+        lab.interfaces(&stanza);
+        let objects = |lab: &Lab| {
+            let said = [lab.rules("-4"), lab.routes("-4", "102")].concat();
+            let bare = |line: &String| line.replace(" proto policy-table", "");
+            said.iter().map(bare).collect::<Vec<_>>()
+        };
+        lab.ok("ifup eth1");
+        let by_hand = objects(lab);
+        assert_eq!(by_hand.len(), 2, "{by_hand:?}");
+        lab.ok("ip rule del pref 21000; ip route flush table 102; ifdown eth1");
+        lab.ok("policy-table migrate --write");
+        let written = lab.text("/etc/network/interfaces");
+        assert_eq!(
+            written,
+            "iface eth1 inet static\r\n    address 10.10.0.10/24\r\n    \
+             policy-rule from 10.10.0.10 lookup 102 priority 21000\r\n    \
+             policy-route default via 10.10.0.1 table 102\r\n"
+        );
+        let said = lab.sh("ifup eth1");
+        assert_eq!((said.code, said.ours()), (0, vec![]), "{said:?}");
+        assert_eq!(objects(lab), by_hand);
+        lab.ok("policy-table status && ifdown eth1");
+        // An option's value has no carriage return either.
+        lab.interfaces(
+            "iface eth1 inet static\r\n    address 10.10.0.10/24\r\n    policy-table rt2\r\n    \
+             policy-gateway 10.10.0.1\r\n    policy-mode strict\r\n",
+        );
+        let said = lab.sh("ifup eth1 && policy-table status");
+        assert_eq!((said.code, said.ours()), (0, vec![]), "{said:?}");
+        assert_eq!(lab.routes("-4", "rt2").len(), 2);
+    });
+}
+
 #[test]
 fn all_files_are_written_or_none() {
     lab(|lab| {

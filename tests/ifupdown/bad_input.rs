@@ -16,7 +16,7 @@ const NO_NAME: &str =
 const NO_ID: &str = "expected a table ID of 1 to 4294967295, in decimal or 0x notation";
 const NO_PRIORITY: &str = "expected a number of 301 to 32765";
 const NO_GATEWAY: &str = "expected an IPv4 address, auto, first or none";
-const NO_INTERFACE: &str = "expected an interface name: 1 to 15 characters, without \"/\", \
+const NO_INTERFACE: &str = "expected an interface name: 1 to 127 characters, without \"/\", \
                             white space or control characters";
 const NO_LENGTH: &str = "expected a prefix length of 0 to 32, or a netmask without holes";
 
@@ -958,11 +958,17 @@ fn bytes_that_are_no_text_and_values_that_are_empty() {
 #[test]
 fn names_that_no_interface_can_have() {
     let word = |name: &str| format!("IFACE \"{name}\": {NO_INTERFACE}");
+    // One byte longer than an altname may be.
+    let too_long = "0123456789abcdef".repeat(8);
+    let shown = |name: &str| match name.get(..80) {
+        Some(start) => format!("{start}... ({} characters)", name.len()),
+        None => name.to_owned(),
+    };
     hooks(|lab| {
         let passwd = lab.text("/etc/passwd");
         for name in [
             "../../etc/passwd",
-            "0123456789abcdef",
+            &too_long,
             "..",
             ".",
             "eth1 x",
@@ -970,6 +976,7 @@ fn names_that_no_interface_can_have() {
             ":1",
         ] {
             let change = format!("IFACE={name}");
+            let name = &shown(name);
             hook_refuses(lab, &[change.as_bytes()], name, &[&word(name)]);
             let down = [change.as_bytes(), b"MODE=stop", b"PHASE=pre-down"];
             let said = hook("if-down.d", &[&UP, &down[..]].concat());
@@ -995,9 +1002,9 @@ fn names_that_no_interface_can_have() {
 #[test]
 fn auto_adds_nothing_to_the_error_about_the_interface() {
     hooks(|lab| {
-        let expected = format!("IFACE \"0123456789abcdef\": {NO_INTERFACE}");
-        let changes: [&[u8]; 2] = [b"IFACE=0123456789abcdef", b"IF_POLICY_TABLE=auto"];
-        hook_refuses(lab, &changes, "0123456789abcdef", &[&expected]);
+        let expected = format!("IFACE \"eth1/x\": {NO_INTERFACE}");
+        let changes: [&[u8]; 2] = [b"IFACE=eth1/x", b"IF_POLICY_TABLE=auto"];
+        hook_refuses(lab, &changes, "eth1/x", &[&expected]);
     });
 }
 

@@ -225,6 +225,60 @@ fn a_lease_without_a_router_is_not_waited_on_for_long() {
     });
 }
 
+/// Main has room for one default route of a metric, and dhclient does not say that its own was refused.
+#[test]
+fn of_two_leases_without_metrics_the_guessed_router_is_a_warning_at_ifup() {
+    if !have(&[DNSMASQ, DHCLIENT]) {
+        return;
+    }
+    lab(|lab| {
+        let router = Router::new(lab);
+        only_client(lab, "dhclient");
+        lab.ok("ip link add eth2 type veth peer name r2 netns router");
+        router.ok("ip link set r2 up");
+        router.ok("ip addr add 10.20.0.77/24 dev r2");
+        router.serve(&format!(
+            "{LEASES} --interface=r2 --dhcp-range=set:two,10.20.0.100,10.20.0.110,2m \
+             --dhcp-option=tag:two,option:router,10.20.0.77"
+        ));
+        for (metric, router, warning) in [
+            (
+                "",
+                "10.20.0.1",
+                Some("taking 10.20.0.1, the first address of the network"),
+            ),
+            ("metric 700", "10.20.0.77", None),
+        ] {
+            lab.interfaces(&format!(
+                "iface eth1 inet dhcp\n policy-table rt1\n\
+                 iface eth2 inet dhcp\n {metric}\n policy-table rt2\n"
+            ));
+            let (said, _) = up(lab, "eth1");
+            assert!(said.ours().is_empty(), "{said:?}");
+            // Without -v: a warning is told, what is only worth a note is not.
+            let (said, _) = up(lab, "eth2");
+            assert_eq!(
+                said.ours().len(),
+                usize::from(warning.is_some()),
+                "{said:?}"
+            );
+            if let Some(warning) = warning {
+                let hint = "beside another default route dhcp needs a metric";
+                assert!(
+                    said.err.contains(warning) && said.err.contains(hint),
+                    "{said:?}"
+                );
+            }
+            assert_eq!(
+                table(lab, "-4")[0],
+                format!("default via {router} dev eth2 proto policy-table")
+            );
+            lab.ok("ifdown eth2");
+            down(lab, "eth1");
+        }
+    });
+}
+
 #[test]
 fn a_gateway_is_held_against_the_lease() {
     if !have(&[DNSMASQ, DHCLIENT]) {

@@ -122,6 +122,78 @@ fn a_stanza_under_an_altname_that_is_not_up_is_an_orphan_as_any_other() {
     });
 }
 
+/// An altname may be longer than a device's own name; routes take it, rules do not.
+#[test]
+fn a_stanza_under_a_long_altname_is_the_devices() {
+    const LONG: &str = "uplink-of-the-second-provider";
+    lab(|lab| {
+        lab.device("eth1");
+        // What is longer ifupdown itself cuts off.
+        let longest = "x".repeat(79);
+        for name in [LONG, &longest] {
+            lab.ok(&format!("ip link property add dev eth1 altname {name}"));
+            lab.interfaces(&format!(
+                "auto {name}\niface {name} inet manual\n    pre-up ip link set $IFACE up\n    \
+                 pre-up ip addr add 10.10.0.10/24 dev $IFACE\n    policy-table rt2\n    \
+                 policy-route 192.0.2.0/24 dev {name} table 300\n"
+            ));
+            let said = lab.sh("policy-table check");
+            assert!(!said.out.contains("PT1"), "{name}: {said:?}");
+            let said = lab.sh(&format!("ifup {name}"));
+            assert_eq!((said.code, said.ours()), (0, vec![]), "{name}: {said:?}");
+            all_is_there(lab, name);
+            let found = lab.routes("-4", "300");
+            assert_eq!(
+                found,
+                ["192.0.2.0/24 dev eth1 proto policy-table scope link"]
+            );
+            for (command, expected) in [
+                ("status".to_owned(), "in step"),
+                (format!("status {name}"), "in step"),
+                ("status eth1".to_owned(), "in step"),
+                ("plan".to_owned(), "# nothing to do"),
+                ("apply --all".to_owned(), "0 added, 0 removed"),
+            ] {
+                let said = lab.sh(&format!("policy-table {command}"));
+                assert!(
+                    said.code == 0 && said.out.contains(expected),
+                    "{command}: {said:?}"
+                );
+                all_is_there(lab, &command);
+            }
+            lab.ok("ip link set eth1 down; ip link set eth1 up");
+            lab.ok("policy-table apply --all");
+            all_is_there(lab, name);
+            lab.ok(&format!("ifdown {name}"));
+            assert_eq!(
+                (lab.tagged(), lab.ok("ls -A /run/policy-table")),
+                (vec![], String::new())
+            );
+            lab.ok(&format!(
+                "ip addr flush dev eth1; ip link property del dev eth1 altname {name}"
+            ));
+        }
+        let heading = format!("iface {LONG} inet manual\n    policy-table rt2\n    ");
+        for (option, expected) in [
+            (
+                "policy-rule iif $IFACE",
+                format!("\"iif {LONG}\": expected an interface name of 1 to 15 characters"),
+            ),
+            (
+                "policy-connmark auto",
+                format!(
+                    "{LONG} is an altname of more than 15 characters, for which no rule has room; \
+                     write the stanza under the device's own name"
+                ),
+            ),
+        ] {
+            lab.interfaces(&format!("auto {LONG}\n{heading}{option}\n"));
+            let said = lab.sh("policy-table check");
+            assert!(said.code == 2 && said.out.contains(&expected), "{said:?}");
+        }
+    });
+}
+
 /// `explain` goes by the device, whichever of its names it and the rules are given.
 #[test]
 fn a_packet_that_came_in_by_a_device_meets_its_rules_under_all_names() {

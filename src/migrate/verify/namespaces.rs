@@ -19,7 +19,7 @@ use super::machine::Machine;
 use super::sandbox::{Sandbox, TrialError, PROGRAM};
 use super::turns::{each_once_more, from_elsewhere, start_again, turns};
 use crate::ifupdown::Direction;
-use crate::routing::{Family, PROTOCOL};
+use crate::routing::{Family, InterfaceName, PROTOCOL};
 
 /// The program of ifupdown-multi.
 pub const MULTI: &str = "/usr/lib/ifupdown-multi.py";
@@ -170,18 +170,28 @@ fn devices(machine: &Machine) -> Result<(), TrialError> {
         let (low, high) = (n % 256, n / 256 % 256);
         let own = format!("02:00:00:00:{high:02x}:{low:02x}");
         let peer = format!("02:00:00:01:{high:02x}:{low:02x}");
+        // A name that is too long for a device's own is an altname of one.
+        let is_long = device
+            .parse()
+            .is_ok_and(|name: InterfaceName| name.is_long());
+        let own_name = if is_long {
+            let _ = writeln!(quiet, "link property add dev named{n} altname {device}");
+            &format!("named{n}")
+        } else {
+            device
+        };
         if machine.bridges.contains(device) {
             // With a port, for without one it has no carrier.
             let _ = write!(
                 bridges,
-                "link add {device} address {own} type bridge\n\
-                 link add trial{n} master {device} address {peer} type veth peer name port{n}\n\
+                "link add {own_name} address {own} type bridge\n\
+                 link add trial{n} master {own_name} address {peer} type veth peer name port{n}\n\
                  link set port{n} addrgenmode none\nlink set port{n} up\n"
             );
         } else {
             let _ = writeln!(
                 batch,
-                "link add {device} address {own} type veth peer name trial{n} address {peer}"
+                "link add {own_name} address {own} type veth peer name trial{n} address {peer}"
             );
         }
         // Without the addresses that IPv6 makes up at a moment of its own.

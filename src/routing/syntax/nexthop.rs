@@ -49,7 +49,7 @@ pub(crate) fn nexthop(
     while words.keyword_if(is_about_hop) {
         match words.last() {
             "via" => hop.gateway = Some(gateway(words, family)?),
-            "dev" | "oif" => hop.device = Some(words.interface()?),
+            "dev" | "oif" => hop.device = Some(words.device()?),
             "onlink" => hop.onlink = true,
             "weight" => {
                 hop.weight = words.parsed("a weight of 1 to 256", |text| {

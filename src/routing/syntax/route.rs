@@ -112,7 +112,7 @@ impl<Table: From<TableId>> RouteReader<Table> {
     fn way(&mut self, word: &str, words: &mut Words<'_>) -> Result<bool, LineError> {
         match word {
             "via" => self.hop.gateway = Some(gateway(words, &mut self.family)?),
-            "dev" | "oif" => self.hop.device = Some(words.interface()?),
+            "dev" | "oif" => self.hop.device = Some(words.device()?),
             "onlink" => self.hop.onlink = true,
             "nexthop" => {
                 let hop = nexthop(words, &mut self.family)?;

@@ -181,9 +181,19 @@ impl<'a> Words<'a> {
         read(value).ok_or_else(|| self.wrong(value, expected))
     }
 
-    /// The name of an interface, which need not be there.
+    /// The name of a rule's interface, which need not be there. The kernel keeps rules by the name,
+    /// and has no room for a longer one.
     pub fn interface(&mut self) -> Result<InterfaceName, LineError> {
         let expected = "an interface name of 1 to 15 characters";
+        self.parsed(expected, |text| {
+            let name = text.parse().ok();
+            name.filter(|name: &InterfaceName| !name.is_long())
+        })
+    }
+
+    /// The name of a route's device, any that it has: routes are kept by the number.
+    pub fn device(&mut self) -> Result<InterfaceName, LineError> {
+        let expected = "an interface name of 1 to 127 characters";
         self.parsed(expected, |text| text.parse().ok())
     }
 
