@@ -66,7 +66,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let replies = ssh_replies();
     let trial = patience.map(Trial::prepare).transpose()?;
     keep_net_admin()?;
-    let mut survey = Survey::of_what_is_still_up(&devices)?;
+    let mut survey = Survey::of_what_is_still_up(&running, &devices)?;
     let moved = match replies {
         Some(replies) => survey.moved_connection(&replies)?,
         None => None,
@@ -90,7 +90,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
             return Err(Trouble::Failed("nothing was done".to_owned()));
         }
         // Who was asked may have taken his time.
-        survey = Survey::of_what_is_still_up(&devices)?;
+        survey = Survey::of_what_is_still_up(&running, &devices)?;
     }
     apply(survey, all, out)
 }
@@ -117,9 +117,9 @@ impl<'a> Survey<'a> {
     /// The same without what an ifdown has begun to take down since it was found to be up. It notes
     /// that before it takes anything out; of one that begins later the records tell, which a look has
     /// seen before.
-    fn of_what_is_still_up(devices: &'a [Device]) -> Result<Self, Trouble> {
+    fn of_what_is_still_up(running: &Running, devices: &'a [Device]) -> Result<Self, Trouble> {
         let mut survey = Self::take(devices)?;
-        let down = Running::down_since(devices)?;
+        let down = running.down_since(devices)?;
         survey.devices.retain(|(it, _)| !down.contains(&it.name));
         Ok(survey)
     }

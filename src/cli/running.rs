@@ -5,11 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::command::Trouble;
-use crate::converge::{count_unnoted, of_stanzas};
+use crate::converge::{count_unnoted, of_records, of_stanzas};
 use crate::ifupdown::interfaces::{main_file, Device, Interfaces, Selection};
 use crate::ifupdown::{Caller, HookCall, Ifstate, UpInterface};
 use crate::netlink::Kernel;
-use crate::record::Store;
+use crate::record::{Record, Store};
 use crate::routing::InterfaceName;
 
 /// The names of all devices; none where they cannot be listed.
@@ -107,9 +107,11 @@ impl Running {
         let names = self.file.stanzas().map(|stanza| &stanza.definition.name);
         let names: BTreeSet<InterfaceName> = names.filter_map(|name| name.parse().ok()).collect();
         let all: Vec<UpInterface> = names.into_iter().map(UpInterface::as_named).collect();
-        let own = of_stanzas(&self.file.calls_of(&all));
+        let mut signs = of_stanzas(&self.file.calls_of(&all));
+        let records: Vec<Record> = Store::devices().map(|own| Store::peek(&own)).collect();
+        signs.extend(of_records(&records));
         if let Ok(mut kernel) = Kernel::open() {
-            count_unnoted(&mut self.ifstate, &mut kernel, own);
+            count_unnoted(&mut self.ifstate, &mut kernel, signs);
         }
     }
 
@@ -126,9 +128,10 @@ impl Running {
         Ok(up.map(|up| up.interface).collect())
     }
 
-    /// Of these devices those that an ifdown has begun to take down since.
+    /// Of these devices those that an ifdown has begun to take down since this was read. Of what was not
+    /// noted then that is not known.
     /// Errors: it cannot be read.
-    pub fn down_since(devices: &[Device]) -> Result<HashSet<InterfaceName>, Trouble> {
+    pub fn down_since(&self, devices: &[Device]) -> Result<HashSet<InterfaceName>, Trouble> {
         let now = ifstate()?;
         if !now.is_complete {
             return Ok(HashSet::new());
@@ -136,8 +139,13 @@ impl Running {
         let mut by_number = ByNumber::new();
         let up = now.up.iter().map(|up| by_number.device(&up.interface));
         let up: HashSet<InterfaceName> = up.collect();
+        let then = self.noted_up().map(|own| by_number.device(own));
+        let then: HashSet<InterfaceName> = then.collect();
         let names = devices.iter().map(|device| &device.name);
-        let down = names.filter(|name| !up.contains(&by_number.device(name)));
+        let down = names.filter(|name| {
+            let device = by_number.device(name);
+            then.contains(&device) && !up.contains(&device)
+        });
         Ok(down.cloned().collect())
     }
 

@@ -75,4 +75,4 @@ pub(crate) use snapshot::Snapshot;
 pub(crate) use stanza::{down, has_previous, tell, up};
 pub(crate) use stanza_status::{LeftToDo, StanzaStatus};
 pub(crate) use survey::View;
-pub(crate) use unnoted::{count_unnoted, of_stanzas};
+pub(crate) use unnoted::{count_unnoted, of_records, of_stanzas};

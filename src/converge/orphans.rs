@@ -135,7 +135,8 @@ fn among(kernel: &mut Kernel, ours: &[Object], root: &Path) -> Result<Orphans, O
     });
     let records: Vec<_> = records.collect();
     let mut ifstate = Ifstate::below(root).map_err(OrphanError::Ifstate)?;
-    count_unnoted(&mut ifstate, kernel, of_records(&records));
+    let signs = of_records(records.iter().map(|(_, record)| record));
+    count_unnoted(&mut ifstate, kernel, signs);
     let mut orphans = tell_apart(&records, &ifstate, ours, |device| kernel.has_device(device));
     let there = Occupants::among(ours.iter().cloned());
     for orphan in &mut orphans.stanzas {
@@ -173,7 +174,8 @@ pub fn remove_orphans(kernel: &mut Kernel, root: &Path) -> Result<(Orphans, Remo
     let records = records.map_err(OrphanError::Records)?;
     // After the lock: ifup notes an interface before its hook asks for the lock.
     let mut ifstate = Ifstate::below(root).map_err(OrphanError::Ifstate)?;
-    count_unnoted(&mut ifstate, kernel, of_records(&records));
+    let signs = of_records(records.iter().map(|(_, record)| record));
+    count_unnoted(&mut ifstate, kernel, signs);
     let ours = kernel.ours()?;
     let orphans = tell_apart(&records, &ifstate, &ours, |device| {
         kernel.has_device(device)

@@ -7,6 +7,7 @@
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use crate::ifupdown::HookCall;
@@ -144,6 +145,14 @@ impl Heading {
     /// The name that the stanza bears in the file.
     pub fn logical(&self) -> &str {
         self.logical.as_deref().unwrap_or(&self.interface)
+    }
+
+    /// The address that the stanza names.
+    pub fn address(&self) -> Option<IpAddr> {
+        match &self.rest {
+            Rest::Stanza(own) => own.address.as_ref()?.parse().ok(),
+            Rest::Unknown(_) => None,
+        }
     }
 
     /// Whether both name the same address, or none.

@@ -424,3 +424,77 @@ fn what_a_failing_hook_of_others_keeps_ifupdown2_from_is_seen_and_can_be_done() 
         assert_eq!(lab.sh("policy-table status").code, 0);
     });
 }
+
+/// It is emptied before it is written, and may be left so: where it was killed, or the disk was full.
+#[test]
+fn what_an_empty_state_of_ifupdown2_says_nothing_of_stays_while_its_address_does() {
+    const STATE: &str = "/var/tmp/network/ifstatenew";
+    lab(|lab| {
+        if !Ifupdown::Two.install(lab) {
+            return;
+        }
+        lab.ok("mount -t tmpfs lab /var/tmp");
+        devices_of_links(lab);
+        lab.interfaces(
+            "auto lo\niface lo inet loopback\n    policy-table rt9\n    policy-rule fwmark 7\n\
+             \nauto eth1\niface eth1 inet static\n    address 10.10.0.10/24\n    policy-table rt2\n\
+             \nauto eth2\niface eth2 inet static\n    address 10.20.0.10/24\n    policy-table rt3\n    \
+             policy-source none\n    policy-rule to 192.0.2.0/24\n\
+             \nauto eth3\niface eth3 inet manual\n    up ip addr replace 10.30.0.10/24 dev eth3\n    \
+             policy-table rt4\n    policy-source none\n    policy-rule to 198.51.100.0/24\n",
+        );
+        lab.ok("ifup -a");
+        let sorted = || {
+            let mut tagged = lab.tagged();
+            tagged.sort_unstable();
+            tagged
+        };
+        let routing = sorted();
+        lab.ok(&format!("cp {STATE} /run/noted"));
+        for lost in [format!(": >{STATE}"), format!("rm {STATE}")] {
+            lab.ok(&lost);
+            let said = lab.sh("policy-table status");
+            assert_eq!((said.code, said.err.as_str()), (0, ""), "{lost}: {said:?}");
+            let said = lab.sh("policy-table apply --all");
+            assert_eq!(said.code, 0, "{lost}: {said:?}");
+            assert_eq!(sorted(), routing, "{lost}: {said:?}");
+            lab.ok("policy-table keep --once");
+            assert_eq!(sorted(), routing, "{lost}");
+            // What was lost meanwhile is put in again.
+            lab.ok("ip rule del to 192.0.2.0/24; policy-table apply --all");
+            assert_eq!(sorted(), routing, "{lost}");
+            lab.ok(&format!("cp /run/noted {STATE}"));
+        }
+        lab.ok(&format!(
+            ": >{STATE}; ip addr flush dev eth1; ip addr flush dev eth2; ip link set eth3 down"
+        ));
+        lab.ok("policy-table apply --all");
+        // What has no address and no device that goes down stays.
+        let of_lo = "20701: from all fwmark 0x7 lookup rt9 proto policy-table";
+        assert_eq!(lab.tagged(), [of_lo]);
+    });
+}
+
+/// Where the device is gone, ifupdown2 runs no hook.
+#[test]
+fn what_only_waits_for_what_is_gone_is_forgotten() {
+    lab(|lab| {
+        if !Ifupdown::Two.install(lab) {
+            return;
+        }
+        devices_of_links(lab);
+        lab.interfaces("auto eth1\niface eth1 inet6 manual\n    policy-table rt2\n");
+        let records = || lab.ok("ls -A /run/policy-table").trim_end().to_owned();
+        let waits = "ip link show eth1 >/dev/null || ip link add eth1 type dummy; \
+                     ip link set eth1 addrgenmode none; ifup -a";
+        for forgets in ["apply --all", "flush eth1"] {
+            lab.ok(waits);
+            assert_eq!(records(), "eth1");
+            lab.sh("ip link del eth1; ifdown -a");
+            assert_eq!(records(), "eth1");
+            assert_eq!(lab.sh("policy-table status").code, 0);
+            lab.ok(&format!("policy-table {forgets}"));
+            assert_eq!(records(), "", "{forgets}");
+        }
+    });
+}

@@ -2,10 +2,12 @@
 //! of a file gives on the other two what a fresh `ifup -a` gives on Debian's ifupdown.
 //!
 //! What fails is made smaller before it is shown. `DIALECT_SEED` is the first course of edits,
-//! `DIALECT_COUNT` how many there are.
+//! `DIALECT_COUNT` how many there are; of each ten it is said what became of them.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Mutex;
 
 use crate::same_on_all_three::{differences, of_debian, Network, Order, SOURCED};
 use crate::support::lab::lab;
@@ -620,47 +622,102 @@ fn course(seed: u64) -> (Network, Order, Vec<File>) {
     (network, editor.order, course)
 }
 
+/// What became of a course.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Same,
+    Differs,
+    /// Debian's ifupdown does not take one of its files.
+    LeftOut,
+}
+
+/// Says of each lot of courses what became of them, as soon as all up to there are done.
+struct Verdicts {
+    first: u64,
+    count: u64,
+    said: u64,
+    done: BTreeMap<u64, Verdict>,
+}
+
+impl Verdicts {
+    const LOT: u64 = 10;
+
+    fn put(&mut self, seed: u64, verdict: Verdict) {
+        self.done.insert(seed, verdict);
+        loop {
+            let lot = self.first + self.said..self.first + self.count.min(self.said + Self::LOT);
+            let done = self.done.range(lot.clone());
+            let done: Vec<Verdict> = done.map(|(_, verdict)| *verdict).collect();
+            let length = lot.end - lot.start;
+            if length == 0 || done.len() as u64 != length {
+                return;
+            }
+            self.said += length;
+            let of = |wanted| done.iter().filter(|verdict| **verdict == wanted).count();
+            println!(
+                "DIALECT_SEED={} to {}: {} the same, {} left out, {} differ",
+                lot.start,
+                lot.end - 1,
+                of(Verdict::Same),
+                of(Verdict::LeftOut),
+                of(Verdict::Differs)
+            );
+        }
+    }
+
+    fn of(&self, wanted: Verdict) -> u64 {
+        self.done.values().filter(|own| **own == wanted).count() as u64
+    }
+}
+
+/// Runs a course on both of the others. What differs is printed, and made smaller.
+fn verdict(seed: u64) -> Verdict {
+    let (network, order, course) = course(seed);
+    let Some(states) = judged(network, &course) else {
+        return Verdict::LeftOut;
+    };
+    let mut verdict = Verdict::Same;
+    for program in [Ifupdown::Two, Ifupdown::Ng] {
+        if let Some(said) = differences(network, program, order, &states) {
+            println!("DIALECT_SEED={seed}, to be made smaller: {said}");
+            let said = smaller(network, program, order, course.clone(), said);
+            println!("DIALECT_SEED={seed}: {said}");
+            verdict = Verdict::Differs;
+        }
+    }
+    verdict
+}
+
 #[test]
 fn any_file_and_any_edits() {
     let first = number_in("DIALECT_SEED", 1);
     let count = number_in("DIALECT_COUNT", 30);
     println!("DIALECT_SEED={first} DIALECT_COUNT={count}");
     lab(|_| {}); // says so where there can be none
-    let (next, wrong) = (AtomicU64::new(first), AtomicU64::new(0));
-    let worker = || {
-        let mut found = Vec::new();
-        loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= first + count {
-                return found;
-            }
-            if (seed - first) % 50 == 49 {
-                println!("{} of {count} are begun", seed - first + 1);
-            }
-            let (network, order, course) = course(seed);
-            let Some(states) = judged(network, &course) else {
-                wrong.fetch_add(1, Ordering::Relaxed);
-                continue;
-            };
-            for program in [Ifupdown::Two, Ifupdown::Ng] {
-                if let Some(said) = differences(network, program, order, &states) {
-                    println!("DIALECT_SEED={seed}, to be made smaller: {said}");
-                    let said = smaller(network, program, order, course.clone(), said);
-                    println!("DIALECT_SEED={seed}: {said}");
-                    found.push(said);
-                }
-            }
-        }
-    };
-    let found: Vec<String> = std::thread::scope(|scope| {
-        let workers = [scope.spawn(worker), scope.spawn(worker)];
-        workers
-            .into_iter()
-            .flat_map(|worker| worker.join().unwrap())
-            .collect()
+    let next = AtomicU64::new(first);
+    let (said, done) = (0, BTreeMap::new());
+    let verdicts = Mutex::new(Verdicts {
+        first,
+        count,
+        said,
+        done,
     });
-    let wrong = wrong.into_inner();
-    println!("{wrong} of {count} are left out, since Debian's ifupdown does not take them");
-    assert!(found.is_empty(), "{} courses fail", found.len());
-    assert!(wrong * 2 <= count, "too many are left out");
+    let worker = || loop {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed >= first + count {
+            return;
+        }
+        let verdict = verdict(seed);
+        verdicts.lock().unwrap().put(seed, verdict);
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(worker);
+        scope.spawn(worker);
+    });
+    let verdicts = verdicts.into_inner().unwrap();
+    assert_eq!(verdicts.done.len() as u64, count, "some were not run");
+    let (differ, left_out) = (verdicts.of(Verdict::Differs), verdicts.of(Verdict::LeftOut));
+    println!("{left_out} of {count} are left out, since Debian's ifupdown does not take them");
+    assert!(differ == 0, "{differ} courses fail");
+    assert!(left_out * 2 <= count, "too many are left out");
 }

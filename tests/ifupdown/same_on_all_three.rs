@@ -563,6 +563,38 @@ fn a_table_of_two_interfaces() {
     same_in(Network::Links, Order::AsTheyCame, &files);
 }
 
+/// After it no record, nor what records share, is left either.
+#[test]
+fn a_table_that_stanzas_share_and_one_leaves_for_another() {
+    let first = stanza!(
+        "iface eth1 inet6 static",
+        "address 2001:db8:10::20/64",
+        "gateway 2001:db8:10::1",
+        "policy_table rt2",
+        "policy-rule from 2001:db8:f2::/48",
+        "policy-rule -4 to 192.0.2.64/26 lookup 1008",
+    );
+    let second = stanza!(
+        "iface eth1 inet6 static",
+        "address 2001:db8:11::10/64",
+        "policy_table rt2",
+        "policy-gateway 2001:db8:11::1",
+    );
+    let moved = second.replace("11::10", "11::20").replace("rt2", "rt3");
+    let other = stanza!(
+        "iface eth2 inet manual",
+        "up ip link set eth2 up",
+        "up ip addr replace 10.21.0.10/24 dev eth2",
+        "policy-table rt2",
+        "policy-gateway 10.250.0.1",
+        "policy-mode main",
+        "policy-rule -6 to 2001:db8:f5::/48 lookup 1008",
+    );
+    let (before, after) = (file(&[first, second]), file(&[first, &moved, other]));
+    let files: [&str; 3] = [&before, &after, &after];
+    same_in(Network::Links, Order::AsTheyCame, &files);
+}
+
 #[test]
 fn options_given_to_another_stanza() {
     let bare = "iface eth2 inet static\n    address 10.20.0.10/24";

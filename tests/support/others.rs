@@ -10,7 +10,7 @@ use super::tree::top;
 /// One of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ifupdown {
-    /// Debian's, which this machine has.
+    /// Debian's: this machine's, or that of `OTHER_IFUPDOWNS`.
     Debian,
     /// ifupdown2, which Proxmox has.
     Two,
@@ -28,11 +28,15 @@ impl Ifupdown {
         }
     }
 
-    /// The folder that its package is unpacked in.
-    pub fn unpacked(self) -> Option<PathBuf> {
+    fn folder(self) -> PathBuf {
         let folder = std::env::var_os("OTHER_IFUPDOWNS");
         let folder = folder.map_or_else(|| top().join("target/others"), PathBuf::from);
-        let from = folder.join(self.package());
+        folder.join(self.package())
+    }
+
+    /// The folder that its package is unpacked in.
+    pub fn unpacked(self) -> Option<PathBuf> {
+        let from = self.folder();
         let why = format!("no {}; tests/run unpacks it", from.display());
         or_skip(from.exists(), &why).then_some(from)
     }
@@ -40,7 +44,7 @@ impl Ifupdown {
     /// Puts it in ifupdown's place, and says whether it was there to be put. Which release's it is,
     /// says the folder in `OTHER_IFUPDOWNS`.
     pub fn install(self, lab: &Lab) -> bool {
-        if self == Self::Debian {
+        if self == Self::Debian && !self.folder().exists() {
             return true;
         }
         let Some(from) = self.unpacked() else {
