@@ -3,6 +3,8 @@
 
 use crate::keeper::{ours, Keeper};
 use crate::support::lab::{lab, Lab};
+use crate::support::needs::or_skip;
+use crate::support::tree::top;
 use crate::support::wg_quick;
 
 const FILE: &str = "\
@@ -88,4 +90,131 @@ fn one_that_was_there_before_is_passed_too_but_not_where_the_stanza_says_no() {
             assert!(ours(lab).is_empty(), "{:?}", ours(lab));
         });
     }
+}
+
+/// `redirect-gateway def1` of openvpn(8) adds no rule: halves of everything stand in main, in front of
+/// its default route.
+#[test]
+fn halves_in_main_take_nothing_from_a_policy_address() {
+    lab(|lab| {
+        lab.interfaces(&FILE.replace("    policy-mode main\n", ""));
+        lab.device("eth1");
+        lab.ok("ip link set eth1 addrgenmode none; ip link set eth1p addrgenmode none");
+        lab.ok("ifup eth1");
+        let before = ours(lab);
+        let mut keeper = Keeper::start(lab);
+        wg_quick::tunnel(lab, "tun0");
+        let halves = |verb: &str| {
+            for half in ["0.0.0.0/1", "128.0.0.0/1", "::/1", "8000::/1"] {
+                lab.ok(&format!("ip route {verb} {half} dev tun0"));
+            }
+        };
+        for _ in 0..2 {
+            halves("add");
+            keeper.quiet();
+            assert!(answers_by(lab, "eth1"));
+            assert_eq!(ours(lab), before);
+            lab.ok("ip rule flush protocol 157; ip -6 rule flush protocol 157");
+            keeper.until("put back beside them", || ours(lab) == before);
+            assert!(answers_by(lab, "eth1"));
+            halves("del");
+        }
+        keeper.quiet();
+        assert_eq!(ours(lab), before);
+        lab.ok("ifdown eth1");
+        assert!(ours(lab).is_empty());
+    });
+}
+
+/// A tunnel by wg-quick(8) itself, all of it in processes, in the lab that this is made in; gone with
+/// this.
+struct RealTunnel(String);
+
+impl RealTunnel {
+    /// None where the programs are not there.
+    fn find() -> Option<Self> {
+        let folders = ["wireguard-tools", "wireguard-go"]
+            .map(|package| top().join("target/tunnels").join(package).join("usr/bin"));
+        let there = folders.iter().all(|folder| folder.is_dir());
+        or_skip(
+            there,
+            "no wg-quick and wireguard-go in target/tunnels; tests/run unpacks them",
+        )
+        .then(|| {
+            let [tools, process] = folders;
+            Self(format!("{}:{}", tools.display(), process.display()))
+        })
+    }
+
+    fn write(&self, lab: &Lab) {
+        let key = lab.ok(&format!("PATH={}:$PATH wg genkey", self.0));
+        let peer = lab.ok(&format!("PATH={}:$PATH; wg genkey | wg pubkey", self.0));
+        lab.write(
+            "/run/wg0.conf",
+            &format!(
+                "[Interface]\nPrivateKey = {}\nAddress = 10.99.0.2/32, fd99::2/128\n\
+                 [Peer]\nPublicKey = {}\nEndpoint = 10.10.0.77:51820\n\
+                 AllowedIPs = 0.0.0.0/0, ::/0\n",
+                key.trim(),
+                peer.trim()
+            ),
+        );
+    }
+
+    /// wg-quick up, or down.
+    fn quick(&self, lab: &Lab, verb: &str) {
+        // Its process goes on, with what it writes to.
+        lab.ok(&format!(
+            "PATH={}:$PATH wg-quick {verb} /run/wg0.conf >/run/wg-quick.log 2>&1 </dev/null",
+            self.0
+        ));
+    }
+}
+
+impl Drop for RealTunnel {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("ip")
+            .args(["link", "del", "wg0"])
+            .output();
+    }
+}
+
+#[test]
+fn wg_quick_itself_is_passed_and_takes_its_own_rules_alone() {
+    lab(|lab| {
+        let Some(tunnel) = RealTunnel::find() else {
+            return;
+        };
+        lab.interfaces(FILE);
+        lab.device("eth1");
+        lab.ok("ip link set eth1 addrgenmode none; ip link set eth1p addrgenmode none");
+        tunnel.write(lab);
+        lab.ok("ifup eth1");
+        let before = ours(lab);
+        // With the keeper, and without one.
+        let mut keeper = Keeper::start(lab);
+        tunnel.quick(lab, "up");
+        keeper.until("copies", || answers_by(lab, "eth1"));
+        keeper.quiet();
+        let with = ours(lab);
+        // What is not from the policy addresses leaves by the tunnel, as it is meant to.
+        for way in ["ip route get 203.0.113.9", "ip -6 route get 2001:db8:99::9"] {
+            let said = lab.ok(way);
+            assert!(said.contains(" dev wg0 "), "{said}");
+        }
+        tunnel.quick(lab, "down");
+        keeper.until("only the originals", || ours(lab) == before);
+        assert_eq!(keeper.stop(), 0);
+        tunnel.quick(lab, "up");
+        assert!(!answers_by(lab, "eth1"));
+        lab.ok("policy-table apply --all");
+        assert!(answers_by(lab, "eth1"));
+        assert_eq!(ours(lab), with);
+        tunnel.quick(lab, "down");
+        assert_eq!(lab.ok("ip rule show | grep -c 51820 || true").trim(), "0");
+        lab.ok("policy-table apply --all");
+        assert_eq!(ours(lab), before);
+        lab.ok("ifdown eth1");
+        assert!(ours(lab).is_empty());
+    });
 }
