@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::command::{Arguments, Command, Opt, Trouble, Verdict};
-use crate::keep::{self, LookedOnce};
+use crate::keep::{self, LookedOnce, Manner};
 use crate::system::{keep_net_admin, start_logging_of_service};
 
 pub const COMMAND: Command = Command {
@@ -15,20 +15,24 @@ Stays and watches: when the kernel loses routes or rules of an interface that
 is up, or a lease brings another address, it does for that interface what
 apply does; but by what the last ifup or apply was told, never by the file,
 which may be half edited. What others have, and what ifdown took out, it lets
-be. It ends when it is told to, or when no interface has a record any more.
-With --once it looks once at every interface, as for cron(8). Exit status of
-that: 0 if all is in force, 1 if something waits, 2 in trouble.",
-    options: &[DRY_RUN, ONCE],
+be. It ends when it is told to, or, without --stay, when no interface has a
+record any more. With --once it looks once at every interface, as for cron(8).
+Exit status of that: 0 if all is in force, 1 if something waits, 2 in trouble.",
+    options: &[DRY_RUN, ONCE, STAY],
     example: "policy-table keep --once",
     run,
 };
 
 const ONCE: Opt = Opt::flag("once", "look once at every interface, and end");
+const STAY: Opt = Opt::flag("stay", "go on where no interface has a record");
 const DRY_RUN: Opt = Opt::flag("dry-run", "only say what it would do");
 
 fn run(arguments: &Arguments, _: &mut dyn Write) -> Result<Verdict, Trouble> {
     if let Some(more) = arguments.operands.first() {
         return Err(Trouble::Usage(format!("unexpected argument {more:?}")));
+    }
+    if arguments.has(ONCE.long) && arguments.has(STAY.long) {
+        return Err(Trouble::Usage("--once ends, --stay does not".to_owned()));
     }
     let acts = !arguments.has(DRY_RUN.long);
     start_logging_of_service();
@@ -40,6 +44,10 @@ fn run(arguments: &Arguments, _: &mut dyn Write) -> Result<Verdict, Trouble> {
             LookedOnce::Trouble => Verdict::Bad,
         });
     }
-    keep::keep(acts).map_err(|error| Trouble::Failed(error.to_string()))?;
+    let manner = Manner {
+        acts,
+        stays: arguments.has(STAY.long),
+    };
+    keep::keep(manner).map_err(|error| Trouble::Failed(error.to_string()))?;
     Ok(Verdict::Good)
 }

@@ -19,6 +19,9 @@ pub const FOLDER: &str = "/run/policy-table-keep";
 /// The file of the pauses in it.
 pub const PAUSES: &str = "pauses";
 
+/// The one by whose lock there is one keeper.
+pub const LOCK: &str = "lock";
+
 /// That of the repairs.
 const REPAIRS: &str = "repairs";
 
@@ -35,7 +38,7 @@ pub fn make() -> io::Result<()> {
 /// Errors: another one does, which the error names; or the folder cannot be used.
 pub fn be_the_only_one() -> io::Result<Lock> {
     make()?;
-    Lock::at_once(&path("lock"))
+    Lock::at_once(&path(LOCK))
 }
 
 /// The pauses that are in force.

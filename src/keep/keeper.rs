@@ -9,22 +9,21 @@ use std::time::Duration;
 use log::{info, warn};
 use nix::errno::Errno;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
-use thiserror::Error;
 
-use super::folder::{be_the_only_one, make, note_repairs, pauses, FOLDER, PAUSES};
+use super::folder::{note_repairs, pauses, PAUSES};
 use super::interests::{DeviceSeen, Interests};
 use super::judgement::{Judgement, LookResult};
 use super::main_rules::MainRules;
 use super::marks_watch::MarksWatch;
 use super::pause::Moment;
+use super::place::{KeepError, KeeperPlace, Manner};
 use super::repair::{recorded, Looked, Looks};
 use super::telling::Telling;
 use crate::netlink::{Heard, Kernel, KernelError, Watch};
-use crate::record::{RunningKeeper, Store, FOLDER as RECORDS};
+use crate::record::Store;
 use crate::routing::{Family, InterfaceName, TableId, PROTOCOL};
 use crate::system::{
-    is_enabled, networkd_removes_rules, since_start, slept, Changed, FolderWatch, Service,
-    SignalTold, Signals,
+    is_enabled, networkd_removes_rules, since_start, slept, Changed, Service, SignalTold, Signals,
 };
 
 /// So many messages are read in a turn, so that records and signals are not forgotten over a storm.
@@ -36,41 +35,16 @@ const LINGER: Duration = Duration::from_secs(10);
 /// A host that slept for longer may be in another network.
 const NAP: Duration = Duration::from_secs(2);
 
-/// Why nothing can be kept.
-#[derive(Debug, Error)]
-pub enum KeepError {
-    #[error("the records cannot be watched: {0}")]
-    Records(io::Error),
-    #[error("another keeper runs: {0}")]
-    Another(io::Error),
-    #[error("changes cannot be heard of: {0}")]
-    Changes(io::Error),
-    #[error("signals cannot be waited for: {0}")]
-    Signals(io::Error),
-}
-
-/// Keeps what the records hold until it is told to end, or there has been no record for a while.
-/// Where it does not act it only says what it would do.
+/// Keeps what the records hold until it is told to end; or, unless it stays, there has been no record
+/// for a while. Where it does not act it only says what it would do.
 /// Errors: another one does already; or the kernel or the records cannot be listened to.
-pub fn keep(acts: bool) -> Result<(), KeepError> {
-    // One that only looks may run beside another.
-    let alone = acts.then(be_the_only_one).transpose();
-    let _alone = alone.map_err(KeepError::Another)?;
-    make().map_err(KeepError::Records)?;
-    let changes = match FolderWatch::of(&[RECORDS, FOLDER]) {
-        // There never was a record.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        watched => watched.map_err(KeepError::Records)?,
+pub fn keep(manner: Manner) -> Result<(), KeepError> {
+    let Some(place) = KeeperPlace::take(manner)? else {
+        return Ok(());
     };
-    if acts {
-        let running = RunningKeeper::announce().map_err(KeepError::Records)?;
-        // A link that leads to no process says nothing. To remove it would be a change of the folder,
-        // which starts the service that is being stopped.
-        std::mem::forget(running);
-    }
     let now = since_start();
     let mut keeper = Keeper {
-        changes,
+        place,
         // Before anything is looked at.
         watch: Watch::everything().map_err(KeepError::Changes)?,
         marks: MarksWatch::default(),
@@ -84,13 +58,13 @@ pub fn keep(acts: bool) -> Result<(), KeepError> {
         empty_since: None,
         has_more: false,
         main_rules: MainRules::default(),
-        acts,
+        manner,
     };
     let everything = Changed {
         all: true,
         ..Changed::default()
     };
-    if acts {
+    if manner.acts {
         note_repairs(keeper.telling.repairs());
     }
     keeper.records_changed(&everything, now)?;
@@ -108,8 +82,7 @@ fn seed(now: Moment) -> u64 {
 }
 
 struct Keeper {
-    /// Of the records, and of the keeper's own files.
-    changes: FolderWatch,
+    place: KeeperPlace,
     watch: Watch,
     marks: MarksWatch,
     signals: Signals,
@@ -121,12 +94,12 @@ struct Keeper {
     passed: BTreeSet<TableId>,
     /// How long the host has slept, as far as that was noticed.
     slept: Duration,
-    /// Since when there has been no record.
+    /// Since when there has been no record, unless it stays.
     empty_since: Option<Moment>,
     /// Whether the kernel has more to tell.
     has_more: bool,
     main_rules: MainRules,
-    acts: bool,
+    manner: Manner,
 }
 
 impl Keeper {
@@ -144,7 +117,7 @@ impl Keeper {
             self.judgement.missed(now);
         }
         self.slept = slept();
-        let changed = self.changes.next().map_err(KeepError::Records)?;
+        let changed = self.place.changed()?;
         if changed != Changed::default() {
             self.records_changed(&changed, now)?;
         }
@@ -174,7 +147,7 @@ impl Keeper {
         let of = |socket| PollFd::new(socket, PollFlags::POLLIN);
         let mut all = vec![
             of(self.watch.as_fd()),
-            of(self.changes.as_fd()),
+            of(self.place.as_fd()),
             of(self.signals.as_fd()),
         ];
         all.extend(self.marks.socket().map(of));
@@ -203,7 +176,8 @@ impl Keeper {
         }
         let kept: BTreeSet<InterfaceName> = self.interests.devices().cloned().collect();
         self.telling.keep(&kept);
-        self.empty_since = kept.is_empty().then(|| self.empty_since.unwrap_or(now));
+        let may_end = kept.is_empty() && !self.manner.stays;
+        self.empty_since = may_end.then(|| self.empty_since.unwrap_or(now));
         self.judgement.keep(kept, now);
         for device in &devices {
             // What it waits for may have come just before the record was there.
@@ -272,7 +246,7 @@ impl Keeper {
             }
         }
         // Who switches it off while it runs need not stop it.
-        let acts = self.acts && (look.devices.is_empty() || is_enabled());
+        let acts = self.manner.acts && (look.devices.is_empty() || is_enabled());
         let mut looks = Looks::new(acts);
         for device in &look.devices {
             let seen = looks.at(device);
@@ -325,7 +299,7 @@ impl Keeper {
             return;
         }
         let count = self.telling.repaired(device, now);
-        if self.acts {
+        if self.manner.acts {
             note_repairs(self.telling.repairs());
         }
         let Some(count) = count else {
@@ -335,7 +309,7 @@ impl Keeper {
             1 => String::new(),
             count => format!(" ({count} times)"),
         };
-        let verb = if self.acts {
+        let verb = if self.manner.acts {
             "put back"
         } else {
             "would be put back"

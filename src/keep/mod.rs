@@ -8,6 +8,7 @@
 //! - `main_rules.rs`: says where a rule is deleted that looks up main.
 //! - `marks_watch.rs`: hears what becomes of our table of nft(8).
 //! - `folder.rs`: the keeper's own files in `/run`.
+//! - `place.rs`: what a keeper has in `/run` while it runs.
 //! - `truce.rs`: interfaces let be while somebody is asked about a change to them.
 //! - `repair.rs`: one look at a device, by its record, and the repair.
 //! - `once.rs`: one look at all of them.
@@ -26,6 +27,7 @@ mod telling;
 mod main_rules;
 mod marks_watch;
 mod folder;
+mod place;
 mod truce;
 mod repair;
 mod once;
@@ -35,4 +37,5 @@ pub(crate) use folder::{change_pauses, pauses, repairs};
 pub(crate) use keeper::keep;
 pub(crate) use once::{keep_once, LookedOnce};
 pub(crate) use pause::Pause;
+pub(crate) use place::Manner;
 pub(crate) use truce::Truce;

@@ -69,11 +69,17 @@ pub struct Looks {
     acts: bool,
     /// The kernel as it is, for as long as nothing was found amiss: there may be thousands of devices.
     view: Option<View>,
+    /// Why the records cannot be locked: not to be waited for at each device.
+    locked_out: Option<String>,
 }
 
 impl Looks {
     pub fn new(acts: bool) -> Self {
-        Self { acts, view: None }
+        Self {
+            acts,
+            view: None,
+            locked_out: None,
+        }
     }
 
     /// Looks at a device, and puts back what it has lost.
@@ -90,6 +96,14 @@ impl Looks {
                 device,
                 record: &record,
             };
+            let is_to_do = |status| is_to_mend(status) || is_to_note(status);
+            if self.acts && found.iter().any(is_to_do) {
+                if let Some(why) = self.locked_out() {
+                    seen.state(true, format!("what is lost cannot be put back now: {why}"));
+                    seen.finding = LookResult::Unknown;
+                    return Ok(());
+                }
+            }
             look(&recorded, &found, self.acts, &mut seen)
         });
         if let Err(error) = looked {
@@ -97,6 +111,14 @@ impl Looks {
             seen.finding = LookResult::Unknown;
         }
         seen
+    }
+
+    /// Why nothing can be done now: without the lock nobody knows what an `ifdown` takes out.
+    fn locked_out(&mut self) -> Option<&str> {
+        if self.locked_out.is_none() {
+            self.locked_out = Store::can_be_locked().err().map(|error| error.to_string());
+        }
+        self.locked_out.as_deref()
     }
 
     /// How the parts of a device's record stand. What is amiss is seen in a fresh view: somebody may

@@ -1,14 +1,14 @@
 //! How the hooks know that the keeper runs: a link in the folder of the records leads to its process
 //! in `/proc`, so that one system call tells, and a keeper that was killed leaves nothing that lies.
 
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{symlink, DirBuilderExt};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::OnceLock;
 
-use super::store::FOLDER;
+use super::store::{Store, FOLDER};
 
 /// The link. No device can have the name: the kernel allows no colon in one.
 const LINK: &str = ".keeper:";
@@ -35,10 +35,7 @@ impl RunningKeeper {
     pub fn announce() -> io::Result<Self> {
         let target = Path::new("/proc").join(process::id().to_string());
         let new = path(".keeper:new");
-        match DirBuilder::new().mode(0o755).create(FOLDER) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error)?,
-            _ => {}
-        }
+        Store::make()?;
         let _ = fs::remove_file(&new);
         symlink(&target, &new)?;
         fs::rename(&new, path(LINK))?;

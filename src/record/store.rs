@@ -10,6 +10,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::string::FromUtf8Error;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{openat, renameat, OFlag};
@@ -26,6 +27,10 @@ pub const FOLDER: &str = "/run/policy-table";
 
 /// What is locked. It stands beside the folder, so that there is nothing but records in that.
 const LOCK: &str = "/run/policy-table-records.lock";
+
+/// A run that loads the marks of connections has the lock for two seconds at most, others far
+/// shorter.
+const SHORT: Duration = Duration::from_secs(3);
 
 /// The file of shared objects. No device can have the name: the kernel allows no colon in one.
 const SHARED: &str = ".shared:";
@@ -92,10 +97,8 @@ impl Store {
     pub fn open() -> io::Result<Self> {
         let opened = match Self::open_folder() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                match DirBuilder::new().mode(0o755).create(FOLDER) {
-                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error)?,
-                    _ => Self::open_folder()?,
-                }
+                Self::make()?;
+                Self::open_folder()?
             }
             opened => opened?,
         };
@@ -103,6 +106,21 @@ impl Store {
             folder: opened,
             _lock: Some(Lock::exclusive(Path::new(LOCK))?),
         })
+    }
+
+    /// Makes the folder where it is missing.
+    /// Errors: it cannot be made.
+    pub fn make() -> io::Result<()> {
+        match DirBuilder::new().mode(0o755).create(FOLDER) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the records can be locked now; somebody may be about to end.
+    /// Errors: they cannot; who has held them for three seconds, the error says.
+    pub fn can_be_locked() -> io::Result<()> {
+        Lock::within(Path::new(LOCK), SHORT).map(drop)
     }
 
     /// A link in its place is not followed: nobody but this program makes the folder.

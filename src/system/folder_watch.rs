@@ -21,6 +21,8 @@ pub struct Changed {
     pub files: BTreeSet<(usize, String)>,
     /// Whether there was more than could be told.
     pub all: bool,
+    /// Whether a folder itself is gone, or another one is in its place: of it nothing more is heard.
+    pub is_gone: bool,
 }
 
 impl FolderWatch {
@@ -32,6 +34,7 @@ impl FolderWatch {
             | AddWatchFlags::IN_MOVED_FROM
             | AddWatchFlags::IN_DELETE
             | AddWatchFlags::IN_DELETE_SELF
+            | AddWatchFlags::IN_MOVE_SELF
             | AddWatchFlags::IN_CLOSE_WRITE
             | AddWatchFlags::IN_ONLYDIR;
         let watch = |folder: &&str| inotify.add_watch(Path::new(folder), what);
@@ -56,8 +59,9 @@ impl FolderWatch {
                         let name = name.to_string_lossy().into_owned();
                         changed.files.insert((folder, name));
                     }
-                    // Too many for the kernel to keep, or a folder itself is gone.
-                    _ => changed.all = true,
+                    (Some(_), None) => changed.is_gone = true,
+                    // Too many for the kernel to keep.
+                    (None, _) => changed.all = true,
                 }
             }
         }

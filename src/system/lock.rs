@@ -38,6 +38,11 @@ impl Lock {
     /// Errors: the file cannot be opened or made; or, as [`io::ErrorKind::TimedOut`], others hold
     /// it for longer than ten seconds; who, the error says.
     pub fn exclusive(path: &Path) -> io::Result<Self> {
+        Self::within(path, LONGEST)
+    }
+
+    /// As [`Lock::exclusive`], with another longest wait.
+    pub fn within(path: &Path, longest: Duration) -> io::Result<Self> {
         let file = open(path)?;
         // Where the lock is free the clock is not looked at: the first look alone is two page
         // faults.
@@ -46,8 +51,10 @@ impl Lock {
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => return Ok(Self { _file: file }),
-                Err(Errno::WOULDBLOCK | Errno::INTR) if waited() < LONGEST => sleep(PAUSE),
-                Err(Errno::WOULDBLOCK | Errno::INTR) => return Err(timed_out(path, &file)),
+                Err(Errno::WOULDBLOCK | Errno::INTR) if waited() < longest => sleep(PAUSE),
+                Err(Errno::WOULDBLOCK | Errno::INTR) => {
+                    return Err(timed_out(path, &file, longest))
+                }
                 Err(errno) => return Err(errno.into()),
             }
         }
@@ -66,8 +73,8 @@ impl Lock {
     }
 }
 
-fn timed_out(path: &Path, file: &File) -> io::Error {
-    let (holder, seconds) = (holder(file), LONGEST.as_secs());
+fn timed_out(path: &Path, file: &File, longest: Duration) -> io::Error {
+    let (holder, seconds) = (holder(file), longest.as_secs());
     let path = path.display();
     let message = format!("{holder} has held {path} for {seconds} seconds");
     io::Error::new(io::ErrorKind::TimedOut, message)

@@ -82,10 +82,7 @@ impl Keeper {
     pub fn until(&mut self, what: &str, holds: impl Fn() -> bool) {
         let limit = Instant::now() + LONGEST;
         while !holds() {
-            assert!(
-                self.child.try_wait().unwrap().is_none(),
-                "{what}: it has ended"
-            );
+            assert!(self.runs(), "{what}: it has ended");
             assert!(Instant::now() < limit, "never: {what}\n{}", Self::log());
             sleep(Duration::from_millis(5));
         }
@@ -101,6 +98,11 @@ impl Keeper {
         let text = fs::read_to_string("/run/policy-table-keep/repairs").unwrap_or_default();
         let counts = text.lines().filter_map(|line| line.split_once(' '));
         counts.map(|(_, count)| count.parse::<u64>().unwrap()).sum()
+    }
+
+    /// Whether it runs.
+    pub fn runs(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
     }
 
     /// Ends it; returns its exit code.

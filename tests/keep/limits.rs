@@ -149,6 +149,7 @@ fn a_stanza_says_that_it_is_not_to_be_kept() {
 fn what_ifdown_and_flush_took_out_stays_out() {
     lab(|lab| {
         up(lab);
+        let mut staying = Keeper::start_with(lab, &["--stay", "--dry-run"]);
         let mut keeper = Keeper::start(lab);
         lab.ok("policy-table flush eth1");
         keeper.quiet();
@@ -158,6 +159,9 @@ fn what_ifdown_and_flush_took_out_stays_out() {
         assert!(ours(lab).is_empty(), "{:?}", ours(lab));
         // No interface has a record: there is nothing to keep.
         assert_eq!(keeper.ended(), 0);
+        // Unless somebody wants it to stay.
+        assert!(staying.runs());
+        assert_eq!(staying.stop(), 0);
     });
 }
 

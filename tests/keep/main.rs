@@ -18,6 +18,7 @@ mod support;
 
 mod keeper;
 
+mod adversity;
 mod answers;
 mod by_the_record;
 mod floods;
