@@ -14,8 +14,8 @@ use super::running::Running;
 use super::trial::{patience, GoesBack, Trial, CONFIRM};
 use crate::converge;
 use crate::converge::{
-    remove_orphans, DeviceRun, Done, LeftToDo, Leftovers, OrphanError, Patience, StanzaStatus,
-    View, Wanted,
+    remove_orphans, told_chains, DeviceRun, Done, LeftToDo, Leftovers, OrphanError, Patience,
+    StanzaStatus, View, Wanted,
 };
 use crate::explain::{ssh_replies, warning_of_move, Packet};
 use crate::ifupdown::interfaces::Device;
@@ -296,7 +296,7 @@ fn take_out_orphans(view: &mut View, acted: bool, out: &mut dyn Write) -> Result
         }
     }
     let removed = remove_orphans(&mut Kernel::open()?, Path::new("/"));
-    let (_, outcome) = removed.map_err(failed)?;
+    let (orphans, outcome) = removed.map_err(failed)?;
     for warning in &outcome.warnings {
         warn!("{warning}");
     }
@@ -306,6 +306,9 @@ fn take_out_orphans(view: &mut View, acted: bool, out: &mut dyn Write) -> Result
             "orphaned: {} routes and rules removed",
             outcome.removed
         )?;
+    }
+    if !orphans.chains.is_empty() {
+        writeln!(out, "orphaned: {} removed", told_chains(&orphans.chains))?;
     }
     if outcome.stuck.is_empty() {
         Ok(Verdict::Good)

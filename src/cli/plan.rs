@@ -59,6 +59,9 @@ pub fn print(
         if !found.is_empty() {
             writeln!(out, "# orphaned")?;
         }
+        if !found.chains.is_empty() {
+            print_for_nft(&view.without_chains(&found.chains), out)?;
+        }
         let of_stanzas = found.of_stanzas();
         let left: Vec<Object> = of_stanzas.objects().chain(found.unclaimed).collect();
         for object in left.into_iter().rev() {
@@ -117,10 +120,14 @@ fn print_stanza(stanza: &StanzaStatus, names: &Path, out: &mut dyn Write) -> io:
         writeln!(out, "{}", command(&step))?;
     }
     if let Some(commands) = to_nft {
-        // All in one step; between quotes that the shell leaves as they are.
-        writeln!(out, "nft -f - <<'EOF'\n{}\nEOF", commands.trim_end())?;
+        print_for_nft(commands, out)?;
     }
     Ok(())
+}
+
+/// What nft(8) is told, all in one step; between quotes that the shell leaves as they are.
+fn print_for_nft(commands: &str, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "nft -f - <<'EOF'\n{}\nEOF", commands.trim_end())
 }
 
 /// The commands that append a line to the file of names.

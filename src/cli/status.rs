@@ -10,7 +10,7 @@ use super::command::{coloured, Arguments, Command, Opt, Trouble, Verdict, AS, IN
 use super::keeping::Keeping;
 use super::running::Running;
 use super::summary::Summary;
-use crate::converge::{Condition, Item, Marking, Orphans, StanzaStatus, View};
+use crate::converge::{told_chains, Condition, Item, Marking, Orphans, StanzaStatus, View};
 use crate::routing::{InterfaceName, State};
 use crate::stanza::Remark;
 use crate::system::{installed_examples, is_enabled, DEFAULTS};
@@ -68,7 +68,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     };
     let mut verdict = Verdict::Good;
     let mut summary = Summary::default();
-    let mut claimed = HashSet::new();
+    let (mut claimed, mut claimed_chains) = (HashSet::new(), HashSet::new());
     let orphaned = rest.orphans.of_stanzas();
     printer.begin()?;
     for device in devices {
@@ -83,6 +83,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
             // Where the record is lost the stanza says what is whose.
             if !stanza.recorded {
                 claimed.extend(stanza.items.iter().map(|item| item.object.clone()));
+                claimed_chains.extend(stanza.marking.iter().flat_map(Marking::names));
             }
             verdict = verdict.max(verdict_on(&stanza));
             summary.count(&stanza, verdict_on(&stanza));
@@ -93,6 +94,9 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     rest.orphans
         .unclaimed
         .retain(|object| !claimed.contains(object));
+    rest.orphans
+        .chains
+        .retain(|chain| !claimed_chains.contains(chain));
     if !rest.orphans.is_empty() || !rest.orphans.damaged.is_empty() {
         verdict = verdict.max(Verdict::Differs);
     }
@@ -273,10 +277,11 @@ impl Printer for ForPeople<'_> {
                 self.line(YELLOW, '~', "orphan", &object.to_string())?;
             }
         }
-        if !orphans.unclaimed.is_empty() {
+        let unclaimed = told_unclaimed(orphans);
+        if !unclaimed.is_empty() {
             self.heading("in no record: orphaned")?;
-            for object in &orphans.unclaimed {
-                self.line(YELLOW, '~', "orphan", &object.to_string())?;
+            for object in &unclaimed {
+                self.line(YELLOW, '~', "orphan", object)?;
             }
         }
         for device in &orphans.damaged {
@@ -322,14 +327,7 @@ impl Printer for ForPrograms<'_> {
                 "objects": objects(&orphan.state),
             })
         });
-        let unclaimed = Some(
-            found
-                .unclaimed
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>(),
-        )
-        .filter(|objects| !objects.is_empty());
+        let unclaimed = Some(told_unclaimed(found)).filter(|objects| !objects.is_empty());
         let unclaimed = unclaimed
             .map(|objects| json!({"stanza": null, "why": "in no record", "objects": objects}));
         let damaged = found.damaged.iter().map(ToString::to_string);
@@ -346,6 +344,15 @@ impl Printer for ForPrograms<'_> {
              \"summary\":{summary}}}"
         )
     }
+}
+
+/// What is in no record, an item each.
+fn told_unclaimed(orphans: &Orphans) -> Vec<String> {
+    let mut all: Vec<String> = orphans.unclaimed.iter().map(ToString::to_string).collect();
+    if !orphans.chains.is_empty() {
+        all.push(told_chains(&orphans.chains));
+    }
+    all
 }
 
 fn json_of(stanza: &StanzaStatus) -> Value {

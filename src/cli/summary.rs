@@ -32,7 +32,7 @@ impl Summary {
     }
 
     pub fn count_rest(&mut self, orphans: &Orphans, warnings: usize) {
-        self.orphaned = orphans.stanzas.len() + orphans.unclaimed.len();
+        self.orphaned = orphans.stanzas.len() + orphans.unclaimed.len() + orphans.chains.len();
         self.damaged = orphans.damaged.len();
         self.warnings += warnings;
     }

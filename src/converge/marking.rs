@@ -1,7 +1,7 @@
 //! How the marks of a device's connections stand, as nft(8) has them.
 
 use crate::marks::{self, commands, DeviceMarks, Listing, MarksError};
-use crate::record::Record;
+use crate::record::{Record, Store};
 use crate::routing::InterfaceName;
 
 /// How the chains of a device stand.
@@ -43,14 +43,23 @@ impl Marking {
 
     /// What it is about, as nft(8) would be asked for it.
     pub fn chains(&self) -> String {
-        let names = match self {
-            Self::InPlace(device) | Self::Missing(device, _) | Self::Stale(device, _) => {
-                DeviceMarks::names(device).join(", ")
-            }
-            Self::Trouble(_) => String::new(),
-        };
-        format!("nft table inet {}: {names}", marks::TABLE)
+        told_chains(&self.names())
     }
+
+    /// The chains that it is about.
+    pub fn names(&self) -> Vec<String> {
+        match self {
+            Self::InPlace(device) | Self::Missing(device, _) | Self::Stale(device, _) => {
+                DeviceMarks::names(device).into()
+            }
+            Self::Trouble(_) => Vec::new(),
+        }
+    }
+}
+
+/// Chains of ours as they are told of.
+pub fn told_chains(names: &[String]) -> String {
+    format!("nft table inet {}: {}", marks::TABLE, names.join(", "))
 }
 
 /// What nft(8) has, asked once for all devices, and only where one has marks.
@@ -68,21 +77,45 @@ impl SeenMarks {
             .map(DeviceMarks::device)
             .or(gone.first())?
             .clone();
-        let look = || match marks::found() {
-            Ok(there) if there.is_foreign() => Err(MarksError::Foreign.to_string()),
-            Ok(there) => Ok(there),
-            Err(error) => Err(error.to_string()),
-        };
-        let there = match self.0.get_or_insert_with(look) {
+        let going: Vec<String> = gone.iter().flat_map(DeviceMarks::names).collect();
+        let there = match self.listing() {
             Ok(there) => there,
             Err(error) => return Some(Marking::Trouble(error.clone())),
         };
-        let commands = commands(there, &gone, &wanted);
+        let commands = commands(there, &going, &wanted);
         match (commands.is_empty(), wanted.is_empty()) {
             (true, true) => None,
             (true, false) => Some(Marking::InPlace(device)),
             (false, true) => Some(Marking::Stale(device, commands)),
             (false, false) => Some(Marking::Missing(device, commands)),
         }
+    }
+
+    /// The chains of devices for which no record has marks.
+    pub fn in_no_record(&mut self) -> Vec<String> {
+        // First, since a hook notes what it is going to put in.
+        let Ok(there) = self.listing() else {
+            return Vec::new();
+        };
+        if there.beside(&[]).is_empty() {
+            return Vec::new();
+        }
+        let records = Store::devices().map(|device| Store::peek(&device));
+        let noted: Vec<DeviceMarks> = records.flat_map(|it| DeviceMarks::of(&it)).collect();
+        there.beside(&noted)
+    }
+
+    /// What takes chains out.
+    pub fn without(&mut self, chains: &[String]) -> String {
+        let there = self.listing().as_ref();
+        there.map_or_else(|_| String::new(), |there| commands(there, chains, &[]))
+    }
+
+    fn listing(&mut self) -> &Result<Listing, String> {
+        self.0.get_or_insert_with(|| match marks::found() {
+            Ok(there) if there.is_foreign() => Err(MarksError::Foreign.to_string()),
+            Ok(there) => Ok(there),
+            Err(error) => Err(error.to_string()),
+        })
     }
 }

@@ -63,7 +63,7 @@ pub(crate) use device::{DeviceRun, Done, Leftovers};
 pub(crate) use drift::{Condition, Item};
 pub(crate) use former::{why_left, ByHand, Former, Wanted};
 pub(crate) use in_front::put_in_front;
-pub(crate) use marking::Marking;
+pub(crate) use marking::{told_chains, Marking};
 pub use orphans::{find_orphans, remove_orphans, OrphanError, Orphans, Why};
 pub use outcome::StepError;
 pub(crate) use outcome::{Failure, Removal, Waiting};

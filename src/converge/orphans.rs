@@ -15,7 +15,7 @@ use super::outcome::Removal;
 use super::remove::{take_out, take_out_once};
 use super::unnoted::{count_unnoted, of_records};
 use crate::ifupdown::Ifstate;
-use crate::marks::{bring_in_step, DeviceMarks};
+use crate::marks::{remove_beside, DeviceMarks, MarksError};
 use crate::netlink::{Kernel, KernelError};
 use crate::record::{Heading, Part, Record, Store, FOLDER};
 use crate::routing::{Family, InterfaceName, Object, Route, Rule, State};
@@ -73,6 +73,9 @@ pub struct Orphans {
     /// beyond once. If an interface that is up lost its record, what it has is among this, so such
     /// interfaces converge first.
     pub unclaimed: Vec<Object>,
+    /// The chains of nft(8) that mark connections of devices for which no record has marks. Known to
+    /// a view, and to who has removed them.
+    pub chains: Vec<String>,
     /// Devices in use whose record is damaged. What it said is not known, so while there is one
     /// nothing counts as unclaimed.
     pub damaged: Vec<InterfaceName>,
@@ -82,12 +85,14 @@ impl Orphans {
     /// Whether nothing of them is there.
     pub fn is_empty(&self) -> bool {
         let mut stanzas = self.stanzas.iter();
-        stanzas.all(|orphan| orphan.state.is_empty()) && self.unclaimed.is_empty()
+        stanzas.all(|orphan| orphan.state.is_empty())
+            && self.unclaimed.is_empty()
+            && self.chains.is_empty()
     }
 
     /// Whether the records say nothing of them either.
     pub fn is_forgotten(&self) -> bool {
-        self.stanzas.is_empty() && self.unclaimed.is_empty()
+        self.stanzas.is_empty() && self.unclaimed.is_empty() && self.chains.is_empty()
     }
 
     /// All routes and rules of the stanzas that are not in use.
@@ -177,14 +182,22 @@ pub fn remove_orphans(kernel: &mut Kernel, root: &Path) -> Result<(Orphans, Remo
     let signs = of_records(records.iter().map(|(_, record)| record));
     count_unnoted(&mut ifstate, kernel, signs);
     let ours = kernel.ours()?;
-    let orphans = tell_apart(&records, &ifstate, &ours, |device| {
+    let mut orphans = tell_apart(&records, &ifstate, &ours, |device| {
         kernel.has_device(device)
     });
     let mut removal = delete(kernel, &orphans);
-    let marked: Vec<Record> = records.iter().map(|(_, record)| record.clone()).collect();
+    let marked: Vec<InterfaceName> = records
+        .iter()
+        .flat_map(|(_, record)| DeviceMarks::devices(record))
+        .collect();
     let shared = kernel.devices().same_in(store.shared());
     forget(&store, records, &shared, &orphans, &removal.stuck).map_err(OrphanError::Records)?;
-    removal.warnings.extend(forget_marks(&store, &marked));
+    match forget_marks(&store, &marked) {
+        Ok(chains) => orphans.chains = chains,
+        // A host without marks need not have a kernel for them.
+        Err(error) if !marked.is_empty() => removal.warnings.push(error.to_string()),
+        Err(_) => {}
+    }
     Ok((orphans, removal))
 }
 
@@ -230,21 +243,16 @@ fn forget(
     store.set_shared(&left)
 }
 
-/// Takes out the marks of devices that were in the records and are no more; returns what went wrong.
-fn forget_marks(store: &Store, before: &[Record]) -> Vec<String> {
-    let mut gone: Vec<InterfaceName> = before.iter().flat_map(DeviceMarks::devices).collect();
-    if gone.is_empty() {
-        return Vec::new();
-    }
-    let now = Store::devices().filter_map(|device| store.read(&device).ok());
-    let wanted: Vec<DeviceMarks> = now.flat_map(|record| DeviceMarks::of(&record)).collect();
-    gone.retain(|device| !wanted.iter().any(|marks| marks.device() == device));
-    let done = if gone.is_empty() {
-        Ok(false)
-    } else {
-        bring_in_step(&gone, &wanted)
-    };
-    done.err().iter().map(ToString::to_string).collect()
+/// Takes out the chains of devices for which no record has marks any more; returns which. Where a
+/// record is damaged only those that had some are known to be such.
+fn forget_marks(store: &Store, before: &[InterfaceName]) -> Result<Vec<String>, MarksError> {
+    let records: Vec<Record> = Store::devices()
+        .filter_map(|device| store.read(&device).ok())
+        .collect();
+    let wanted: Vec<DeviceMarks> = records.iter().flat_map(DeviceMarks::of).collect();
+    let is_damaged = records.iter().any(|record| !record.damaged.is_empty());
+    let known: Vec<String> = before.iter().flat_map(DeviceMarks::names).collect();
+    remove_beside(&wanted, |chain| !is_damaged || known.contains(chain))
 }
 
 /// A record without its orphans, but for what is stuck; `None` where it stays as it is.

@@ -4,17 +4,15 @@ use std::fmt::Write;
 
 use super::listing::Listing;
 use super::ruleset::{Chain, DeviceMarks, OURS, TABLE};
-use crate::routing::InterfaceName;
 
-/// The commands that bring nft(8) from what is there to what is wanted: chains of `gone` devices go,
-/// and where none is left the table goes. Nothing where all is so already.
-pub fn commands(there: &Listing, gone: &[InterfaceName], wanted: &[DeviceMarks]) -> String {
+/// The commands that bring nft(8) from what is there to what is wanted: the chains `going` go,
+/// but for those wanted, and where none is left the table goes. Nothing where all is so already.
+pub fn commands(there: &Listing, going: &[String], wanted: &[DeviceMarks]) -> String {
     let mut text = String::new();
     let chains: Vec<Chain> = wanted.iter().flat_map(DeviceMarks::chains).collect();
     let differs: Vec<&Chain> = chains.iter().filter(|chain| !there.has(chain)).collect();
-    let names = gone.iter().flat_map(DeviceMarks::names);
-    let stale = |name: &String| !chains.iter().any(|chain| chain.name == *name);
-    let mut leaving: Vec<String> = names.filter(stale).collect();
+    let stale = |name: &&String| !chains.iter().any(|chain| chain.name == **name);
+    let mut leaving: Vec<String> = going.iter().filter(stale).cloned().collect();
     leaving.extend(differs.iter().map(|chain| chain.name.clone()));
     leaving.retain(|name| there.chains().any(|chain| chain == name));
     if chains.is_empty() && there.is_there() {

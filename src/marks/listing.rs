@@ -1,7 +1,7 @@
 //! What `nft list table inet policy-table` says is there. Of a rule only its comment is read: how
 //! rules are printed changes from version to version of nft(8).
 
-use super::ruleset::{Chain, OURS};
+use super::ruleset::{Chain, DeviceMarks, OURS};
 
 /// The table as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -78,6 +78,19 @@ impl Listing {
     /// The names of its chains.
     pub fn chains(&self) -> impl Iterator<Item = &String> {
         self.chains.iter().map(|(name, _)| name)
+    }
+
+    /// Of a table that is ours, the chains of devices that are none of these.
+    pub fn beside(&self, devices: &[DeviceMarks]) -> Vec<String> {
+        let known: Vec<String> = devices
+            .iter()
+            .flat_map(|marks| DeviceMarks::names(marks.device()))
+            .collect();
+        let chains = self.chains().filter(|_| !self.is_foreign());
+        chains
+            .filter(|name| DeviceMarks::is_name(name) && !known.contains(name))
+            .cloned()
+            .collect()
     }
 
     /// Whether a chain is there as it is to be.

@@ -40,14 +40,15 @@ pub fn found() -> Result<Listing, MarksError> {
 /// Brings nft(8) from what a device had marked to what its record says now.
 /// Errors: nft(8) is not there, or refused; all is as it was.
 pub fn load_marks(before: &[InterfaceName], now: &Record) -> Result<bool, MarksError> {
-    bring_in_step(before, &DeviceMarks::of(now))
+    let going: Vec<String> = before.iter().flat_map(DeviceMarks::names).collect();
+    bring_in_step(&going, &DeviceMarks::of(now))
 }
 
-/// Brings nft(8) from what devices had to what they are to have; returns whether anything changed.
-/// Where both is nothing, nothing is asked.
+/// Takes chains out of nft(8), but for those of wanted devices, which are put in; returns whether
+/// anything changed. Where both is nothing, nothing is asked.
 /// Errors: nft(8) is not there, or refused; all is as it was.
-pub fn bring_in_step(gone: &[InterfaceName], wanted: &[DeviceMarks]) -> Result<bool, MarksError> {
-    if gone.is_empty() && wanted.is_empty() {
+fn bring_in_step(going: &[String], wanted: &[DeviceMarks]) -> Result<bool, MarksError> {
+    if going.is_empty() && wanted.is_empty() {
         return Ok(false);
     }
     let mut tries = 2;
@@ -61,7 +62,7 @@ pub fn bring_in_step(gone: &[InterfaceName], wanted: &[DeviceMarks]) -> Result<b
                 Err(MarksError::Foreign)
             };
         }
-        let text = commands(&there, gone, wanted);
+        let text = commands(&there, going, wanted);
         if text.is_empty() {
             return Ok(false);
         }
@@ -74,6 +75,25 @@ pub fn bring_in_step(gone: &[InterfaceName], wanted: &[DeviceMarks]) -> Result<b
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Takes out the chains of devices that are none of these, and orphans; returns which.
+/// Errors: nft(8) refused; all is as it was.
+pub fn remove_beside(
+    devices: &[DeviceMarks],
+    is_orphan: impl Fn(&String) -> bool,
+) -> Result<Vec<String>, MarksError> {
+    let mut going = match found() {
+        Ok(there) => there.beside(devices),
+        // Without nft(8) nothing of ours was put in by it.
+        Err(MarksError::Nft(NftError::Missing)) => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    going.retain(is_orphan);
+    if !going.is_empty() {
+        bring_in_step(&going, devices)?;
+    }
+    Ok(going)
 }
 
 /// Takes the whole table out, if it is there and ours; returns whether it was.

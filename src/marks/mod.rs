@@ -22,5 +22,5 @@ mod load;
 pub(crate) use allotted::{AllotError, Allotted};
 pub(crate) use change::commands;
 pub(crate) use listing::Listing;
-pub(crate) use load::{bring_in_step, found, load_marks, remove_all, MarksError};
+pub(crate) use load::{found, load_marks, remove_all, remove_beside, MarksError};
 pub(crate) use ruleset::{DeviceMarks, TABLE};

@@ -18,6 +18,9 @@ pub const OURS: &str = "put in by policy-table(8)";
 /// (dstnat, -100). A number: older nft(8) know no sum of a name.
 const PRIORITY: i32 = -140;
 
+/// What the names of a device's chains begin with: where packets pass them.
+const PLACES: [&str; 2] = ["prerouting", "output"];
+
 /// The connections of a device that are marked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceMarks {
@@ -73,7 +76,16 @@ impl DeviceMarks {
     /// The chains of a device, whatever is in them.
     pub fn names(device: &InterfaceName) -> [String; 2] {
         let device = escaped(device);
-        ["prerouting", "output"].map(|hook| format!("{hook}-{device}"))
+        PLACES.map(|place| format!("{place}-{device}"))
+    }
+
+    /// Whether a chain may have such a name.
+    pub fn is_name(chain: &str) -> bool {
+        let mut places = PLACES.iter();
+        places.any(|place| {
+            let rest = chain.strip_prefix(place);
+            rest.is_some_and(|rest| rest.starts_with('-'))
+        })
     }
 
     /// The device.

@@ -1,7 +1,7 @@
 //! The marks of connections where not all goes as it should: a change that nobody confirms, a device
-//! that is gone, a run that is killed beside nft(8), and runs side by side.
+//! that is gone, a run that is killed beside nft(8), runs side by side, and a record that is lost.
 
-use crate::support::lab::{lab, lines, Lab};
+use crate::support::lab::{lab, lines, Lab, HOOK};
 use crate::support::needs::have;
 use crate::support::terminal::InTerminal;
 
@@ -85,6 +85,50 @@ fn what_a_device_leaves_behind_goes() {
         let said = lab.sh("policy-table apply --all");
         assert_eq!(said.ours(), Vec::<&str>::new(), "{said:?}");
         assert_eq!(ours(lab), one);
+    });
+}
+
+/// Chains of which no record says anything are told of, and go with `apply --all`; with the last of
+/// them the table.
+#[test]
+fn what_is_in_no_record_goes() {
+    with_devices(2, |lab| {
+        lab.interfaces(&file(&[AUTO, OTHER]));
+        quiet(lab, "ifup eth1");
+        let one = ours(lab);
+        quiet(lab, "ifup eth0");
+        // Its program out of order, then its record lost.
+        lab.ok(&format!(
+            "mv {HOOK} /run/away; ifdown eth0; mv /run/away {HOOK}"
+        ));
+        lab.ok("rm /run/policy-table/eth0");
+        // The rules may be gone, too: the chains alone are as good an orphan.
+        lab.ok("ip rule flush protocol 157; policy-table apply eth1");
+        let status = lab.sh("policy-table status");
+        let told = "~ orphan    nft table inet policy-table: prerouting-eth0, output-eth0";
+        assert_eq!(status.code, 1, "{status:?}");
+        assert!(status.out.contains(told), "{}", status.out);
+        let json = lab.sh("policy-table status --json").out;
+        assert!(
+            json.contains("\"nft table inet policy-table: prerouting-eth0"),
+            "{json}"
+        );
+        let plan = lab.ok("policy-table apply --dry-run --all");
+        assert!(
+            plan.contains("delete chain inet policy-table output-eth0"),
+            "{plan}"
+        );
+        quiet(lab, "policy-table apply --all");
+        assert_eq!(ours(lab), one);
+        lab.ok("policy-table status");
+
+        // All records lost, and nothing up: the table goes.
+        lab.ok(&format!(
+            "mv {HOOK} /run/away; ifdown eth1; mv /run/away {HOOK}"
+        ));
+        lab.ok("rm -r /run/policy-table");
+        quiet(lab, "policy-table apply --all");
+        assert_eq!(ours(lab), nothing());
     });
 }
 

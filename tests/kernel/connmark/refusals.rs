@@ -65,6 +65,30 @@ fn without_nft_all_else_is_in_force() {
     }
 }
 
+/// A kernel that lacks nftables, or what it knows of connections, is as good as a missing program.
+#[test]
+fn a_kernel_that_cannot_mark() {
+    if std::env::var_os("ANOTHER_KERNEL").is_none() {
+        eprintln!("skipped: the kernels of tests/another-kernel are such");
+        return;
+    }
+    lab(|lab| {
+        lab.device("eth1");
+        let (code, said) = up(lab, FILE, "eth1");
+        println!("{said}");
+        let lines: Vec<&str> = said.lines().collect();
+        assert_eq!((code, lines.len()), (0, 2), "{said}");
+        assert!(lines[0].contains("nft(8) refused: "), "{said}");
+        let in_force = "is in force but for policy-connmark";
+        assert!(lines[1].contains(in_force), "{said}");
+        assert_eq!(lab.rules("-4").len(), 5, "{said}");
+        // Missing, or trouble, by what the kernel lacks.
+        assert_ne!(lab.sh("policy-table status").code, 0);
+        lab.ok("ifdown eth1");
+        assert_eq!(lab.rules("-4"), Vec::<String>::new());
+    });
+}
+
 /// A table of that name that says nothing of us is somebody else's.
 #[test]
 fn a_table_of_somebody_elses_stays() {
