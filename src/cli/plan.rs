@@ -60,7 +60,7 @@ pub fn print(
             writeln!(out, "# orphaned")?;
         }
         if !found.chains.is_empty() {
-            print_for_nft(&view.without_chains(&found.chains), out)?;
+            print_for_nft(&found.to_nft, out)?;
         }
         let of_stanzas = found.of_stanzas();
         let left: Vec<Object> = of_stanzas.objects().chain(found.unclaimed).collect();

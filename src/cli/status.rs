@@ -10,7 +10,7 @@ use super::command::{coloured, Arguments, Command, Opt, Trouble, Verdict, AS, IN
 use super::keeping::Keeping;
 use super::running::Running;
 use super::summary::Summary;
-use crate::converge::{told_chains, Condition, Item, Marking, Orphans, StanzaStatus, View};
+use crate::converge::{Condition, Item, Marking, Orphans, StanzaStatus, View};
 use crate::routing::{InterfaceName, State};
 use crate::stanza::Remark;
 use crate::system::{installed_examples, is_enabled, DEFAULTS};
@@ -277,7 +277,7 @@ impl Printer for ForPeople<'_> {
                 self.line(YELLOW, '~', "orphan", &object.to_string())?;
             }
         }
-        let unclaimed = told_unclaimed(orphans);
+        let unclaimed = orphans.told_unclaimed();
         if !unclaimed.is_empty() {
             self.heading("in no record: orphaned")?;
             for object in &unclaimed {
@@ -327,7 +327,7 @@ impl Printer for ForPrograms<'_> {
                 "objects": objects(&orphan.state),
             })
         });
-        let unclaimed = Some(told_unclaimed(found)).filter(|objects| !objects.is_empty());
+        let unclaimed = Some(found.told_unclaimed()).filter(|objects| !objects.is_empty());
         let unclaimed = unclaimed
             .map(|objects| json!({"stanza": null, "why": "in no record", "objects": objects}));
         let damaged = found.damaged.iter().map(ToString::to_string);
@@ -344,15 +344,6 @@ impl Printer for ForPrograms<'_> {
              \"summary\":{summary}}}"
         )
     }
-}
-
-/// What is in no record, an item each.
-fn told_unclaimed(orphans: &Orphans) -> Vec<String> {
-    let mut all: Vec<String> = orphans.unclaimed.iter().map(ToString::to_string).collect();
-    if !orphans.chains.is_empty() {
-        all.push(told_chains(&orphans.chains));
-    }
-    all
 }
 
 fn json_of(stanza: &StanzaStatus) -> Value {

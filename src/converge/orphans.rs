@@ -10,6 +10,7 @@ use std::path::Path;
 
 use thiserror::Error;
 
+use super::marking::{told_chains, SeenMarks};
 use super::occupants::Occupants;
 use super::outcome::Removal;
 use super::remove::{take_out, take_out_once};
@@ -76,6 +77,8 @@ pub struct Orphans {
     /// The chains of nft(8) that mark connections of devices for which no record has marks. Known to
     /// a view, and to who has removed them.
     pub chains: Vec<String>,
+    /// What nft(8) is told to take them out. Known to a view.
+    pub to_nft: String,
     /// Devices in use whose record is damaged. What it said is not known, so while there is one
     /// nothing counts as unclaimed.
     pub damaged: Vec<InterfaceName>,
@@ -95,6 +98,13 @@ impl Orphans {
         self.stanzas.is_empty() && self.unclaimed.is_empty() && self.chains.is_empty()
     }
 
+    /// What is in no record, as it is told.
+    pub fn told_unclaimed(&self) -> Vec<String> {
+        let objects = self.unclaimed.iter().map(ToString::to_string);
+        let chains = Some(&self.chains).filter(|chains| !chains.is_empty());
+        objects.chain(chains.map(|all| told_chains(all))).collect()
+    }
+
     /// All routes and rules of the stanzas that are not in use.
     pub fn of_stanzas(&self) -> State {
         let stanzas = self.stanzas.iter();
@@ -111,12 +121,13 @@ pub fn find_orphans(kernel: &mut Kernel, root: &Path) -> Result<Orphans, OrphanE
     among(kernel, &ours, root)
 }
 
-/// As [`find_orphans`], where our rules have been asked for before.
+/// As [`find_orphans`], of this host, where our rules have been asked for before; with chains of
+/// nft(8).
 /// Errors: as there.
 pub fn find_orphans_beside(
     kernel: &mut Kernel,
     rules: &[Rule],
-    root: &Path,
+    marks: &mut SeenMarks,
 ) -> Result<Orphans, OrphanError> {
     let mut ours = Vec::new();
     for family in Family::ALL {
@@ -125,7 +136,12 @@ pub fn find_orphans_beside(
         let rules = rules.iter().filter(|rule| rule.family == family);
         ours.extend(rules.cloned().map(Object::Rule));
     }
-    among(kernel, &ours, root)
+    let mut orphans = among(kernel, &ours, Path::new("/"))?;
+    if orphans.damaged.is_empty() {
+        orphans.chains = marks.in_no_record();
+        orphans.to_nft = marks.without(&orphans.chains);
+    }
+    Ok(orphans)
 }
 
 /// The orphans among what the kernel has of ours: it is asked before the records are read, since a

@@ -212,16 +212,7 @@ impl View {
     /// What belongs to nothing that is up, by the rules that were there when the view was opened.
     /// Errors: as of [`find_orphans`].
     pub fn orphans(&mut self) -> Result<Orphans, OrphanError> {
-        let mut orphans = find_orphans_beside(&mut self.kernel, &self.ours, Path::new("/"))?;
-        if orphans.damaged.is_empty() {
-            orphans.chains = self.marks.in_no_record();
-        }
-        Ok(orphans)
-    }
-
-    /// What nft(8) is told to take chains out.
-    pub fn without_chains(&mut self, chains: &[String]) -> String {
-        self.marks.without(chains)
+        find_orphans_beside(&mut self.kernel, &self.ours, &mut self.marks)
     }
 
     /// Surveys a stanza, by the record as it is, behind those that have been surveyed; then it is one
