@@ -162,10 +162,11 @@ impl ByIfupdown2 {
     }
 }
 
-/// Whether a state of ifupdown2's was written to its end: of each stanza that begins with 0x80 and ends
-/// with a dot. Where nothing is up it is empty.
+/// Whether a state of ifupdown2's was written to its end: of each stanza that begins with 0x80, and ends
+/// with a dot behind the letter that has the object built. Addresses have dots, too. Where nothing is up
+/// it is empty.
 fn is_whole(noted: &[u8]) -> bool {
-    matches!(noted, [] | [0x80, .., b'.'])
+    matches!(noted, [] | [0x80, .., b'b', b'.'])
 }
 
 /// The interfaces in a state of ifupdown2's, each once.
@@ -385,6 +386,9 @@ mod tests {
             assert_eq!(state.is_complete, expected, "{end}");
             assert!(!state.is_down("eth1", "eth1"));
         }
+        // Only where one of its four objects ends.
+        let wholes = (1..=noted.len()).filter(|end| is_whole(&noted[..*end]));
+        assert_eq!(wholes.count(), 4);
     }
 
     #[test]
