@@ -152,10 +152,15 @@ fn find(
             })?;
         }
     }
+    let marked = stanza.asks_for_marks().then(|| {
+        let device = stanza.interface.device();
+        kernel.devices().told(&device)
+    });
     Ok(Observed {
         addresses,
         default,
         before,
+        marked,
     })
 }
 

@@ -10,8 +10,8 @@ const BEGIN: u32 = 150;
 const LOOKUP: u32 = 140;
 const END: u32 = 130;
 
-/// What brings the replies of marked connections to the table.
-pub fn rules(stanza: &Stanza, table: TableId, mark: Mark) -> [Rule; 3] {
+/// What brings the replies of connections that came in by a device, and are marked, to the table.
+pub fn rules(stanza: &Stanza, table: TableId, device: InterfaceName, mark: Mark) -> [Rule; 3] {
     let end = stanza.priority - END;
     let rule = |priority, action| Rule {
         priority,
@@ -23,7 +23,7 @@ pub fn rules(stanza: &Stanza, table: TableId, mark: Mark) -> [Rule; 3] {
         // What comes in by the interface bears the mark for its source's sake alone (rp_filter): it
         // goes where it would go without, or a network behind the interface would be sent back.
         Rule {
-            iif: Some(stanza.interface.device()),
+            iif: Some(device),
             mark,
             ..rule(stanza.priority - BEGIN, Action::Goto(end))
         },

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use crate::routing::{Hop, InterfaceAddress, Route, TableId};
+use crate::routing::{Hop, InterfaceAddress, InterfaceName, Route, TableId};
 
 /// What the kernel had to be asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,6 +15,9 @@ pub struct Observed {
     /// Where main has none: the default routes by the interface that the stanza had in tables
     /// before, the foremost first.
     pub before: Vec<Route>,
+    /// Where connections are marked: the name that the kernel itself has for the device, which nft(8)
+    /// compares, and not an altname of it.
+    pub marked: Option<InterfaceName>,
 }
 
 impl Observed {

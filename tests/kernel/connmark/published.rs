@@ -4,7 +4,7 @@ use super::net::{
     all, answered, can_mark, host, publish_as_docker, publish_by_nft, stanza, up, while_served,
     Protocol, PUBLISHED, SERVED,
 };
-use crate::packets::inside;
+use crate::packets::{inside, settle};
 use crate::support::lab::lab;
 use crate::support::needs::have;
 
@@ -50,6 +50,32 @@ fn it_answers_by_the_uplink_it_was_asked_on() {
             assert_eq!(lab.tagged(), Vec::<String>::new());
             assert_eq!(lab.ok("nft list ruleset"), engine);
         });
+    });
+}
+
+/// nft(8) knows a device by the kernel's own name alone.
+#[test]
+fn it_answers_under_an_altname() {
+    lab(|lab| {
+        if !can_mark(lab) {
+            return;
+        }
+        host(lab, 2);
+        publish_by_nft(lab);
+        lab.ok("ip link property add dev eth1 altname enx0011223344");
+        let second = stanza(1, MARKED).replace("eth1", "enx0011223344");
+        lab.interfaces(&(stanza(0, "") + &second));
+        lab.ok("ifup eth0");
+        let said = lab.sh("ifup enx0011223344");
+        assert_eq!((said.code, said.ours()), (0, vec![]), "{said:?}");
+        settle(lab, 2);
+        while_served(Some("container"), SERVED, || {
+            assert_eq!(answered(2, PUBLISHED, 100), all([0, 1]));
+        });
+        let said = lab.sh("policy-table status enx0011223344");
+        assert!(said.code == 0 && said.out.contains("in step"), "{said:?}");
+        lab.ok("ifdown enx0011223344");
+        assert_eq!(lab.sh("nft list table inet policy-table").code, 1);
     });
 }
 
