@@ -135,7 +135,7 @@ fn conditions(stanza: &Stanza) -> [Observed; 3] {
         Observed {
             addresses: own.chain(of_family).collect(),
             default: Some(way),
-            before: Vec::new(),
+            ..Observed::default()
         },
     ]
 }
