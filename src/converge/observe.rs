@@ -29,13 +29,7 @@ pub fn awaited(
     patience: Patience,
 ) -> Result<Observed, Failure> {
     let mut ways = DefaultWays::default();
-    // Without rules on addresses there is nothing to wait for.
-    let most = if stanza.source == Source::None {
-        Duration::ZERO
-    } else {
-        patience.most
-    };
-    let mut waits = Patience { most, ..patience }.waits();
+    let mut waits = patience.waits();
     let found = find(kernel, stanza, &mut waits, known, &mut ways)?;
     require_address(stanza, found, waits.seconds())
 }
@@ -48,15 +42,15 @@ pub fn is_on_its_way(
     ways: &mut DefaultWays,
 ) -> Result<bool, KernelError> {
     let device = stanza.interface.device();
-    if stanza.source == Source::None {
-        return Ok(false);
-    }
     if stanza.asks_address() {
         let mut found = kernel.addresses(&device, stanza.family)?;
         found.retain(|assigned| is_of(assigned, &stanza.interface));
         if found.iter().any(|it| it.standing == Standing::Tentative) {
             return Ok(true);
         }
+    }
+    if stanza.source == Source::None {
+        return Ok(false);
     }
     let found = find(kernel, stanza, &mut Patience::NONE.waits(), known, ways)?;
     let knows_router = found.default.is_some() || !found.before.is_empty();
@@ -144,7 +138,10 @@ fn find(
         }
         // A router that is known already need not be waited for.
         if default.is_none() && before.is_empty() {
-            let longest = route_behind(stanza, &addresses);
+            let longest = match stanza.source {
+                Source::None => Duration::ZERO,
+                _ => route_behind(stanza, &addresses),
+            };
             default = wait_for(waits, longest, Watch::routes, || {
                 let way = default_way(kernel, &device, stanza.family)?;
                 let ready = way.is_some();
@@ -194,7 +191,9 @@ fn addresses(
 ) -> Result<Vec<InterfaceAddress>, KernelError> {
     let interface = &stanza.interface;
     let device = interface.device();
-    let comes_up = waits.comes_up();
+    // Without rules on addresses one that is there already is waited for, since its network is of
+    // use, and none else.
+    let needs_one = waits.comes_up() && stanza.source != Source::None;
     wait_for(waits, LONGEST, Watch::addresses, || {
         let mut found = kernel.addresses(&device, stanza.family)?;
         found.retain(|assigned| is_of(assigned, interface));
@@ -211,7 +210,7 @@ fn addresses(
         let is_checked = of(Standing::Tentative).next().is_none();
         // pppd gives its device the addresses first and takes it up then; until then no route
         // can leave by it.
-        let ready = is_checked && (!comes_up || !usable.is_empty() && kernel.is_up(&device)?);
+        let ready = is_checked && (!needs_one || !usable.is_empty() && kernel.is_up(&device)?);
         Ok((usable, ready))
     })
 }

@@ -247,6 +247,25 @@ fn lines_about_other_interfaces_wait_for_nothing() {
     });
 }
 
+/// The kernel checks for a moment whether an address is a duplicate; the network of one that nothing
+/// else is asked about belongs into the table all the same.
+#[test]
+fn without_rules_on_addresses_one_that_is_checked_is_waited_for() {
+    lab(|lab| {
+        lab.device("eth1");
+        lab.ok("sysctl -qw net.ipv6.conf.eth1.accept_dad=1 net.ipv6.conf.eth1.dad_transmits=2");
+        lab.interfaces(
+            "iface eth1 inet6 manual\n    up ip link set eth1 up\n    \
+             up ip addr add 2001:db8:32::20/64 dev eth1\n    policy-table rt4\n    \
+             policy-source none\n    policy-mode main\n",
+        );
+        lab.ok("ifup eth1");
+        let routes = lab.routes("-6", "rt4");
+        let own = |route: &String| route.starts_with("2001:db8:32::/64 dev eth1 ");
+        assert!(routes.iter().any(own), "{routes:?}");
+    });
+}
+
 #[test]
 fn a_static_address_that_is_gone_is_waited_for() {
     lab(|lab| {
