@@ -1,6 +1,7 @@
 //! The rules of `policy-connmark`, and how they are known again: what nft(8) has to mark follows
 //! from the rules that are in force, so that no two places can say different things of it.
 
+use super::observed::Observed;
 use super::stanza::Stanza;
 use crate::routing::{Action, Family, InterfaceName, Mark, Prefix, Rule, TableId};
 
@@ -10,8 +11,10 @@ const BEGIN: u32 = 150;
 const LOOKUP: u32 = 140;
 const END: u32 = 130;
 
-/// What brings the replies of connections that came in by a device, and are marked, to the table.
-pub fn rules(stanza: &Stanza, table: TableId, device: InterfaceName, mark: Mark) -> [Rule; 3] {
+/// What brings the replies of marked connections to the table.
+pub fn rules(stanza: &Stanza, table: TableId, mark: Mark, found: &Observed) -> [Rule; 3] {
+    let own = || stanza.interface.device();
+    let device = found.marked.clone().unwrap_or_else(own);
     let end = stanza.priority - END;
     let rule = |priority, action| Rule {
         priority,

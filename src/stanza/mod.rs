@@ -11,6 +11,7 @@
 //! - `table_ids.rs`: the number of each table that the stanza names.
 //! - `last_resort.rs`: a default route that drops packets, beside `policy-mode main`.
 //! - `observed.rs`: what had to be asked of the interface, and which router stays where none is known.
+//! - `connmark.rs`: the rules of `policy-connmark`, and how they are known again.
 //! - `wanted.rs`: the policy, on one page. From a stanza, the numbers of its tables and what was
 //!   observed of its interface to routes and rules.
 //! - `remark.rs`: what this host makes of them though all are in place.
@@ -26,8 +27,8 @@ mod gateway;
 mod parse;
 mod table_ids;
 mod last_resort;
-mod connmark;
 mod observed;
+mod connmark;
 mod wanted;
 mod remark;
 

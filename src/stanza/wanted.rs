@@ -115,11 +115,8 @@ pub fn wanted_state(
             for source in sources {
                 rules.extend(of_source(stanza, table, source, last_resort));
             }
-            if let Some(mark) = tables.mark() {
-                let device = found.marked.clone();
-                let device = device.unwrap_or_else(|| stanza.interface.device());
-                rules.extend(connmark::rules(stanza, table, device, mark));
-            }
+            let mark = tables.mark().into_iter();
+            rules.extend(mark.flat_map(|mark| connmark::rules(stanza, table, mark, found)));
         }
     }
     let routes = routes.into_iter().map(Object::Route);
