@@ -259,6 +259,11 @@ impl StanzaStatus {
         steps
     }
 
+    /// Whether something mends it, in the kernel or by nft(8).
+    pub fn is_to_be_changed(&self) -> bool {
+        !self.steps().is_empty() || self.nft_commands().is_some()
+    }
+
     /// Whether it neither says nor has anything about policy routing.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty() && self.failure.is_none() && self.marking.is_none()

@@ -128,8 +128,7 @@ impl Looks {
         device: &InterfaceName,
     ) -> Result<(Record, Vec<StanzaStatus>), KernelError> {
         let is_settled = |status: &StanzaStatus| {
-            let has_steps = !status.steps().is_empty() || status.nft_commands().is_some();
-            !has_steps && !matches!(status.failure, Some(Failure::Kernel(_)))
+            !status.is_to_be_changed() && !matches!(status.failure, Some(Failure::Kernel(_)))
         };
         loop {
             let known = self.view.take();
@@ -231,8 +230,7 @@ fn put_copies(device: &InterfaceName, seen: &mut Looked) -> Result<(), KernelErr
 /// Whether something has to be done about a part.
 fn is_to_mend(status: &StanzaStatus) -> bool {
     let is_blocked = |item: &Item| matches!(item.condition, Condition::Blocked(_));
-    let has_steps = !status.steps().is_empty() || status.nft_commands().is_some();
-    has_steps && !status.items.iter().any(is_blocked)
+    status.is_to_be_changed() && !status.items.iter().any(is_blocked)
 }
 
 /// Whether only the record says something else of a part than what is so.

@@ -2,32 +2,15 @@
 
 use std::process::Command;
 
-use crate::keeper::{ours, Keeper};
-use crate::support::lab::{lab, Lab};
-
-const FILE: &str = "\
-iface eth1 inet static
-    address 10.10.0.10/24
-    policy-table rt2
-iface eth2 inet static
-    address 10.20.0.10/24
-    policy-table rt3
-";
+use crate::keeper::{ours, up, Keeper, TWO};
+use crate::support::lab::lab;
 
 const FLUSH: &str = "ip rule flush protocol 157; ip route flush table rt2";
-
-fn up(lab: &Lab) -> Vec<String> {
-    lab.interfaces(FILE);
-    lab.device("eth1");
-    lab.device("eth2");
-    lab.ok("ifup eth1 eth2");
-    ours(lab)
-}
 
 #[test]
 fn the_folders_are_removed_beneath_it() {
     lab(|lab| {
-        let before = up(lab);
+        let before = up(lab, TWO);
         let mut keeper = Keeper::start(lab);
         // Of what has no record any more it knows nothing, and of what gets one it does.
         lab.ok("rm -r /run/policy-table");
@@ -68,7 +51,7 @@ fn the_folders_are_removed_beneath_it() {
 #[test]
 fn a_process_does_not_let_go_of_the_lock() {
     lab(|lab| {
-        let before = up(lab);
+        let before = up(lab, TWO);
         let mut keeper = Keeper::start(lab);
         let mut wedged = Command::new("flock")
             .args(["/run/policy-table-records.lock", "sleep", "60"])
@@ -99,7 +82,7 @@ fn a_process_does_not_let_go_of_the_lock() {
 #[test]
 fn its_disk_is_full_and_its_program_is_gone() {
     lab(|lab| {
-        let before = up(lab);
+        let before = up(lab, TWO);
         let mut keeper = Keeper::start(lab);
         lab.ok("mount -o remount,size=$(($(df --output=used /run | tail -1) + 256))k /run");
         let filled = lab.sh("dd if=/dev/zero of=/run/fill bs=4k count=128");

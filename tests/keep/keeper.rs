@@ -146,6 +146,25 @@ pub fn signal(process: u32, name: &str) {
     assert!(sent.unwrap().success());
 }
 
+/// Two interfaces with a table each.
+pub const TWO: &str = "\
+iface eth1 inet static
+    address 10.10.0.10/24
+    policy-table rt2
+iface eth2 inet static
+    address 10.20.0.10/24
+    policy-table rt3
+";
+
+/// Brings eth1 and eth2 up by a file; returns what of ours the kernel has then.
+pub fn up(lab: &Lab, file: &str) -> Vec<String> {
+    lab.interfaces(file);
+    lab.device("eth1");
+    lab.device("eth2");
+    lab.ok("ifup eth1 eth2");
+    ours(lab)
+}
+
 /// What of ours the kernel has, in an order of its own.
 pub fn ours(lab: &Lab) -> Vec<String> {
     let mut ours = lab.tagged();

@@ -4,32 +4,11 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::keeper::{ours, signal, Keeper};
+use crate::keeper::{ours, signal, up, Keeper, TWO};
 use crate::support::lab::{lab, Lab};
 use crate::support::needs::{have, STRACE};
 
-const FILE: &str = "\
-iface eth1 inet static
-    address 10.10.0.10/24
-    policy-table rt2
-iface eth2 inet static
-    address 10.20.0.10/24
-    policy-table rt3
-";
-
 const FLUSH: &str = "ip rule flush protocol 157";
-
-fn up_with(lab: &Lab, file: &str) -> Vec<String> {
-    lab.interfaces(file);
-    lab.device("eth1");
-    lab.device("eth2");
-    lab.ok("ifup eth1 eth2");
-    ours(lab)
-}
-
-fn up(lab: &Lab) -> Vec<String> {
-    up_with(lab, FILE)
-}
 
 fn has_rule_from(lab: &Lab, address: &str) -> bool {
     let from = format!("from {address} ");
@@ -50,7 +29,7 @@ fn eth2_alone_comes_back(lab: &Lab, keeper: &mut Keeper) {
 #[test]
 fn a_fight_is_bounded_and_never_given_up() {
     lab(|lab| {
-        let before = up(lab);
+        let before = up(lab, TWO);
         let mut keeper = Keeper::start(lab);
         let said = Keeper::log().lines().count();
         // Somebody deletes for 33 seconds what is put back: five times at once, then once.
@@ -80,7 +59,7 @@ fn a_fight_is_bounded_and_never_given_up() {
 #[test]
 fn a_pause_stops_repairs_and_nothing_else_and_its_end_brings_all_back() {
     lab(|lab| {
-        let before = up(lab);
+        let before = up(lab, TWO);
         let mut keeper = Keeper::start(lab);
         let said = lab.ok("policy-table pause --for 30m --reason 'works on it' eth1");
         assert!(said.contains("eth1: paused for 30 minutes by") && said.contains(": works on it"));
@@ -135,8 +114,8 @@ fn a_pause_stops_repairs_and_nothing_else_and_its_end_brings_all_back() {
 #[test]
 fn a_stanza_says_that_it_is_not_to_be_kept() {
     lab(|lab| {
-        let file = FILE.replace("table rt2\n", "table rt2\n    policy-keep no\n");
-        up_with(lab, &file);
+        let file = TWO.replace("table rt2\n", "table rt2\n    policy-keep no\n");
+        up(lab, &file);
         let mut keeper = Keeper::start(lab);
         lab.ok(FLUSH);
         eth2_alone_comes_back(lab, &mut keeper);
@@ -148,7 +127,7 @@ fn a_stanza_says_that_it_is_not_to_be_kept() {
 #[test]
 fn what_ifdown_and_flush_took_out_stays_out() {
     lab(|lab| {
-        up(lab);
+        up(lab, TWO);
         let mut staying = Keeper::start_with(lab, &["--stay", "--dry-run"]);
         let mut keeper = Keeper::start(lab);
         lab.ok("policy-table flush eth1");
@@ -168,7 +147,7 @@ fn what_ifdown_and_flush_took_out_stays_out() {
 #[test]
 fn a_file_that_is_half_edited_is_not_read() {
     lab(|lab| {
-        let before = up(lab);
+        let before = up(lab, TWO);
         let mut keeper = Keeper::start(lab);
         for file in [
             "",
@@ -183,7 +162,7 @@ fn a_file_that_is_half_edited_is_not_read() {
         }
         lab.ok(&format!("chmod 0 /etc/network/interfaces; {FLUSH}"));
         keeper.until("by the record", || ours(lab) == before);
-        lab.interfaces(FILE);
+        lab.interfaces(TWO);
         lab.ok("ifdown eth1 eth2");
     });
 }
@@ -191,7 +170,7 @@ fn a_file_that_is_half_edited_is_not_read() {
 #[test]
 fn there_is_one_keeper_and_it_says_who() {
     lab(|lab| {
-        up(lab);
+        up(lab, TWO);
         let keeper = Keeper::start(lab);
         let said = lab.sh("policy-table keep");
         assert_eq!(said.code, 2);
@@ -215,7 +194,7 @@ fn there_is_one_keeper_and_it_says_who() {
 #[test]
 fn one_look_ends_as_status_does_and_a_dry_run_sends_nothing() {
     lab(|lab| {
-        let before = up(lab);
+        let before = up(lab, TWO);
         assert_eq!(lab.sh("policy-table keep --once").code, 0);
         lab.ok(FLUSH);
         let gone = ours(lab);
@@ -248,7 +227,7 @@ fn one_look_ends_as_status_does_and_a_dry_run_sends_nothing() {
 #[test]
 fn a_dry_run_beside_a_keeper_says_what_that_does() {
     lab(|lab| {
-        let before = up(lab);
+        let before = up(lab, TWO);
         let mut keeper = Keeper::start_with(lab, &["--dry-run"]);
         lab.ok("ip rule del pref 21000 from 10.10.0.10 lookup 20611 protocol 157");
         keeper.until("said", || {
@@ -263,9 +242,9 @@ fn a_dry_run_beside_a_keeper_says_what_that_does() {
 #[test]
 fn while_a_change_waits_to_be_confirmed_nothing_is_repaired() {
     lab(|lab| {
-        let before = up(lab);
+        let before = up(lab, TWO);
         let mut keeper = Keeper::start(lab);
-        lab.interfaces(&FILE.replace("table rt2", "table rt9"));
+        lab.interfaces(&TWO.replace("table rt2", "table rt9"));
         // Nobody answers: it goes back after three seconds.
         let mut apply = Command::new("/bin/sh")
             .args([
@@ -297,7 +276,7 @@ fn while_a_change_waits_to_be_confirmed_nothing_is_repaired() {
             shown.contains("eth1: paused for 60 minutes by ") && shown.contains(": mine"),
             "{shown}"
         );
-        lab.interfaces(FILE);
+        lab.interfaces(TWO);
         lab.ok("ifdown eth1 eth2");
     });
 }

@@ -1,7 +1,7 @@
 //! What gets lost, and comes back: all of it, and in the state that the record says.
 
-use crate::keeper::{ours, Keeper};
-use crate::support::lab::{lab, Lab};
+use crate::keeper::{ours, up, Keeper};
+use crate::support::lab::lab;
 
 const FILE: &str = "\
 iface eth1 inet static
@@ -18,14 +18,6 @@ iface eth2 inet static
     address 10.20.0.10/24
     policy-table rt3
 ";
-
-fn up(lab: &Lab) -> Vec<String> {
-    lab.interfaces(FILE);
-    lab.device("eth1");
-    lab.device("eth2");
-    lab.ok("ifup eth1 eth2");
-    ours(lab)
-}
 
 /// What is lost, and how much of it can come back by itself.
 const LOSSES: [(&str, &str); 9] = [
@@ -53,7 +45,7 @@ const LOSSES: [(&str, &str); 9] = [
 #[test]
 fn what_is_lost_comes_back_and_nothing_is_sent_before_and_after() {
     lab(|lab| {
-        let before = up(lab);
+        let before = up(lab, FILE);
         for (what, loss) in LOSSES {
             println!("{what}");
             let mut keeper = Keeper::start(lab);

@@ -97,18 +97,18 @@ fn matches_of_python(word: &[u8]) -> Vec<PathBuf> {
     let Some(pattern) = pattern.filter(|text| text.contains(['*', '?', '['])) else {
         return vec![path_of(word)];
     };
-    matches(&once(pattern, '*'))
+    matches(&with_single_stars(pattern))
 }
 
-/// A text with one of a character where several stand: two stars would descend into folders.
-pub fn once(text: &str, repeated: char) -> String {
-    let mut once = String::new();
-    for c in text.chars() {
-        if c != repeated || !once.ends_with(repeated) {
-            once.push(c);
+/// A pattern with one star where several stand: two would descend into folders.
+pub fn with_single_stars(pattern: &str) -> String {
+    let mut single = String::new();
+    for c in pattern.chars() {
+        if c != '*' || !single.ends_with('*') {
+            single.push(c);
         }
     }
-    once
+    single
 }
 
 /// What wordexp(3) makes of a line, from the folder of its file.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::parts::BlockKind;
-use super::paths::once;
+use super::paths::with_single_stars;
 use super::sourced::{Interfaces, StanzaInForce};
 use crate::ifupdown::{Caller, HookCall};
 
@@ -91,7 +91,7 @@ impl Interfaces {
 
 /// Whether a name fits a pattern of fnmatch(3).
 fn fits(pattern: &str, name: &str) -> bool {
-    glob::Pattern::new(&once(pattern, '*')).is_ok_and(|pattern| pattern.matches(name))
+    glob::Pattern::new(&with_single_stars(pattern)).is_ok_and(|pattern| pattern.matches(name))
 }
 
 #[cfg(test)]

@@ -6,13 +6,11 @@ use std::net::{IpAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use super::net::{
-    asks, can_mark, counted, host, publish_by_nft, stanza, up, while_served, within, PROTOCOLS,
-    PUBLISHED, SERVED,
+    asks, counted, host, marking_lab, publish_by_nft, stanza, up, while_served, within, MARKED,
+    PROTOCOLS, PUBLISHED, SERVED,
 };
 use crate::packets::{addresses, inside};
-use crate::support::lab::{lab, Lab};
-
-const MARKED: &str = "    policy-connmark auto\n";
+use crate::support::lab::Lab;
 
 /// What is lost is sent again within it.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -68,10 +66,7 @@ EOF"
 /// question comes in by: it is answered by that one.
 #[test]
 fn a_port_of_the_host_asked_by_another_interfaces_address() {
-    lab(|lab| {
-        if !can_mark(lab) {
-            return;
-        }
+    marking_lab(|lab| {
         host(lab, 2);
         up(lab, 2, &(stanza(0, MARKED) + &stanza(1, MARKED)));
         reached_by(lab, addresses(0), 1);
@@ -92,10 +87,7 @@ fn a_port_of_the_host_asked_by_another_interfaces_address() {
 /// would go without a mark, and is answered by the uplink that it came by first.
 #[test]
 fn a_client_that_changes_its_uplink_is_answered_by_the_first() {
-    lab(|lab| {
-        if !can_mark(lab) {
-            return;
-        }
+    marking_lab(|lab| {
         host(lab, 2);
         publish_by_nft(lab);
         up(lab, 2, &(stanza(0, MARKED) + &stanza(1, MARKED)));
@@ -116,10 +108,7 @@ fn a_client_that_changes_its_uplink_is_answered_by_the_first() {
 /// A stream that is open while its interface goes down and comes up goes on.
 #[test]
 fn a_stream_outlives_ifdown() {
-    lab(|lab| {
-        if !can_mark(lab) {
-            return;
-        }
+    marking_lab(|lab| {
         host(lab, 2);
         publish_by_nft(lab);
         up(lab, 2, &(stanza(0, "") + &stanza(1, MARKED)));
@@ -139,10 +128,7 @@ fn a_stream_outlives_ifdown() {
 /// mode as well: what it sends does not come in by the interface, and bears no mark.
 #[test]
 fn a_container_asks_a_published_port() {
-    lab(|lab| {
-        if !can_mark(lab) {
-            return;
-        }
+    marking_lab(|lab| {
         host(lab, 2);
         publish_by_nft(lab);
         up(lab, 2, &(stanza(0, "") + &stanza(1, MARKED)));

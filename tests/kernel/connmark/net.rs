@@ -11,7 +11,7 @@ use std::time::Duration;
 use nix::sched::{setns, CloneFlags};
 
 use crate::packets::{addresses, inside, routers, settle, wire};
-use crate::support::lab::Lab;
+use crate::support::lab::{lab, Lab};
 use crate::support::needs::have;
 
 /// How long nothing must come for it to be no answer: here one takes microseconds. Who waits for
@@ -35,8 +35,20 @@ pub enum Protocol {
     Udp,
 }
 
-/// Whether nft(8) is there, and the kernel tracks connections; else the test is skipped, and says so.
-pub fn can_mark(lab: &Lab) -> bool {
+/// The option, for [`stanza`].
+pub const MARKED: &str = "    policy-connmark auto\n";
+
+/// A test in a lab that can mark connections; else it is skipped.
+pub fn marking_lab(test: impl FnOnce(&Lab) + Send) {
+    lab(|lab| {
+        if can_mark(lab) {
+            test(lab);
+        }
+    });
+}
+
+/// Whether nft(8) is there, and the kernel tracks connections; else it says so.
+fn can_mark(lab: &Lab) -> bool {
     if !have(&["nft of nftables"]) {
         return false;
     }

@@ -8,25 +8,19 @@ use std::time::{Duration, Instant};
 use nix::sys::socket::{setsockopt, sockopt};
 
 use super::net::{
-    all, answered, can_mark, counted, host, publish_by_nft, stanza, up, while_served, within,
-    PUBLISHED, SERVED,
+    all, answered, counted, host, marking_lab, publish_by_nft, stanza, up, while_served, within,
+    MARKED, PUBLISHED, SERVED,
 };
 use crate::packets::inside;
-use crate::support::lab::lab;
 
 /// Nothing here is expected to take so long.
 const PATIENCE: Duration = Duration::from_secs(3);
-
-const MARKED: &str = "    policy-connmark auto\n";
 
 /// Bits that are not ours stay, of packets and of connections; and what wg-quick has marked keeps its
 /// mark to the last bit, also for a peer that called first.
 #[test]
 fn bits_of_others_stay() {
-    lab(|lab| {
-        if !can_mark(lab) {
-            return;
-        }
+    marking_lab(|lab| {
         host(lab, 2);
         publish_by_nft(lab);
         up(lab, 2, &(stanza(0, MARKED) + &stanza(1, MARKED)));
@@ -79,10 +73,7 @@ EOF");
 /// of that. Nobody but that uplink's router knows the server's network, and no address is translated.
 #[test]
 fn the_second_connection_of_ftp_leaves_by_the_uplink_of_the_first() {
-    lab(|lab| {
-        if !can_mark(lab) {
-            return;
-        }
+    marking_lab(|lab| {
         host(lab, 2);
         up(lab, 2, &(stanza(0, "") + &stanza(1, MARKED)));
         inside(lab, "client", "ip route add 172.17.0.0/16 via 203.0.113.2");

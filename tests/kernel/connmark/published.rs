@@ -1,23 +1,17 @@
 //! A published port, however it is published and whatever is asked.
 
 use super::net::{
-    all, answered, can_mark, host, publish_as_docker, publish_by_nft, stanza, up, while_served,
-    Protocol, PUBLISHED, SERVED,
+    all, answered, host, marking_lab, publish_as_docker, publish_by_nft, stanza, up, while_served,
+    Protocol, MARKED, PUBLISHED, SERVED,
 };
 use crate::packets::{inside, settle};
-use crate::support::lab::lab;
 use crate::support::needs::have;
-
-const MARKED: &str = "    policy-connmark auto\n";
 
 /// Without the option only the uplink of main's default route answers; with it both do, until the
 /// interface goes down, and nothing of ours is left then.
 #[test]
 fn it_answers_by_the_uplink_it_was_asked_on() {
-    lab(|lab| {
-        if !can_mark(lab) {
-            return;
-        }
+    marking_lab(|lab| {
         host(lab, 2);
         publish_by_nft(lab);
         up(lab, 2, &(stanza(0, "") + &stanza(1, "")));
@@ -56,10 +50,7 @@ fn it_answers_by_the_uplink_it_was_asked_on() {
 /// nft(8) knows a device by the kernel's own name alone.
 #[test]
 fn it_answers_under_an_altname() {
-    lab(|lab| {
-        if !can_mark(lab) {
-            return;
-        }
+    marking_lab(|lab| {
         host(lab, 2);
         publish_by_nft(lab);
         lab.ok("ip link property add dev eth1 altname enx0011223344");
@@ -85,10 +76,7 @@ fn five_uplinks_answer_each_for_itself() {
     if !have(&["iptables-nft of iptables"]) {
         return;
     }
-    lab(|lab| {
-        if !can_mark(lab) {
-            return;
-        }
+    marking_lab(|lab| {
         host(lab, 5);
         publish_as_docker(lab);
         up(
@@ -112,10 +100,7 @@ fn five_uplinks_answer_each_for_itself() {
 /// its way back is another one.
 #[test]
 fn marks_on_replies_alone_do_not_pass_a_strict_filter() {
-    lab(|lab| {
-        if !can_mark(lab) {
-            return;
-        }
+    marking_lab(|lab| {
         host(lab, 2);
         publish_by_nft(lab);
         up(lab, 2, &(stanza(0, "") + &stanza(1, MARKED)));
@@ -137,10 +122,7 @@ fn marks_on_replies_alone_do_not_pass_a_strict_filter() {
 /// needs no mark. UDP chooses the address of its answer before there is one: the limit of the page.
 #[test]
 fn a_port_of_the_host_on_all_addresses() {
-    lab(|lab| {
-        if !can_mark(lab) {
-            return;
-        }
+    marking_lab(|lab| {
         host(lab, 2);
         up(lab, 2, &(stanza(0, MARKED) + &stanza(1, MARKED)));
         while_served(None, 7000, || {

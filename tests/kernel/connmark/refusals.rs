@@ -1,7 +1,7 @@
 //! What is said, and what stays in force, where connections cannot be marked; and that nothing of
 //! others is taken for ours.
 
-use super::net::can_mark;
+use super::net::marking_lab;
 use crate::support::lab::{lab, Lab};
 
 const FILE: &str = "iface eth1 inet static
@@ -92,10 +92,7 @@ fn a_kernel_that_cannot_mark() {
 /// A table of that name that says nothing of us is somebody else's.
 #[test]
 fn a_table_of_somebody_elses_stays() {
-    lab(|lab| {
-        if !can_mark(lab) {
-            return;
-        }
+    marking_lab(|lab| {
         lab.device("eth1");
         lab.ok(
             "nft add table inet policy-table; nft add chain inet policy-table prerouting-eth1
@@ -114,10 +111,7 @@ fn a_table_of_somebody_elses_stays() {
 /// Names that the kernel lets a device have, and marks that a slip leads to.
 #[test]
 fn names_and_values_are_taken_for_what_they_are() {
-    lab(|lab| {
-        if !can_mark(lab) {
-            return;
-        }
+    marking_lab(|lab| {
         for name in ["e;flush", "$x{}", "a'b", "größe", "-f", "e@0.100+1"] {
             lab.ok(&format!(
                 "ip link add name '{}' type veth peer name p",
@@ -173,10 +167,7 @@ fn names_and_values_are_taken_for_what_they_are() {
 /// rules that nft has; and a table's mark is that of no other.
 #[test]
 fn each_stanza_of_an_interface_has_its_own_mark() {
-    lab(|lab| {
-        if !can_mark(lab) {
-            return;
-        }
+    marking_lab(|lab| {
         lab.device("eth1");
         lab.device("eth2");
         lab.interfaces(&format!(
@@ -218,10 +209,7 @@ fn each_stanza_of_an_interface_has_its_own_mark() {
 /// A rule of somebody else's that goes by the same bits is named, by ifup and by check.
 #[test]
 fn a_mark_that_others_use_is_named() {
-    lab(|lab| {
-        if !can_mark(lab) {
-            return;
-        }
+    marking_lab(|lab| {
         lab.device("eth1");
         lab.ok("ip rule add pref 100 fwmark 0x5 lookup 99; ip rule add pref 101 not fwmark 0xca6c lookup 98");
         let (_, said) = up(lab, FILE, "eth1");
@@ -253,10 +241,7 @@ fn a_mark_that_others_use_is_named() {
 /// The mark is that of both packets; without it the answer would leave elsewhere.
 #[test]
 fn explain_knows_the_mark_and_plan_the_commands() {
-    lab(|lab| {
-        if !can_mark(lab) {
-            return;
-        }
+    marking_lab(|lab| {
         lab.device("eth0");
         lab.device("eth1");
         lab.device("docker0");

@@ -5,22 +5,16 @@ use std::net::{IpAddr, UdpSocket};
 use std::time::Duration;
 
 use super::net::{
-    asks, can_mark, host, publish_by_nft, stanza, up, while_served, within, Protocol, PROTOCOLS,
-    PUBLISHED, SERVED,
+    asks, host, marking_lab, publish_by_nft, stanza, up, while_served, within, Protocol, MARKED,
+    PROTOCOLS, PUBLISHED, SERVED,
 };
 use crate::packets::{addresses, inside};
-use crate::support::lab::lab;
-
-const MARKED: &str = "    policy-connmark auto\n";
 
 /// A network behind a marked interface goes out by another uplink; without the rule that passes over
 /// the look-up it would be sent back to where it came from.
 #[test]
 fn a_network_behind_the_interface_goes_its_own_way() {
-    lab(|lab| {
-        if !can_mark(lab) {
-            return;
-        }
+    marking_lab(|lab| {
         host(lab, 1);
         lab.ok(
             "ip netns add behind; ip link add eth1 type veth peer name eth0 netns behind
@@ -70,10 +64,7 @@ EOF");
 /// all that this address sends does.
 #[test]
 fn a_published_port_asked_by_the_host_itself_takes_mode_main() {
-    lab(|lab| {
-        if !can_mark(lab) {
-            return;
-        }
+    marking_lab(|lab| {
         host(lab, 2);
         publish_by_nft(lab);
         for (mode, answers) in [("strict", false), ("main", true)] {
@@ -104,10 +95,7 @@ fn asks_here(at: (IpAddr, u16), over: Protocol) -> bool {
 /// Two interfaces in one network: what was asked of the second is answered by the second.
 #[test]
 fn two_interfaces_in_one_network() {
-    lab(|lab| {
-        if !can_mark(lab) {
-            return;
-        }
+    marking_lab(|lab| {
         host(lab, 1);
         publish_by_nft(lab);
         // Router 0 has a second cable to the host, on a bridge with the first.
@@ -163,10 +151,7 @@ EOF");
 /// when the interface goes down keeps nothing of ours.
 #[test]
 fn connections_older_than_the_rules_and_younger() {
-    lab(|lab| {
-        if !can_mark(lab) {
-            return;
-        }
+    marking_lab(|lab| {
         host(lab, 2);
         publish_by_nft(lab);
         up(lab, 2, &(stanza(0, "") + &stanza(1, "")));
