@@ -26,7 +26,7 @@ fn two_uplinks(lab: &Lab) {
 fn start(lab: &Lab, settings: &str) {
     let script = top().join("examples/failover");
     lab.ok(&format!(
-        "TARGETS={FAR} {settings} {} >/run/failover 2>&1 & echo $! >/run/failover.pid",
+        "TARGETS={FAR}; export TARGETS; {settings} {} >/run/failover 2>&1 & echo $! >/run/failover.pid",
         script.display()
     ));
 }
@@ -37,7 +37,11 @@ fn stop(lab: &Lab) -> String {
 }
 
 fn metrics(lab: &Lab) -> Vec<String> {
-    let said = lab.ok("ip -4 route show default");
+    metrics_of(lab, "-4")
+}
+
+fn metrics_of(lab: &Lab, family: &str) -> Vec<String> {
+    let said = lab.ok(&format!("ip {family} route show default"));
     let of_line = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();
         let behind = |word| words.iter().skip_while(|w| **w != word).nth(1).copied();
@@ -95,6 +99,94 @@ fn new_connections_leave_a_provider_that_answers_nothing_and_return() {
     });
 }
 
+#[test]
+fn no_default_route_is_lost_whoever_is_in_the_way() {
+    lab(|lab| {
+        let _broom = Broom;
+        two_uplinks(lab);
+        start(lab, "INTERVAL=0.1 TIMEOUT=1 DOWN_AFTER=2 UP_AFTER=2");
+        let left = ["eth1 200", "eth0 10100"];
+        // The cable, whose route the kernel keeps.
+        lab.ok("ip -n r0 link set host down");
+        eventually("the other uplink is taken", || metrics(lab) == left);
+        // What has its place meanwhile stays, and so does it.
+        lab.ok("ip route add default via 198.51.100.1 dev eth1 metric 100");
+        lab.ok("ip -n r0 link set host up; ip -n r0 route replace default via 192.0.2.10");
+        eventually("the cable is there", || {
+            lab.sh(&format!("ping -n -c 1 -W 1 -I 192.0.2.10 {FAR}"))
+                .code
+                == 0
+        });
+        lab.ok("sleep 1");
+        assert!(metrics(lab).contains(&"eth0 10100".to_owned()));
+        lab.ok("ip route del default via 198.51.100.1 dev eth1 metric 100");
+        eventually("it is back", || {
+            metrics(lab).contains(&"eth0 100".to_owned())
+        });
+        // ifdown and ifup of one that was left.
+        lab.ok(&format!("ip -n r0 address del {FAR}/32 dev lo"));
+        eventually("it is left again", || {
+            metrics(lab).contains(&"eth0 10100".to_owned())
+        });
+        assert_eq!(lab.sh("ifdown eth0").code, 0);
+        assert!(!metrics(lab).iter().any(|route| route.starts_with("eth0")));
+        assert_eq!(lab.sh("ifup eth0").code, 0);
+        eventually("and again", || {
+            metrics(lab).contains(&"eth0 10100".to_owned())
+        });
+        // Killed, it puts back what it moved all the same.
+        lab.ok("kill -9 $(cat /run/failover.pid)");
+        eventually("all is as before", || {
+            metrics(lab).iter().any(|route| route == "eth0 100")
+                && !metrics(lab).iter().any(|route| route == "eth0 10100")
+        });
+        let said = lab.text("/run/failover");
+        assert!(said.contains("metric 10100 is 100 now (killed)"), "{said}");
+    });
+}
+
+#[test]
+fn uplinks_of_ipv6_are_left_and_taken_again() {
+    lab(|lab| {
+        let _broom = Broom;
+        host(lab);
+        let far = "2001:db8:ffff::9";
+        let stanza = |n: usize| {
+            lab.ok(&format!(
+                "ip -n r{n} address add 2001:db8:{n}::1/64 dev host nodad
+                ip -n r{n} address add {far}/128 dev lo nodad
+                ip -n r{n} -6 route add default via 2001:db8:{n}::10"
+            ));
+            format!(
+                "iface eth{n} inet6 static
+    address 2001:db8:{n}::10/64
+    gateway 2001:db8:{n}::1
+    metric {}
+    dad-attempts 0
+    accept_ra 0
+    policy-table uplink{n}
+",
+                100 * (n + 1)
+            )
+        };
+        lab.interfaces(&(stanza(0) + "\n" + &stanza(1)));
+        let said = lab.sh("ifup eth0 eth1");
+        assert_eq!((said.code, said.err.as_str()), (0, ""));
+        let settings =
+            format!("FAMILY=6 INTERVAL=0.1 TIMEOUT=1 DOWN_AFTER=2 UP_AFTER=2 TARGETS={far}");
+        start(lab, &settings);
+        lab.ok(&format!("ip -n r0 address del {far}/128 dev lo"));
+        eventually("the other uplink is taken", || way(lab, far) == "eth1");
+        assert_eq!(metrics_of(lab, "-6"), ["eth1 200", "eth0 10100"]);
+        assert_eq!(way(lab, &format!("{far} from 2001:db8:0::10")), "eth0");
+        lab.ok(&format!("ip -n r0 address add {far}/128 dev lo nodad"));
+        eventually("it is back", || {
+            metrics_of(lab, "-6") == ["eth0 100", "eth1 200"]
+        });
+        stop(lab);
+    });
+}
+
 /// A ping that answers as it is told, and then stays with the last answer.
 const PING: &str = "#!/bin/sh
 case \"$*\" in *192.0.2.10*) ;; *) exit 0 ;; esac
@@ -132,7 +224,8 @@ fn an_answer_that_comes_and_goes_moves_nothing() {
             let moved: Vec<&str> = said
                 .lines()
                 .filter_map(|line| line.split_once("eth0: "))
-                .map(|(_, what)| what)
+                .filter_map(|(_, what)| what.rsplit_once(" ("))
+                .map(|(what, _)| what)
                 .collect();
             assert_eq!(moved, expected, "{answers}: {said}");
             stop(lab);
