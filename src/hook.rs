@@ -220,12 +220,13 @@ fn whole_interface_up(call: &InterfaceCall) {
         info!("{}: {}", Shown(&device.to_string()), switched_off());
         return;
     }
+    let of_it = |interface: &InterfaceName| call.is_part(interface);
     let run = DeviceRun {
         device: &device,
         calls: &calls,
         surveyed: &[],
         patience: Patience::of_interface(),
-        leftovers: Leftovers::Of(&|interface| call.is_part(interface)),
+        leftovers: Leftovers::Of(&of_it),
         add: None,
     };
     let wishes_failure = calls.iter().any(|call| on_error(call) == OnError::Fail);

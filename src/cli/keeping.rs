@@ -49,7 +49,7 @@ impl Keeping {
                 "interface": pause.interface.as_ref().map(ToString::to_string),
                 "seconds": pause.until.saturating_sub(now).as_secs(),
                 "by": pause.who,
-                "reason": pause.why,
+                "reason": pause.reason,
             })
         });
         let repairs = self.repairs.iter();

@@ -71,7 +71,7 @@ fn pause(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble>
         interface,
         until: since_start() + time,
         who: who.clone(),
-        why: arguments.value(REASON.long).map(ToOwned::to_owned),
+        reason: arguments.value(REASON.long).map(ToOwned::to_owned),
     };
     let pauses: Vec<Pause> = if devices.is_empty() {
         vec![pause(None)]

@@ -214,7 +214,7 @@ impl Question {
             )));
         }
         if let Some(consent) = &self.consent {
-            let said = Some(consent).filter(|_| ready.next() == Some(true));
+            let said = (ready.next() == Some(true)).then_some(consent);
             if let Some(yes) = said.and_then(Consent::given) {
                 return Ok(Some(Confirmed::Keep(Some(yes))));
             }

@@ -172,7 +172,7 @@ impl Former {
             if let Object::Route(route) = &found.object {
                 let mut there = seen.routes(route)?.iter();
                 let first = there.find(|other| other.same_place(route));
-                firsts.extend(Some(route).filter(|_| first == Some(route)));
+                firsts.extend((first == Some(route)).then_some(route));
             }
         }
         let mut steps = Vec::new();

@@ -260,5 +260,5 @@ pub fn decode_gone(payload: &[u8]) -> Option<(u32, IpAddr)> {
     let state = short(payload, 8)?;
     let mut attributes = nested(payload.get(NEIGHBOUR_HEADER..)?);
     let (_, value) = attributes.find(|(kind, _)| *kind == NEIGHBOUR_ADDRESS)?;
-    Some((index, address(value)?)).filter(|_| state & FAILED != 0)
+    (state & FAILED != 0).then_some((index, address(value)?))
 }

@@ -174,7 +174,7 @@ pub fn follow(
         from: Some(packet.to),
         user: if back.is_some() { 0 } else { user },
         // A link-local address means the link.
-        oif: Some(device.clone()).filter(|_| back.is_none() && on_link(packet)),
+        oif: (back.is_none() && on_link(packet)).then(|| device.clone()),
         iif: back,
         sport: packet.dport,
         dport: packet.sport,

@@ -94,7 +94,7 @@ impl SourceCheck {
 }
 
 fn refused(settings: &SourceSettings, device: &InterfaceName, end: &End) -> Option<BadSource> {
-    let unless_off = |fault| Some(fault).filter(|_| settings.rp_filter != 0);
+    let unless_off = |fault| (settings.rp_filter != 0).then_some(fault);
     let End::Route(_, best) = end else {
         return unless_off(BadSource::NoWay);
     };
@@ -111,7 +111,7 @@ fn refused(settings: &SourceSettings, device: &InterfaceName, end: &End) -> Opti
     } else if !settings.has_address {
         unless_off(BadSource::OtherDevice)
     } else {
-        Some(BadSource::OtherDevice).filter(|_| settings.rp_filter == 1)
+        (settings.rp_filter == 1).then_some(BadSource::OtherDevice)
     }
 }
 

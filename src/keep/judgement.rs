@@ -371,7 +371,7 @@ mod tests {
                 }),
                 6 => self.judgement.missed(self.now),
                 7 | 8 => {
-                    let whom = Some(device).filter(|_| random.below(3) > 0);
+                    let whom = (random.below(3) > 0).then_some(device);
                     if random.below(2) == 0 {
                         self.paused.remove(&whom);
                     } else {
@@ -385,7 +385,7 @@ mod tests {
                             interface: interface.clone(),
                             until: *until,
                             who: String::new(),
-                            why: None,
+                            reason: None,
                         });
                     }
                     self.judgement.pause(pauses, self.now);

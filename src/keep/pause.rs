@@ -20,7 +20,7 @@ pub struct Pause {
     /// Who asked for it.
     pub who: String,
     /// Why, if that was said.
-    pub why: Option<String>,
+    pub reason: Option<String>,
 }
 
 /// What stands for all interfaces. No interface can have the name.
@@ -46,14 +46,14 @@ impl Pause {
             seconds if seconds < 120.0 => format!("{seconds} seconds"),
             seconds => format!("{} minutes", (seconds / 60.0).round()),
         };
-        let why = self.why.as_ref().map(|why| format!(": {why}"));
-        let (of, who, why) = (self.of(), &self.who, why.unwrap_or_default());
-        format!("{of}: paused for {left} by {who}{why}")
+        let reason = self.reason.as_ref().map(|reason| format!(": {reason}"));
+        let (of, who, reason) = (self.of(), &self.who, reason.unwrap_or_default());
+        format!("{of}: paused for {left} by {who}{reason}")
     }
 
     fn read(line: &str) -> Option<Self> {
-        let (head, why) = match line.split_once(": ") {
-            Some((head, why)) => (head, Some(why.to_owned())),
+        let (head, reason) = match line.split_once(": ") {
+            Some((head, reason)) => (head, Some(reason.to_owned())),
             None => (line, None),
         };
         let words: Vec<&str> = head.split(' ').collect();
@@ -69,7 +69,7 @@ impl Pause {
             interface,
             until: until?.ok()?,
             who: (*who).to_owned(),
-            why,
+            reason,
         })
     }
 }
@@ -82,8 +82,8 @@ impl fmt::Display for Pause {
         }
         let (until, who) = (self.until.as_secs_f64(), word(&self.who));
         write!(f, " until {until} by {who}")?;
-        match &self.why {
-            Some(why) => write!(f, ": {}", why.replace(char::is_control, " ")),
+        match &self.reason {
+            Some(reason) => write!(f, ": {}", reason.replace(char::is_control, " ")),
             None => Ok(()),
         }
     }
@@ -125,8 +125,9 @@ impl Pauses {
     /// Takes one out, unless somebody has put another one in its place.
     pub fn withdraw(&mut self, own: &Pause) {
         // The moment is written in decimal, and may have come back as another.
-        self.0
-            .retain(|it| (&it.interface, &it.who, &it.why) != (&own.interface, &own.who, &own.why));
+        self.0.retain(|it| {
+            (&it.interface, &it.who, &it.reason) != (&own.interface, &own.who, &own.reason)
+        });
     }
 
     /// Takes out those that are over; returns them.
@@ -165,12 +166,12 @@ impl fmt::Display for Pauses {
 mod tests {
     use super::*;
 
-    fn pause(interface: Option<&str>, until: u64, why: Option<&str>) -> Pause {
+    fn pause(interface: Option<&str>, until: u64, reason: Option<&str>) -> Pause {
         Pause {
             interface: interface.map(|name| name.parse().unwrap()),
             until: Duration::from_secs(until),
             who: "root".to_owned(),
-            why: why.map(ToOwned::to_owned),
+            reason: reason.map(ToOwned::to_owned),
         }
     }
 

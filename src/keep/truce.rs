@@ -23,7 +23,7 @@ impl Truce {
             interface: interface.clone(),
             until: since_start() + time + MARGIN,
             who: "apply".to_owned(),
-            why: Some("a change waits to be confirmed".to_owned()),
+            reason: Some("a change waits to be confirmed".to_owned()),
         };
         let mut wanted: Vec<Pause> = interfaces.iter().map(pause).collect();
         let noted = change_pauses(|all| {

@@ -104,7 +104,7 @@ pub fn vrf(payload: &[u8]) -> Option<Vrf> {
         index: number(find(attributes, MASTER)?)?,
         table: number(table)?,
     };
-    Some(vrf).filter(|_| kind == "vrf")
+    (kind == "vrf").then_some(vrf)
 }
 
 /// Whether the device in a message is up in the administrator's eyes, with or without a carrier.

@@ -57,7 +57,7 @@ impl MarkedWay {
             let (value, bits) = rule.mark?;
             let is_first = rule.action == Action::Goto(rule.priority + BEGIN - END);
             let mark = Mark::of(value, bits).ok()?;
-            Some((rule, rule.iif.clone()?, mark)).filter(|_| is_first)
+            is_first.then_some((rule, rule.iif.clone()?, mark))
         })?;
         let looks_up = |rule: &&Rule| {
             rule.mark == first.mark && rule.priority == first.priority + BEGIN - LOOKUP

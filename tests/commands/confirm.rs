@@ -115,7 +115,7 @@ fn time_signals_and_a_lost_terminal_go_back() {
             asked(&mut run);
             lab.ok(&format!("kill -{signal} {}", run.child.id()));
             // Whom this one ends the guard goes back for, and closes the terminal when it has.
-            let code = Some(2).filter(|_| signal != "KILL");
+            let code = (signal != "KILL").then_some(2);
             assert_eq!(run.end().0, code, "{signal}");
             assert_eq!(before(lab), was, "{signal}");
         }

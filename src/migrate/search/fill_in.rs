@@ -129,5 +129,5 @@ fn priority(form: Form, goal: &Goal, table: TableId) -> Option<Option<NewOption>
     let from = rules.find(|spelled| spelled.rule.same_but_priority(&derived))?;
     let is_fixed = from.given.priority || form.numbered;
     let option = NewOption::new("policy-priority", from.rule.priority.to_string());
-    Some(Some(option).filter(|_| is_fixed && from.rule.priority != PRIORITY))
+    Some((is_fixed && from.rule.priority != PRIORITY).then_some(option))
 }

@@ -151,5 +151,5 @@ fn values<'a>(stanza: &'a ScriptedStanza, keywords: &'a [&str]) -> impl Iterator
 /// An address, or a prefix that is one.
 fn host(word: &str) -> Option<IpAddr> {
     let prefix: Prefix = word.parse().ok()?;
-    Some(prefix.address()).filter(|_| prefix.is_host())
+    prefix.is_host().then(|| prefix.address())
 }

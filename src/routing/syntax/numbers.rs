@@ -280,7 +280,7 @@ pub fn masked_dscp(text: &str) -> Option<(u8, Option<u8>)> {
 pub fn flow_label(text: &str) -> Option<(u32, u32)> {
     let (label, mask) = masked(text)?;
     let mask = if text.contains('/') { mask } else { 0xf_ffff };
-    Some((label, mask)).filter(|_| mask <= 0xf_ffff && label & !mask == 0)
+    (mask <= 0xf_ffff && label & !mask == 0).then_some((label, mask))
 }
 
 /// A kind of route, by name.
