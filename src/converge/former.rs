@@ -3,6 +3,7 @@
 //! administrator has asked for it (`migrate --write --now`). They are known by what the lines say, and
 //! taken out, and put back, as the kernel has them.
 
+use std::collections::btree_map::Entry;
 use std::collections::BTreeMap;
 
 use super::outcome::{Removal, StepError};
@@ -100,20 +101,17 @@ impl<'a> SeenNow<'a> {
 
     fn routes(&mut self, like: &Route) -> Result<&[Route], KernelError> {
         let (family, table) = (like.family(), like.table);
-        if !self.routes.contains_key(&(family, table)) {
-            let found = self.kernel.routes(family, table)?;
-            self.routes.insert((family, table), found);
-        }
-        let found = self.routes.get(&(family, table));
-        Ok(found.map_or(&[], Vec::as_slice))
+        Ok(match self.routes.entry((family, table)) {
+            Entry::Occupied(seen) => seen.into_mut(),
+            Entry::Vacant(new) => new.insert(self.kernel.routes(family, table)?),
+        })
     }
 
     fn rules(&mut self, family: Family) -> Result<&[Rule], KernelError> {
-        if !self.rules.contains_key(&family) {
-            let found = self.kernel.rules(family)?;
-            self.rules.insert(family, found);
-        }
-        Ok(self.rules.get(&family).map_or(&[], Vec::as_slice))
+        Ok(match self.rules.entry(family) {
+            Entry::Occupied(seen) => seen.into_mut(),
+            Entry::Vacant(new) => new.insert(self.kernel.rules(family)?),
+        })
     }
 
     /// What there is where an object might be.

@@ -172,11 +172,7 @@ impl<'a> CallOfFamily<'a> {
             Some(FamilyOfLine::Either) => true,
             None => self.is_first(),
         };
-        let ours: Vec<&str> = pieces
-            .iter()
-            .copied()
-            .filter(|piece| is_ours(piece))
-            .collect();
+        let ours: Vec<&str> = pieces.iter().copied().filter(is_ours).collect();
         if ours.len() == pieces.len() {
             // Also where there is none: an empty value is an error to tell of.
             return if pieces.is_empty() && !self.is_first() {

@@ -162,10 +162,12 @@ fn compare_turn(before: &Seen, after: &Seen, turn: &Turn) -> Compared {
     if !turn.seen.failed.is_empty() {
         differs.extend(turn.seen.said.iter().cloned());
     }
-    match differs.is_empty() {
-        true if is_otherwise => Compared::OnlyByHandOtherwise,
-        true => Compared::Same,
-        false => Compared::Differs(differs),
+    if !differs.is_empty() {
+        Compared::Differs(differs)
+    } else if is_otherwise {
+        Compared::OnlyByHandOtherwise
+    } else {
+        Compared::Same
     }
 }
 
