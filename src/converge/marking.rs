@@ -50,7 +50,7 @@ impl Marking {
     pub fn names(&self) -> Vec<String> {
         match self {
             Self::InPlace(device) | Self::Missing(device, _) | Self::Stale(device, _) => {
-                DeviceMarks::names(device).into()
+                DeviceMarks::names(device)
             }
             Self::Trouble(_) => Vec::new(),
         }

@@ -14,12 +14,27 @@ pub const TABLE: &str = "policy-table";
 /// What it says of itself: without this, it is somebody else's.
 pub const OURS: &str = "put in by policy-table(8)";
 
-/// Behind conntrack (-200) and those who set marks (mangle, -150), before destinations are translated
-/// (dstnat, -100). A number: older nft(8) know no sum of a name.
-const PRIORITY: i32 = -140;
+/// Where packets pass the chains of a device, in the order in which they do. Priorities are numbers:
+/// older nft(8) know no sum of a name.
+const PLACES: [ChainPlace; 5] = [
+    // Behind conntrack (-200) and those who set marks (mangle, -150), before those who ask for the
+    // way back by the mark, as the kernel does (rp_filter) and firewalld (10).
+    ChainPlace::new("prerouting", "filter hook prerouting", -140),
+    // Behind them: the way back to where a reply comes from is not that of its mark.
+    ChainPlace::new("replies", "filter hook prerouting", 100),
+    ChainPlace::new("output", "route hook output", -140),
+    // The way is chosen. A tunnel would hand the mark on, to the packet inside or around.
+    ChainPlace::new("input", "filter hook input", 100),
+    ChainPlace::new("postrouting", "filter hook postrouting", 100),
+];
 
-/// What the names of a device's chains begin with: where packets pass them.
-const PLACES: [&str; 2] = ["prerouting", "output"];
+/// A place for a chain, and what the names of the chains there begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct ChainPlace {
+    name: &'static str,
+    hook: &'static str,
+    priority: i32,
+}
 
 /// The connections of a device that are marked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +48,7 @@ pub struct DeviceMarks {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chain {
     pub name: String,
-    hook: &'static str,
+    place: ChainPlace,
     /// Each with the comment by which it is known again.
     pub rules: Vec<(String, String)>,
 }
@@ -74,16 +89,15 @@ impl DeviceMarks {
     }
 
     /// The chains of a device, whatever is in them.
-    pub fn names(device: &InterfaceName) -> [String; 2] {
+    pub fn names(device: &InterfaceName) -> Vec<String> {
         let device = escaped(device);
-        PLACES.map(|place| format!("{place}-{device}"))
+        PLACES.map(|place| place.chain(&device)).into()
     }
 
     /// Whether a chain may have such a name.
     pub fn is_name(chain: &str) -> bool {
-        let mut places = PLACES.iter();
-        places.any(|place| {
-            let rest = chain.strip_prefix(place);
+        PLACES.iter().any(|place| {
+            let rest = chain.strip_prefix(place.name);
             rest.is_some_and(|rest| rest.starts_with('-'))
         })
     }
@@ -94,38 +108,71 @@ impl DeviceMarks {
     }
 
     /// Its chains.
-    pub fn chains(&self) -> [Chain; 2] {
-        let [prerouting, output] = Self::names(&self.device);
-        let mut first = Vec::new();
+    pub fn chains(&self) -> Vec<Chain> {
+        let device = escaped(&self.device);
+        let rules = [
+            self.on_the_way_in(),
+            self.on_replies(),
+            self.on_own_replies(),
+            self.behind_the_routing(),
+            self.behind_the_routing(),
+        ];
+        let chains = PLACES.into_iter().zip(rules);
+        chains
+            .map(|(place, rules)| Chain::new(place, &device, rules))
+            .collect()
+    }
+
+    /// What comes in by the device bears the mark for the sake of the way back to its source alone,
+    /// see `connmark::rules`; what a client sends by another uplink meanwhile goes where it would go
+    /// without.
+    fn on_the_way_in(&self) -> Vec<String> {
+        let mut rules = Vec::new();
         for family in Family::ALL {
-            self.mark_connections(family, &mut first);
+            self.mark_connections(family, &mut rules);
         }
-        let mut second = Vec::new();
-        for mark in self.distinct(|_| true) {
-            let (value, mask) = (mark.value(), mark.mask());
-            let known = format!("ct mark and {mask:#010x} == {value:#010x}");
-            // The replies, and connections that belong to this one, as FTP's second. Of the rest what
-            // comes in by the device, for rp_filter: what a client sends by another uplink meanwhile
-            // goes where it would go without.
-            for whose in [
-                "ct direction reply".to_owned(),
-                "ct status expected".to_owned(),
-                format!("iifname \"{}\"", self.device),
-            ] {
-                first.push(format!(
-                    "{whose} {known} meta mark set meta mark and {:#010x} or {value:#010x}",
-                    !mask
-                ));
-            }
-            // What bears a mark already is to go its own way: wg-quick compares all the bits.
-            second.push(format!(
-                "ct direction reply meta mark 0 {known} meta mark set {value:#010x}"
-            ));
-        }
-        [
-            Chain::new(prerouting, "filter hook prerouting", first),
-            Chain::new(output, "route hook output", second),
-        ]
+        let came_in = format!("iifname \"{}\" ct direction original", self.device);
+        let marks = self.marks().into_iter();
+        rules.extend(marks.map(|mark| format!("{came_in} {} {}", is_of(mark), set(mark))));
+        rules
+    }
+
+    /// Also connections that belong to the marked one, as FTP's second, which the answering end opens.
+    fn on_replies(&self) -> Vec<String> {
+        let whose = ["ct direction reply", "ct status expected"];
+        let marks = self.marks().into_iter();
+        let rules = marks
+            .flat_map(|mark| whose.map(|whose| format!("{whose} {} {}", is_of(mark), set(mark))));
+        rules.collect()
+    }
+
+    /// What bears a mark already is to go its own way: wg-quick compares all the bits. Nor does an
+    /// error of ICMP that the host sends (related), unless its source becomes the address that was
+    /// asked (dnat): it is the address of another interface.
+    fn on_own_replies(&self) -> Vec<String> {
+        let whose = ["ct state != related", "ct state related ct status dnat"];
+        let marks = self.marks().into_iter();
+        let rules = marks.flat_map(|mark| {
+            let (known, value) = (is_of(mark), mark.value());
+            whose.map(|whose| {
+                format!(
+                    "ct direction reply {whose} meta mark 0 {known} meta mark set {value:#010x}"
+                )
+            })
+        });
+        rules.collect()
+    }
+
+    fn behind_the_routing(&self) -> Vec<String> {
+        let marks = self.marks().into_iter();
+        let rules = marks.map(|mark| {
+            let (value, mask, others) = (mark.value(), mark.mask(), !mark.mask());
+            format!(
+                "{} meta mark and {mask:#010x} == {value:#010x} meta mark set meta mark and {others:#010x}",
+                is_of(mark)
+            )
+        });
+        rules.collect()
     }
 
     /// Those that come in by the device and have no mark of ours yet get that of the stanza that they
@@ -167,6 +214,11 @@ impl DeviceMarks {
         rules.push(format!("{came_in} {}", set(first.mark)));
     }
 
+    /// Each once.
+    fn marks(&self) -> Vec<Mark> {
+        self.distinct(|_| true)
+    }
+
     fn distinct(&self, take: impl Fn(&MarkedWay) -> bool) -> Vec<Mark> {
         let mut marks: Vec<Mark> = Vec::new();
         for way in self.ways.iter().filter(|way| take(way)) {
@@ -178,27 +230,59 @@ impl DeviceMarks {
     }
 }
 
+/// A connection that bears the mark.
+fn is_of(mark: Mark) -> String {
+    format!(
+        "ct mark and {:#010x} == {:#010x}",
+        mark.mask(),
+        mark.value()
+    )
+}
+
+/// The packet gets it; all other bits stay.
+fn set(mark: Mark) -> String {
+    let (value, others) = (mark.value(), !mark.mask());
+    format!("meta mark set meta mark and {others:#010x} or {value:#010x}")
+}
+
+impl ChainPlace {
+    const fn new(name: &'static str, hook: &'static str, priority: i32) -> Self {
+        Self {
+            name,
+            hook,
+            priority,
+        }
+    }
+
+    /// The name of a device's chain there.
+    fn chain(self, escaped: &str) -> String {
+        format!("{}-{escaped}", self.name)
+    }
+}
+
 impl Chain {
-    fn new(name: String, hook: &'static str, rules: Vec<String>) -> Self {
+    fn new(place: ChainPlace, device: &str, rules: Vec<String>) -> Self {
+        let ChainPlace { hook, priority, .. } = place;
         // Every change of any rule changes all comments.
-        let hash = fnv1a(&format!("{hook} {PRIORITY} {rules:?}"));
+        let hash = fnv1a(&format!("{hook} {priority} {rules:?}"));
         let commented = rules.into_iter().enumerate().map(|(n, rule)| {
             let comment = format!("policy-table {hash:08x} {}", n + 1);
             (rule, comment)
         });
         Self {
-            name,
-            hook,
+            name: place.chain(device),
+            place,
             rules: commented.collect(),
         }
     }
 
     /// Adds the commands that make it.
     pub fn write(&self, text: &mut String) {
-        let Self { name, hook, .. } = self;
+        let Self { name, place, .. } = self;
+        let ChainPlace { hook, priority, .. } = place;
         let _ = writeln!(
             text,
-            "add chain inet {TABLE} {name} {{ type {hook} priority {PRIORITY}; }}"
+            "add chain inet {TABLE} {name} {{ type {hook} priority {priority}; }}"
         );
         for (rule, comment) in &self.rules {
             let _ = writeln!(

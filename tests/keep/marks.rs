@@ -32,7 +32,7 @@ const LOSSES: [(&str, &str); 3] = [
     (
         "a rule",
         "nft delete rule inet policy-table prerouting-eth2 handle $(nft -a list chain inet \
-         policy-table prerouting-eth2 | sed -n 's/.*iifname.*original.*handle //p')",
+         policy-table prerouting-eth2 | sed -n 's/.*ct mark set.*handle //p')",
     ),
     (
         "one too many",
@@ -62,7 +62,7 @@ fn what_nft_loses_comes_back() {
         let before = (ours(lab), marks(lab));
         assert_eq!(
             before.1.matches("comment \"policy-table ").count(),
-            11,
+            17,
             "{}",
             before.1
         );

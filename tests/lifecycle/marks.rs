@@ -105,7 +105,8 @@ fn what_is_in_no_record_goes() {
         // The rules may be gone, too: the chains alone are as good an orphan.
         lab.ok("ip rule flush protocol 157; policy-table apply eth1");
         let status = lab.sh("policy-table status");
-        let told = "~ orphan    nft table inet policy-table: prerouting-eth0, output-eth0";
+        let told =
+            "~ orphan    nft table inet policy-table: prerouting-eth0, replies-eth0, output-eth0";
         assert_eq!(status.code, 1, "{status:?}");
         assert!(status.out.contains(told), "{}", status.out);
         let json = lab.sh("policy-table status --json").out;

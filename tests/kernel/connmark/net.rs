@@ -121,7 +121,11 @@ pub fn up(lab: &Lab, uplinks: usize, file: &str) {
 
 /// Publishes the port as a container engine does by nft, with masquerade for what leaves.
 pub fn publish_by_nft(lab: &Lab) {
-    let [inet, inet6] = CONTAINER;
+    published_to(lab, CONTAINER);
+}
+
+/// The same of a server at other addresses.
+pub fn published_to(lab: &Lab, [inet, inet6]: [&str; 2]) {
     let dnat = |family: &str, to: &str| {
         format!(
             "table {family} engine {{
