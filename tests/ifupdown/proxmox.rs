@@ -174,13 +174,13 @@ fn what_the_gui_makes_of_a_file_is_taken_over() {
         let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
         let (before, after) = (read("before"), read("after"));
         let name = folder.file_name().into_string().unwrap();
-        let Some((had, has, said)) = reloaded(Ifupdown::Two, &before, &after) else {
+        let Some((had, now, said)) = reloaded(Ifupdown::Two, &before, &after) else {
             return;
         };
         assert!(had.contains("policy-table"), "{name}: {had}");
         let (expected, _) = of_debian(Network::Links, &after);
-        assert_eq!(has, expected, "{name}: {said}");
-        assert_eq!(had == has, name == "keeps", "{name}: {had}{has}");
+        assert_eq!(now, expected, "{name}: {said}");
+        assert_eq!(had == now, name == "keeps", "{name}: {had}{now}");
         // As the log of the task shows it.
         let told = "warning: eth1: had policy-table rt2, its stanza has none now; taken out";
         let is_lost = ["blank-line", "cleared-address"].contains(&name.as_str());

@@ -10,7 +10,7 @@ pub enum Order {
 
 impl Order {
     fn number(self, bytes: &[u8]) -> usize {
-        let add = |sum: usize, byte: &u8| sum << 8 | usize::from(*byte);
+        let add = |sum: usize, byte: &u8| (sum << 8) | usize::from(*byte);
         match self {
             Self::Little => bytes.iter().rev().fold(0, add),
             Self::Big => bytes.iter().fold(0, add),
