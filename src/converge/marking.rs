@@ -94,6 +94,9 @@ impl SeenMarks {
     /// The chains of devices for which no record has marks.
     pub fn in_no_record(&mut self) -> Vec<String> {
         // First, since a hook notes what it is going to put in.
+        if !marks::may_be_there() {
+            return Vec::new();
+        }
         let Ok(there) = self.listing() else {
             return Vec::new();
         };

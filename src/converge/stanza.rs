@@ -307,8 +307,12 @@ pub fn down(call: &HookCall, interface: &InterfaceName) -> Result<Removal, Failu
     if going.is_empty() && Part::of(Heading::of(call), call).asks_for_marks() {
         marked.push(interface.device());
     }
-    let unmarked = load_marks(&marked, &record.noted).err();
-    warn_unmarked(interface, unmarked.as_ref());
+    if let Err(error) = load_marks(&marked, &record.noted) {
+        warn!(
+            "{interface}: {error}; connections go on being marked until that is mended, and policy-table \
+             apply --all is run"
+        );
+    }
     let mut kernel = Kernel::open()?;
     let objects = to_take_out(call, &going, &record, &mut kernel);
     let objects = kernel.devices().same_in(objects);

@@ -1,5 +1,6 @@
 //! Which mark of `auto` each table has. Derived from the table's name, so that it is the same after
 //! the next boot; noted until then, since a connection may bear the mark of a table that is gone.
+//! Where there is no such note, no stanza has marked anything since the boot.
 
 use std::collections::BTreeMap;
 use std::fs::{read_to_string, OpenOptions};
@@ -80,26 +81,43 @@ impl Allotted {
     /// same next time.
     /// Errors: there is none left.
     pub fn noted(table: TableId, name: Option<&TableName>) -> Result<Mark, AllotError> {
-        let path = Path::new(FILE);
-        let lock = Lock::exclusive(path);
+        let lock = Lock::exclusive(Path::new(FILE));
         let mut allotted = Self::read();
         let is_new = !allotted.marks.contains_key(&table);
         let mark = allotted.mark(table, name)?;
         if is_new {
             let line = format!("{mark} {table}\n");
-            if let Err(error) = lock.and_then(|_held| append(path, &line)) {
-                warn!("{FILE}: {error}; table {table} has mark {mark} for now");
+            if let Err(error) = lock.and_then(|_held| append(&line)) {
+                warn!("{error}; table {table} has mark {mark} for now");
             }
         }
         Ok(mark)
     }
 }
 
-fn append(path: &Path, line: &str) -> io::Result<()> {
+fn append(line: &str) -> io::Result<()> {
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     let mut options = OpenOptions::new();
     let options = options.append(true).custom_flags(flags.bits());
-    options.open(path)?.write_all(line.as_bytes())
+    let done = options
+        .open(FILE)
+        .and_then(|mut file| file.write_all(line.as_bytes()));
+    done.map_err(|error| io::Error::new(error.kind(), format!("{FILE}: {error}")))
+}
+
+/// Whether nft(8) may have something of ours, whatever the records say.
+pub fn may_be_there() -> bool {
+    Path::new(FILE).symlink_metadata().is_ok()
+}
+
+/// Notes that from now on it may.
+pub fn note() {
+    if !may_be_there() {
+        // The lock is the file.
+        if let Err(error) = Lock::exclusive(Path::new(FILE)) {
+            warn!("{error}");
+        }
+    }
 }
 
 #[cfg(test)]

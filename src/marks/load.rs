@@ -3,6 +3,7 @@
 use log::debug;
 use thiserror::Error;
 
+use super::allotted::{may_be_there, note};
 use super::change::commands;
 use super::listing::Listing;
 use super::ruleset::{DeviceMarks, TABLE};
@@ -37,6 +38,17 @@ pub fn found() -> Result<Listing, MarksError> {
     }
 }
 
+/// What is there now, of which no record need say anything: where none has marked anything since the
+/// boot, nothing is asked.
+/// Errors: nft(8) cannot be asked.
+fn left() -> Result<Listing, MarksError> {
+    if may_be_there() {
+        found()
+    } else {
+        Ok(Listing::default())
+    }
+}
+
 /// Brings nft(8) from what a device had marked to what its record says now.
 /// Errors: nft(8) is not there, or refused; all is as it was.
 pub fn load_marks(before: &[InterfaceName], now: &Record) -> Result<bool, MarksError> {
@@ -66,6 +78,9 @@ fn bring_in_step(going: &[String], wanted: &[DeviceMarks]) -> Result<bool, Marks
         if text.is_empty() {
             return Ok(false);
         }
+        if !wanted.is_empty() {
+            note();
+        }
         debug!("nft -f -: {text}");
         tries -= 1;
         match nft(&["-f", "-"], &text) {
@@ -83,9 +98,9 @@ pub fn remove_beside(
     devices: &[DeviceMarks],
     is_orphan: impl Fn(&String) -> bool,
 ) -> Result<Vec<String>, MarksError> {
-    let mut going = match found() {
+    let mut going = match left() {
         Ok(there) => there.beside(devices),
-        // Without nft(8) nothing of ours was put in by it.
+        // Whoever took it away may have taken out what it had.
         Err(MarksError::Nft(NftError::Missing)) => Vec::new(),
         Err(error) => return Err(error),
     };
@@ -97,15 +112,15 @@ pub fn remove_beside(
 }
 
 /// Takes the whole table out, if it is there and ours; returns whether it was.
-/// Errors: nft(8) refused.
+/// Errors: nft(8) refused, or is gone since it was told something.
 pub fn remove_all() -> Result<bool, MarksError> {
     match found() {
         Ok(there) if there.is_there() && !there.is_foreign() => {
             nft(&["delete", "table", "inet", TABLE], "")?;
             Ok(true)
         }
-        // Without nft(8) nothing of ours was put in by it.
-        Ok(_) | Err(MarksError::Nft(NftError::Missing)) => Ok(false),
+        Ok(_) => Ok(false),
+        Err(MarksError::Nft(NftError::Missing)) if !may_be_there() => Ok(false),
         Err(error) => Err(error),
     }
 }

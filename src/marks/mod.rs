@@ -2,7 +2,7 @@
 //! give it to what comes in by an interface, so that the replies of a published port find the table.
 //!
 //! What is to be there follows from a device's record, whose rules name the mark: it is never noted a
-//! second time. The rules are in one table of ours, two chains a device, which are replaced in one
+//! second time. The rules are in one table of ours, some chains a device, which are replaced in one
 //! step. A table of that name that does not say that it is ours is left alone.
 //!
 //! - `allotted.rs`: which mark each table has, until the next boot.
@@ -19,7 +19,7 @@ mod listing;
 mod change;
 mod load;
 
-pub(crate) use allotted::{AllotError, Allotted};
+pub(crate) use allotted::{may_be_there, AllotError, Allotted};
 pub(crate) use change::commands;
 pub(crate) use listing::Listing;
 pub(crate) use load::{found, load_marks, remove_all, remove_beside, MarksError};

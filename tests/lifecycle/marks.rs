@@ -133,6 +133,58 @@ fn what_is_in_no_record_goes() {
     });
 }
 
+/// Nobody starts nft(8) where nothing has been marked since the boot. Where something has, with a mark
+/// of one's own, too, what is left of it is found without any record.
+#[test]
+fn what_was_never_marked_costs_no_process() {
+    with_devices(1, |lab| {
+        lab.ok("cp /usr/sbin/nft /run/nft");
+        lab.script(
+            "/run/new",
+            "#!/bin/sh\necho \"$@\" >>/run/asked; exec /run/nft \"$@\"\n",
+        );
+        lab.ok("mv /run/new /usr/sbin/nft");
+        let asked = || lab.sh("cat /run/asked").out;
+        let all = "policy-table status; policy-table plan eth0; policy-table apply --all";
+        lab.interfaces(&file(&[NONE]));
+        quiet(lab, &format!("ifup eth0; {all}"));
+        assert_eq!(asked(), "");
+
+        lab.interfaces(&file(&[OTHER]));
+        quiet(lab, "policy-table apply eth0");
+        lab.ok(&format!(
+            "mv {HOOK} /run/away; ifdown eth0; mv /run/away {HOOK}; rm -r /run/policy-table"
+        ));
+        let status = lab.sh("policy-table status").out;
+        assert!(status.contains("prerouting-eth0"), "{status}");
+        quiet(lab, "policy-table apply --all");
+        assert_eq!(ours(lab), nothing());
+    });
+}
+
+/// Without nft(8) its rules stay: who wants them out is told so, and who asks again with it has them
+/// out.
+#[test]
+fn what_nft_is_needed_for_on_the_way_down() {
+    with_devices(2, |lab| {
+        lab.interfaces(&file(&[AUTO, OTHER]));
+        quiet(lab, "ifup eth0 eth1");
+        lab.ok("mv /usr/sbin/nft /run/nft");
+        for (command, told) in [
+            ("ifdown eth0", "connections go on being marked until"),
+            ("policy-table flush --all", "install the package nftables"),
+        ] {
+            let said = lab.sh(command);
+            assert_eq!((said.code, said.ours().len()), (0, 1), "{said:?}");
+            assert!(said.err.contains(told), "{said:?}");
+        }
+        lab.ok("mv /run/nft /usr/sbin/nft");
+        assert!(!ours(lab).0.is_empty());
+        quiet(lab, "ifdown eth1; policy-table apply --all");
+        assert_eq!(ours(lab), nothing());
+    });
+}
+
 /// Ends who called it, before or after it does what it is for.
 const KILLS: [&str; 3] = [
     "[ \"$1\" = list ] && kill -9 $PPID; exec /run/nft \"$@\"",
