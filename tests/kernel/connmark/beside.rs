@@ -80,7 +80,9 @@ fn tunnels_hand_no_mark_on() {
         while_served(Some("container"), SERVED, || {
             for to in CONTAINER.map(|it| it.parse::<IpAddr>().unwrap()) {
                 for over in PROTOCOLS {
-                    assert!(asks("client", (to, SERVED), over, 100), "{to} {over:?}");
+                    // The first may go while a neighbour is being found.
+                    let answered = (0..3).any(|_| asks("client", (to, SERVED), over, 100));
+                    assert!(answered, "{to} {over:?}");
                 }
             }
         });

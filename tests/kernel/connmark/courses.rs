@@ -124,36 +124,6 @@ fn a_stream_outlives_ifdown() {
     });
 }
 
-/// A container in another network of the host reaches the port by the published address, in strict
-/// mode as well: what it sends does not come in by the interface, and bears no mark.
-#[test]
-fn a_container_asks_a_published_port() {
-    marking_lab(|lab| {
-        host(lab, 2);
-        publish_by_nft(lab);
-        up(lab, 2, &(stanza(0, "") + &stanza(1, MARKED)));
-        lab.ok(
-            "ip netns add other; ip link add docker1 type veth peer name eth0 netns other
-            ip link set docker1 up; ip address add 172.18.0.1/16 dev docker1
-            ip address add fd18::1/64 dev docker1 nodad",
-        );
-        inside(
-            lab,
-            "other",
-            "echo 0 >/proc/sys/net/ipv6/conf/eth0/accept_dad; ip link set eth0 up
-            ip address add 172.18.0.2/16 dev eth0; ip address add fd18::2/64 dev eth0 nodad
-            ip route add default via 172.18.0.1; ip route add default via fd18::1",
-        );
-        while_served(Some("container"), SERVED, || {
-            for to in addresses(1) {
-                for over in PROTOCOLS {
-                    assert!(asks("other", (to, PUBLISHED), over, 3000), "{to} {over:?}");
-                }
-            }
-        });
-    });
-}
-
 /// A stream of the client's to the published port, and a socket beside it.
 struct Open {
     stream: TcpStream,

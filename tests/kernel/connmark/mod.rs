@@ -4,6 +4,7 @@
 mod beside;
 mod courses;
 mod ftp;
+mod hairpin;
 mod net;
 mod others;
 mod published;
