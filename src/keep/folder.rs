@@ -97,7 +97,8 @@ fn path(name: &str) -> std::path::PathBuf {
     Path::new(FOLDER).join(name)
 }
 
-fn named(path: &str, error: &io::Error) -> io::Error {
+/// An error with the path that it is about.
+pub fn named(path: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{path}: {error}"))
 }
 

@@ -18,7 +18,7 @@ use super::marks_watch::MarksWatch;
 use super::pause::Moment;
 use super::place::{KeepError, KeeperPlace, Manner};
 use super::repair::{recorded, Looked, Looks};
-use super::telling::Telling;
+use super::telling::{Telling, Why};
 use crate::netlink::{Heard, Kernel, KernelError, Watch};
 use crate::record::Store;
 use crate::routing::{Family, InterfaceName, TableId, PROTOCOL};
@@ -298,24 +298,22 @@ impl Keeper {
         if seen.mended.is_empty() {
             return;
         }
-        let count = self.telling.repaired(device, now);
+        let whys: BTreeSet<Why> = seen.mended.iter().map(|(why, _)| *why).collect();
+        let told = self.telling.repaired(device, whys, now);
         if self.manner.acts {
             note_repairs(self.telling.repairs());
         }
-        let Some(count) = count else {
-            return;
-        };
-        let times = match count {
-            1 => String::new(),
-            count => format!(" ({count} times)"),
-        };
-        let verb = if self.manner.acts {
-            "put back"
-        } else {
-            "would be put back"
-        };
-        info!("{device}: {verb}{times}: {}", shown(&seen.mended));
-        if count == 1 {
+        for (why, count) in &told {
+            let times = match count {
+                1 => String::new(),
+                count => format!(" ({count} times)"),
+            };
+            let of_it = seen.mended.iter().filter(|(of, _)| of == why);
+            let lines: Vec<&str> = of_it.map(|(_, line)| line.as_str()).collect();
+            let done = why.done(self.manner.acts);
+            info!("{device}: {done}{times}: {}", shown(&lines));
+        }
+        if told.contains(&(Why::Lost, 1)) {
             let remover = if networkd_removes_rules() {
                 "systemd-networkd runs and takes out the rules of others: see networkd.conf(5), \
                  ManageForeignRoutingPolicyRules; "
@@ -341,12 +339,12 @@ impl Keeper {
     }
 }
 
-/// How many lines of what was put back are told.
+/// How many lines of what was done are told.
 const SHOWN: usize = 3;
 
-fn shown(lines: &[String]) -> String {
-    let first = lines.iter().take(SHOWN).cloned();
-    let first = first.collect::<Vec<_>>().join("; ");
+fn shown(lines: &[&str]) -> String {
+    let first: Vec<&str> = lines.iter().take(SHOWN).copied().collect();
+    let first = first.join("; ");
     match lines.len().saturating_sub(SHOWN) {
         0 => first,
         more => format!("{first}; and {more} more"),

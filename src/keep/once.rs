@@ -35,9 +35,8 @@ pub fn keep_once(acts: bool) -> LookedOnce {
                 info!("{device}: {}", statement.text);
             }
         }
-        let verb = if acts { "mended" } else { "would be mended" };
-        for line in &seen.mended {
-            info!("{device}: {verb}: {line}");
+        for (why, line) in &seen.mended {
+            info!("{device}: {}: {line}", why.done(acts));
         }
         let found = match seen.finding {
             LookResult::Unknown | LookResult::Refused => LookedOnce::Trouble,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use log::warn;
 use thiserror::Error;
 
-use super::folder::{be_the_only_one, make, FOLDER, LOCK};
+use super::folder::{be_the_only_one, make, named, FOLDER, LOCK};
 use crate::record::{RunningKeeper, Store, FOLDER as RECORDS};
 use crate::system::{Changed, FolderWatch, Lock};
 
@@ -32,6 +32,8 @@ pub enum KeepError {
     Records(io::Error),
     #[error("another keeper runs: {0}")]
     Another(io::Error),
+    #[error("the keeper's own files cannot be made: {0}")]
+    NoPlace(io::Error),
     #[error("changes cannot be heard of: {0}")]
     Changes(io::Error),
     #[error("signals cannot be waited for: {0}")]
@@ -48,21 +50,25 @@ pub struct KeeperPlace {
 
 impl KeeperPlace {
     /// Takes the place; none where there never was a record, and it does not wait for one.
-    /// Errors: another one has it; or the folders cannot be made or watched.
+    /// Errors: another one has it; or the folders cannot be made, written to or watched.
     pub fn take(manner: Manner) -> Result<Option<Self>, KeepError> {
         // One that only looks may run beside another.
         let alone = manner.acts.then(be_the_only_one).transpose();
-        let alone = alone.map_err(KeepError::Another)?;
-        make().map_err(KeepError::Records)?;
+        let alone = alone.map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => KeepError::Another(error),
+            _ => KeepError::NoPlace(error),
+        })?;
+        make().map_err(KeepError::NoPlace)?;
+        let in_records = |error| KeepError::NoPlace(named(RECORDS, &error));
         if manner.stays {
-            Store::make().map_err(KeepError::Records)?;
+            Store::make().map_err(in_records)?;
         }
         let changes = match FolderWatch::of(&[RECORDS, FOLDER]) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             watched => watched.map_err(KeepError::Records)?,
         };
         if manner.acts {
-            let running = RunningKeeper::announce().map_err(KeepError::Records)?;
+            let running = RunningKeeper::announce().map_err(in_records)?;
             // A link that leads to no process says nothing. To remove it would be a change of the
             // folder, which starts the service that is being stopped.
             std::mem::forget(running);

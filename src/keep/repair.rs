@@ -5,22 +5,21 @@ use std::slice::from_ref;
 
 use super::interests::KeptRecord;
 use super::judgement::LookResult;
-use super::telling::Statement;
+use super::telling::{Statement, Why};
 use crate::converge::{
-    put_in_front, Condition, Failure, Item, LeftToDo, Marking, RecordedDevice, StanzaStatus, View,
-    Waiting,
+    put_in_front, Condition, Failure, Item, LeftToDo, RecordedDevice, StanzaStatus, View, Waiting,
 };
 use crate::netlink::{Kernel, KernelError};
 use crate::record::{Part, Record, Store};
-use crate::routing::{InterfaceName, State, TableId};
+use crate::routing::{InterfaceName, Object, State, Step, TableId, Verb};
 use crate::stanza::{keep, Keep, Stanza};
 
 /// What a look at a device came to.
 #[derive(Debug)]
 pub struct Looked {
     pub finding: LookResult,
-    /// What was put back, and what was taken out since the address that it was for is gone.
-    pub mended: Vec<String>,
+    /// What was put in and taken out, a line each.
+    pub mended: Vec<(Why, String)>,
     /// What stands for longer.
     pub stands: BTreeSet<Statement>,
     /// Whether something is not there that a part waits for.
@@ -176,7 +175,7 @@ fn look(
             }
             continue;
         }
-        let lost = lines(status);
+        let lost = lines(status, &part.state);
         if !acts {
             seen.mended.extend(lost);
             continue;
@@ -197,7 +196,10 @@ fn look(
             }
         }
     }
-    let to_copy: Vec<String> = copies.iter().flat_map(lines).collect();
+    let to_copy = copies.iter().flat_map(StanzaStatus::steps);
+    let to_copy: Vec<_> = to_copy
+        .map(|step| (Why::InFront, step.to_string()))
+        .collect();
     if !acts || to_copy.is_empty() {
         seen.mended.extend(to_copy);
         return Ok(());
@@ -211,7 +213,7 @@ fn put_copies(device: &InterfaceName, seen: &mut Looked) -> Result<(), KernelErr
     for changed in put_in_front(&mut Kernel::open()?, from_ref(device))? {
         match changed.outcome {
             Ok(_) => {
-                seen.mended.push(changed.copies.to_string());
+                seen.mended.push((Why::InFront, changed.copies.to_string()));
                 if seen.finding == LookResult::Settled {
                     seen.finding = LookResult::Repaired;
                 }
@@ -239,15 +241,27 @@ fn is_to_note(status: &StanzaStatus) -> bool {
     is_well && status.left_to_do == LeftToDo::Something
 }
 
-/// What is to be put back or taken out, a line each.
-fn lines(status: &StanzaStatus) -> Vec<String> {
-    let each = status.steps().into_iter();
+/// What is to be put in or taken out of a part that had put in a state.
+fn lines(status: &StanzaStatus, before: &State) -> Vec<(Why, String)> {
+    let steps = status.steps();
+    let is_put_in = |object: &Object| {
+        let mut of_it = steps.iter().filter(|step| step.object == *object);
+        of_it.any(|step| step.verb != Verb::Delete)
+    };
+    let why = |step: &Step| {
+        if before.contains(&step.object) && is_put_in(&step.object) {
+            Why::Lost
+        } else {
+            Why::Changed
+        }
+    };
+    let each = steps.iter().map(|step| (why(step), step.to_string()));
     let to_nft = status
         .marking
         .as_ref()
         .filter(|_| status.nft_commands().is_some());
-    let chains = to_nft.map(Marking::chains);
-    each.map(|step| step.to_string()).chain(chains).collect()
+    let chains = to_nft.map(|marking| (Why::Lost, marking.chains()));
+    each.chain(chains).collect()
 }
 
 /// Notes what stands of a part.

@@ -10,6 +10,31 @@ use crate::routing::InterfaceName;
 /// After so long without one the next is the first again.
 const FORGOTTEN: Duration = Duration::from_secs(60 * 60);
 
+/// What a repair was for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Why {
+    /// What was in force was lost.
+    Lost,
+    /// An address, the router or what else a stanza goes by is another, or has come.
+    Changed,
+    /// VPN software takes all packets, or does so no more.
+    InFront,
+}
+
+impl Why {
+    /// What was done, or would be done by one that acts.
+    pub fn done(self, acts: bool) -> &'static str {
+        match (self, acts) {
+            (Self::Lost, true) => "put back",
+            (Self::Lost, false) => "would be put back",
+            (Self::Changed, true) => "brought in step with the interface",
+            (Self::Changed, false) => "would be brought in step with the interface",
+            (Self::InFront, true) => "done beside VPN software",
+            (Self::InFront, false) => "would be done beside VPN software",
+        }
+    }
+}
+
 /// How often interfaces were repaired, and what was said of it.
 #[derive(Debug, Default)]
 pub struct Telling {
@@ -30,22 +55,40 @@ pub struct Statement {
 struct Repairs {
     /// Since the keeper started.
     all: u64,
-    /// Since the last time that one was the first.
-    row: u64,
+    rows: BTreeMap<Why, Row>,
+}
+
+/// Repairs that follow each other.
+#[derive(Debug, Default)]
+struct Row {
+    count: u64,
     last: Moment,
 }
 
-impl Telling {
-    /// Counts a repair; returns its number where it is to be told.
-    pub fn repaired(&mut self, device: &InterfaceName, now: Moment) -> Option<u64> {
-        let repairs = self.repairs.entry(device.clone()).or_default();
-        if now.saturating_sub(repairs.last) >= FORGOTTEN {
-            repairs.row = 0;
+impl Row {
+    /// Counts one; returns its number where it is to be told.
+    fn next(&mut self, now: Moment) -> Option<u64> {
+        if now.saturating_sub(self.last) >= FORGOTTEN {
+            self.count = 0;
         }
+        self.count += 1;
+        self.last = now;
+        self.count.is_power_of_two().then_some(self.count)
+    }
+}
+
+impl Telling {
+    /// Counts a repair; returns what it was for as far as that is to be told, each with its number.
+    pub fn repaired(
+        &mut self,
+        device: &InterfaceName,
+        whys: impl IntoIterator<Item = Why>,
+        now: Moment,
+    ) -> Vec<(Why, u64)> {
+        let repairs = self.repairs.entry(device.clone()).or_default();
         repairs.all += 1;
-        repairs.row += 1;
-        repairs.last = now;
-        repairs.row.is_power_of_two().then_some(repairs.row)
+        let mut number = |why| Some((why, repairs.rows.entry(why).or_default().next(now)?));
+        whys.into_iter().filter_map(&mut number).collect()
     }
 
     /// What stands of an interface now; returns what was not said yet. What stands no more is said
@@ -77,13 +120,16 @@ mod tests {
     fn repeats_are_told_at_powers_of_two() {
         let device = "eth1".parse().unwrap();
         let mut telling = Telling::default();
-        let told = (0..20).filter_map(|n| telling.repaired(&device, Duration::from_secs(31 * n)));
-        assert_eq!(told.collect::<Vec<_>>(), [1, 2, 4, 8, 16]);
-        assert_eq!(
-            telling.repaired(&device, Duration::from_secs(9_000)),
-            Some(1)
-        );
-        assert_eq!(telling.repairs().next(), Some((&device, 21)));
+        let mut told = |whys: &[Why], seconds| {
+            telling.repaired(&device, whys.iter().copied(), Duration::from_secs(seconds))
+        };
+        let lost = |number| vec![(Why::Lost, number)];
+        let numbers: Vec<_> = (0..20).flat_map(|n| told(&[Why::Lost], 31 * n)).collect();
+        assert_eq!(numbers, [1, 2, 4, 8, 16].map(|n| (Why::Lost, n)));
+        // A lease that changes in between is told by itself.
+        assert_eq!(told(&[Why::Lost, Why::Changed], 700), [(Why::Changed, 1)]);
+        assert_eq!(told(&[Why::Lost], 9_000), lost(1));
+        assert_eq!(telling.repairs().next(), Some((&device, 22)));
     }
 
     #[test]

@@ -100,3 +100,33 @@ fn its_disk_is_full_and_its_program_is_gone() {
         assert!(ours(lab).is_empty());
     });
 }
+
+#[test]
+fn where_it_cannot_write_it_says_where() {
+    lab(|lab| {
+        let before = up(lab, TWO);
+        lab.ok("mkdir /run/policy-table-keep");
+        for folder in ["/run/policy-table-keep", "/run/policy-table"] {
+            let read_only =
+                format!("mount --bind {folder} {folder}; mount -o remount,bind,ro {folder}");
+            lab.ok(&read_only);
+            let said = lab.sh("policy-table keep");
+            let why = format!("the keeper's own files cannot be made: {folder}");
+            assert_eq!(said.code, 2);
+            assert!(said.err.contains(&why), "{}", said.err);
+            assert!(said.err.contains("Read-only file system"), "{}", said.err);
+            lab.ok(&format!("umount {folder}"));
+            // What was in force it knows already; the record has nothing new to say.
+            let mut keeper = Keeper::start(lab);
+            lab.ok(&read_only);
+            lab.ok(FLUSH);
+            keeper.until("put back without a file", || ours(lab) == before);
+            keeper.quiet();
+            lab.ok(&format!("umount {folder}"));
+            assert_eq!(keeper.stop(), 0);
+            assert_eq!(lab.sh("policy-table status").code, 0);
+        }
+        lab.ok("ifdown eth1 eth2");
+        assert!(ours(lab).is_empty());
+    });
+}

@@ -92,38 +92,45 @@ fn one_that_was_there_before_is_passed_too_but_not_where_the_stanza_says_no() {
     }
 }
 
-/// `redirect-gateway def1` of openvpn(8) adds no rule: halves of everything stand in main, in front of
-/// its default route.
+/// `redirect-gateway def1 ipv6` of openvpn(8) adds no rule: parts of everything stand in main, in
+/// front of its default route.
 #[test]
-fn halves_in_main_take_nothing_from_a_policy_address() {
-    lab(|lab| {
-        lab.interfaces(&FILE.replace("    policy-mode main\n", ""));
-        lab.device("eth1");
-        lab.ok("ip link set eth1 addrgenmode none; ip link set eth1p addrgenmode none");
-        lab.ok("ifup eth1");
-        let before = ours(lab);
-        let mut keeper = Keeper::start(lab);
-        wg_quick::tunnel(lab, "tun0");
-        let halves = |verb: &str| {
-            for half in ["0.0.0.0/1", "128.0.0.0/1", "::/1", "8000::/1"] {
-                lab.ok(&format!("ip route {verb} {half} dev tun0"));
+fn parts_of_everything_in_main_take_nothing_from_a_policy_address() {
+    let halves = ["0.0.0.0/1", "128.0.0.0/1", "::/1", "8000::/1"];
+    let quarters = ["::/3", "2000::/4", "3000::/4", "fc00::/7"];
+    for mode in ["strict", "main"] {
+        lab(|lab| {
+            lab.interfaces(&FILE.replace("policy-mode main", &format!("policy-mode {mode}")));
+            lab.device("eth1");
+            lab.ok("ip link set eth1 addrgenmode none; ip link set eth1p addrgenmode none");
+            lab.ok("ifup eth1");
+            let before = ours(lab);
+            let mut keeper = Keeper::start(lab);
+            wg_quick::tunnel(lab, "tun0");
+            let by_tunnel = |verb: &str, parts: &[&str]| {
+                for part in parts {
+                    lab.ok(&format!("ip route {verb} {part} dev tun0"));
+                }
+            };
+            for parts in [&halves[..], &[&halves[..2], &quarters].concat()] {
+                by_tunnel("add", parts);
+                keeper.quiet();
+                // The host's own go by the tunnel.
+                assert!(lab.ok("ip route get 203.0.113.9").contains(" dev tun0 "));
+                assert!(lab.ok("ip route get 2001:db8:99::9").contains(" dev tun0 "));
+                assert!(answers_by(lab, "eth1"), "{mode} {parts:?}");
+                assert_eq!(ours(lab), before);
+                lab.ok("ip rule flush protocol 157; ip -6 rule flush protocol 157");
+                keeper.until("put back beside them", || ours(lab) == before);
+                assert!(answers_by(lab, "eth1"), "{mode} {parts:?}");
+                by_tunnel("del", parts);
             }
-        };
-        for _ in 0..2 {
-            halves("add");
             keeper.quiet();
-            assert!(answers_by(lab, "eth1"));
             assert_eq!(ours(lab), before);
-            lab.ok("ip rule flush protocol 157; ip -6 rule flush protocol 157");
-            keeper.until("put back beside them", || ours(lab) == before);
-            assert!(answers_by(lab, "eth1"));
-            halves("del");
-        }
-        keeper.quiet();
-        assert_eq!(ours(lab), before);
-        lab.ok("ifdown eth1");
-        assert!(ours(lab).is_empty());
-    });
+            lab.ok("ifdown eth1");
+            assert!(ours(lab).is_empty());
+        });
+    }
 }
 
 /// A tunnel by wg-quick(8) itself, all of it in processes, in the lab that this is made in; gone with

@@ -64,6 +64,12 @@ fn a_new_lease_is_followed_and_the_same_one_changes_nothing() {
             keeper.until("the new address", || ours(lab) == expected("10.10.0.60"));
             keeper.quiet();
             assert_eq!(ours(lab), expected("10.10.0.60"));
+            // What is new was not lost.
+            let said = Keeper::log();
+            let of_new = said.lines().filter(|line| line.contains("10.10.0.60"));
+            let of_new: Vec<&str> = of_new.collect();
+            let is_told = |line: &&str| line.contains(": brought in step with the interface");
+            assert!(!of_new.is_empty() && of_new.iter().all(is_told), "{said}");
             let served = lab.text("/run/dnsmasq.log");
             assert!(served.contains("DHCPNAK"), "no NAK: {served}");
             lab.ok("ifdown eth1");

@@ -200,7 +200,11 @@ fn one_look_ends_as_status_does_and_a_dry_run_sends_nothing() {
         let gone = ours(lab);
         let said = lab.sh("policy-table keep --once --dry-run");
         assert_eq!((said.code, ours(lab)), (1, gone.clone()), "{}", said.err);
-        assert!(said.err.contains("eth1: would be mended: "), "{}", said.err);
+        assert!(
+            said.err.contains("eth1: would be put back: "),
+            "{}",
+            said.err
+        );
         if have(&[STRACE]) {
             lab.ok("strace -f -e trace=sendto,sendmsg -o /run/trace policy-table keep --once --dry-run; \
                     ! grep -E 'RTM_(NEW|DEL)' /run/trace");
