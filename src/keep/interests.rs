@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::netlink::{Assigned, Heard, HeardRoute, Standing};
-use crate::routing::{InterfaceAddress, InterfaceName, Object, State, TableId};
+use crate::routing::{InterfaceAddress, InterfaceName, Object, Rule, State, TableId, PROTOCOL};
 
 /// What the record of a device has, as far as it matters to whom a change concerns.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,6 +20,15 @@ pub struct KeptRecord {
     pub asks_gateway: bool,
     /// Whether it has connections marked.
     pub has_marks: bool,
+    /// Whether it has copies in front of VPN software: of rules of any device's.
+    pub has_copies: bool,
+}
+
+impl KeptRecord {
+    /// Whether a rule is one that its copies may be of.
+    fn may_copy(&self, rule: &Rule) -> bool {
+        self.has_copies && rule.protocol == PROTOCOL
+    }
 }
 
 /// How a device is, as far as it is known.
@@ -136,10 +145,12 @@ impl Interests {
                 self.devices.keys().cloned().collect()
             }
             Heard::RuleGone(rule) => {
-                let rule = Object::Rule(rule.clone());
-                self.matching(|interest| interest.recorded.state.contains(&rule))
+                let object = Object::Rule(rule.clone());
+                self.matching(|Interest { recorded, .. }| {
+                    recorded.state.contains(&object) || recorded.may_copy(rule)
+                })
             }
-            Heard::Rule(_) => Vec::new(),
+            Heard::Rule(rule) => self.matching(|interest| interest.recorded.may_copy(rule)),
             Heard::Route(route) => self.route(*route),
             Heard::Marks => self.matching(|interest| interest.recorded.has_marks),
         }
@@ -224,7 +235,7 @@ mod tests {
             state: line.map(|line| line.parse().unwrap()).into_iter().collect(),
             tables: BTreeSet::from([TableId::numbered(table)]),
             asks_gateway: table == 300,
-            has_marks: false,
+            ..KeptRecord::default()
         };
         let records = [
             (name("eth1"), recorded(200, Some(RULE))),
@@ -310,6 +321,29 @@ mod tests {
     }
 
     #[test]
+    fn rules_of_any_device_of_ours_concern_who_has_copies() {
+        let mut interests = interests();
+        let Ok(Object::Rule(rule)) = "rule priority 7 to 10.96.0.0/12 lookup 254 proto 157".parse()
+        else {
+            panic!("no rule");
+        };
+        let of_others = Rule {
+            protocol: 3,
+            ..rule.clone()
+        };
+        let with_copies = KeptRecord {
+            has_copies: true,
+            ..KeptRecord::default()
+        };
+        assert!(!interests.record(&name("eth2"), with_copies));
+        for (rule, expected) in [(rule, &["eth2"][..]), (of_others, &[])] {
+            for heard in [Heard::Rule(rule.clone()), Heard::RuleGone(rule)] {
+                assert_eq!(names(&interests.concerned(&heard)), expected, "{heard:?}");
+            }
+        }
+    }
+
+    #[test]
     fn rules_concern_who_has_them_and_routes_who_has_the_table_or_the_router() {
         let mut interests = interests();
         let mut told = |heard: &Heard| {
@@ -333,7 +367,7 @@ mod tests {
         };
         assert_eq!(told(&Heard::Rule(all.clone())), "eth1 eth2");
         assert_eq!(told(&Heard::RuleGone(all)), "eth1 eth2");
-        assert_eq!(told(&Heard::Rule(rule)), "");
+        assert_eq!(told(&Heard::Rule(rule.clone())), "");
         let route = |table, is_default, device| {
             Heard::Route(HeardRoute {
                 table: TableId::numbered(table),

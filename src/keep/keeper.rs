@@ -18,7 +18,7 @@ use super::marks_watch::MarksWatch;
 use super::pause::Moment;
 use super::place::{KeepError, KeeperPlace, Manner};
 use super::repair::{recorded, Looked, Looks};
-use super::telling::{Telling, Why};
+use super::telling::{Mending, Telling};
 use crate::netlink::{Heard, Kernel, KernelError, Watch};
 use crate::record::Store;
 use crate::routing::{Family, InterfaceName, TableId, PROTOCOL};
@@ -298,22 +298,22 @@ impl Keeper {
         if seen.mended.is_empty() {
             return;
         }
-        let whys: BTreeSet<Why> = seen.mended.iter().map(|(why, _)| *why).collect();
-        let told = self.telling.repaired(device, whys, now);
+        let kinds: BTreeSet<Mending> = seen.mended.iter().map(|(mending, _)| *mending).collect();
+        let told = self.telling.repaired(device, kinds, now);
         if self.manner.acts {
             note_repairs(self.telling.repairs());
         }
-        for (why, count) in &told {
+        for (mending, count) in &told {
             let times = match count {
                 1 => String::new(),
                 count => format!(" ({count} times)"),
             };
-            let of_it = seen.mended.iter().filter(|(of, _)| of == why);
+            let of_it = seen.mended.iter().filter(|(of, _)| of == mending);
             let lines: Vec<&str> = of_it.map(|(_, line)| line.as_str()).collect();
-            let done = why.done(self.manner.acts);
+            let done = mending.done(self.manner.acts);
             info!("{device}: {done}{times}: {}", shown(&lines));
         }
-        if told.contains(&(Why::Lost, 1)) {
+        if told.contains(&(Mending::Lost, 1)) {
             let remover = if networkd_removes_rules() {
                 "systemd-networkd runs and takes out the rules of others: see networkd.conf(5), \
                  ManageForeignRoutingPolicyRules; "

@@ -4,8 +4,9 @@ use log::{info, warn};
 
 use super::folder::pauses;
 use super::judgement::LookResult;
-use super::repair::Looks;
+use super::repair::{recorded, Looked, Looks};
 use crate::record::Store;
+use crate::routing::InterfaceName;
 use crate::system::{is_enabled, since_start};
 
 /// What one look at all records came to.
@@ -20,14 +21,14 @@ pub enum LookedOnce {
 /// Looks once at every record, and puts back what is lost where it acts. A pause is kept.
 pub fn keep_once(acts: bool) -> LookedOnce {
     let acts = acts && is_enabled();
-    let mut worst = LookedOnce::InForce;
     let (pauses, now) = (pauses(), since_start());
+    let mut devices: Vec<InterfaceName> = Store::devices().collect();
+    devices.retain(|device| pauses.of(device, now).is_none());
+    devices.sort();
     let mut looks = Looks::new(acts);
-    for device in Store::devices() {
-        if pauses.of(&device, now).is_some() {
-            continue;
-        }
-        let seen = looks.at(&device);
+    let (mut worst, mut has_mended) = (LookedOnce::InForce, false);
+    for device in &devices {
+        let seen = looks.at(device);
         for statement in &seen.stands {
             if statement.is_warning {
                 warn!("{device}: {}", statement.text);
@@ -35,16 +36,28 @@ pub fn keep_once(acts: bool) -> LookedOnce {
                 info!("{device}: {}", statement.text);
             }
         }
-        for (why, line) in &seen.mended {
-            info!("{device}: {}: {line}", why.done(acts));
+        has_mended |= !seen.mended.is_empty();
+        worst = worst.max(tell(device, &seen, acts));
+    }
+    // What was mended may be what copies for another one are of.
+    if acts && has_mended {
+        devices.retain(|device| recorded(&Store::peek(device)).has_copies);
+        for device in &devices {
+            worst = worst.max(tell(device, &looks.at(device), acts));
         }
-        let found = match seen.finding {
-            LookResult::Unknown | LookResult::Refused => LookedOnce::Trouble,
-            _ if seen.is_in_trouble => LookedOnce::Trouble,
-            _ if seen.waits || !acts && !seen.mended.is_empty() => LookedOnce::Differs,
-            LookResult::Settled | LookResult::Repaired => LookedOnce::InForce,
-        };
-        worst = worst.max(found);
     }
     worst
+}
+
+/// Tells what was mended; returns what the look came to.
+fn tell(device: &InterfaceName, seen: &Looked, acts: bool) -> LookedOnce {
+    for (mending, line) in &seen.mended {
+        info!("{device}: {}: {line}", mending.done(acts));
+    }
+    match seen.finding {
+        LookResult::Unknown | LookResult::Refused => LookedOnce::Trouble,
+        _ if seen.is_in_trouble => LookedOnce::Trouble,
+        _ if seen.waits || !acts && !seen.mended.is_empty() => LookedOnce::Differs,
+        LookResult::Settled | LookResult::Repaired => LookedOnce::InForce,
+    }
 }

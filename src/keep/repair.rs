@@ -5,12 +5,12 @@ use std::slice::from_ref;
 
 use super::interests::KeptRecord;
 use super::judgement::LookResult;
-use super::telling::{Statement, Why};
+use super::telling::{Mending, Statement};
 use crate::converge::{
     put_in_front, Condition, Failure, Item, LeftToDo, RecordedDevice, StanzaStatus, View, Waiting,
 };
 use crate::netlink::{Kernel, KernelError};
-use crate::record::{Part, Record, Store};
+use crate::record::{Heading, Part, Record, Store};
 use crate::routing::{InterfaceName, Object, State, Step, TableId, Verb};
 use crate::stanza::{keep, Keep, Stanza};
 
@@ -19,7 +19,7 @@ use crate::stanza::{keep, Keep, Stanza};
 pub struct Looked {
     pub finding: LookResult,
     /// What was put in and taken out, a line each.
-    pub mended: Vec<(Why, String)>,
+    pub mended: Vec<(Mending, String)>,
     /// What stands for longer.
     pub stands: BTreeSet<Statement>,
     /// Whether something is not there that a part waits for.
@@ -39,6 +39,7 @@ pub fn recorded(record: &Record) -> KeptRecord {
     let mut recorded = KeptRecord {
         state: record.state(),
         has_marks: record.parts().iter().any(Part::asks_for_marks),
+        has_copies: record.headings().any(Heading::is_of_copies),
         ..KeptRecord::default()
     };
     for part in record.parts() {
@@ -68,7 +69,7 @@ pub struct Looks {
     acts: bool,
     /// The kernel as it is, for as long as nothing was found amiss: there may be thousands of devices.
     view: Option<View>,
-    /// Why the records cannot be locked: not to be waited for at each device.
+    /// Mending the records cannot be locked: not to be waited for at each device.
     locked_out: Option<String>,
 }
 
@@ -112,7 +113,7 @@ impl Looks {
         seen
     }
 
-    /// Why nothing can be done now: without the lock nobody knows what an `ifdown` takes out.
+    /// Mending nothing can be done now: without the lock nobody knows what an `ifdown` takes out.
     fn locked_out(&mut self) -> Option<&str> {
         if self.locked_out.is_none() {
             self.locked_out = Store::can_be_locked().err().map(|error| error.to_string());
@@ -198,7 +199,7 @@ fn look(
     }
     let to_copy = copies.iter().flat_map(StanzaStatus::steps);
     let to_copy: Vec<_> = to_copy
-        .map(|step| (Why::InFront, step.to_string()))
+        .map(|step| (Mending::InFront, step.to_string()))
         .collect();
     if !acts || to_copy.is_empty() {
         seen.mended.extend(to_copy);
@@ -213,7 +214,8 @@ fn put_copies(device: &InterfaceName, seen: &mut Looked) -> Result<(), KernelErr
     for changed in put_in_front(&mut Kernel::open()?, from_ref(device))? {
         match changed.outcome {
             Ok(_) => {
-                seen.mended.push((Why::InFront, changed.copies.to_string()));
+                seen.mended
+                    .push((Mending::InFront, changed.copies.to_string()));
                 if seen.finding == LookResult::Settled {
                     seen.finding = LookResult::Repaired;
                 }
@@ -242,25 +244,25 @@ fn is_to_note(status: &StanzaStatus) -> bool {
 }
 
 /// What is to be put in or taken out of a part that had put in a state.
-fn lines(status: &StanzaStatus, before: &State) -> Vec<(Why, String)> {
+fn lines(status: &StanzaStatus, before: &State) -> Vec<(Mending, String)> {
     let steps = status.steps();
     let is_put_in = |object: &Object| {
         let mut of_it = steps.iter().filter(|step| step.object == *object);
         of_it.any(|step| step.verb != Verb::Delete)
     };
-    let why = |step: &Step| {
+    let mending = |step: &Step| {
         if before.contains(&step.object) && is_put_in(&step.object) {
-            Why::Lost
+            Mending::Lost
         } else {
-            Why::Changed
+            Mending::Changed
         }
     };
-    let each = steps.iter().map(|step| (why(step), step.to_string()));
+    let each = steps.iter().map(|step| (mending(step), step.to_string()));
     let to_nft = status
         .marking
         .as_ref()
         .filter(|_| status.nft_commands().is_some());
-    let chains = to_nft.map(|marking| (Why::Lost, marking.chains()));
+    let chains = to_nft.map(|marking| (Mending::Lost, marking.chains()));
     each.chain(chains).collect()
 }
 

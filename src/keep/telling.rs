@@ -12,7 +12,7 @@ const FORGOTTEN: Duration = Duration::from_secs(60 * 60);
 
 /// What a repair was for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Why {
+pub enum Mending {
     /// What was in force was lost.
     Lost,
     /// An address, the router or what else a stanza goes by is another, or has come.
@@ -21,7 +21,7 @@ pub enum Why {
     InFront,
 }
 
-impl Why {
+impl Mending {
     /// What was done, or would be done by one that acts.
     pub fn done(self, acts: bool) -> &'static str {
         match (self, acts) {
@@ -55,7 +55,7 @@ pub struct Statement {
 struct Repairs {
     /// Since the keeper started.
     all: u64,
-    rows: BTreeMap<Why, Row>,
+    rows: BTreeMap<Mending, Row>,
 }
 
 /// Repairs that follow each other.
@@ -82,13 +82,13 @@ impl Telling {
     pub fn repaired(
         &mut self,
         device: &InterfaceName,
-        whys: impl IntoIterator<Item = Why>,
+        kinds: impl IntoIterator<Item = Mending>,
         now: Moment,
-    ) -> Vec<(Why, u64)> {
+    ) -> Vec<(Mending, u64)> {
         let repairs = self.repairs.entry(device.clone()).or_default();
         repairs.all += 1;
-        let mut number = |why| Some((why, repairs.rows.entry(why).or_default().next(now)?));
-        whys.into_iter().filter_map(&mut number).collect()
+        let mut number = |of| Some((of, repairs.rows.entry(of).or_default().next(now)?));
+        kinds.into_iter().filter_map(&mut number).collect()
     }
 
     /// What stands of an interface now; returns what was not said yet. What stands no more is said
@@ -120,15 +120,20 @@ mod tests {
     fn repeats_are_told_at_powers_of_two() {
         let device = "eth1".parse().unwrap();
         let mut telling = Telling::default();
-        let mut told = |whys: &[Why], seconds| {
-            telling.repaired(&device, whys.iter().copied(), Duration::from_secs(seconds))
+        let mut told = |kinds: &[Mending], seconds| {
+            telling.repaired(&device, kinds.iter().copied(), Duration::from_secs(seconds))
         };
-        let lost = |number| vec![(Why::Lost, number)];
-        let numbers: Vec<_> = (0..20).flat_map(|n| told(&[Why::Lost], 31 * n)).collect();
-        assert_eq!(numbers, [1, 2, 4, 8, 16].map(|n| (Why::Lost, n)));
+        let lost = |number| vec![(Mending::Lost, number)];
+        let numbers: Vec<_> = (0..20)
+            .flat_map(|n| told(&[Mending::Lost], 31 * n))
+            .collect();
+        assert_eq!(numbers, [1, 2, 4, 8, 16].map(|n| (Mending::Lost, n)));
         // A lease that changes in between is told by itself.
-        assert_eq!(told(&[Why::Lost, Why::Changed], 700), [(Why::Changed, 1)]);
-        assert_eq!(told(&[Why::Lost], 9_000), lost(1));
+        assert_eq!(
+            told(&[Mending::Lost, Mending::Changed], 700),
+            [(Mending::Changed, 1)]
+        );
+        assert_eq!(told(&[Mending::Lost], 9_000), lost(1));
         assert_eq!(telling.repairs().next(), Some((&device, 22)));
     }
 

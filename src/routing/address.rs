@@ -77,6 +77,15 @@ impl Family {
         }
     }
 
+    /// A network of this length or shorter is part of what stands for a default route: VPN software
+    /// writes halves, and for IPv6 `::/3 2000::/4 3000::/4 fc00::/7`.
+    pub fn nearly_all(self) -> u8 {
+        match self {
+            Self::Inet => 1,
+            Self::Inet6 => 4,
+        }
+    }
+
     /// Bits of an address: 32 or 128.
     pub fn bits(self) -> u8 {
         match self {

@@ -37,8 +37,8 @@ pub struct Surroundings {
     pub labels: BTreeMap<(InterfaceName, IpAddr), InterfaceName>,
 }
 
-/// A destination of this length or shorter is part of what stands for a default route: VPN
-/// software writes halves, and for IPv6 `::/3 2000::/4 3000::/4 fc00::/7`.
+/// A destination of this length or shorter may be part of what stands for a default route, in either
+/// family: see [`super::Family::nearly_all`].
 pub const WIDEST: u8 = 4;
 
 /// The priority of the kernel's own rule for main.

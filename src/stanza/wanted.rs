@@ -15,8 +15,8 @@ use super::stanza::{Gateway, Mode, Source, Stanza, Table, TableRef};
 use super::table_ids::TableIds;
 use crate::routing::syntax::LineError;
 use crate::routing::{
-    Action, Family, Hop, InterfaceAddress, InterfaceName, Kind, Object, Prefix, Route, RoutePlace,
-    Rule, State, TableId, WIDEST,
+    Action, Hop, InterfaceAddress, InterfaceName, Kind, Object, Prefix, Route, RoutePlace, Rule,
+    State, TableId,
 };
 
 /// What the administrator should know of how the wanted state came about.
@@ -351,16 +351,6 @@ fn sources(stanza: &Stanza, found: &Observed) -> Result<Vec<Prefix>, OptionError
     Ok(sources)
 }
 
-/// A route of this length or shorter is part of what VPN software has instead of a default route:
-/// halves, and for IPv6 `::/3 2000::/4 3000::/4 fc00::/7`, of which the last is no way out. Not 0, for
-/// wg-quick deletes every rule `lookup main suppress_prefixlength 0` that it finds (measured).
-fn as_good_as_all(family: Family) -> u32 {
-    match family {
-        Family::Inet => 1,
-        Family::Inet6 => u32::from(WIDEST),
-    }
-}
-
 fn of_source(
     stanza: &Stanza,
     table: TableId,
@@ -379,11 +369,12 @@ fn of_source(
             ..lookup(table)
         });
         // What main knows better than its default: Docker, VPNs, other interfaces, static
-        // routes.
+        // routes. Never 0, for wg-quick deletes every rule "lookup main suppress_prefixlength 0"
+        // that it finds (measured).
         rules.push(Rule {
             from: source,
             priority: stanza.priority - 100,
-            suppress_length: Some(as_good_as_all(stanza.family)),
+            suppress_length: Some(stanza.family.nearly_all().into()),
             ..lookup(TableId::MAIN)
         });
     }

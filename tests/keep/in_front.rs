@@ -92,6 +92,58 @@ fn one_that_was_there_before_is_passed_too_but_not_where_the_stanza_says_no() {
     }
 }
 
+/// What another interface asks for of all packets comes before the rule of an address, and so before
+/// its copy, and goes with that interface.
+#[test]
+fn copies_follow_the_rules_of_other_interfaces() {
+    lab(|lab| {
+        lab.interfaces(&format!(
+            "{FILE}iface eth2 inet static\n    address 10.20.0.10/24\n    policy-table rt3\n    \
+             policy-rule to 10.96.0.0/12 lookup 77 priority 20950\n"
+        ));
+        for device in ["eth1", "eth2"] {
+            lab.device(device);
+            lab.ok(&format!(
+                "ip link set {device} addrgenmode none; ip link set {device}p addrgenmode none"
+            ));
+        }
+        lab.ok(
+            "ip link add br0 type veth peer name br0p; ip link set br0 up; ip link set br0p up
+            ip route add default dev br0 table 77; ifup eth1",
+        );
+        let by_bridge = |lab: &Lab| {
+            lab.ok("ip route get 10.96.0.9 from 10.10.0.10")
+                .contains(" dev br0 ")
+        };
+        wg_quick::up(lab, "wg0", 51820);
+        let mut keeper = Keeper::start(lab);
+        keeper.until("copies", || answers_by(lab, "eth1"));
+        keeper.quiet();
+        let without = ours(lab);
+        assert!(!by_bridge(lab));
+        for _ in 0..2 {
+            lab.ok("ifup eth2");
+            keeper.until("the exception", || by_bridge(lab));
+            keeper.quiet();
+            let with = ours(lab);
+            lab.ok("ifdown eth2");
+            keeper.until("no exception", || ours(lab) == without);
+            assert!(!by_bridge(lab));
+            // The same at one look, whichever record is read first.
+            assert_eq!(keeper.stop(), 0);
+            lab.ok("ifup eth2; policy-table keep --once");
+            assert_eq!(ours(lab), with);
+            lab.ok("ip rule flush protocol 157; policy-table keep --once");
+            assert_eq!(ours(lab), with);
+            lab.ok("ifdown eth2; policy-table keep --once");
+            assert_eq!(ours(lab), without);
+            keeper = Keeper::start(lab);
+        }
+        lab.ok("ifdown eth1");
+        assert!(ours(lab).is_empty(), "{:?}", ours(lab));
+    });
+}
+
 /// `redirect-gateway def1 ipv6` of openvpn(8) adds no rule: parts of everything stand in main, in
 /// front of its default route.
 #[test]
