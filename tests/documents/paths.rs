@@ -82,6 +82,36 @@ fn tree() -> Vec<String> {
     own.flat_map(|name| files(&name)).collect()
 }
 
+/// README.md and docs/ are installed as they are, and of the rest the examples alone.
+#[test]
+fn a_link_leads_to_what_the_package_has() {
+    assert_eq!(
+        text("debian/ifupdown-policy-table.docs"),
+        "README.md\ndocs\n"
+    );
+    let readme = "README.md".to_owned();
+    let (docs, examples) = (files("docs"), files("examples"));
+    let mut count = 0;
+    for document in docs.iter().chain([&readme]) {
+        let folder = document.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let shown = text(document);
+        for link in shown.split("](").skip(1) {
+            let link = link.split_once(')').unwrap().0;
+            if link.starts_with('#') {
+                continue;
+            }
+            count += 1;
+            let path = format!("{folder}/{link}");
+            let path = path.trim_start_matches('/');
+            assert!(
+                docs.iter().chain(&examples).any(|file| file == path),
+                "{document}: {link} is not in the package"
+            );
+        }
+    }
+    assert!(count >= 5, "{count} links");
+}
+
 #[test]
 fn every_path_in_the_guides_exists() {
     let tree = tree();
