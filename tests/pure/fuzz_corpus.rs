@@ -18,6 +18,9 @@ use crate::tree::{files, text, top};
 /// Longest input, in bytes: some changes make one longer.
 const LONGEST: usize = 4096;
 
+/// How many changes are tried at least.
+const LEAST: u64 = 100;
+
 /// The words of libFuzzer's dictionary, which stand in quotes there.
 fn words() -> Vec<Vec<u8>> {
     let text = text("fuzz/words.dict");
@@ -80,7 +83,8 @@ fn hold(name: &str, check: fn(&[u8]), folders: &[&str]) {
     let mut random = Random::seeded("FUZZ_SEED", 20_261_124, 0);
     let time = Duration::from_millis(number_in("FUZZ_MILLISECONDS", 1500));
     let (start, mut tried) = (Instant::now(), 0_u64);
-    while start.elapsed() < time {
+    // On a slow machine it takes longer, and tries as much all the same.
+    while start.elapsed() < time || tried < LEAST {
         let (path, seed) = &seeds[random.place(seeds.len())];
         let (_, other) = &seeds[random.place(seeds.len())];
         let mut bytes = seed.clone();
@@ -92,7 +96,6 @@ fn hold(name: &str, check: fn(&[u8]), folders: &[&str]) {
         tried += 1;
     }
     println!("{name}: {} files and {tried} changes of them", seeds.len());
-    assert!(tried > 100, "{tried}");
 }
 
 #[test]
