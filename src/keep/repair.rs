@@ -69,7 +69,7 @@ pub struct Looks {
     acts: bool,
     /// The kernel as it is, for as long as nothing was found amiss: there may be thousands of devices.
     view: Option<View>,
-    /// Mending the records cannot be locked: not to be waited for at each device.
+    /// Why the records cannot be locked: not to be waited for at each device.
     locked_out: Option<String>,
 }
 
@@ -113,7 +113,7 @@ impl Looks {
         seen
     }
 
-    /// Mending nothing can be done now: without the lock nobody knows what an `ifdown` takes out.
+    /// Why nothing can be done now: without the lock nobody knows what an `ifdown` takes out.
     fn locked_out(&mut self) -> Option<&str> {
         if self.locked_out.is_none() {
             self.locked_out = Store::can_be_locked().err().map(|error| error.to_string());
