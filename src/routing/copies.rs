@@ -132,12 +132,16 @@ impl fmt::Display for Copies {
         if self.rules.is_empty() {
             return f.write_str("nothing has to stand in front any more; the copies are gone");
         }
-        write!(f, "{} rules copied in front of", self.rules.len())?;
-        for (n, rule) in self.before.iter().enumerate() {
-            let comma = if n == 0 { "" } else { "," };
-            write!(f, "{comma} {} ({})", rule.priority, rule.in_brief())?;
+        let mut before: Vec<String> = Vec::new();
+        for rule in &self.before {
+            let brief = format!("{} ({})", rule.priority, rule.in_brief());
+            // Most stand in both families.
+            if !before.contains(&brief) {
+                before.push(brief);
+            }
         }
-        Ok(())
+        let (count, before) = (self.rules.len(), before.join(", "));
+        write!(f, "{count} rules copied in front of {before}")
     }
 }
 
@@ -240,6 +244,21 @@ mod tests {
         assert_eq!(copies.rules, [expected]);
         assert_eq!(copies.before, [rule(OFFENDER)]);
         assert_eq!(copies.refused, []);
+    }
+
+    #[test]
+    fn what_they_stand_in_front_of_is_told_once_for_both_families() {
+        let mut copies = made(&[
+            OFFENDER,
+            "priority 21000 from 10.10.0.10 lookup 200 proto 157",
+        ]);
+        let of_ipv6 = Rule {
+            family: Family::Inet6,
+            ..rule(OFFENDER)
+        };
+        copies.before.push(of_ipv6);
+        let expected = "1 rules copied in front of 20999 (not fwmark 0xca6c lookup 51820)";
+        assert_eq!(copies.to_string(), expected);
     }
 
     #[test]
