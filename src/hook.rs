@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use log::{debug, error, info, warn};
 
 use crate::converge;
-use crate::converge::{DeviceRun, Done, Failure, Leftovers, Patience};
+use crate::converge::{Addition, DeviceRun, Done, Failure, Leftovers, Patience};
 use crate::ifupdown::{Caller, Direction, HookCall, InterfaceCall};
 use crate::record::{keeper_is_running, Store};
 use crate::routing::InterfaceName;
@@ -227,7 +227,7 @@ fn whole_interface_up(call: &InterfaceCall) {
         surveyed: &[],
         patience: Patience::of_interface(),
         leftovers: Leftovers::Of(&of_it),
-        add: None,
+        add: Addition::CutOff,
     };
     let wishes_failure = calls.iter().any(|call| on_error(call) == OnError::Fail);
     run.bring_in_step(|done| tell_of(call, &done, wishes_failure));

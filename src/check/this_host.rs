@@ -201,7 +201,13 @@ impl ThisHost {
             let states: Vec<(&Stanza, &State)> = states.collect();
             let mut found = unserved(&states, &self.around, &is_known);
             for (n, (_, policy, state)) in of_device.iter().enumerate() {
-                let all = remarks(&policy.stanza, state, policy.table, &self.around);
+                let all = remarks(
+                    &policy.stanza,
+                    state,
+                    policy.table,
+                    &self.around,
+                    &mut |from, to| self.kernel.leaves_by(from, to),
+                );
                 // What has no device cuts nothing off.
                 let concerns = |remark: &Remark| is_there || remark.is_warning();
                 let all = all.into_iter().filter(concerns);

@@ -14,15 +14,14 @@ use super::running::Running;
 use super::trial::{patience, GoesBack, Trial, CONFIRM};
 use crate::converge;
 use crate::converge::{
-    remove_orphans, told_chains, DeviceRun, Done, LeftToDo, Leftovers, OrphanError, Patience,
-    StanzaStatus, View, Wanted,
+    remove_orphans, told_chains, Addition, DeviceRun, Done, LeftToDo, Leftovers, OrphanError,
+    Patience, StanzaStatus, View, Wanted,
 };
 use crate::explain::{ssh_replies, warning_of_move, Packet};
 use crate::ifupdown::interfaces::Device;
 use crate::netlink::Kernel;
 use crate::record::Store;
-use crate::routing::{InterfaceName, State};
-use crate::stanza::{remarks, Remark, Stanza};
+use crate::routing::InterfaceName;
 use crate::system::{hold_messages, keep_net_admin, start_logging};
 
 pub const COMMAND: Command = Command {
@@ -184,12 +183,10 @@ pub fn change(survey: Survey<'_>, all: bool, out: &mut dyn Write) -> Result<Verd
     let mut acted = false;
     // What others have need not be known where the kernel does not tell.
     let knows_around = view.look_around().is_ok();
-    let add = |stanza: &Stanza, state: &State, table| {
-        let all = remarks(stanza, state, table, view.around());
-        // What else there is to remark is for who asks for the status.
-        let is_cut_off = |remark: &&Remark| matches!(remark, Remark::CutOff(_));
-        let cut_off = all.iter().filter(is_cut_off);
-        cut_off.map(ToString::to_string).collect()
+    let add = if knows_around {
+        Addition::CutOffOf(view.around())
+    } else {
+        Addition::Nothing
     };
     // Nobody waits for what another one waits for, and those that do wait side by side.
     let (waiting, ready): (Vec<_>, Vec<_>) = devices.iter().partition(|(_, stanzas)| {
@@ -206,7 +203,7 @@ pub fn change(survey: Survey<'_>, all: bool, out: &mut dyn Write) -> Result<Verd
                 surveyed,
                 patience,
                 leftovers: Leftovers::WithStanza,
-                add: knows_around.then_some(&add),
+                add,
             };
             let mut told = Ok(());
             acted |= run.bring_in_step(|done| match tell(done, out) {

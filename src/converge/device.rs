@@ -3,10 +3,11 @@
 
 use std::ffi::OsString;
 
+use super::addition::Addition;
 use super::outcome::{Failure, Outcome};
 use super::patience::Patience;
 use super::settle::{nothing_of, settle};
-use super::stanza::{self, apply, remarks, warn_of, warn_unmarked, Addition, Beside};
+use super::stanza::{self, apply, remarks, warn_of, warn_unmarked, Beside};
 use super::stanza_status::{LeftToDo, StanzaStatus};
 use crate::ifupdown::HookCall;
 use crate::netlink::Kernel;
@@ -27,7 +28,7 @@ pub struct DeviceRun<'a> {
     /// What goes of that which no stanza takes over.
     pub leftovers: Leftovers<'a>,
     /// What else goes into the summary of a stanza.
-    pub add: Option<&'a Addition<'a>>,
+    pub add: Addition<'a>,
 }
 
 /// Parts of the record that no stanza takes over.
@@ -112,10 +113,9 @@ impl DeviceRun<'_> {
         };
         let mut summary = vec![stanza::sum_up(&status.tables, &in_force)];
         summary.extend(remarks(stanza, &status.notices));
-        if let Some(add) = self.add {
-            let table = status.tables.own().map(|(id, _)| id);
-            summary.extend(add(stanza, wanted, table));
-        }
+        let table = status.tables.own().map(|(id, _)| id);
+        let further = self.add.of(&mut Kernel::open()?, stanza, wanted, table);
+        summary.extend(further);
         Ok(Some(summary.join("; ")))
     }
 

@@ -16,7 +16,7 @@
 //! - `share.rs`: which addresses `policy-source all` leaves to others; `table_ids.rs`: IDs of tables.
 //! - `intent.rs`: what a stanza asks for, as the record has it; what it waits for.
 //! - `settle.rs`: one part of a record and what the kernel has of it brought to what it shall be.
-//! - `stanza.rs`: the story of a stanza: up and down.
+//! - `stanza.rs`: the story of a stanza: up and down; `addition.rs`: what its summary says is cut off.
 //! - `marking.rs`: how the marks of connections stand; `stanza_status.rs`: how one stanza stands;
 //!   `in_front.rs`: copies in front of VPN software.
 //! - `device.rs`: the stanzas of a device brought in step, one after another.
@@ -45,6 +45,7 @@ mod share;
 mod table_ids;
 mod intent;
 mod settle;
+mod addition;
 mod stanza;
 mod marking;
 mod stanza_status;
@@ -59,6 +60,7 @@ mod recorded;
 mod former;
 mod snapshot;
 
+pub(crate) use addition::Addition;
 pub(crate) use device::{DeviceRun, Done, Leftovers};
 pub(crate) use drift::{Condition, Item};
 pub(crate) use former::{why_left, ByHand, Former, Wanted};

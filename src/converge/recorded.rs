@@ -4,6 +4,7 @@
 //! No lock is held while all is looked at. So each part is changed only if it is still as it was seen:
 //! an `ifdown` in between has taken it away, and nothing comes back.
 
+use super::addition::Addition;
 use super::outcome::{Failure, Waiting};
 use super::patience::Patience;
 use super::seen::{RulesByPriority, SurveyedDevice};
@@ -101,7 +102,7 @@ impl RecordedDevice<'_> {
         let beside = Beside {
             calls: &self.calls(),
             before: Some(before),
-            add: None,
+            add: Addition::Nothing,
             patience: Patience::NONE,
         };
         apply(&call, &takeover, &beside)?;

@@ -7,6 +7,7 @@
 
 use log::{error, warn};
 
+use super::addition::Addition;
 use super::intent::{no_default_since, note_waiting, wait, Intent};
 use super::observe;
 use super::outcome::{Failure, Outcome, Removal, StepError};
@@ -20,7 +21,7 @@ use crate::ifupdown::HookCall;
 use crate::marks::{load_marks, DeviceMarks, MarksError};
 use crate::netlink::Kernel;
 use crate::record::{DeviceRecord, Heading, Part, Record, Store, Takeover};
-use crate::routing::{InterfaceName, Mark, Object, Rule, State, TableId, PROTOCOL};
+use crate::routing::{InterfaceName, Mark, Object, Rule, State, PROTOCOL};
 use crate::stanza::{Notice, Stanza};
 use crate::text::chain;
 
@@ -56,7 +57,7 @@ fn leave_addresses(part: &Part, to: &Stanza) {
     let beside = Beside {
         calls: &[],
         before: None,
-        add: None,
+        add: Addition::Nothing,
         patience: Patience::NONE,
     };
     match apply(&call, &Takeover::of_part(part), &beside) {
@@ -73,14 +74,10 @@ pub struct Beside<'a> {
     /// What the stanzas before it in the file have in force: its rules stand behind theirs.
     pub before: Option<&'a State>,
     /// What else goes into the summary.
-    pub add: Option<&'a Addition<'a>>,
+    pub add: Addition<'a>,
     /// How long is waited for what it needs.
     pub patience: Patience,
 }
-
-/// What there is to add of a stanza, what it asks for, and its own table. The hooks' program is linked
-/// without what only a command has to say.
-pub type Addition<'a> = dyn Fn(&Stanza, &State, Option<TableId>) -> Vec<String> + 'a;
 
 /// As [`up`], of a stanza that is up already, in the place of what it takes over of the record.
 /// Errors: as there; but of a stanza whose address is gone nothing is left in force. One that was
@@ -183,10 +180,9 @@ fn up_with(
     }
     let mut summary = vec![sum_up(tables, &outcome)];
     summary.extend(remarks);
-    if let Some(add) = beside.and_then(|beside| beside.add) {
-        let table = tables.own().map(|(id, _)| id);
-        summary.extend(add(stanza, &part.state, table));
-    }
+    let add = beside.map_or(Addition::CutOff, |beside| beside.add);
+    let table = tables.own().map(|(id, _)| id);
+    summary.extend(add.of(kernel, stanza, &part.state, table));
     Ok(IsUp {
         summary: summary.join("; "),
         rest: outcome.rest,

@@ -255,7 +255,7 @@ impl View {
     }
 
     /// Adds what this host makes of the stanzas of a device.
-    pub fn remark(&self, stanzas: &mut [StanzaStatus]) {
+    pub fn remark(&mut self, stanzas: &mut [StanzaStatus]) {
         let (mut places, mut policies) = (Vec::new(), Vec::new());
         for (place, status) in stanzas.iter().enumerate() {
             if let Some((stanza, state)) = &status.policy {
@@ -271,11 +271,11 @@ impl View {
         let is_known = |own: IpAddr| known.contains(&own) || self.around.has_rule_about(own);
         let mut found: Vec<(usize, Remark)> = unserved(&policies, &self.around, &is_known);
         for (n, (stanza, state)) in policies.iter().enumerate() {
-            let table = places
-                .get(n)
-                .and_then(|place| stanzas.get(*place)?.tables.own());
-            let table = table.map(|(id, _)| id);
-            let all = remarks(stanza, state, table, &self.around);
+            let status = places.get(n).and_then(|place| stanzas.get(*place));
+            let table = status.and_then(|status| Some(status.tables.own()?.0));
+            let all = remarks(stanza, state, table, &self.around, &mut |from, to| {
+                self.kernel.leaves_by(from, to)
+            });
             found.extend(all.into_iter().map(|remark| (n, remark)));
         }
         for (n, remark) in found {

@@ -2,7 +2,7 @@
 //! know the objects, apart from `kernel.rs`, which knows how anything is asked for. They change
 //! nothing.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use neli::consts::rtnl::Rtm;
 use neli::rtnl::Rtmsg;
@@ -279,6 +279,21 @@ impl Kernel {
     /// Whether a device is up, and there at all.
     pub fn is_up(&mut self, device: &InterfaceName) -> Result<bool, KernelError> {
         Ok(self.is_admin_up(device)?.unwrap_or_default())
+    }
+
+    /// The devices that are not.
+    pub(crate) fn devices_down(&mut self) -> Result<BTreeSet<InterfaceName>, KernelError> {
+        let found = self.dump(
+            "devices",
+            Rtm::Getlink,
+            link::encode_dump,
+            |kernel, payload| {
+                let down = link::is_up(payload).filter(|is_up| !is_up);
+                let index = down.and_then(|_| link::index(payload));
+                Ok(index.and_then(|index| kernel.device(index)))
+            },
+        )?;
+        Ok(found.into_iter().collect())
     }
 
     /// The groups of all devices, `group` of ip-link(8).

@@ -161,6 +161,19 @@ pub fn encode_dump_by(family: Family, protocol: u8) -> Result<Rtmsg, WireError> 
         .map_err(WireError::new)
 }
 
+/// The message that asks which way a packet goes.
+pub fn encode_question(from: IpAddr, to: IpAddr) -> Result<Rtmsg, WireError> {
+    let family = Family::of(to);
+    let mut attrs = Attributes::new();
+    attrs.add(Rta::Dst, address_bytes(to))?;
+    attrs.add(Rta::Src, address_bytes(from))?;
+    message(family, attrs)
+        .rtm_dst_len(family.bits())
+        .rtm_src_len(family.bits())
+        .build()
+        .map_err(WireError::new)
+}
+
 fn message(family: Family, attrs: Attributes<Rta>) -> RtmsgBuilder {
     RtmsgBuilder::default()
         .rtm_family(family_number(family))

@@ -158,6 +158,24 @@ impl InterfaceAddress {
         Prefix::around(self.peer.unwrap_or(self.address), self.length)
     }
 
+    /// An address on the link that is not this one.
+    pub fn somebody_else(&self) -> IpAddr {
+        let network = self.network();
+        let nth = |n: u8| match network.address {
+            IpAddr::V4(first) => IpAddr::V4((u32::from(first) | u32::from(n)).into()),
+            IpAddr::V6(first) => IpAddr::V6((u128::from(first) | u128::from(n)).into()),
+        };
+        let (one, other) = match network.family().bits() - network.length {
+            0 => (nth(0), nth(0)),
+            1 => (nth(0), nth(1)),
+            // The first one is the network's own.
+            _ => (nth(1), nth(2)),
+        };
+        Some(one)
+            .filter(|one| *one != self.address)
+            .unwrap_or(other)
+    }
+
     /// Whether the link has one other end.
     pub fn is_point_to_point(&self) -> bool {
         self.peer.is_some()
@@ -382,6 +400,23 @@ pub fn parse_number(text: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn somebody_else_is_on_the_link() {
+        for (own, length, peer, expected) in [
+            ("172.17.0.1", 16, None, "172.17.0.2"),
+            ("172.17.0.9", 16, None, "172.17.0.1"),
+            ("192.0.2.5", 30, None, "192.0.2.6"),
+            ("192.0.2.4", 31, None, "192.0.2.5"),
+            ("10.8.0.2", 32, Some("10.8.0.1"), "10.8.0.1"),
+            ("2001:db8::1", 64, None, "2001:db8::2"),
+            ("2001:db8::1", 127, None, "2001:db8::"),
+        ] {
+            let address = InterfaceAddress::new(own.parse().unwrap(), length).unwrap();
+            let address = address.facing(peer.map(|peer: &str| peer.parse().unwrap()));
+            assert_eq!(address.somebody_else().to_string(), expected, "{own}");
+        }
+    }
 
     #[test]
     fn prefixes_are_networks() {

@@ -33,6 +33,8 @@ pub struct Surroundings {
     sources_of_others: BTreeSet<Prefix>,
     /// The usable addresses of all devices.
     pub addresses: BTreeMap<InterfaceName, Vec<InterfaceAddress>>,
+    /// The devices that are down, as far as that was asked for: no network is reached by these.
+    pub down: BTreeSet<InterfaceName>,
     /// The aliases whose label an address has.
     pub labels: BTreeMap<(InterfaceName, IpAddr), InterfaceName>,
 }

@@ -132,12 +132,16 @@ fn listed(all: impl Iterator<Item = String>) -> String {
     all.join(", ")
 }
 
+/// The device by which a packet from one address to another leaves now, as far as that can be told.
+type LeavesBy<'a> = dyn FnMut(IpAddr, IpAddr) -> Option<InterfaceName> + 'a;
+
 /// What there is to remark on one stanza, whose own table is known.
 pub fn remarks(
     stanza: &Stanza,
     state: &State,
     table: Option<TableId>,
     around: &Surroundings,
+    leaves_by: &mut LeavesBy<'_>,
 ) -> Vec<Remark> {
     let mut remarks: Vec<Remark> = Vec::new();
     for own in walked_to(state) {
@@ -153,10 +157,7 @@ pub fn remarks(
         }
     }
     remarks.extend(in_front_of_parts(state, around));
-    let table = table.filter(|_| stanza.derives() && stanza.mode == Mode::Strict);
-    let networks = table.map(|table| cut_off(stanza, state, table, around));
-    let networks = networks.filter(|networks| !networks.is_empty());
-    remarks.extend(networks.map(Remark::CutOff));
+    remarks.extend(table.and_then(|table| cut_off(stanza, state, table, around, leaves_by)));
     remarks
 }
 
@@ -193,31 +194,48 @@ fn walked_to(state: &State) -> impl Iterator<Item = &Rule> {
     })
 }
 
-/// Networks of other interfaces that the table sends elsewhere.
-fn cut_off(
-    stanza: &Stanza,
-    state: &State,
-    table: TableId,
-    around: &Surroundings,
-) -> Vec<(Prefix, InterfaceName)> {
-    let of_table = || state.routes().iter().filter(|route| route.table == table);
+/// Whether packets from a stanza's addresses go by its own table whatever they are for.
+pub fn is_confined(stanza: &Stanza, state: &State, table: TableId) -> bool {
+    confined(stanza, state, table).is_some()
+}
+
+/// The rule that has them do so.
+fn confined<'a>(stanza: &Stanza, state: &'a State, table: TableId) -> Option<&'a Rule> {
+    if !stanza.derives() || stanza.mode != Mode::Strict {
+        return None;
+    }
     let derived = |rule: &&Rule| {
         rule.priority == stanza.priority
             && rule.from.is_some()
             && rule.action == Action::Lookup(table)
     };
-    let Some(own) = walked_to(state).find(derived) else {
-        return Vec::new();
+    let own = walked_to(state).find(derived)?;
+    // What is not in it falls through to main.
+    let mut all = state.routes().iter();
+    let takes_all = all.any(|route| route.table == table && route.destination.is_any());
+    takes_all.then_some(own)
+}
+
+/// The networks of other interfaces that the table sends elsewhere, and the kernel to no other end:
+/// somebody else may have put in what leads there.
+pub fn cut_off(
+    stanza: &Stanza,
+    state: &State,
+    table: TableId,
+    around: &Surroundings,
+    leaves_by: &mut LeavesBy<'_>,
+) -> Option<Remark> {
+    let own = confined(stanza, state, table)?;
+    let source = match stanza.address {
+        Some(given) => given.address,
+        None => own.from?.address(),
     };
-    if !of_table().any(|route| route.destination.is_any()) {
-        // What is not in it falls through to main.
-        return Vec::new();
-    }
+    let of_table = || state.routes().iter().filter(|route| route.table == table);
     let device = stanza.interface.device();
     let others = around
         .addresses
         .iter()
-        .filter(|(other, _)| **other != device);
+        .filter(|(other, _)| **other != device && !around.down.contains(other));
     let all = others.flat_map(|(other, addresses)| addresses.iter().map(move |own| (own, other)));
     let mut found: Vec<(Prefix, InterfaceName)> = Vec::new();
     for (address, other) in all.filter(|(address, _)| address.family() == stanza.family) {
@@ -243,6 +261,8 @@ fn cut_off(
             || is_in_table()
             || by_own()
             || around.main_is_asked(own, network)
+            || leaves_by(source, address.somebody_else())
+                .is_some_and(|device| device == *other || device.as_str() == "lo")
         {
             continue;
         }
@@ -251,7 +271,7 @@ fn cut_off(
             break;
         }
     }
-    found
+    (!found.is_empty()).then_some(Remark::CutOff(found))
 }
 
 /// The addresses of a device that no rule is about, each family's with the place of a stanza that

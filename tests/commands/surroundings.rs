@@ -367,6 +367,21 @@ fn networks_that_strict_cuts_off_are_named_until_main_is_asked() {
 }
 
 #[test]
+fn what_shares_a_table_is_not_cut_off() {
+    lab(|lab| {
+        let of = |device: &str, n: u8| {
+            format!(
+                "iface {device} inet static\n    address 10.{n}.0.10/24\n    \
+                 policy-table rt2\n    policy-gateway 10.{n}.0.1\n"
+            )
+        };
+        up(lab, &(of("eth1", 1) + &of("eth2", 2)), "eth1 eth2");
+        let said = lab.ok("policy-table status; policy-table apply --all");
+        assert!(!said.contains("cuts off"), "{said}");
+    });
+}
+
+#[test]
 fn what_is_in_step_is_one_line_and_the_first_line_sums_up() {
     lab(|lab| {
         up(lab, TWO, "eth0 eth1");

@@ -31,7 +31,7 @@ const SLACK: u64 = 5;
 const SLACK_OF_ANOTHER: u64 = 30;
 
 /// Most system calls of an up of a known name, beyond those of one that has nothing to do.
-const SYSTEM_CALLS: u64 = 36;
+const SYSTEM_CALLS: u64 = 39;
 
 fn call(direction: &str, options: &str) -> String {
     let (hook, when) = match direction {
@@ -47,16 +47,22 @@ fn call(direction: &str, options: &str) -> String {
 const FEW: &str = "/run/names.few";
 const MANY: &str = "/run/names.many";
 
+/// Nothing beside the interface.
+const ALONE: &str = "ip address flush dev docker0";
+/// A network that `policy-mode strict` cuts off, and that the summary names.
+const BESIDE: &str = "ip address replace 172.17.0.1/16 dev docker0";
+
 /// The runs, each with what makes ready for it.
-fn runs() -> [(&'static str, String, String); 4] {
+fn runs() -> [(&'static str, String, String); 5] {
     let options = "IF_POLICY_TABLE=rt2 IF_GATEWAY=10.10.0.1";
     let (up, down) = (call("up", options), call("down", options));
-    let after = |names: &str, before: &str| format!("cp {names} {NAMES}; {before}");
+    let after = |names: &str, before: &str| format!("cp {names} {NAMES}; {ALONE}; {before}");
     [
         ("up", after(FEW, &down), up.clone()),
         ("down", after(FEW, &up), down.clone()),
         ("not-ours", after(FEW, &down), call("up", "")),
-        ("up-4000-names", after(MANY, &down), up),
+        ("up-4000-names", after(MANY, &down), up.clone()),
+        ("up-cuts-off", after(FEW, &format!("{down}; {BESIDE}")), up),
     ]
 }
 
@@ -249,6 +255,8 @@ fn a_run_of_the_hook_costs_no_more_than_it_did() {
     lab(|lab| {
         lab.device("eth1");
         lab.ok("ip link set eth1 up && ip address add 10.10.0.10/24 dev eth1");
+        lab.device("docker0");
+        lab.ok("ip link set docker0 up");
         register_names(lab);
         let calls = system_calls(lab);
         println!("system calls: {calls:?}");

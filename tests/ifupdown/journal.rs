@@ -109,6 +109,79 @@ fn a_run_is_one_line_with_counts() {
     });
 }
 
+/// A bridge as Docker makes it, and what else has an address beside the interface.
+const BESIDE: &str = "\
+ip link add docker0 type bridge
+ip link set docker0 up
+ip address add 172.17.0.1/16 dev docker0
+ip address add 2001:db8:17::1/64 dev docker0 nodad
+ip address add 10.99.0.1/32 dev docker0";
+
+const OF_IPV6: &str = "\
+iface eth1 inet6 static
+    address 2001:db8::10/64
+    dad-attempts 0
+    gateway 2001:db8::1
+    policy-table 200
+";
+
+#[test]
+fn a_network_that_strict_cuts_off_is_named_where_it_is_there() {
+    const SUMMARY: &str = "eth1: table 200: 2 routes and 2 rules in force, ";
+    const CUT_OFF: &str = "; policy-mode strict cuts off 172.17.0.0/16 (docker0)";
+    lab(|lab| {
+        prepared(lab, PLAIN);
+        let syslog = Syslog::bound();
+        let summary = |commands: &str| {
+            let said = lab.sh(commands);
+            assert_eq!((said.code, said.err.as_str()), (0, ""), "{commands}");
+            let lines = syslog.lines();
+            let of_ifup = of(INFO, &lines).pop().unwrap_or_default().to_owned();
+            assert!(of_ifup.starts_with(SUMMARY), "{commands}: {lines:?}");
+            of_ifup.chars().skip(SUMMARY.len()).collect::<String>()
+        };
+        let plain = "4 added, 0 removed";
+        let again = "ifdown eth1; ifup eth1";
+        assert_eq!(summary("ifup eth1"), plain);
+        lab.ok(BESIDE);
+        assert_eq!(summary(again), format!("{plain}{CUT_OFF}"));
+        // Where a rule of somebody else has main asked, nothing is cut off; behind ours it is.
+        for (place, named) in [("20000", ""), ("21001", CUT_OFF)] {
+            let rule = format!("to 172.17.0.0/16 lookup main priority {place}");
+            let with_rule = format!("ip rule add {rule}; {again}; ip rule del {rule}");
+            assert_eq!(summary(&with_rule), format!("{plain}{named}"), "{place}");
+        }
+        let route = "172.17.0.0/16 dev docker0 table 200";
+        let with_route = format!("ip route add {route}; {again}; ip route del {route}");
+        assert_eq!(summary(&with_route), plain);
+        let is_down = format!("ip link set docker0 down; {again}");
+        assert_eq!(summary(&is_down), plain);
+        assert!(!lab.ok("policy-table status").contains("cuts off"));
+        lab.ok("ip link set docker0 up");
+        assert!(lab
+            .ok("policy-table status")
+            .contains(CUT_OFF.trim_start_matches("; ")));
+        lab.ok("ifdown eth1");
+        lab.interfaces(&format!("{PLAIN}    policy-mode main\n"));
+        lab.sh("ifup eth1");
+        assert!(!syslog.lines().concat().contains("cuts off"));
+        // What ifupdown2 and ifupdown-ng call.
+        lab.ok("ifdown eth1");
+        lab.interfaces(&format!("auto eth1\n{OF_IPV6}"));
+        lab.ok("ip address add 2001:db8:17::1/64 dev docker0 nodad");
+        for command in [
+            "ifup eth1",
+            "IFACE=eth1 METHOD=none MODE=start PHASE=post-up \
+             INTERFACES_FILE=/etc/network/interfaces /etc/network/if-post-up.d/00-policy-table",
+        ] {
+            lab.ok(command);
+            let said = syslog.lines().concat();
+            let expected = "; policy-mode strict cuts off 2001:db8:17::/64 (docker0)";
+            assert!(said.ends_with(expected), "{command}: {said}");
+        }
+    });
+}
+
 #[test]
 fn a_guess_and_a_new_name_are_told_to_syslog_alone() {
     lab(|lab| {
