@@ -110,12 +110,6 @@ pub enum OptionFault {
     /// A name that nft(8) would read as something else.
     #[error("nft(8) cannot name interface {0}: no \", \\ and * may stand in the name")]
     NotForNft(InterfaceName),
-    /// Its rules name the interface.
-    #[error(
-        "{0} is an altname of more than 15 characters, for which no rule has room; write the stanza \
-         under the device's own name"
-    )]
-    LongForRules(InterfaceName),
     /// Not an address.
     #[error("expected an address")]
     Address,

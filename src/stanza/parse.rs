@@ -163,7 +163,6 @@ impl Parser<'_> {
             _ if device.as_str().contains(['"', '\\', '*']) => {
                 Err(OptionFault::NotForNft(device.clone()))
             }
-            _ if device.is_long() => Err(OptionFault::LongForRules(device.clone())),
             "auto" => Ok(Connmark::Auto),
             mark => Ok(Connmark::Given(mark.parse()?)),
         })
