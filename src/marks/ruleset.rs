@@ -23,9 +23,10 @@ const PLACES: [ChainPlace; 5] = [
     // Behind them: the way back to where a reply comes from is not that of its mark.
     ChainPlace::new("replies", "filter hook prerouting", 100),
     ChainPlace::new("output", "route hook output", -140),
-    // The way is chosen. A tunnel would hand the mark on, to the packet inside or around.
-    ChainPlace::new("input", "filter hook input", 100),
-    ChainPlace::new("postrouting", "filter hook postrouting", 100),
+    // The way is chosen. A tunnel would hand the mark on, to the packet inside or around. Behind those
+    // who save all bits of a packet's mark for its connection.
+    ChainPlace::new("input", "filter hook input", 1000),
+    ChainPlace::new("postrouting", "filter hook postrouting", 1000),
 ];
 
 /// A place for a chain, and what the names of the chains there begin with.

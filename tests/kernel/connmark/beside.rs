@@ -154,3 +154,54 @@ fn an_error_of_the_hosts_leaves_by_the_interface_of_its_address() {
         });
     });
 }
+
+/// The uplink is a bridge with a virtual machine beside it, whose own packets the kernel shows to nft(8)
+/// as well once Docker has asked for that (`br_netfilter`): they go on as they did.
+#[test]
+fn a_virtual_machine_on_the_uplinks_bridge() {
+    marking_lab(|lab| {
+        host(lab, 2);
+        publish_by_nft(lab);
+        lab.ok(
+            "ip link add br1 type bridge mcast_snooping 0; ip link set br1 up
+            echo 0 >/proc/sys/net/ipv6/conf/br1/accept_dad; ip link set eth1 master br1 up
+            ip netns add vm; ip link add tap type veth peer name eth0 netns vm
+            ip link set tap master br1 up",
+        );
+        inside(
+            lab,
+            "vm",
+            "echo 0 >/proc/sys/net/ipv6/conf/eth0/accept_dad; ip link set lo up; ip link set eth0 up
+            ip address add 10.10.1.50/24 dev eth0; ip address add 2001:db8:1::50/64 dev eth0 nodad
+            ip route add default via 10.10.1.1; ip route add default via 2001:db8:1::1",
+        );
+        let asks_nft = lab.sh("cd /proc/sys/net/bridge && for of in iptables ip6tables; do
+            echo 1 >bridge-nf-call-$of; done");
+        or_skip(asks_nft.code == 0, "br_netfilter");
+        let second = stanza(1, MARKED).replace("eth1", "br1");
+        lab.interfaces(&(stanza(0, MARKED) + &second));
+        let said = lab.sh("ifup eth0 br1");
+        assert_eq!((said.code, said.ours()), (0, vec![]), "{said:?}");
+        let all_asked = |from, at: [&str; 2], port| {
+            let each = at.map(|it| it.parse().unwrap());
+            for at in each.iter().flat_map(|at| PROTOCOLS.map(|over| (*at, over))) {
+                // The first may go while a neighbour is being found, or a port of the bridge learns.
+                let answered = (0..3).any(|_| asks(from, (at.0, port), at.1, 3000));
+                assert!(answered, "{from} {at:?} {port}");
+            }
+        };
+        let ours = ["10.10.1.10", "2001:db8:1::10"];
+        while_served(Some("container"), SERVED, || {
+            all_asked("client", ours, PUBLISHED);
+            all_asked("vm", ours, PUBLISHED);
+        });
+        while_served(Some("vm"), SERVED, || {
+            for from in ["client", "container"] {
+                all_asked(from, ["10.10.1.50", "2001:db8:1::50"], SERVED);
+            }
+        });
+        while_served(Some("client"), SERVED, || {
+            all_asked("vm", ["203.0.113.100", "2001:db8:cafe::100"], SERVED);
+        });
+    });
+}

@@ -10,6 +10,31 @@ use super::net::{
     MARKED, PUBLISHED, SERVED,
 };
 
+/// Who saves and restores marks without a mask, as scripts for several uplinks do, saves ours, too.
+#[test]
+fn who_saves_all_bits_saves_ours() {
+    marking_lab(|lab| {
+        host(lab, 2);
+        publish_by_nft(lab);
+        up(lab, 2, &(stanza(0, MARKED) + &stanza(1, MARKED)));
+        lab.ok("nft -f - <<'EOF'
+            table inet script {
+                chain restore {
+                    type filter hook prerouting priority mangle;
+                    meta mark set ct mark
+                }
+                chain save {
+                    type filter hook postrouting priority 300;
+                    ct mark set meta mark
+                }
+            }
+EOF");
+        while_served(Some("container"), SERVED, || {
+            assert_eq!(answered(2, PUBLISHED, 3000), all([0, 1]));
+        });
+    });
+}
+
 /// Bits that are not ours stay, of packets and of connections; and what wg-quick has marked keeps its
 /// mark to the last bit, also for a peer that called first.
 #[test]
