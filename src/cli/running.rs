@@ -255,7 +255,16 @@ impl Running {
         let mut by_number = ByNumber::new();
         match first_unknown(&up, interfaces, &mut by_number) {
             Some(interface) if self.ifstate.is_complete => {
-                return Err(Trouble::Failed(format!("{interface} is not up")));
+                // ifup may have stopped half way, and then refuses the address that is there.
+                let remedy = match self.file.caller {
+                    Caller::Ifupdown => {
+                        format!(", or where that has failed: ifdown --force {interface}; ifup {interface}")
+                    }
+                    Caller::Ifupdown2 | Caller::IfupdownNg => String::new(),
+                };
+                return Err(Trouble::Failed(format!(
+                    "{interface} is not up; run: ifup {interface}{remedy}"
+                )));
             }
             _ => {}
         }

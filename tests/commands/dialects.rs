@@ -54,7 +54,7 @@ fn all_is_well(lab: &Lab, rules: [&[&str]; 2]) {
     let said = lab.sh("policy-table apply eth2");
     assert_eq!(
         (said.code, said.err.as_str()),
-        (2, "policy-table: eth2 is not up\n")
+        (2, "policy-table: eth2 is not up; run: ifup eth2\n")
     );
 }
 

@@ -461,7 +461,10 @@ fn bad_arguments_change_nothing() {
             ("apply", "--all"),
             ("flush", "--all"),
             ("flush --all eth1", "beside --all"),
-            ("apply eth9", "eth9 is not up"),
+            (
+                "apply eth9",
+                "eth9 is not up; run: ifup eth9, or where that has failed: ifdown --force eth9; ifup eth9",
+            ),
             ("status eth9", "eth9 is not up"),
             ("apply --confirm never eth1", "\"never\": expected seconds"),
             ("apply --confirm 0 eth1", "expected seconds"),
