@@ -6,7 +6,7 @@ use super::observe;
 use super::outcome::{Failure, Waiting};
 use super::table_ids::StanzaTables;
 use crate::ifupdown::HookCall;
-use crate::marks::Allotted;
+use crate::marks::{self, Allotted};
 use crate::netlink::Kernel;
 use crate::record::{DeviceRecord, Part, Record, Takeover, Wait};
 use crate::routing::InterfaceName;
@@ -20,8 +20,8 @@ pub struct Intent<'a> {
 }
 
 impl<'a> Intent<'a> {
-    /// Registers the tables that have no number yet: whatever the stanza waits for, who puts it in
-    /// force then need not.
+    /// Registers the tables that have no number yet, and that there are marks: whatever the stanza waits
+    /// for, who puts it in force then need not. The keeper may not write there.
     /// Errors: a table has no number that may be used.
     pub fn of(
         call: &HookCall,
@@ -35,6 +35,9 @@ impl<'a> Intent<'a> {
             None => StanzaTables::registered(stanza, kernel)?,
         };
         let tables = tables.marked(stanza, Allotted::noted)?;
+        if tables.mark().is_some() {
+            marks::note();
+        }
         let part = Part::of(takeover.heading.clone(), call).with_tables(tables.named());
         Ok(Self {
             stanza,

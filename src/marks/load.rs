@@ -3,7 +3,7 @@
 use log::debug;
 use thiserror::Error;
 
-use super::allotted::{may_be_there, note};
+use super::allotted::may_be_there;
 use super::change::commands;
 use super::listing::Listing;
 use super::ruleset::{DeviceMarks, TABLE};
@@ -77,9 +77,6 @@ fn bring_in_step(going: &[String], wanted: &[DeviceMarks]) -> Result<bool, Marks
         let text = commands(&there, going, wanted);
         if text.is_empty() {
             return Ok(false);
-        }
-        if !wanted.is_empty() {
-            note();
         }
         debug!("nft -f -: {text}");
         tries -= 1;

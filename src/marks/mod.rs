@@ -19,7 +19,7 @@ mod listing;
 mod change;
 mod load;
 
-pub(crate) use allotted::{may_be_there, AllotError, Allotted};
+pub(crate) use allotted::{may_be_there, note, AllotError, Allotted};
 pub(crate) use change::commands;
 pub(crate) use listing::Listing;
 pub(crate) use load::{found, load_marks, remove_all, remove_beside, MarksError};
