@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::keeper::{ours, signal, Keeper};
 use crate::support::lab::{lab, Lab};
+use crate::support::tree::top;
 
 const FILE: &str = "iface eth1 inet static\n    address 10.10.0.10/24\n    policy-table rt2\n";
 
@@ -108,6 +109,45 @@ fn it_sleeps_while_nothing_happens_to_its_interfaces() {
         lab.ok("ip link set eth1p down; ip link set eth1p up");
         keeper.quiet();
         assert_eq!((ours(lab), Keeper::repairs()), (before, repairs));
+        lab.ok("ifdown eth1");
+    });
+}
+
+/// The service is killed at its limit, and would be at each start again.
+#[test]
+fn ten_thousand_interfaces_fit_into_the_limit_of_the_unit() {
+    const RECORDS: u64 = 1000;
+    // An interface that is there takes not quite three times as much as its record alone.
+    const FACTOR: u64 = 3;
+    lab(|lab| {
+        let before = up(lab);
+        let mut keeper = Keeper::start(lab);
+        let resident_before = resident(&keeper);
+        let record = lab.text("/run/policy-table/eth1");
+        for n in 0..RECORDS {
+            let device = format!("gone{n}");
+            let path = format!("/run/policy-table/{device}");
+            lab.write(&path, &record.replace("eth1", &device));
+        }
+        let waiting = "there is no gone";
+        keeper.until("all are known", || {
+            Keeper::log().matches(waiting).count() as u64 == RECORDS
+        });
+        let growth = resident(&keeper) - resident_before;
+        println!("{growth} kB for {RECORDS} records");
+        let unit = "debian/ifupdown-policy-table.policy-table-keep.service";
+        let unit = fs::read_to_string(top().join(unit)).unwrap();
+        let limit = unit
+            .lines()
+            .find_map(|line| line.strip_prefix("MemoryMax="));
+        let limit = limit
+            .and_then(|it| it.strip_suffix('M'))
+            .expect("MemoryMax");
+        let limit: u64 = limit.parse().unwrap();
+        let needed = growth * (10_000 / RECORDS) * FACTOR;
+        assert!(growth > 500 && needed < limit * 1024, "{needed} kB");
+        lab.ok("rm /run/policy-table/gone*; ip rule flush protocol 157");
+        keeper.until("its own", || ours(lab) == before);
         lab.ok("ifdown eth1");
     });
 }
