@@ -31,6 +31,22 @@ fn by_hand(many: usize) -> String {
     })
 }
 
+/// Rules of which each looks first whether it is there.
+fn behind_guards(many: usize) -> String {
+    (0..many).fold(String::new(), |mut text, n| {
+        let net = format!("10.{}.{}", n / 250 + 1, n % 250);
+        write!(
+            text,
+            "auto x{n}\niface x{n} inet static\n    address {net}.10/24\n    \
+             up ip route add default via {net}.1 table {table}\n    \
+             up ip rule | grep -q 'from {net}.10' || ip rule add from {net}.10 lookup {table}\n",
+            table = 1000 + n
+        )
+        .unwrap();
+        text
+    })
+}
+
 /// One stanza for each of many routes that fail at `ifup`, the second of its lines.
 fn that_stays(many: usize) -> String {
     (0..many).fold(String::new(), |mut text, n| {
@@ -94,8 +110,9 @@ fn a_file_of_twice_as_many_stanzas_is_twice_the_work() {
         return;
     }
     lab(|lab| {
-        let cases: [(&str, File, usize, &str); 4] = [
+        let cases: [(&str, File, usize, &str); 5] = [
             ("migrate", by_hand, 150, "policy-table"),
+            ("migrate", behind_guards, 200, "policy-table"),
             ("migrate", that_stays, 250, "up ip route add"),
             (
                 "check",

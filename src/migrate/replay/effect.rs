@@ -1,25 +1,12 @@
 //! A small model of the kernel: the routes and rules that lines have put in so far, and by which
 //! line each came.
 
-use std::collections::HashMap;
-
 use super::entries::{Clue, Entries, FromLine, LineRef};
-use crate::migrate::lines::{
-    Guard, IpCommand, IpVerb, Joint, SpelledRoute, SpelledRule, WhyItStays,
-};
+use crate::migrate::lines::{SpelledRoute, SpelledRule};
 use crate::routing::{Family, Object, Route};
 
 /// Priority of the kernel's own rule for main.
 const MAINS: u32 = 32766;
-
-/// Whether a guard lets in what stands behind it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Guarded {
-    /// It finds nothing.
-    In,
-    /// It finds the very same rule.
-    Out(SpelledRule),
-}
 
 /// What lines leave in the kernel, in the order in which it came.
 #[derive(Debug, Default)]
@@ -28,45 +15,9 @@ pub struct Effect {
     pub routes: Entries<SpelledRoute>,
     /// The rules.
     pub rules: Entries<SpelledRule>,
-    /// How `ip rule` may print them, by their numbers, as far as that was asked.
-    printed: HashMap<usize, [String; 2]>,
 }
 
 impl Effect {
-    /// Whether a guard lets the rule behind it in: it finds none, or else the very same.
-    /// Errors: another rule is found, or the guard is not about the rule.
-    pub fn lets_in(
-        &mut self,
-        guard: &Guard,
-        commands: &[(Joint, IpCommand)],
-    ) -> Result<Guarded, WhyItStays> {
-        const KERNELS: &str = "0: from all lookup local 32766: from all lookup main \
-                               32767: from all lookup default";
-        let mut added = commands.iter().filter_map(|(_, command)| match command {
-            IpCommand::Rule(IpVerb::Add, rule) => Some(&rule.rule),
-            _ => None,
-        });
-        let (Some(added), None) = (added.next(), added.next()) else {
-            return Err(WhyItStays::Guarded);
-        };
-        if guard.finds(KERNELS) || added.family != guard.family {
-            return Err(WhyItStays::Guarded);
-        }
-        let rules = self.rules.numbered(None);
-        let found = rules
-            .filter(|(_, rule)| rule.what.rule.family == guard.family)
-            .find(|(number, rule)| {
-                let lines = self.printed.entry(*number);
-                let lines = lines.or_insert_with(|| printed(&rule.what));
-                lines.iter().any(|line| guard.finds(line))
-            });
-        match found.map(|(_, rule)| &rule.what) {
-            None => Ok(Guarded::In),
-            Some(rule) if rule.rule.same_but_priority(added) => Ok(Guarded::Out(rule.clone())),
-            Some(_) => Err(WhyItStays::Guarded),
-        }
-    }
-
     /// Adds a rule as the kernel does: without a priority it gets one less than the lowest there
     /// is, so that it goes before all others. Whether it succeeded.
     pub fn add_rule(&mut self, line: LineRef, mut rule: SpelledRule) -> bool {
@@ -228,7 +179,7 @@ fn quoted(word: &str) -> String {
 
 /// How `ip rule` may print a rule: tables are printed by name or by number, and the words have
 /// them as they were written.
-fn printed(rule: &SpelledRule) -> [String; 2] {
+pub fn printed(rule: &SpelledRule) -> [String; 2] {
     let priority = rule.rule.priority;
     [
         format!("{priority}: {}", rule.words.join(" ")),

@@ -140,6 +140,16 @@ impl<T: Clued> Entries<T> {
         found.chain(all.take(if is_all { usize::MAX } else { 0 }))
     }
 
+    /// Those from a number on, each with its own.
+    pub fn since(&self, number: usize) -> impl Iterator<Item = (usize, &FromLine<T>)> {
+        self.all.range(number..).map(|(number, one)| (*number, one))
+    }
+
+    /// The one of a number, if it is there.
+    pub fn get(&self, number: usize) -> Option<&FromLine<T>> {
+        self.all.get(&number)
+    }
+
     /// Those with a clue, or all.
     pub fn with(&self, clue: Option<Clue>) -> impl Iterator<Item = &FromLine<T>> {
         self.numbered(clue).map(|(_, one)| one)

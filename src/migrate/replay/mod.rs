@@ -5,6 +5,7 @@
 //! - `entries`: routes or rules as they came, found by what they have in common.
 //! - `devices`: by which device a route leaves, and what may be in main already.
 //! - `effect`: the model: routes and rules, each with the line that put it in.
+//! - `guarded`: which rule a guard finds.
 //! - `ways`: where the kernel may find a router.
 //! - `script`: the lines, taken apart, and what can be told of them without running any.
 //! - `run`: a line, run in the model; the reason if options cannot do what it does.
@@ -18,6 +19,7 @@ mod by_prefix;
 mod devices;
 mod entries;
 mod effect;
+mod guarded;
 mod ways;
 mod script;
 mod run;

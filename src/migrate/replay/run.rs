@@ -2,8 +2,9 @@
 //! for the first time. A line that options cannot stand for is refused, with the reason.
 
 use super::devices::needs_no_interface;
-use super::effect::{Effect, Guarded};
+use super::effect::Effect;
 use super::entries::{Clue, Clued, Entries, FromLine, LineRef};
+use super::guarded::{FoundByGuards, Guarded};
 use super::script::Script;
 use crate::ifupdown::interfaces::Phase;
 use crate::migrate::lines::{
@@ -16,6 +17,8 @@ pub struct Replay<'a> {
     script: &'a Script<'a>,
     /// What they have put in.
     pub effect: Effect,
+    /// Which of that guards find.
+    found: FoundByGuards,
     /// Why a command of the line that runs does not do what it says, where the line may bear it.
     borne: Option<WhyItStays>,
     /// Rules that the stanza has taken out as another's, too, and puts in again.
@@ -30,6 +33,7 @@ impl<'a> Replay<'a> {
         Self {
             script,
             effect: Effect::default(),
+            found: FoundByGuards::default(),
             borne: None,
             rules_away: Vec::new(),
             routes_away: Vec::new(),
@@ -60,8 +64,13 @@ impl<'a> Replay<'a> {
     /// Errors: why options cannot do what it does; it is then left half done.
     fn line(&mut self, line: LineRef, commands: &RoutingCommands) -> Result<(), WhyItStays> {
         if let Some(guard) = &commands.guard {
-            if let Guarded::Out(rule) = self.effect.lets_in(guard, &commands.list)? {
+            let guarded = (guard, commands);
+            let lets_in = self
+                .found
+                .lets_in(&self.script.sought, &self.effect, guarded)?;
+            if let Guarded::Out(rule) = lets_in {
                 self.effect.share_rule(line, rule);
+                self.found.look_at(&self.effect.rules, &self.script.sought);
                 return Ok(());
             }
         }
@@ -108,7 +117,9 @@ impl<'a> Replay<'a> {
     /// Puts a rule in. What has been taken out for that, although it is another's, too, is there.
     fn add_rule(&mut self, line: LineRef, rule: SpelledRule) -> bool {
         let was_away = take(&mut self.rules_away, &rule.rule);
-        self.effect.add_rule(line, rule) || was_away
+        let is_new = self.effect.add_rule(line, rule);
+        self.found.look_at(&self.effect.rules, &self.script.sought);
+        is_new || was_away
     }
 
     /// Takes out the first rule or route that a command means. It fails if none is there, which is

@@ -3,12 +3,13 @@
 
 use super::devices::FileDevices;
 use super::entries::LineRef;
+use super::guarded::Sought;
 use super::ways::Ways;
 use crate::ifupdown::interfaces::Phase;
 use crate::ifupdown::Caller;
 use crate::migrate::lines::{
-    meaning, stranger, CommandLine, IpCommand, IpVerb, Meaning, RoutingCommands, ScriptedStanza,
-    SpelledRoute, SpelledRule, WhyItStays,
+    meaning, stranger, CommandLine, Guard, IpCommand, IpVerb, Meaning, RoutingCommands,
+    ScriptedStanza, SpelledRoute, SpelledRule, WhyItStays,
 };
 use crate::routing::syntax::{abbreviates, TableNames};
 
@@ -30,6 +31,8 @@ pub struct Script<'a> {
     first_stranger: Option<LineRef>,
     /// Where the kernel may find a router.
     ways: Ways,
+    /// What the guards of lines look for.
+    pub sought: Sought,
 }
 
 /// The lines of two phases, stanza by stanza.
@@ -43,6 +46,18 @@ fn in_order(stanzas: &[ScriptedStanza], phases: [Phase; 2]) -> Vec<LineRef> {
         }
     }
     lines
+}
+
+/// The guards of all lines.
+fn guards(meanings: &[Vec<Meaning>]) -> impl Iterator<Item = &Guard> {
+    let routing = meanings
+        .iter()
+        .flatten()
+        .filter_map(|meaning| match meaning {
+            Meaning::Routing(commands) => Some(commands),
+            Meaning::Other | Meaning::Unclear(..) => None,
+        });
+    routing.filter_map(|commands| commands.guard.as_ref())
 }
 
 impl<'a> Script<'a> {
@@ -65,6 +80,7 @@ impl<'a> Script<'a> {
             strangers: stanzas.iter().map(strangers).collect(),
             stanzas,
             ways: Ways::of(&meanings, &devices),
+            sought: Sought::of(guards(&meanings)),
             devices,
             meanings,
             up: in_order(stanzas, [Phase::PreUp, Phase::Up]),
