@@ -35,6 +35,8 @@ pub struct Surroundings {
     pub addresses: BTreeMap<InterfaceName, Vec<InterfaceAddress>>,
     /// The devices that are down, as far as that was asked for: no network is reached by these.
     pub down: BTreeSet<InterfaceName>,
+    /// How often it was asked which way a packet goes.
+    pub asked: std::cell::Cell<usize>,
     /// The aliases whose label an address has.
     pub labels: BTreeMap<(InterfaceName, IpAddr), InterfaceName>,
 }

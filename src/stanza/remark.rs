@@ -40,6 +40,9 @@ pub enum Remark {
 /// How many of many things a sentence has.
 const LISTED: usize = 8;
 
+/// Most questions about the way of a packet on a host.
+const QUESTIONS: usize = 500;
+
 impl Remark {
     /// Whether packets go another way than the stanza says. A rule for a part of them is somebody's
     /// intent, more often than not.
@@ -231,6 +234,13 @@ pub fn cut_off(
         None => own.from?.address(),
     };
     let of_table = || state.routes().iter().filter(|route| route.table == table);
+    let mut is_reached = |from, to, device: &InterfaceName| {
+        // The kernel tries rule after rule, and thousands of stanzas have thousands of rules.
+        around.asked.set(around.asked.get() + 1);
+        let may_ask = around.asked.get() <= QUESTIONS;
+        let found = may_ask.then(|| leaves_by(from, to)).flatten();
+        found.is_some_and(|found| found == *device || found.as_str() == "lo")
+    };
     let device = stanza.interface.device();
     let others = around
         .addresses
@@ -261,8 +271,7 @@ pub fn cut_off(
             || is_in_table()
             || by_own()
             || around.main_is_asked(own, network)
-            || leaves_by(source, address.somebody_else())
-                .is_some_and(|device| device == *other || device.as_str() == "lo")
+            || is_reached(source, address.somebody_else(), other)
         {
             continue;
         }

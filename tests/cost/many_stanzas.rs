@@ -112,7 +112,7 @@ fn a_file_of_twice_as_many_stanzas_is_twice_the_work() {
     lab(|lab| {
         let cases: [(&str, File, usize, &str); 5] = [
             ("migrate", by_hand, 150, "policy-table"),
-            ("migrate", behind_guards, 200, "policy-table"),
+            ("migrate", behind_guards, 200, "policy-rule from"),
             ("migrate", that_stays, 250, "up ip route add"),
             (
                 "check",
