@@ -15,6 +15,8 @@ pub struct Selection {
     models: HashSet<String>,
     /// Those among them that a mapping names.
     mapped: HashSet<String>,
+    /// Whether there is a mapping; what its script chooses nobody knows.
+    has_mappings: bool,
 }
 
 impl Selection {
@@ -35,6 +37,7 @@ impl Selection {
                     }
                 }
                 BlockKind::Mapping(mapping) => {
+                    selection.has_mappings = true;
                     let mapped = mapping.map.iter().map(|line| line.to_string_lossy());
                     let last = mapped.filter_map(|line| line.rsplit(' ').next().map(str::to_owned));
                     selection.mapped.extend(last);
@@ -77,6 +80,11 @@ impl Selection {
     /// line, or a mapping.
     pub fn is_used(&self, name: &str) -> bool {
         self.is_selected(name) || self.mapped.contains(name)
+    }
+
+    /// Whether a mapping may give the stanzas of a name to interfaces of other names.
+    pub fn may_be_mapped(&self, name: &str) -> bool {
+        self.has_mappings && !self.is_selected(name)
     }
 
     /// Whether a stanza of that name is there for others to inherit, or for an interface of another

@@ -6,7 +6,9 @@ use std::ffi::OsStr;
 use super::ifupdown_multi::{multi_commands, MULTI_PREFIX};
 use super::meaning::{CommandLine, LineCommand, ScriptedStanza};
 use super::why_it_stays::WhyItStays;
-use crate::ifupdown::interfaces::{IfaceStanza, Interfaces, OptionLine, Phase, StanzaInForce};
+use crate::ifupdown::interfaces::{
+    IfaceStanza, Interfaces, OptionLine, Phase, Selection, StanzaInForce,
+};
 use crate::ifupdown::HookCall;
 
 /// What the other stanzas of all files mean for the lines of one.
@@ -15,6 +17,8 @@ pub struct OtherLines {
     parents: HashSet<String>,
     /// The stanzas that ifupdown runs no hooks for.
     quiet: HashSet<String>,
+    /// What the names of stanzas stand for.
+    selection: Selection,
     /// How many stanzas of a family have the options of ifupdown-multi.
     multi: HashMap<String, usize>,
 }
@@ -32,6 +36,7 @@ impl OtherLines {
             }
         }
         Self {
+            selection: Selection::of(interfaces.blocks()),
             quiet: interfaces
                 .stanzas_without_hooks()
                 .into_keys()
@@ -83,6 +88,7 @@ pub fn scripted_stanza(
             .collect(),
         lines: lines.chain(multi).collect(),
         stays,
+        is_mapped: others.selection.may_be_mapped(&definition.name),
         call,
     })
 }

@@ -54,6 +54,8 @@ pub struct ScriptedStanza {
     pub lines: Vec<CommandLine>,
     /// Why all of its lines stay, if so.
     pub stays: Option<WhyItStays>,
+    /// Whether a mapping may give it to interfaces of other names than its own.
+    pub is_mapped: bool,
 }
 
 /// What a line means.

@@ -1,9 +1,12 @@
 //! Why a line stays as it is: the text that `migrate` prints behind the line's number.
 
+use std::net::IpAddr;
+
 use thiserror::Error;
 
 use super::ip_command::IpError;
 use super::shell::ShellError;
+use crate::routing::InterfaceName;
 use crate::text::Shown;
 
 /// Why a line stays as it is.
@@ -29,6 +32,12 @@ pub enum WhyItStays {
         "no-scripts keeps ifupdown from running hooks for this stanza: options would do nothing"
     )]
     NoHooks,
+    /// Of the mapping that chooses the stanza nobody knows for which interface.
+    #[error(
+        "it names {0}, which a mapping may make another interface's name, and the option would not \
+         follow it"
+    )]
+    Mapped(String),
     /// It names a table.
     #[error("it names a table, as policy-table does by itself; policy-table-id keeps the number")]
     NamesTable,
@@ -87,12 +96,39 @@ pub enum WhyItStays {
     /// The options act later.
     #[error("at pre-up the interface is not up, and the options act when it is")]
     TooEarly,
-    /// Nobody can tell which interface it is about.
-    #[error("it names no device, and which one it uses is not certain; add dev NAME")]
-    NoDevice,
-    /// Which of two routes is used depends on more than these lines.
-    #[error("what else stands in its place is not certain")]
-    Place,
+    /// It leads nowhere.
+    #[error("it names neither a router nor a device, and the kernel takes no such route")]
+    NoWay,
+    /// By which device the router is reached nothing in the file says.
+    #[error(
+        "its router {0} is in the network of no address of this file, so by which device it leaves \
+         is not certain; add dev NAME"
+    )]
+    RouterNowhere(IpAddr),
+    /// Two devices would do.
+    #[error(
+        "its router {0} is in networks of both {1} and {2}, so by which it leaves is not certain; \
+         add dev NAME"
+    )]
+    RouterTwice(IpAddr, InterfaceName, InterfaceName),
+    /// What lines put in may lead to the router elsewhere.
+    #[error(
+        "a rule or route of this file may lead to its router {0} by another device than {1}; add \
+         dev NAME"
+    )]
+    RouterElsewhere(IpAddr, InterfaceName),
+    /// Of several ways an option takes the stanza's own device for each that names none.
+    #[error("its way by {0} names no device, and is not by the stanza's own; add dev {1}")]
+    WayElsewhere(IpAddr, InterfaceName),
+    /// It replaces what others bring.
+    #[error("it replaces {0}, if that is there, and an option replaces nothing of others")]
+    Replaces(String),
+    /// Two routes to one destination, with one metric.
+    #[error(
+        "append leaves {0} in its place and adds this one, which no option does; with a metric of \
+         its own it needs no append"
+    )]
+    Appends(String),
     /// It takes out what it has not put in.
     #[error("nothing in this file puts in what it takes out")]
     NotOurs,

@@ -75,12 +75,17 @@ impl<'a> FileDevices<'a> {
         Some(format!("the default route of \"gateway {gateway}\""))
     }
 
-    /// Whether something may stand in a route's place without any line: main's connected route, or
-    /// a default route of ifupdown's or DHCP's.
-    pub fn may_be_taken(&self, route: &Route) -> bool {
-        let connected = self.by_network.has(route.destination);
-        let default = route.destination.is_any() && self.brings_default;
-        route.table == TableId::MAIN && (connected || default)
+    /// What may stand in a route's place without any line: main's connected route, or a default
+    /// route of ifupdown's or DHCP's.
+    pub fn may_be_there(&self, route: &Route) -> Option<String> {
+        if route.table != TableId::MAIN {
+            return None;
+        }
+        if self.by_network.has(route.destination) {
+            return Some("the kernel's own route to that network".to_owned());
+        }
+        let is_brought = route.destination.is_any() && self.brings_default;
+        is_brought.then(|| "the default route that gateway or DHCP brings".to_owned())
     }
 
     /// The device of a stanza.
@@ -99,19 +104,24 @@ impl<'a> FileDevices<'a> {
             hop.device = match (&hop.device, hop.gateway) {
                 // The kernel takes the label of an alias for the device (measured on 6.18).
                 (Some(device), _) => Some(device.device()),
-                (None, Some(gateway)) => Some(self.near(gateway).ok_or(WhyItStays::NoDevice)?),
-                (None, None) => return Err(WhyItStays::NoDevice),
+                (None, Some(gateway)) => Some(self.near(gateway)?),
+                (None, None) => return Err(WhyItStays::NoWay),
             };
         }
         Ok(())
     }
 
     /// The only device whose stanzas have an address in a router's network.
-    fn near(&self, gateway: IpAddr) -> Option<InterfaceName> {
+    /// Errors: there is none, or another one.
+    fn near(&self, gateway: IpAddr) -> Result<InterfaceName, WhyItStays> {
         let near = self.by_network.holding(gateway);
-        let mut devices = near.map(|at| self.device(*at));
-        let first = devices.next()?;
-        devices.all(|device| device == first).then_some(first)?
+        let mut devices = near.filter_map(|at| self.device(*at));
+        let first = devices.next();
+        let first = first.ok_or(WhyItStays::RouterNowhere(gateway))?;
+        match devices.find(|device| *device != first) {
+            Some(other) => Err(WhyItStays::RouterTwice(gateway, first, other)),
+            None => Ok(first),
+        }
     }
 
     /// Refuses a route by an interface other than the stanza's: it may be down.

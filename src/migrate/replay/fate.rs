@@ -10,6 +10,7 @@ use crate::migrate::lines::{
     CommandLine, IpCommand, Meaning, RoutingCommands, ScriptedStanza, WhyItStays,
 };
 use crate::routing::syntax::TableNames;
+use crate::routing::InterfaceName;
 
 /// The lines of a file, and what becomes of each.
 pub struct Fates<'a> {
@@ -256,7 +257,31 @@ fn first_fate(stanza: &ScriptedStanza, line: &CommandLine, meaning: &Meaning) ->
     match (meaning, stays) {
         (Meaning::Other, _) => Fate::Other,
         (_, Some(reason)) | (Meaning::Unclear(reason, _), None) => Fate::Stays(reason.clone()),
-        (Meaning::Routing(_), None) => Fate::Replaced,
+        (Meaning::Routing(commands), None) => {
+            let mut commands = commands.list.iter().map(|(_, command)| command);
+            if stanza.is_mapped && commands.any(|command| names_interface(command, stanza)) {
+                Fate::Stays(WhyItStays::Mapped(stanza.call.interface.clone()))
+            } else {
+                Fate::Replaced
+            }
+        }
+    }
+}
+
+/// Whether an option in the place of a command would have to name the interface of the stanza.
+fn names_interface(command: &IpCommand, stanza: &ScriptedStanza) -> bool {
+    let is_it = |name: &InterfaceName| name.as_str() == stanza.call.interface;
+    match command {
+        IpCommand::Rule(_, spelled) => {
+            let rule = &spelled.rule;
+            [&rule.iif, &rule.oif].into_iter().flatten().any(is_it)
+        }
+        IpCommand::Route(_, spelled) => {
+            let hops = &spelled.route.hops;
+            let mut devices = hops.iter().filter_map(|hop| hop.device.as_ref());
+            hops.len() > 1 && devices.any(is_it)
+        }
+        _ => false,
     }
 }
 
@@ -382,9 +407,11 @@ mod tests {
         assert_eq!(
             shown(&[eth1]),
             [
-                "it names no device, and which one it uses is not certain; add dev NAME",
+                "its router 10.7.0.1 is in the network of no address of this file, so by which \
+                 device it leaves is not certain; add dev NAME",
                 "at pre-up the interface is not up, and the options act when it is",
-                "what else stands in its place is not certain",
+                "it replaces the kernel's own route to that network, if that is there, and an \
+                 option replaces nothing of others",
                 "nothing in this file puts in what it takes out",
                 "ifup fails at another line of the stanza",
                 "it fails when the interface comes up for the first time",
@@ -400,7 +427,8 @@ mod tests {
             ScriptedStanza::of_lines("eth1", "10.0.0.5/24", &line),
             ScriptedStanza::of_lines("eth2", "10.0.0.6/24", &[]),
         ];
-        assert!(shown(&stanzas)[0].starts_with("it names no device"));
+        assert!(shown(&stanzas)[0]
+            .starts_with("its router 10.0.0.1 is in networks of both eth1 and eth2"));
         let stanzas = [
             ScriptedStanza::of_lines("eth1", "10.0.0.5/24", &line),
             ScriptedStanza::of_lines("eth1:1", "10.0.0.6/24", &[]),

@@ -88,7 +88,7 @@ impl Held<'_> {
             for (held, meaning) in others {
                 let other = meaning.about();
                 let is_above = (held.stanza, held.line) < (line.stanza, line.line);
-                if about.rules && other.rules {
+                if about.rules && other.rules && !self.are_apart(line, held) {
                     stay.push((held, WhyItStays::Beside(number)));
                 } else if about.routes && other.routes && is_above && self.may_need(line, meaning) {
                     stay.push((held, WhyItStays::NeededBy(number)));
@@ -96,6 +96,35 @@ impl Held<'_> {
             }
         }
         stay
+    }
+
+    /// Whether all rules of two lines have priorities of their own, and none that one of the other has:
+    /// then it is the same which of them comes in first.
+    fn are_apart(&self, line: LineRef, other: LineRef) -> bool {
+        let priorities = [line, other].map(|line| self.priorities(line));
+        match priorities {
+            [Some(one), Some(other)] => !one.iter().any(|priority| other.contains(priority)),
+            _ => false,
+        }
+    }
+
+    /// The priorities of the rules that a line puts in, if it says all of them.
+    fn priorities(&self, line: LineRef) -> Option<Vec<u32>> {
+        let Some(Meaning::Routing(commands)) = self.script.meaning(line) else {
+            return None;
+        };
+        let rules = commands
+            .list
+            .iter()
+            .filter_map(|(_, command)| match command {
+                IpCommand::Rule(IpVerb::Add, spelled) => Some(spelled),
+                _ => None,
+            });
+        let priorities = rules.map(|spelled| {
+            let priority = spelled.rule.priority;
+            spelled.given.priority.then_some(priority)
+        });
+        priorities.collect()
     }
 
     /// Whether a line may need a route that another puts in: it stands for the way to a router.

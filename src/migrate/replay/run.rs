@@ -245,11 +245,14 @@ impl<'a> Replay<'a> {
         let owner = routes
             .with(Some(clue.clone()))
             .find(|other| is_there(&other.what));
+        let there = owner.map(|owner| self.script.number(owner.line));
         let owner = owner.map(|owner| owner.line.stanza);
+        let by_itself = self.script.devices.may_be_there(route);
         match (verb, owner) {
-            (IpVerb::Replace, None) if self.script.devices.may_be_taken(route) => {
-                Err(WhyItStays::Place)
+            (IpVerb::Replace, None) => {
+                by_itself.map_or(Ok(true), |it| Err(WhyItStays::Replaces(it)))
             }
+            (IpVerb::Beside, None) => by_itself.map_or(Ok(true), |it| Err(WhyItStays::Appends(it))),
             (IpVerb::Change, None) => Err(WhyItStays::NotOurs),
             (_, None) => Ok(true),
             (IpVerb::Replace | IpVerb::Change, Some(owner)) if owner == s => {
@@ -257,7 +260,10 @@ impl<'a> Replay<'a> {
                 Ok(true)
             }
             (IpVerb::Replace | IpVerb::Change, Some(owner)) => Err(self.script.of_other(owner)),
-            (IpVerb::Beside, Some(_)) => Err(WhyItStays::Place),
+            (IpVerb::Beside, Some(_)) => {
+                let there = there.unwrap_or_default();
+                Err(WhyItStays::Appends(format!("the route of line {there}")))
+            }
             (IpVerb::Add | IpVerb::Delete, Some(owner)) => {
                 if owner != s {
                     let owner = self.script.interface(owner);
@@ -281,20 +287,17 @@ impl<'a> Replay<'a> {
             .zip(is_unnamed)
             .filter(|(_, unnamed)| *unnamed);
         let is_one = route.hops.len() == 1;
-        let elsewhere = |router, device: &InterfaceName| {
-            // Only of a single way the option can name another device than the line does.
+        // Only of a single way the option can name another device than the line does.
+        let is_own = |device: &InterfaceName| is_one || own.as_ref() == Some(device);
+        let why = unnamed.find_map(|(hop, _)| {
+            let (router, device) = (hop.gateway?, hop.device.as_ref()?);
             let ways = self.script.ways();
-            ways.may_be_elsewhere(router, route.table, device)
-                || !is_one && own.as_ref() != Some(device)
-        };
-        let is_uncertain = unnamed.any(|(hop, _)| match (hop.gateway, &hop.device) {
-            (Some(router), Some(device)) => elsewhere(router, device),
-            _ => false,
+            if ways.may_be_elsewhere(router, route.table, device) {
+                return Some(WhyItStays::RouterElsewhere(router, device.clone()));
+            }
+            (!is_own(device)).then(|| WhyItStays::WayElsewhere(router, device.clone()))
         });
-        if is_uncertain {
-            return Err(WhyItStays::NoDevice);
-        }
-        Ok(())
+        why.map_or(Ok(()), Err)
     }
 }
 
