@@ -14,6 +14,14 @@ iface eth2 inet static
     up ip route add default via 10.20.0.1 table 103
 ";
 
+/// What a stanza of several addresses has stays, and is tried with all of them.
+const SEVERAL: &str = "\
+iface eth2
+    address 10.10.0.10/24
+    address 10.10.0.11/24
+    up ip rule add from 10.10.0.11 lookup 104 pref 901
+";
+
 /// The trial is of the program that the host has.
 #[test]
 fn verify_proves_it_with_the_program_of_the_host() {
@@ -22,10 +30,15 @@ fn verify_proves_it_with_the_program_of_the_host() {
             if !program.install(lab) {
                 return;
             }
-            lab.interfaces(PLAIN);
+            lab.interfaces(&format!("{PLAIN}{SEVERAL}"));
             let said = lab.sh("policy-table migrate --verify --diff");
-            assert_eq!(said.code, 0, "{program:?}: {said:?}");
-            assert!(said.err.contains("6 rules and"), "{program:?}: {said:?}");
+            assert_eq!(said.code, 1, "{program:?}: {said:?}");
+            assert!(said.err.contains("7 rules and"), "{program:?}: {said:?}");
+            assert!(
+                said.err
+                    .contains("interfaces:9: the line stays: its stanza has several addresses"),
+                "{said:?}"
+            );
             assert!(said.err.contains("are equal before and after"), "{said:?}");
             assert!(said
                 .out

@@ -13,11 +13,12 @@
 //! - `ip_output`: what `ip` prints, read and made comparable.
 //! - `sandbox`: the namespaces that a trial runs in, from which nothing outside is reached.
 //! - `commands`: the commands that are run there, each for a limited time.
+//! - `stand_ins`: the devices there.
 //! - `turns`: interfaces brought up alone, in the other order, and once more.
 //! - `why_not_up`: at which line `ifup` stopped, and why.
 //! - `namespaces`: running a trial.
 //!
-//! Only the last five but one touch anything, and of the host nothing. Nothing here knows why lines
+//! Only the last six but one touch anything, and of the host nothing. Nothing here knows why lines
 //! became the options that they became.
 
 mod lookups;
@@ -27,6 +28,7 @@ mod machine;
 mod ip_output;
 mod sandbox;
 mod commands;
+mod stand_ins;
 mod turns;
 mod why_not_up;
 mod namespaces;

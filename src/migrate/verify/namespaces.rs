@@ -5,7 +5,6 @@
 //! What other packages have for ifupdown to run is left out, and veth devices stand in for the
 //! interfaces.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
@@ -17,9 +16,10 @@ use super::ip_output::{self, flag};
 use super::lookups::{queries, Query};
 use super::machine::Machine;
 use super::sandbox::{Sandbox, TrialError, PROGRAM};
+use super::stand_ins::make_missing;
 use super::turns::{each_once_more, from_elsewhere, start_again, turns};
 use crate::ifupdown::Direction;
-use crate::routing::{Family, InterfaceName, PROTOCOL};
+use crate::routing::{Family, PROTOCOL};
 
 /// The program of ifupdown-multi.
 pub const MULTI: &str = "/usr/lib/ifupdown-multi.py";
@@ -113,7 +113,8 @@ fn enter(machine: &Machine, with_multi: bool) -> Result<Sandbox, TrialError> {
     ] {
         let _ = fs::write(format!("/proc/sys/net/ipv6/conf/{file}"), "0");
     }
-    devices(machine)?;
+    make_missing(machine)?;
+    from_elsewhere(machine)?;
     Ok(sandbox)
 }
 
@@ -159,52 +160,6 @@ pub fn other_hooks() -> Vec<PathBuf> {
     let mut hooks: Vec<PathBuf> = files.filter(|path| !is_kept(path)).collect();
     hooks.sort();
     hooks
-}
-
-/// Makes the devices, and what comes from elsewhere than the file.
-fn devices(machine: &Machine) -> Result<(), TrialError> {
-    let (mut bridges, mut batch) = (String::new(), String::from("link set lo up\n"));
-    let mut quiet = String::new();
-    for (n, device) in machine.devices.iter().enumerate() {
-        // Hardware addresses that are always the same, for those of IPv6 follow from them.
-        let (low, high) = (n % 256, n / 256 % 256);
-        let own = format!("02:00:00:00:{high:02x}:{low:02x}");
-        let peer = format!("02:00:00:01:{high:02x}:{low:02x}");
-        // A name that is too long for a device's own is an altname of one.
-        let is_long = device
-            .parse()
-            .is_ok_and(|name: InterfaceName| name.is_long());
-        let own_name = if is_long {
-            let _ = writeln!(quiet, "link property add dev named{n} altname {device}");
-            &format!("named{n}")
-        } else {
-            device
-        };
-        if machine.bridges.contains(device) {
-            // With a port, for without one it has no carrier.
-            let _ = write!(
-                bridges,
-                "link add {own_name} address {own} type bridge\n\
-                 link add trial{n} master {own_name} address {peer} type veth peer name port{n}\n\
-                 link set port{n} addrgenmode none\nlink set port{n} up\n"
-            );
-        } else {
-            let _ = writeln!(
-                batch,
-                "link add {own_name} address {own} type veth peer name trial{n} address {peer}"
-            );
-        }
-        // Without the addresses that IPv6 makes up at a moment of its own.
-        let _ = write!(
-            quiet,
-            "link set {device} addrgenmode none\nlink set trial{n} addrgenmode none\n\
-             link set trial{n} up\n"
-        );
-    }
-    ip(&[], &batch, true)?;
-    ip(&[], &bridges, true)?;
-    ip(&[], &quiet, false)?;
-    from_elsewhere(machine)
 }
 
 fn run(machine: &Machine, earlier: Option<&Seen>, tell: Tell<'_>) -> Result<Seen, TrialError> {

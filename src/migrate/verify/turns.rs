@@ -12,6 +12,7 @@ use super::compare::{at_a_moment, HowUp, Seen, Turn};
 use super::ip_output::flag;
 use super::machine::Machine;
 use super::sandbox::TrialError;
+use super::stand_ins::make_missing;
 use crate::routing::{Family, TableId};
 
 /// Of how many interfaces each is tried alone and once more; of more, some.
@@ -74,17 +75,18 @@ fn boot(machine: &Machine, booted: &Seen, tell: Tell<'_>) -> Result<(), TrialErr
     bring_up(&machine.interfaces, &mut Seen::default(), tell)
 }
 
-/// Brings an interface up once more, with its aliases, which go down with it.
+/// Brings an interface up once more, with its aliases and VLANs, which go down with it.
 fn once_more(machine: &Machine, name: &String, tell: Tell<'_>) -> Result<Turn, TrialError> {
-    let prefix = format!("{name}:");
-    let aliases = machine
-        .interfaces
-        .iter()
-        .filter(|other| other.starts_with(&prefix));
-    let all: Vec<String> = [name].into_iter().chain(aliases).cloned().collect();
+    let is_on_it = |other: &&String| {
+        let behind = other.strip_prefix(name.as_str());
+        behind.is_some_and(|behind| behind.starts_with([':', '.']))
+    };
+    let on_it = machine.interfaces.iter().filter(is_on_it);
+    let all: Vec<String> = [name].into_iter().chain(on_it).cloned().collect();
     for name in all.iter().rev() {
         configure("ifdown", name)?;
     }
+    make_missing(machine)?;
     turn(HowUp::Again(name.clone()), &all, tell)
 }
 
@@ -99,7 +101,8 @@ fn turn(how: HowUp, names: &[String], tell: Tell<'_>) -> Result<Turn, TrialError
 /// Makes the machine what it was when it started: no interface is up, and nothing is left in the
 /// tables that were seen.
 pub fn start_again(machine: &Machine, seen: &Seen) -> Result<(), TrialError> {
-    let mut links = String::new();
+    // Lines may have given lo some.
+    let mut links = String::from("address flush dev lo scope global\n");
     for device in &machine.devices {
         let _ = write!(
             links,
@@ -119,6 +122,7 @@ pub fn start_again(machine: &Machine, seen: &Seen) -> Result<(), TrialError> {
         ip(&[flag(family)], &batch, false)?;
     }
     forget().map_err(|error| set_up("/run/network", error))?;
+    make_missing(machine)?;
     from_elsewhere(machine)
 }
 
