@@ -8,6 +8,7 @@ use log::warn;
 use super::command::{
     say, Arguments, Command, Opt, Trouble, Verdict, WhichInterfaces, ALL, AS, INTERFACES,
 };
+use super::cut_short;
 use super::plan;
 use super::question::forget_typed;
 use super::running::Running;
@@ -52,15 +53,20 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let which = arguments.named_or_all()?;
     let patience = patience(arguments)?;
     let running = Running::read(arguments.value(INTERFACES.long), arguments.said_caller()?)?;
-    let devices = match &which {
-        WhichInterfaces::All => running.devices(&[])?,
-        WhichInterfaces::Named(interfaces) => running.devices(interfaces)?,
+    let (mut named, all) = match which {
+        WhichInterfaces::All => (Vec::new(), true),
+        WhichInterfaces::Named(interfaces) => (interfaces, false),
     };
-    let all = which == WhichInterfaces::All;
+    let mut devices = running.devices(&named)?;
     if arguments.has(DRY_RUN.long) {
         return plan::print(View::open_for_apply()?, &devices, all, out);
     }
     start_logging(false);
+    let back = cut_short::put_back(arguments.caller()?)?;
+    if !all && !back.is_empty() {
+        named.extend(back);
+        devices = running.devices(&named)?;
+    }
     // The processes above this one can be asked only while it has all its rights.
     let replies = ssh_replies();
     let trial = patience.map(Trial::prepare).transpose()?;

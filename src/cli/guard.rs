@@ -35,21 +35,22 @@ pub struct TrialGuard {
 
 impl TrialGuard {
     /// Starts it, with the words that say what it guards, and waits until it knows the way back.
+    /// `handing_down` starts it with what it is to hold as long as it lives.
     /// Errors: it cannot be started, or did not find the way back; then nothing may be changed.
-    pub fn start(words: &[String]) -> Result<Self, Trouble> {
+    pub fn start(
+        words: &[String],
+        handing_down: impl FnOnce(&mut dyn FnMut() -> io::Result<Child>) -> io::Result<Child>,
+    ) -> Result<Self, Trouble> {
         let failed = |error: io::Error| {
             Trouble::Failed(format!(
                 "the process that would go back if this one were killed cannot be started: {error}; \
                  nothing was done"
             ))
         };
-        let mut child = Command::new("/proc/self/exe")
-            .arg(WORD)
-            .args(words)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(failed)?;
+        let mut command = Command::new("/proc/self/exe");
+        let command = command.arg(WORD).args(words);
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = handing_down(&mut || command.spawn()).map_err(failed)?;
         let (Some(told), Some(heard)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(failed(io::Error::other("it has no pipes")));
         };

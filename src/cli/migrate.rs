@@ -1,7 +1,6 @@
 //! `policy-table migrate`: lines behind `post-up` and its like become options. What becomes of
 //! which line is found out in `migrate/`; here files are read and printed.
 
-use std::cell::RefCell;
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io::{self, Write};
@@ -9,17 +8,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::command::{Arguments, Command, Opt, Trouble, Verdict, AS};
-use super::move_over::{rehearse, write_files, MoveOver, NewFile};
+use super::drafted::{interfaces_of, read, table_names};
+use super::move_over::{go_back_first, rehearse, write_files, MoveOver, NewFile};
 use super::prove::{tell, verify, Proof};
 use super::replace_files::{names_to_write, NotReplaced};
+use super::running::Running;
 use super::trial::{patience, Trial, CONFIRM};
 use crate::converge::Snapshot;
 use crate::ifupdown::interfaces::{main_file, Interfaces};
 use crate::ifupdown::Caller;
 use crate::migrate::{Draft, HostBits, Rewriting};
-use crate::routing::TableId;
 use crate::system::start_logging;
-use crate::tables::Registry;
 
 /// The command.
 pub const COMMAND: Command = Command {
@@ -60,7 +59,12 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let caller = arguments.caller()?;
     let main = main_file(caller);
     let path = arguments.only()?.map_or(main.as_path(), Path::new);
-    let patience = patience_of_now(arguments, path == main, &main)?;
+    let is_main = is_the_same(path, &main, caller);
+    let patience = patience_of_now(arguments, is_main, &main)?;
+    if patience.is_some() {
+        start_logging(false);
+        go_back_first(caller)?;
+    }
     let interfaces = read(path, caller)?;
     let draft = Draft::of(&interfaces, &table_names());
     let (files, again) = each_once(draft.files());
@@ -105,7 +109,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     } else if writes {
         let kept = write_files(&new).map_err(|error| Trouble::Failed(error.to_string()))?;
         tell_written(&changed, &kept);
-        if path == main {
+        if is_main {
             tell_how_to_move_over(&draft);
         }
     }
@@ -141,31 +145,6 @@ fn print(files: &[(&Path, Rewriting)], out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// The configuration, if ifupdown reads all of it.
-pub fn read(path: &Path, caller: Caller) -> Result<Interfaces, Trouble> {
-    let interfaces = Interfaces::read_as(path, caller);
-    if let Some(path) = interfaces.templated.first() {
-        return Err(Trouble::Failed(format!(
-            "{} is a template, which ifupdown2 makes another file of: not read",
-            path.display()
-        )));
-    }
-    if let Some((path, error)) = interfaces.unread.first() {
-        return Err(Trouble::Failed(format!(
-            "cannot read {}: {error}",
-            path.display()
-        )));
-    }
-    // What ifupdown does not read as far would be rewritten on a guess.
-    for file in &interfaces.files {
-        if let Some(fault) = file.text.faults.iter().find(|fault| fault.stops) {
-            let place = format!("{}:{}", file.path.display(), fault.place.0);
-            return Err(Trouble::Failed(format!("{place}: {}", fault.kind)));
-        }
-    }
-    Ok(interfaces)
-}
-
 /// How interfaces that are up come to have their options in force: without `ifdown`, which would
 /// cut off who is connected by them, and the guests of a bridge, and which would leave what the old
 /// lines have put in, for they are gone.
@@ -174,13 +153,20 @@ fn tell_how_to_move_over(draft: &Draft<'_>) {
     if all.is_empty() {
         return;
     }
+    let up = Running::up_now().unwrap_or_default();
     tell("an interface that is up moves over by its line, in one go and without ifdown:");
-    for (interface, commands) in all {
-        let commands = commands.join("; ");
-        tell(&format!(
-            "  policy-table plan {interface} >/dev/null && {{ {commands}; \
-             policy-table apply {interface}; }}"
-        ));
+    for (stanza, commands) in all {
+        for interface in interfaces_of(stanza, &up) {
+            let device = interface.device();
+            let commands = commands
+                .iter()
+                .map(|command| command.command(stanza, device.as_str()));
+            let commands = commands.collect::<Vec<_>>().join("; ");
+            tell(&format!(
+                "  policy-table plan {interface} >/dev/null && {{ {commands}; \
+                 policy-table apply {interface}; }}"
+            ));
+        }
     }
 }
 
@@ -199,6 +185,17 @@ pub fn files_of(draft: &Draft<'_>) -> Vec<NewFile> {
     let (files, _) = each_once(draft.files());
     let changed: Vec<_> = files.iter().filter(|(_, file)| file.is_changed()).collect();
     new_files(&changed)
+}
+
+/// Whether a file is the one by which interfaces are up: that itself, or what it is a link to, where all
+/// that it sources is the same.
+fn is_the_same(path: &Path, main: &Path, caller: Caller) -> bool {
+    let files = |path: &Path| {
+        let files = Interfaces::read_as(path, caller).files.into_iter();
+        files.map(|file| file.path).skip(1).collect::<Vec<_>>()
+    };
+    let real = |path: &Path| path.canonicalize().ok();
+    path == main || main.is_symlink() && real(path) == real(main) && files(path) == files(main)
 }
 
 /// How long is waited for a yes, where what is up is to move over now.
@@ -234,7 +231,6 @@ fn move_over(
 ) -> Result<Vec<PathBuf>, Trouble> {
     let failed = |error: NotReplaced| Trouble::Failed(error.to_string());
     rehearse(files).map_err(failed)?;
-    start_logging(false);
     let mut kept = Vec::new();
     let keep = |before: &Snapshot| {
         moves.check_unchanged(before)?;
@@ -244,16 +240,6 @@ fn move_over(
     let change = |before: &Snapshot, said: &mut Vec<u8>| moves.change(before, said);
     Trial::prepare(patience)?.run(&moves.goes_back, change, keep, out)?;
     Ok(kept)
-}
-
-/// The IDs of tables by their names. A name in no file has the ID that it would be registered under;
-/// nothing is registered here.
-pub fn table_names() -> impl Fn(&str) -> Option<TableId> {
-    let names = RefCell::new(Registry::below(Path::new("/")).names());
-    move |name: &str| {
-        let id = names.borrow_mut().id(&name.parse().ok()?, None, |_| false);
-        id.ok().map(|registered| registered.id)
-    }
 }
 
 fn tell_written(files: &[&(&Path, Rewriting)], kept: &[PathBuf]) {

@@ -10,10 +10,12 @@ use std::path::{Path, PathBuf};
 
 use super::apply::{change, Survey};
 use super::command::{Trouble, Verdict};
+use super::cut_short;
+use super::drafted::by_hand;
 use super::replace_files::{holds, rehearse_files, replace_files, NotReplaced, Replacement};
 use super::running::Running;
 use super::trial::GoesBack;
-use crate::converge::{why_left, ByHand, Snapshot};
+use crate::converge::{why_left, Snapshot};
 use crate::ifupdown::interfaces::{Device, Interfaces};
 use crate::ifupdown::Caller;
 use crate::migrate::Draft;
@@ -63,24 +65,11 @@ pub fn rehearse(files: &[NewFile]) -> Result<(), NotReplaced> {
     rehearse_files(&replacements(files))
 }
 
-/// What hand-written lines have put in that options take the place of.
-pub fn by_hand(draft: &Draft<'_>) -> Vec<ByHand> {
-    let lines = draft.put_in_by_lines().into_iter();
-    let known = lines.filter_map(|(interface, object, has_priority)| {
-        Some(ByHand {
-            interface: interface.parse().ok()?,
-            object: object.clone(),
-            has_priority,
-        })
-    });
-    known.collect()
-}
-
 /// What is up, and is to move over.
 pub struct MoveOver {
     running: Running,
     /// The interfaces whose lines become options.
-    moving: Vec<String>,
+    moving: Vec<InterfaceName>,
     devices: Vec<Device>,
     pub goes_back: GoesBack,
 }
@@ -95,8 +84,9 @@ impl MoveOver {
             .collect();
         let new = Interfaces::read_instead(path, caller, after);
         let running = Running::of(path.to_owned(), new, true)?;
-        let by_hand = by_hand(draft);
-        let mut moving: Vec<String> = by_hand.iter().map(|it| it.interface.to_string()).collect();
+        let by_hand = by_hand(draft)?;
+        let mut moving: Vec<InterfaceName> =
+            by_hand.iter().map(|it| it.interface.clone()).collect();
         moving.sort();
         moving.dedup();
         let guard = [
@@ -122,9 +112,8 @@ impl MoveOver {
 
     /// What is up now of the interfaces whose lines become options.
     fn up(&self) -> Result<Vec<InterfaceName>, Trouble> {
-        let up = Running::up_now()?.into_iter();
-        let moving = |name: &InterfaceName| self.moving.iter().any(|it| it == name.as_str());
-        Ok(up.filter(moving).collect())
+        let up = Running::up_now()?.into_iter().map(|up| up.interface);
+        Ok(up.filter(|name| self.moving.contains(name)).collect())
     }
 
     /// Moves over what is up.
@@ -156,8 +145,8 @@ impl MoveOver {
     pub fn check_unchanged(&self, before: &Snapshot) -> Result<(), Trouble> {
         let mut then: Vec<&InterfaceName> = self.running.noted_up().collect();
         let now = Running::up_now()?;
-        let mut now: Vec<&InterfaceName> = now.iter().collect();
-        let is_moving = |name: &&InterfaceName| self.moving.iter().any(|it| it == name.as_str());
+        let mut now: Vec<&InterfaceName> = now.iter().map(|up| &up.interface).collect();
+        let is_moving = |name: &&InterfaceName| self.moving.contains(*name);
         then.retain(is_moving);
         now.retain(is_moving);
         let differs = then
@@ -172,6 +161,17 @@ impl MoveOver {
         }
         Ok(())
     }
+}
+
+/// Goes back from a move that was cut short.
+/// Errors: not all of it is in force that was.
+pub fn go_back_first(caller: Caller) -> Result<(), Trouble> {
+    let back = cut_short::put_back(caller)?;
+    if back.is_empty() {
+        return Ok(());
+    }
+    let devices = Running::read(None, Some(caller))?.devices(&back)?;
+    bring_in_step(&devices, &mut Vec::new())
 }
 
 fn bring_in_step(devices: &[Device], said: &mut Vec<u8>) -> Result<(), Trouble> {

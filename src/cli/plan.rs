@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::command::{Arguments, Command, Trouble, Verdict, AS, INTERFACES};
+use super::cut_short;
 use super::ip_words::unknown_words;
 use super::running::Running;
 use crate::converge::{Condition, Failure, Marking, StanzaStatus, View};
@@ -39,6 +40,10 @@ pub fn print(
     out: &mut dyn Write,
 ) -> Result<Verdict, Trouble> {
     let mut verdict = Verdict::Good;
+    if let Some(told) = cut_short::told() {
+        writeln!(out, "# {told}")?;
+        verdict = Verdict::Differs;
+    }
     for device in devices {
         view.is_up = device.is_up;
         for stanza in view.stanzas(&device.name, &device.calls) {

@@ -130,6 +130,22 @@ impl Question {
         })
     }
 
+    /// Has what is started meanwhile keep others from asking for as long as it lives.
+    pub fn handed_down<T>(&self, start: &mut dyn FnMut() -> io::Result<T>) -> io::Result<T> {
+        match &self.consent {
+            Some(consent) => consent.handed_down(start)?,
+            None => start(),
+        }
+    }
+
+    /// Tells all others who say yes that the change stays.
+    pub fn tell_all(&self) {
+        let consent = self.consent.as_ref();
+        while let Some(yes) = consent.and_then(Consent::given) {
+            yes.tell();
+        }
+    }
+
     /// Asks behind what the outputs are to be told anyway, and waits for the answer. The time runs
     /// from now, whether or not they take anything.
     pub fn ask(

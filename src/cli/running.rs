@@ -123,9 +123,8 @@ impl Running {
 
     /// What is up now.
     /// Errors: it cannot be read.
-    pub fn up_now() -> Result<Vec<InterfaceName>, Trouble> {
-        let up = ifstate()?.up.into_iter();
-        Ok(up.map(|up| up.interface).collect())
+    pub fn up_now() -> Result<Vec<UpInterface>, Trouble> {
+        Ok(ifstate()?.up)
     }
 
     /// Of these devices those that an ifdown has begun to take down since this was read. Of what was not

@@ -13,9 +13,11 @@ use nix::sys::signal::SigSet;
 use nix::unistd::setsid;
 
 use super::command::Trouble;
+use super::cut_short;
+use super::drafted::{by_hand, read, table_names};
 use super::guard::{CHANGED, CONFIRMED, DONE, READY};
-use super::migrate::{files_of, read, table_names};
-use super::move_over::{by_hand, write_files, NewFile};
+use super::migrate::files_of;
+use super::move_over::{write_files, NewFile};
 use super::trial::{go_back, GoesBack};
 use crate::converge::Snapshot;
 use crate::migrate::Draft;
@@ -63,7 +65,7 @@ impl OnGuard {
                 let interfaces = read(Path::new(path), caller)?;
                 let draft = Draft::of(&interfaces, &table_names());
                 let goes_back = GoesBack {
-                    by_hand: by_hand(&draft),
+                    by_hand: by_hand(&draft)?,
                     guard: Vec::new(),
                 };
                 (goes_back, files_of(&draft))
@@ -98,6 +100,7 @@ impl OnGuard {
             self.before.note_change();
         }
         self.act(is_confirmed);
+        cut_short::forget();
         Ok(())
     }
 

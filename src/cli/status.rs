@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde_json::{json, Value};
 
 use super::command::{coloured, Arguments, Command, Opt, Trouble, Verdict, AS, INTERFACES, JSON};
+use super::cut_short;
 use super::keeping::Keeping;
 use super::running::Running;
 use super::summary::Summary;
@@ -97,7 +98,8 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     rest.orphans
         .chains
         .retain(|chain| !claimed_chains.contains(chain));
-    if !rest.orphans.is_empty() || !rest.orphans.damaged.is_empty() {
+    rest.cut_short = cut_short::told();
+    if !rest.orphans.is_empty() || !rest.orphans.damaged.is_empty() || rest.cut_short.is_some() {
         verdict = verdict.max(Verdict::Differs);
     }
     summary.count_rest(&rest.orphans, rest.warnings().len());
@@ -121,6 +123,7 @@ struct Footer {
     /// Files that ifupdown2 makes others of.
     templates: Vec<PathBuf>,
     keeper: Keeping,
+    cut_short: Option<&'static str>,
 }
 
 impl Footer {
@@ -131,7 +134,7 @@ impl Footer {
                  policy-* options do nothing"
             )
         });
-        quiet.collect()
+        quiet.chain(self.cut_short.map(str::to_owned)).collect()
     }
 
     fn notes(&self) -> Vec<String> {

@@ -11,13 +11,14 @@ use std::time::Duration;
 use log::warn;
 
 use super::command::{Arguments, Opt, Trouble, Verdict};
+use super::cut_short;
 use super::guard::TrialGuard;
 use super::question::{Confirmed, Outputs, Question};
 use crate::converge::{self, ByHand, Former, Snapshot};
 use crate::keep::Truce;
 use crate::netlink::Kernel;
 use crate::routing::InterfaceName;
-use crate::system::hold_messages;
+use crate::system::{hold_messages, Yes};
 
 /// `--confirm SECONDS`.
 pub const CONFIRM: Opt = Opt::value(
@@ -109,9 +110,13 @@ impl Trial {
         out: &mut dyn Write,
     ) -> Result<Verdict, Trouble> {
         let question = Question::prepare()?;
-        let mut guard = TrialGuard::start(&goes_back.guard)?;
+        let mut guard = TrialGuard::start(&goes_back.guard, |start| question.handed_down(start))?;
         let truce = Truce::of(&self.interfaces, self.patience);
         let mut before = goes_back.snapshot()?;
+        if let Err(error) = cut_short::note(before.former()) {
+            guard.dismiss();
+            return Err(Trouble::Failed(format!("{error}; nothing was done")));
+        }
         let messages = hold_messages();
         let mut said = Vec::new();
         let applied = change(&before, &mut said);
@@ -133,8 +138,9 @@ impl Trial {
                 guard.tell_confirmed();
                 let kept = keep(&before);
                 // Whoever said yes in another session hears of what came of it, or of nothing.
-                if let Some(who) = who.filter(|_| kept.is_ok()) {
-                    who.tell();
+                if kept.is_ok() {
+                    who.into_iter().for_each(Yes::tell);
+                    question.tell_all();
                 }
                 match kept {
                     Ok(()) => Ok(verdict),
@@ -144,6 +150,7 @@ impl Trial {
             Ok((_, Confirmed::GoBack(why))) => Err(go_back(&before, why)),
             Err(trouble) => Err(go_back(&before, &trouble.to_string())),
         };
+        cut_short::forget();
         guard.dismiss();
         drop(truce);
         // From here on it may wait: others can ask again, and a signal ends it.

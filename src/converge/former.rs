@@ -4,7 +4,8 @@
 //! taken out, and put back, as the kernel has them.
 
 use std::collections::btree_map::Entry;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use super::outcome::{Removal, StepError};
 use super::remove::take_out;
@@ -151,6 +152,42 @@ impl Former {
         Ok(Self(all))
     }
 
+    /// Those of them that other lines have put in.
+    pub fn only(mut self, lines: &[ByHand]) -> Self {
+        for Found { object, lines: own } in &mut self.0 {
+            own.retain(|own| {
+                let mut lines = lines.iter();
+                lines.any(|line| line.interface == own.interface && line.is(object))
+            });
+        }
+        self.0.retain(|found| !found.lines.is_empty());
+        self
+    }
+
+    /// The interfaces whose lines have put them in.
+    pub fn interfaces(&self) -> BTreeSet<&InterfaceName> {
+        let lines = self.0.iter().flat_map(|found| &found.lines);
+        lines.map(|line| &line.interface).collect()
+    }
+
+    /// What [`Former::to_string`] wrote, as far as it is understood.
+    pub fn read(text: &str) -> Self {
+        let mut all: Vec<Found> = Vec::new();
+        for line in text.lines() {
+            let Some((object, line)) = read_line(line) else {
+                continue;
+            };
+            match all.iter_mut().find(|found| found.object == object) {
+                Some(found) => found.lines.push(line),
+                None => all.push(Found {
+                    object,
+                    lines: vec![line],
+                }),
+            }
+        }
+        Self(all)
+    }
+
     /// Whether a rule is one of them.
     pub fn has_rule(&self, rule: &Rule) -> bool {
         self.has(&Object::Rule(rule.clone()))
@@ -200,27 +237,7 @@ impl Former {
     /// Puts those back that are missing, but for those of interfaces that are down now; returns why
     /// some could not be.
     pub fn put_back(&self, kernel: &mut Kernel) -> Vec<String> {
-        let mut warnings = Vec::new();
-        if self.0.is_empty() {
-            return warnings;
-        }
-        let ifstate = Ifstate::below("/".as_ref()).ok();
-        let known = ifstate.filter(|ifstate| ifstate.is_complete);
-        let is_up = |line: &&ByHand| {
-            let mut up = known.iter().flat_map(|known| &known.up);
-            known.is_none() || up.any(|up| up.interface == line.interface)
-        };
-        let mut steps = Vec::new();
-        let mut seen = SeenNow::by(kernel);
-        for found in &self.0 {
-            let lines = found.lines.iter().find(is_up);
-            let step = lines.map(|line| self.step_back(&mut seen, &found.object, line));
-            match step {
-                Some(Ok(step)) => steps.extend(step),
-                Some(Err(error)) => warnings.push(chain(&error)),
-                None => {}
-            }
-        }
+        let (steps, mut warnings) = self.steps_back(kernel);
         match kernel.execute(&steps) {
             Ok(answers) => {
                 let refused = steps.into_iter().zip(answers).filter_map(|(step, answer)| {
@@ -234,6 +251,31 @@ impl Former {
             Err(error) => warnings.push(chain(&error)),
         }
         warnings
+    }
+
+    /// What puts those back that are missing, and why of some that cannot be told.
+    pub fn steps_back(&self, kernel: &mut Kernel) -> (Vec<Step>, Vec<String>) {
+        let (mut steps, mut warnings) = (Vec::new(), Vec::new());
+        if self.0.is_empty() {
+            return (steps, warnings);
+        }
+        let ifstate = Ifstate::below("/".as_ref()).ok();
+        let known = ifstate.filter(|ifstate| ifstate.is_complete);
+        let is_up = |line: &&ByHand| {
+            let mut up = known.iter().flat_map(|known| &known.up);
+            known.is_none() || up.any(|up| up.interface == line.interface)
+        };
+        let mut seen = SeenNow::by(kernel);
+        for found in &self.0 {
+            let lines = found.lines.iter().find(is_up);
+            let step = lines.map(|line| self.step_back(&mut seen, &found.object, line));
+            match step {
+                Some(Ok(step)) => steps.extend(step),
+                Some(Err(error)) => warnings.push(chain(&error)),
+                None => {}
+            }
+        }
+        (steps, warnings)
     }
 
     /// What puts one back, unless it is there, perhaps since the interface was brought up once more,
@@ -273,6 +315,40 @@ impl Former {
     }
 }
 
+/// A line for each line of the file: its interface, who chose the priority, and what the kernel had.
+impl fmt::Display for Former {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for found in &self.0 {
+            for line in &found.lines {
+                let chosen_by = if line.has_priority {
+                    BY_LINE
+                } else {
+                    BY_KERNEL
+                };
+                writeln!(f, "{} {chosen_by} {}", line.interface, found.object)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+const BY_LINE: &str = "line";
+const BY_KERNEL: &str = "kernel";
+
+/// What the kernel had, and the line that had put it in.
+fn read_line(line: &str) -> Option<(Object, ByHand)> {
+    let mut words = line.splitn(3, ' ');
+    let interface = words.next()?.parse().ok()?;
+    let has_priority = words.next()? == BY_LINE;
+    let object: Object = words.next()?.parse().ok()?;
+    let line = ByHand {
+        interface,
+        object: object.clone(),
+        has_priority,
+    };
+    Some((object, line))
+}
+
 fn replace(route: &Route) -> Step {
     Step {
         verb: Verb::Replace,
@@ -288,4 +364,23 @@ pub fn why_left(removal: &Removal) -> Option<String> {
         .map(|object| format!("\"{object}\" is still there"));
     let all: Vec<String> = stuck.chain(removal.warnings.iter().cloned()).collect();
     (!all.is_empty()).then(|| all.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_noted_is_read_again() {
+        let noted = "\
+eth1 kernel rule priority 32765 from 10.0.0.5 lookup 5 proto 0
+eth1 line route default via 10.0.0.1 dev eth1 table 5 proto 3
+eth2 line route default via 10.0.0.1 dev eth1 table 5 proto 3
+eth2 line -6 rule priority 900 from 2001:db8::5 lookup 5 proto 0
+";
+        let former = Former::read(&format!("{noted}?\neth3 line\neth3 line what\n"));
+        assert_eq!(former.to_string(), noted);
+        assert_eq!(former.0.len(), 3);
+        assert!(!former.0[0].lines[0].has_priority);
+    }
 }

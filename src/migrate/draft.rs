@@ -8,7 +8,7 @@ use super::lines::{
     all_host_bits, scripted_stanza, why_not_run, CommandLine, HostBits, OtherLines, ScriptedStanza,
     WhyItStays, WhyNotRun,
 };
-use super::replay::Fate;
+use super::replay::{Fate, TakingOut};
 use super::rewrite::{Change, Rewriting};
 use super::search::{migrate, Migration};
 use super::verify::{is_tried, is_tried_stanza, trial_text, Machine};
@@ -85,18 +85,18 @@ impl<'a> Draft<'a> {
         })
     }
 
-    /// The interfaces whose lines become options, each with the commands that take out what its
+    /// The names of stanzas whose lines become options, each with the commands that take out what its
     /// lines have put in.
-    pub fn taking_out(&self) -> Vec<(&str, Vec<String>)> {
-        let mut all: Vec<(&str, Vec<String>)> = Vec::new();
+    pub fn taking_out(&self) -> Vec<(&str, Vec<&TakingOut>)> {
+        let mut all: Vec<(&str, Vec<&TakingOut>)> = Vec::new();
         let mut places: HashMap<&str, usize> = HashMap::new();
         let stanzas = self.stanzas.iter().zip(&self.migration.taking_out);
         for (stanza, commands) in stanzas.filter(|(_, commands)| !commands.is_empty()) {
-            let interface = stanza.call.interface.as_str();
-            let place = *places.entry(interface).or_insert(all.len());
+            let name = stanza.call.interface.as_str();
+            let place = *places.entry(name).or_insert(all.len());
             match all.get_mut(place) {
-                Some((_, known)) => known.extend(commands.iter().cloned()),
-                None => all.push((interface, commands.clone())),
+                Some((_, known)) => known.extend(commands),
+                None => all.push((name, commands.iter().collect())),
             }
         }
         all

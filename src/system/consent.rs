@@ -34,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Consent {
     socket: UnixListener,
-    _lock: Lock,
+    lock: Lock,
 }
 
 impl Consent {
@@ -55,8 +55,13 @@ impl Consent {
         bound.map_err(|errno| named(&errno.into()))?;
         Ok(Self {
             socket: OwnedFd::into(made),
-            _lock: lock,
+            lock,
         })
+    }
+
+    /// Has what is started meanwhile keep others from asking for as long as it lives.
+    pub fn handed_down<T>(&self, start: impl FnOnce() -> T) -> io::Result<T> {
+        self.lock.handed_down(start)
     }
 
     /// From now on a yes counts.
@@ -102,6 +107,12 @@ impl Drop for Consent {
     fn drop(&mut self) {
         let _ = fs::remove_file(SOCKET);
     }
+}
+
+/// Keeps others from asking, where nobody does: no process that has asked is there any more, nor one
+/// that would go back for it.
+pub fn nobody_asks() -> Option<Lock> {
+    Lock::at_once(Path::new(LOCK)).ok()
 }
 
 /// Says yes to the run that waits, and returns which one that is; `None` where none does.

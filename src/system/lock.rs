@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use nix::fcntl::OFlag;
 use nix::sys::stat::{major, minor};
 use rustix::fs::{flock, FlockOperation};
-use rustix::io::Errno;
+use rustix::io::{fcntl_setfd, Errno, FdFlags};
 
 use super::privileges::permission_hint;
 use super::processes::describe;
@@ -29,7 +29,7 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// A lock that this run alone has, until it is dropped.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -50,7 +50,7 @@ impl Lock {
         let mut waited = || started.get_or_insert_with(Instant::now).elapsed();
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Self { _file: file }),
+                Ok(()) => return Ok(Self { file }),
                 Err(Errno::WOULDBLOCK | Errno::INTR) if waited() < longest => sleep(PAUSE),
                 Err(Errno::WOULDBLOCK | Errno::INTR) => {
                     return Err(timed_out(path, &file, longest))
@@ -66,10 +66,18 @@ impl Lock {
     pub fn at_once(path: &Path) -> io::Result<Self> {
         let file = open(path)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self { file }),
             Err(Errno::WOULDBLOCK) => Err(io::Error::new(io::ErrorKind::WouldBlock, holder(&file))),
             Err(errno) => Err(errno.into()),
         }
+    }
+
+    /// Has what is started meanwhile hold it, too: it is free once all of these are gone.
+    pub fn handed_down<T>(&self, start: impl FnOnce() -> T) -> io::Result<T> {
+        fcntl_setfd(&self.file, FdFlags::empty())?;
+        let started = start();
+        fcntl_setfd(&self.file, FdFlags::CLOEXEC)?;
+        Ok(started)
     }
 }
 

@@ -44,7 +44,7 @@ mod nft;
 mod proxmox;
 
 pub(crate) use clock::{since_start, slept};
-pub(crate) use consent::{say_yes, Consent, Yes};
+pub(crate) use consent::{nobody_asks, say_yes, Consent, Yes};
 pub(crate) use enabled::{is_enabled, DEFAULTS};
 pub(crate) use folder_watch::{Changed, FolderWatch};
 pub(crate) use journal::{

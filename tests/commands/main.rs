@@ -32,6 +32,7 @@ mod migrate;
 mod migrate_by_hand;
 mod migrate_elsewhere;
 mod migrate_now;
+mod migrate_now_spoilt;
 mod migrate_on_the_host;
 mod migrate_write;
 mod order;

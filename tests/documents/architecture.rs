@@ -34,7 +34,7 @@ const NOT_THE_HOOKS: [&str; 5] = [
 const ENTRANCES: [&str; 3] = ["src/cli/", "src/hook.rs", "src/ifupdown/call.rs"];
 
 /// Who may open files, look into `/proc` and start processes, and what for.
-const MAY_TOUCH_FILES: [(&str, &str); 11] = [
+const MAY_TOUCH_FILES: [(&str, &str); 13] = [
     ("src/system/", "locks, the journal, settings of this host"),
     ("src/tables/", "the files of names"),
     ("src/ifupdown/", "what ifupdown reads and writes"),
@@ -49,6 +49,14 @@ const MAY_TOUCH_FILES: [(&str, &str); 11] = [
     ("src/cli/ip_words.rs", "asks ip what it knows"),
     ("src/cli/guard.rs", "starts the process that goes back"),
     ("src/cli/replace_files.rs", "writes what was migrated"),
+    (
+        "src/cli/beside_the_bytes.rs",
+        "keeps what a file has besides",
+    ),
+    (
+        "src/cli/cut_short.rs",
+        "notes in /run what a move takes out",
+    ),
 ];
 
 /// What that is in Rust, but for [`NO_FILES`].

@@ -133,30 +133,52 @@ pub fn left_by_lines(effect: &Effect) -> Vec<LeftByLine> {
     routes.chain(rules).collect()
 }
 
-/// The commands that take out what the lines of each of some stanzas have left, rules first.
-pub fn taking_out(effect: &Effect, stanzas: usize) -> Vec<Vec<String>> {
-    let mut all: Vec<Vec<String>> = vec![Vec::new(); stanzas];
-    let command = |family: Family, object: &str, words: &[String]| {
+/// A command that takes out what a line has left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TakingOut(Vec<String>);
+
+impl TakingOut {
+    fn of(family: Family, object: &str, words: &[String]) -> Self {
         let flag = match family {
-            Family::Inet => "",
-            Family::Inet6 => "-6 ",
+            Family::Inet => None,
+            Family::Inet6 => Some("-6"),
         };
-        let words = words.iter().map(|word| quoted(word));
-        let words = words.collect::<Vec<_>>().join(" ");
-        format!("ip {flag}{object} del {words}")
-    };
+        let before = ["ip"].into_iter().chain(flag).chain([object, "del"]);
+        let before = before.map(str::to_owned);
+        Self(before.chain(words.iter().cloned()).collect())
+    }
+
+    /// The command for a shell, where what a stanza says of `written` goes for `device`.
+    pub fn command(&self, written: &str, device: &str) -> String {
+        let mut is_device = false;
+        let words = self.0.iter().map(|word| {
+            let word = match word.as_str() {
+                name if is_device && name == written => device,
+                word => word,
+            };
+            is_device = matches!(word, "dev" | "iif" | "oif");
+            quoted(word)
+        });
+        words.collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// The commands that take out what the lines of each of some stanzas have left, rules first.
+pub fn taking_out(effect: &Effect, stanzas: usize) -> Vec<Vec<TakingOut>> {
+    let mut all: Vec<Vec<TakingOut>> = vec![Vec::new(); stanzas];
     let rules = effect.rules.iter().map(|rule| {
-        let spelled = &rule.what;
-        (
-            rule.line.stanza,
-            command(spelled.rule.family, "rule", &spelled.words),
-        )
+        let SpelledRule {
+            rule: left, words, ..
+        } = &rule.what;
+        (rule.line.stanza, TakingOut::of(left.family, "rule", words))
     });
     let routes = effect.routes.iter().map(|route| {
-        let spelled = &route.what;
+        let SpelledRoute {
+            route: left, words, ..
+        } = &route.what;
         (
             route.line.stanza,
-            command(spelled.route.family(), "route", &spelled.words),
+            TakingOut::of(left.family(), "route", words),
         )
     });
     for (stanza, command) in rules.chain(routes) {

@@ -26,7 +26,7 @@ mod run;
 mod held;
 mod fate;
 
-pub(crate) use effect::{left_by_lines, taking_out, Effect, LeftByLine};
+pub(crate) use effect::{left_by_lines, taking_out, Effect, LeftByLine, TakingOut};
 pub(crate) use entries::Entries;
 pub(crate) use fate::Fates;
 pub(crate) use held::Fate;

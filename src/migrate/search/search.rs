@@ -11,7 +11,7 @@ use super::option_value::NewOption;
 use super::reckon::reckon;
 use crate::ifupdown::HookCall;
 use crate::migrate::lines::{ScriptedStanza, WhyItStays};
-use crate::migrate::replay::{left_by_lines, taking_out, Fate, Fates, LeftByLine};
+use crate::migrate::replay::{left_by_lines, taking_out, Fate, Fates, LeftByLine, TakingOut};
 use crate::routing::syntax::TableNames;
 use crate::routing::Rule;
 
@@ -23,7 +23,7 @@ pub struct Migration {
     /// For each stanza, its new options.
     pub options: Vec<Vec<NewOption>>,
     /// For each stanza, the commands that take out what its lines have put in.
-    pub taking_out: Vec<Vec<String>>,
+    pub taking_out: Vec<Vec<TakingOut>>,
     /// All that they have put in.
     pub left: Vec<LeftByLine>,
 }
