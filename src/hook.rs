@@ -14,7 +14,7 @@ use log::{debug, error, info, warn};
 
 use crate::converge;
 use crate::converge::{Addition, DeviceRun, Done, Failure, Leftovers, Patience};
-use crate::ifupdown::{Caller, Direction, HookCall, InterfaceCall};
+use crate::ifupdown::{Caller, Direction, FileCalls, HookCall, InterfaceCall};
 use crate::record::{keeper_is_running, Store};
 use crate::routing::InterfaceName;
 use crate::stanza::{on_error, OnError};
@@ -211,7 +211,7 @@ fn whole_interface(call: InterfaceCall, comes_up: bool) {
 }
 
 fn whole_interface_up(call: &InterfaceCall) {
-    let calls = call.calls();
+    let FileCalls { calls, devices } = call.calls();
     let device = call.interface.device();
     if calls.iter().all(|call| call.options.is_empty()) && !Store::has(&device) {
         return;
@@ -231,6 +231,9 @@ fn whole_interface_up(call: &InterfaceCall) {
     };
     let wishes_failure = calls.iter().any(|call| on_error(call) == OnError::Fail);
     run.bring_in_step(|done| tell_of(call, &done, wishes_failure));
+    if let Err(error) = converge::put_in_file_order(&device, &devices) {
+        warn!("{device}: it does not stand in the order of the file: {error}");
+    }
 }
 
 /// Says what became of a stanza of an interface.
@@ -287,7 +290,7 @@ fn whole_interface_down(call: &InterfaceCall) {
     let calls = if is_whole {
         vec![call.told()]
     } else {
-        call.calls()
+        call.calls().calls
     };
     for of_stanza in &calls {
         take_down(of_stanza, &call.interface);

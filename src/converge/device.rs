@@ -11,7 +11,7 @@ use super::stanza::{self, apply, remarks, warn_of, warn_unmarked, Beside};
 use super::stanza_status::{LeftToDo, StanzaStatus};
 use crate::ifupdown::HookCall;
 use crate::netlink::Kernel;
-use crate::record::{Record, Store, Takeover};
+use crate::record::{DeviceRecord, Heading, Record, Store, Takeover};
 use crate::routing::{InterfaceName, State};
 use crate::text::Shown;
 
@@ -57,6 +57,7 @@ impl DeviceRun<'_> {
     pub fn bring_in_step(&self, mut tell: impl FnMut(Done)) -> bool {
         let record = Store::peek(self.device);
         let (takeovers, left) = Takeover::of_all(self.calls, &record);
+        let headings: Vec<Heading> = takeovers.iter().map(|it| it.heading.clone()).collect();
         // The stanzas' rules of equal priority stand in the order of the file.
         let mut before = State::default();
         let mut acted = false;
@@ -78,6 +79,7 @@ impl DeviceRun<'_> {
             let beside = Beside {
                 calls: self.calls,
                 before: Some(&before),
+                later: &State::default(),
                 add: self.add,
                 patience: self.patience,
             };
@@ -92,11 +94,23 @@ impl DeviceRun<'_> {
             });
             before.extend(now.of_stanza(&takeover.heading).objects());
         }
+        self.note_order(&headings);
         for takeover in left.into_iter().filter(|takeover| self.goes(takeover)) {
             acted = true;
             tell(self.take_out(&takeover, &record));
         }
         acted
+    }
+
+    /// Notes the stanzas in the order of the file: whoever goes by the record alone, as the keeper,
+    /// would give what is in force another one.
+    fn note_order(&self, headings: &[Heading]) {
+        let headings: Vec<&Heading> = headings.iter().collect();
+        let now = Store::peek(self.device);
+        if now.in_order(&headings) != now {
+            let mut record = DeviceRecord::open(self.device);
+            record.replace(record.noted.in_order(&headings));
+        }
     }
 
     /// What there is to say of a stanza that is as it should be.

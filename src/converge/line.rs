@@ -1,6 +1,7 @@
 //! Where a stanza's routes belong among those that lead to one destination in one table. The kernel
 //! uses the foremost; the others stand in line. Of a device they stand in the order of the file, as
-//! `ifdown` and `ifup` would leave them; between devices, as they came up. Decides only.
+//! `ifdown` and `ifup` would leave them; between devices, as they came up, unless somebody knows the
+//! order of these. Decides only.
 
 use std::collections::BTreeSet;
 

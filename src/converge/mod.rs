@@ -24,7 +24,7 @@
 //! - `unnoted.rs`: what is up and not noted; `orphans.rs`: what is left and belongs to nothing up.
 //! - `go_back.rs`: bringing a device back to what its record had, as far as that can be done.
 //! - `survey.rs`: how the stanzas of a device stand; changes nothing.
-//! - `recorded.rs`: a device held to what its record says was asked for.
+//! - `recorded.rs`: a device held to what its record says; `among_devices.rs`: devices in file order.
 //! - `snapshot.rs`: what is in force at a moment, and the way back to it; `former.rs`: that of lines.
 //!
 //! `line.rs`, `existing.rs`, `drift.rs` and `order.rs` only decide; none opens a file or prints.
@@ -57,10 +57,12 @@ mod orphans;
 mod go_back;
 mod survey;
 mod recorded;
+mod among_devices;
 mod former;
 mod snapshot;
 
 pub(crate) use addition::Addition;
+pub(crate) use among_devices::put_in_file_order;
 pub(crate) use device::{DeviceRun, Done, Leftovers};
 pub(crate) use drift::{Condition, Item};
 pub(crate) use former::{why_left, ByHand, Former, Wanted};

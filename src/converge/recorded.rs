@@ -93,6 +93,11 @@ impl RecordedDevice<'_> {
     /// Brings one part in step, behind what those before it have in force.
     /// Errors: as of [`apply`]; or another run has changed the part since it was seen.
     pub fn mend(&self, part: &Part, before: &State) -> Result<(), Failure> {
+        self.mend_among(part, before, &State::default())
+    }
+
+    /// The same, with its routes in front of those that come `later`.
+    pub fn mend_among(&self, part: &Part, before: &State, later: &State) -> Result<(), Failure> {
         let takeover = Takeover::of_part(part);
         let Some(call) = part.whole_call() else {
             let mut kernel = Kernel::open()?;
@@ -102,6 +107,7 @@ impl RecordedDevice<'_> {
         let beside = Beside {
             calls: &self.calls(),
             before: Some(before),
+            later,
             add: Addition::Nothing,
             patience: Patience::NONE,
         };

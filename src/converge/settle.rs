@@ -20,8 +20,9 @@ pub enum Order<'a> {
     /// In the order of the stanza, but for those that other stanzas have, too: where those belong,
     /// the file says.
     Own,
-    /// In the order of the stanza, behind the rules of the stanzas before it in the file.
-    Behind(&'a State),
+    /// In the order of the stanza, behind the rules of the stanzas `before` it in the file; and its
+    /// routes behind theirs, and in front of those that come `later`.
+    Behind { before: &'a State, later: &'a State },
 }
 
 /// The part of a stanza that asks for nothing any more. What cannot be taken out is left in it.
@@ -75,7 +76,10 @@ pub fn settle_with(
         .with(&record.still_shared(&previous));
     record.put(with(previous.with(wanted)));
     let line = match order {
-        Order::Behind(before) => Some(RouteOrder::new(before, &takeover.others(&record.noted))),
+        Order::Behind { before, later } => {
+            let others = takeover.others(&record.noted);
+            Some(RouteOrder::new(before, &others.with(later)))
+        }
         Order::AsIs | Order::Own => None,
     };
     let known = Known {
@@ -92,7 +96,7 @@ pub fn settle_with(
                 let in_order = match order {
                     Order::AsIs => State::default(),
                     Order::Own => outcome.in_force.without(&takeover.others(&record.noted)),
-                    Order::Behind(before) => before.with(&outcome.in_force),
+                    Order::Behind { before, .. } => before.with(&outcome.in_force),
                 };
                 keep_order(kernel, &in_order, &mut outcome, &record);
             }

@@ -1,15 +1,49 @@
-//! Which addresses of an interface `policy-source all` leaves to other stanzas of the device: those
-//! that these name, have rules on, or will have.
+//! Which addresses of an interface a stanza that asks the kernel for them leaves to other stanzas of
+//! the device: those that these name; with `policy-source all` also what they have rules on, or will
+//! have.
+
+use std::net::IpAddr;
 
 use super::observe::at_once;
 use crate::ifupdown::HookCall;
 use crate::netlink::{Kernel, KernelError};
-use crate::record::{Heading, Record, Takeover};
+use crate::record::{Heading, Part, Record, Takeover};
 use crate::routing::{InterfaceAddress, Prefix, Rule, State};
 use crate::stanza::{Observed, Source, Stanza};
 
-/// Leaves to the other stanzas what they derive rules from: what those that are up have in the
-/// record, and what those in the file name or would find, of which a hook knows none.
+/// Whether some of what was found may be another stanza's.
+pub fn may_share(stanza: &Stanza, found: &Observed) -> bool {
+    stanza.asks_all() || stanza.asks_address() && found.addresses.len() > 1
+}
+
+/// Leaves to the other stanzas the addresses that these name. At a fresh start they come later, as
+/// that of an alias beside a lease does, and are not there to be found.
+fn leave_named(
+    found: &mut Observed,
+    stanza: &Stanza,
+    takeover: &Takeover,
+    record: &Record,
+    calls: &[HookCall],
+) {
+    let others = takeover.without(record.clone());
+    let kept = others.parts().iter();
+    let kept = kept.filter(|part| is_kept(&part.heading, calls));
+    let recorded = kept.filter_map(Part::call);
+    let named = recorded.chain(calls.iter().cloned()).filter_map(|call| {
+        let other = Stanza::parse(&call).ok()??;
+        let address = other.address.filter(|_| other.derives())?;
+        (other != *stanza).then_some(address.address)
+    });
+    let named: Vec<IpAddr> = named.collect();
+    let is_own = |own: &InterfaceAddress| !named.contains(&own.address);
+    // Where it would have none, who comes first has found them all.
+    if found.addresses.iter().any(is_own) {
+        found.addresses.retain(is_own);
+    }
+}
+
+/// Leaves to the other stanzas what is theirs: what those that are up have in the record, and what
+/// those in the file name or would find, of which a hook knows none.
 /// Errors: the kernel could not be asked.
 pub fn leave_to_others(
     kernel: &mut Kernel,
@@ -19,6 +53,10 @@ pub fn leave_to_others(
     record: &Record,
     calls: &[HookCall],
 ) -> Result<(), KernelError> {
+    if !stanza.asks_all() {
+        leave_named(found, stanza, takeover, record, calls);
+        return Ok(());
+    }
     let others = takeover.without(record.clone());
     let kept = others.headings().filter(|part| is_kept(part, calls));
     let mut taken: Vec<Prefix> = kept

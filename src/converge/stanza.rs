@@ -15,7 +15,7 @@ use super::patience::Patience;
 use super::remove::take_out;
 use super::renamed_device::renamed_routes;
 use super::settle::{nothing_of, settle, settle_with, Order};
-use super::share::leave_to_others;
+use super::share::{leave_to_others, may_share};
 use super::table_ids::StanzaTables;
 use crate::ifupdown::HookCall;
 use crate::marks::{load_marks, DeviceMarks, MarksError};
@@ -57,6 +57,7 @@ fn leave_addresses(part: &Part, to: &Stanza) {
     let beside = Beside {
         calls: &[],
         before: None,
+        later: &State::default(),
         add: Addition::Nothing,
         patience: Patience::NONE,
     };
@@ -73,6 +74,8 @@ pub struct Beside<'a> {
     pub calls: &'a [HookCall],
     /// What the stanzas before it in the file have in force: its rules stand behind theirs.
     pub before: Option<&'a State>,
+    /// Routes of devices that come later, and find their places behind its own.
+    pub later: &'a State,
     /// What else goes into the summary.
     pub add: Addition<'a>,
     /// How long is waited for what it needs.
@@ -147,7 +150,7 @@ fn up_with(
     };
     let patience = beside.map_or(Patience::OF_HOOK, |beside| beside.patience);
     let mut found = observe::awaited(kernel, stanza, &known, patience)?;
-    if stanza.asks_all() {
+    if may_share(stanza, &found) {
         let record = Store::peek(&stanza.interface.device());
         let calls = beside.map_or(&[][..], |beside| beside.calls);
         leave_to_others(kernel, &mut found, stanza, takeover, &record, calls)?;
@@ -160,8 +163,11 @@ fn up_with(
         );
     }
     let remarks = remarks(stanza, &notices);
-    let before = beside.and_then(|beside| beside.before);
-    let order = before.map_or(Order::Own, Order::Behind);
+    let behind = beside.and_then(|beside| Some((beside.before?, beside.later)));
+    let order = behind.map_or(Order::Own, |(before, later)| Order::Behind {
+        before,
+        later,
+    });
     let no_default_since = if notices.is_empty() {
         None
     } else {

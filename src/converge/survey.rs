@@ -15,7 +15,7 @@ use super::order::{may_matter, Places};
 use super::orphans::{find_orphans_beside, OrphanError, Orphans};
 use super::outcome::Failure;
 use super::seen::{RulesByPriority, SeenKernel, SurveyedDevice};
-use super::share::leave_to_others;
+use super::share::{leave_to_others, may_share};
 use super::stanza_status::{note_marking, LeftToDo, StanzaStatus};
 use super::table_ids::StanzaTables;
 use crate::ifupdown::HookCall;
@@ -349,7 +349,7 @@ impl View {
                 status.items = self.held_against(device, takeover, &wanted)?;
             }
             let mut found = found?;
-            if stanza.asks_all() {
+            if may_share(&stanza, &found) {
                 let kernel = &mut self.kernel;
                 leave_to_others(kernel, &mut found, &stanza, takeover, record, calls)?;
             }

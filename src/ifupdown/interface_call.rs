@@ -31,6 +31,15 @@ pub struct InterfaceCall {
     process: Option<Ancestor>,
 }
 
+/// What the file says of an interface, and of its place.
+pub struct FileCalls {
+    /// The calls for its stanzas, those of aliases included that the caller brings up with it, in the
+    /// order of the file.
+    pub calls: Vec<HookCall>,
+    /// All devices in the order of a fresh start; none where the file does not say.
+    pub devices: Vec<InterfaceName>,
+}
+
 impl InterfaceCall {
     /// Reads the environment; `None` where the call is not of this kind, or for no interface.
     pub fn read(direction: Direction, environment: Vec<(OsString, OsString)>) -> Option<Self> {
@@ -91,14 +100,16 @@ impl InterfaceCall {
         told.unwrap_or_default()
     }
 
-    /// The calls for the interface's stanzas, those of aliases included that the caller brings up
-    /// with it, in the order of the file; or the one that the environment tells, where the file does
-    /// not say them.
-    pub fn calls(&self) -> Vec<HookCall> {
-        self.of_file().unwrap_or_else(|| vec![self.told()])
+    /// The calls for the interface's stanzas; or the one that the environment tells, where the file
+    /// does not say them.
+    pub fn calls(&self) -> FileCalls {
+        self.of_file().unwrap_or_else(|| FileCalls {
+            calls: vec![self.told()],
+            devices: Vec::new(),
+        })
     }
 
-    fn of_file(&self) -> Option<Vec<HookCall>> {
+    fn of_file(&self) -> Option<FileCalls> {
         let file = Interfaces::read_as(self.file.as_deref()?, self.caller);
         if file.files.is_empty() || file.refused().is_some() {
             return None;
@@ -112,7 +123,10 @@ impl InterfaceCall {
         }
         // The interface comes up before its aliases, wherever these stand.
         up.sort_by_key(|up| up.interface != self.interface);
-        let calls = (!up.is_empty()).then(|| file.calls_of(&up));
+        let calls = (!up.is_empty()).then(|| FileCalls {
+            calls: file.calls_of(&up),
+            devices: file.devices_in_order(),
+        });
         // A run ends soon, and giving thousands of lines back one by one takes a fifth of the reading.
         std::mem::forget(file);
         calls

@@ -22,4 +22,4 @@ mod interface_call;
 pub use call::{Direction, HookCall};
 pub use caller::Caller;
 pub(crate) use ifstate::{Ifstate, UpInterface};
-pub(crate) use interface_call::InterfaceCall;
+pub(crate) use interface_call::{FileCalls, InterfaceCall};

@@ -34,6 +34,6 @@ pub use heading::Heading;
 pub(crate) use keeper::keeper_is_running;
 pub use keeper::RunningKeeper;
 pub use part::{Lack, Part, Wait};
-pub use record::Record;
+pub use record::{ObjectLines, Record};
 pub(crate) use store::{Store, FOLDER};
 pub(crate) use takeover::Takeover;

@@ -7,6 +7,7 @@
 //! follows behind a tab. Lines of `#:` between them say more of the stanza; 0.1.0 takes them for
 //! comments.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use super::heading::Heading;
@@ -30,6 +31,24 @@ const NOTE: &str = "#: ";
 
 /// The last line: without it, something is missing.
 const END: &str = "# end";
+
+/// Some objects as records have them, a line each.
+pub struct ObjectLines(HashSet<Vec<u8>>);
+
+impl FromIterator<Object> for ObjectLines {
+    fn from_iter<I: IntoIterator<Item = Object>>(objects: I) -> Self {
+        let lines = objects.into_iter().map(|it| format!("\t{it}").into_bytes());
+        Self(lines.collect())
+    }
+}
+
+impl ObjectLines {
+    /// Whether one of them stands in the text of a record.
+    pub fn stand_in(&self, text: &[u8]) -> bool {
+        let mut lines = text.split(|byte| *byte == b'\n');
+        lines.any(|line| line.starts_with(b"\t") && self.0.contains(line))
+    }
+}
 
 impl Record {
     /// Reads a record's text. What cannot be read is noted, and the rest still counts.
@@ -167,6 +186,16 @@ impl Record {
             let place = place.unwrap_or(self.parts.len());
             self.parts.insert(place.min(self.parts.len()), part);
         }
+    }
+
+    /// The record with its parts in the order of some stanzas; what is of none of them stands last.
+    pub fn in_order(&self, stanzas: &[&Heading]) -> Self {
+        let mut ordered = self.clone();
+        ordered.parts.sort_by_key(|part| {
+            let place = stanzas.iter().position(|of| **of == part.heading);
+            place.unwrap_or(stanzas.len())
+        });
+        ordered
     }
 
     /// Splits off what goes when an interface goes: with a device all of it, its aliases

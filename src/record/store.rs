@@ -18,7 +18,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{unlinkat, UnlinkatFlags};
 
 use super::heading::Heading;
-use super::record::Record;
+use super::record::{ObjectLines, Record};
 use crate::routing::{InterfaceName, State};
 use crate::system::Lock;
 
@@ -66,12 +66,26 @@ impl Store {
     }
 
     fn peek_file(name: &str) -> Record {
+        Self::open_to_peek(name).and_then(read).unwrap_or_default()
+    }
+
+    fn open_to_peek(name: &str) -> io::Result<File> {
         let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-        let opened = OpenOptions::new()
+        OpenOptions::new()
             .read(true)
             .custom_flags(flags.bits())
-            .open(Path::new(FOLDER).join(name));
-        opened.and_then(read).unwrap_or_default()
+            .open(Path::new(FOLDER).join(name))
+    }
+
+    /// Whether the record of a device, as it stands, has one of some objects. Of the many that have
+    /// none, nothing is read but the lines.
+    pub fn mentions(device: &InterfaceName, objects: &ObjectLines) -> bool {
+        let mut bytes = Vec::with_capacity(USUAL);
+        let read = Self::open_to_peek(device.as_str()).and_then(|file| {
+            let mut file = file.take(u64::MAX);
+            file.read_to_end(&mut bytes)
+        });
+        read.is_ok() && objects.stand_in(&bytes)
     }
 
     /// Of some objects, those that the records of other devices hold, read as [`Self::peek`] does.

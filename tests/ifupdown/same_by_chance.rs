@@ -155,9 +155,8 @@ impl File {
 struct Editor {
     random: Random,
     stanzas: usize,
-    /// With which order edits are compared: where it is to be kept, each device has tables and
-    /// priorities of its own.
-    order: Order,
+    /// Whether devices have tables and priorities in common.
+    shares: bool,
 }
 
 const TABLES: [&str; 6] = ["rt2", "rt3", "rt4", "auto", "1007", "rt2"];
@@ -191,9 +190,17 @@ impl Editor {
         let device = stanza.name.split(':').next().unwrap();
         let random = &mut self.random;
         let one = |line: String| vec![line];
-        match random.below(9) {
+        match random.below(10) {
             0 => one(self.priority(device)),
             1 => one("policy-mode main".to_owned()),
+            9 if stanza.method != "loopback" => one(random
+                .pick(&[
+                    "policy-connmark auto",
+                    "policy-connmark 0x5000000/0xff000000",
+                    "policy-on-error fail",
+                    "policy-keep no",
+                ])
+                .to_owned()),
             2..=4 if stanza.method == "loopback" => vec![],
             2 => one(format!(
                 "policy-source {}",
@@ -252,16 +259,18 @@ impl Editor {
     }
 
     fn table(&mut self, device: &str) -> &'static str {
-        match self.order {
-            Order::Kept => self.random.pick(&of_device(device).0),
-            Order::AsTheyCame => self.random.pick(&TABLES),
+        if self.shares {
+            self.random.pick(&TABLES)
+        } else {
+            self.random.pick(&of_device(device).0)
         }
     }
 
     fn priority(&mut self, device: &str) -> String {
-        let priority = match self.order {
-            Order::Kept => self.random.pick(&of_device(device).1),
-            Order::AsTheyCame => self.random.pick(&[21000, 20000, 21000, 22000]),
+        let priority = if self.shares {
+            self.random.pick(&[21000, 20000, 21000, 22000])
+        } else {
+            self.random.pick(&of_device(device).1)
         };
         format!("policy-priority {priority}")
     }
@@ -300,7 +309,7 @@ impl Editor {
             let table = self.table(stanza.device());
             options.push(format!("{option} {table}"));
         }
-        if self.order == Order::Kept {
+        if !self.shares {
             options.push(self.priority(stanza.device()));
         }
         for _ in 0..self.random.below(4) {
@@ -591,11 +600,7 @@ fn course(seed: u64) -> (Network, Order, Vec<File>) {
     let mut editor = Editor {
         random: Random::new(seed, 14),
         stanzas: 0,
-        order: if seed % 3 == 0 {
-            Order::AsTheyCame
-        } else {
-            Order::Kept
-        },
+        shares: seed % 2 == 0,
     };
     let network = if editor.random.one_in(10) {
         Network::Leases
@@ -619,7 +624,12 @@ fn course(seed: u64) -> (Network, Order, Vec<File>) {
             course.push(file);
         }
     }
-    (network, editor.order, course)
+    let order = if editor.shares {
+        Order::ButForAliases
+    } else {
+        Order::Kept
+    };
+    (network, order, course)
 }
 
 /// What became of a course.

@@ -1,6 +1,6 @@
 //! The devices that stanzas are for: each with its aliases, and with the stanzas of all of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::selection::Selection;
 use super::sourced::{Interfaces, StanzaInForce};
@@ -88,6 +88,17 @@ impl Interfaces {
             )
         });
         up
+    }
+
+    /// The devices of the file in the order in which a fresh `ifup -a` of ifupdown comes to them:
+    /// first those behind `auto`, then by their stanzas.
+    pub fn devices_in_order(&self) -> Vec<InterfaceName> {
+        let stanzas = self.stanzas().map(|stanza| &stanza.definition.name);
+        let names = self.selected("auto").chain(stanzas.map(String::as_str));
+        let mut seen = HashSet::new();
+        let devices = names.map(|name| name.split(':').next().unwrap_or(name));
+        let new = devices.filter(|device| seen.insert(*device));
+        new.filter_map(|device| device.parse().ok()).collect()
     }
 
     /// The hook's calls for what is up, one after another.
