@@ -10,7 +10,7 @@ use super::compare::Seen;
 use super::lookups::Query;
 use crate::migrate::lines::without_host_bits;
 use crate::routing::syntax::route_kind_name;
-use crate::routing::{Family, Route, Rule};
+use crate::routing::{Family, Kind, Route, Rule, TableId};
 
 /// A line that is not understood.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -25,7 +25,8 @@ pub fn flag(family: Family) -> &'static str {
     }
 }
 
-/// The routes in what `ip -N -o route show table all` prints.
+/// The routes in what `ip -N -o route show table all` prints, but for those of IPv6's multicast, which
+/// the kernel gives each device, also those behind the stand-ins, at a moment of its own.
 pub fn routes(family: Family, printed: &str) -> Result<Vec<Route>, NotUnderstood> {
     let route = |line: &str| {
         let spelled = format!("{} {}", flag(family), with_kind(line));
@@ -36,7 +37,13 @@ pub fn routes(family: Family, printed: &str) -> Result<Vec<Route>, NotUnderstood
             ..route
         })
     };
-    printed.lines().map(route).collect()
+    let comes_when_it_comes = |route: &Route| {
+        let is_multicast = route.kind == Kind::MULTICAST && route.table == TableId::LOCAL;
+        is_multicast && route.destination.to_string() == "ff00::/8"
+    };
+    let mut routes: Vec<Route> = printed.lines().map(route).collect::<Result<_, _>>()?;
+    routes.retain(|route| !comes_when_it_comes(route));
+    Ok(routes)
 }
 
 /// A line of `ip -N route show`, which has the kind of a route as a number, with the word, and
@@ -164,7 +171,9 @@ mod tests {
         );
         let ways = "default table 7 metric 1024 pref medium\\\tnexthop via fe80::1 dev eth1 weight 1 \\\tnexthop \
                     via fe80::2 dev eth1 weight 1 ";
-        let ways = super::routes(Family::Inet6, ways).unwrap();
+        let own = "5 ff00::/8 dev trial0 table 255 proto 2 metric 256 pref medium\n";
+        let ways = super::routes(Family::Inet6, &format!("{own}{ways}")).unwrap();
+        assert_eq!(ways.len(), 1);
         assert_eq!(ways[0].hops.len(), 2);
         let wrong = super::routes(Family::Inet, "10.0.0.0/8 by eth1");
         assert_eq!(wrong, Err(NotUnderstood("10.0.0.0/8 by eth1".to_owned())));
