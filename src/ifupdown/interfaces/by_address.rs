@@ -27,6 +27,16 @@ impl Definition {
         let call = HookCall::read(Direction::Up, self.variables_for_us(interface));
         call.into_iter().collect()
     }
+
+    /// The calls as far as their addresses and routers are concerned: without options of ours, which
+    /// a long line of parents makes many.
+    pub fn calls_for_addresses(&self, interface: &str) -> Vec<HookCall> {
+        if self.caller != Caller::Ifupdown {
+            return calls(self, interface);
+        }
+        let call = HookCall::read(Direction::Up, self.variables_for_addresses(interface));
+        call.into_iter().collect()
+    }
 }
 
 /// The calls for an interface, in the order of its addresses.

@@ -125,6 +125,11 @@ impl Definition {
         self.some_variables(interface, matters)
     }
 
+    /// Those of them that say which addresses and routers it has.
+    pub fn variables_for_addresses(&self, interface: &str) -> Vec<(OsString, OsString)> {
+        self.some_variables(interface, is_of_addresses)
+    }
+
     fn some_variables(
         &self,
         interface: &str,
@@ -254,13 +259,24 @@ pub fn listed<'a>(own: impl Iterator<Item = &'a OptionLine>) -> InheritedOptions
 
 /// Whether a hook of ours looks at the variable that an option becomes.
 fn matters(name: &str) -> bool {
-    const OTHERS: [&str; 5] = ["ADDRESS", "NETMASK", "GATEWAY", "POINTOPOINT", "DSTADDR"];
+    is_of_addresses(name)
+        || begins_with_one_of(name, b"p") && name_of_variable(name).starts_with("POLICY_")
+}
+
+fn is_of_addresses(name: &str) -> bool {
+    const THOSE: [&str; 5] = ["ADDRESS", "NETMASK", "GATEWAY", "POINTOPOINT", "DSTADDR"];
+    begins_with_one_of(name, b"adgnp") && THOSE.contains(&name_of_variable(name).as_str())
+}
+
+/// Tells most names apart without making another text of each.
+fn begins_with_one_of(name: &str, letters: &[u8]) -> bool {
     let kept = name.bytes().find(u8::is_ascii_alphanumeric);
-    if !kept.is_some_and(|byte| b"adgnp".contains(&byte.to_ascii_lowercase())) {
-        return false;
-    }
-    let mangled = mangled(name.split('=').next().unwrap_or(name));
-    mangled.starts_with("POLICY_") || OTHERS.contains(&mangled.as_str())
+    kept.is_some_and(|byte| letters.contains(&byte.to_ascii_lowercase()))
+}
+
+/// The name of its variable, without "IF_".
+fn name_of_variable(name: &str) -> String {
+    mangled(name.split('=').next().unwrap_or(name))
 }
 
 /// Whether an option is a command, which is in no environment.

@@ -58,15 +58,17 @@ pub fn scripted_stanza(
 ) -> Option<ScriptedStanza> {
     let stanza = interfaces.stanza(defined)?;
     let definition = &defined.definition;
-    let mut calls = definition.calls(&definition.name);
+    let inherits = stanza.parents().next().is_some() || others.parents.contains(&definition.name);
+    let mut calls = if inherits {
+        definition.calls_for_addresses(&definition.name)
+    } else {
+        definition.calls(&definition.name)
+    };
     let is_range = stanza.name.contains('[') && stanza.name != definition.name;
     let is_several = is_range || calls.len() > 1;
     let call = calls.drain(..).next()?;
     call.family?;
-    let variables = definition.variables(&definition.name).into_iter();
-    // These two differ from line to line.
-    let variables = variables.filter(|(name, _)| name != "MODE" && name != "PHASE");
-    let stays = if stanza.parents().next().is_some() || others.parents.contains(&definition.name) {
+    let stays = if inherits {
         Some(WhyItStays::Inherits)
     } else if is_several {
         Some(WhyItStays::Several)
@@ -79,6 +81,15 @@ pub fn scripted_stanza(
     };
     let lines = stanza.options.iter().filter_map(command_line);
     let multi = multi_line(others, defined, stanza, &call);
+    let lines: Vec<CommandLine> = lines.chain(multi).collect();
+    let variables = if lines.is_empty() {
+        Vec::new()
+    } else {
+        definition.variables(&definition.name)
+    };
+    // These two differ from line to line.
+    let variables = variables.into_iter();
+    let variables = variables.filter(|(name, _)| name != "MODE" && name != "PHASE");
     Some(ScriptedStanza {
         file: defined.file,
         block: defined.block,
@@ -86,7 +97,7 @@ pub fn scripted_stanza(
         variables: variables
             .map(|(name, value)| (text(&name), text(&value)))
             .collect(),
-        lines: lines.chain(multi).collect(),
+        lines,
         stays,
         is_mapped: others.selection.may_be_mapped(&definition.name),
         call,
