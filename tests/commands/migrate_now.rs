@@ -219,11 +219,11 @@ fn killed_anywhere_file_and_kernel_fit_together() {
                      -e inject={name}:signal=KILL:when={place}"
                 );
                 let said = confirmed(lab, &kill);
-                let now = files_and_kernel(lab);
-                if now == old {
+                let found = files_and_kernel(lab);
+                if found == old {
                     back += 1;
                 } else {
-                    assert_eq!(now, new, "{name} {place}: {said}");
+                    assert_eq!(found, new, "{name} {place}: {said}");
                     let mode = lab.ok("stat -c %a /etc/network/interfaces.d/two");
                     assert_eq!(mode, "640\n", "{name} {place}");
                     forth += 1;
@@ -530,7 +530,7 @@ fn all_shapes() {
                 return;
             }
             *count += 1;
-            let mut now = lab.tagged();
+            let mut moved_over = lab.tagged();
             lab.ok(&format!("ifdown lo {names} --force 2>/dev/null || true"));
             lab.ok(
                 "ip rule flush; ip -6 rule flush; ip rule add pref 32766 lookup main
@@ -542,9 +542,9 @@ fn all_shapes() {
                 return;
             }
             let mut fresh = lab.tagged();
-            now.sort();
+            moved_over.sort();
             fresh.sort();
-            assert_eq!(now, fresh, "{shape}: {said}");
+            assert_eq!(moved_over, fresh, "{shape}: {said}");
         });
     }
     println!("{moved} moved over");

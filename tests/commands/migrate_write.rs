@@ -278,7 +278,7 @@ fn a_file_that_is_read_under_two_names_is_written_once() {
                 assert_eq!(said.code, 0, "{first} {second}: {said:?}");
                 assert_eq!(said.err.lines().count(), 2, "{said:?}");
                 assert!(lab.text("/run/disk/more/two").contains("policy-r"));
-                assert!(lab.ok("readlink /run/disk/link") == "more/two\n");
+                assert_eq!(lab.ok("readlink /run/disk/link"), "more/two\n");
                 let kept = names(Path::new("/run/disk/more"));
                 assert_eq!(kept, [".two.before-migrate", "two"]);
                 assert_eq!(lab.text("/run/disk/more/.two.before-migrate"), AGAIN);

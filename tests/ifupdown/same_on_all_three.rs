@@ -5,6 +5,7 @@
 //! prints is compared, with the order of rules of one priority.
 
 use std::fmt::Write;
+use std::net::IpAddr;
 
 use crate::support::lab::{lab, lines, Lab, Said};
 use crate::support::others::Ifupdown;
@@ -144,8 +145,8 @@ pub fn reloaded(program: Ifupdown, before: &str, after: &str) -> Option<(String,
 /// What is compared after an edit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// All that `ip` prints, in its order; but rules of one priority that do the same may stand in
-    /// any order, and are not moved for nothing.
+    /// All that `ip` prints, in its order; but rules of one priority that do the same, or that no
+    /// packet matches both of, may stand in any order, and are not moved for nothing.
     Kept,
     /// All but the order between interfaces, where an alias is there that has rules of one priority, or
     /// routes to one destination in one table, with another interface than its own: with ifupdown2 it
@@ -187,17 +188,41 @@ fn sorted<T: Ord>(lines: impl Iterator<Item = T>) -> Vec<T> {
 }
 
 /// Whether all that stands behind a rule in `wanted` does so in `rules`, too; but those of its priority
-/// that do what it does may stand on either side.
+/// of which it makes no difference to a packet may stand on either side.
 fn stand_so(rules: &[&str], wanted: &[&str], rule: &str) -> bool {
     let priority = |rule: &str| rule.split(": ").next().unwrap().to_owned();
     let deed = |rule: &str| rule.split(" lookup ").nth(1).map(str::to_owned);
     let place = |rule: &str| rules.iter().position(|own| *own == rule);
     let behind = wanted.iter().skip_while(|own| **own != rule).skip(1);
     let alike = |own: &&str| {
-        priority(own) == priority(rule) && deed(own).is_some() && deed(own) == deed(rule)
+        priority(own) == priority(rule)
+            && (deed(own).is_some() && deed(own) == deed(rule) || are_apart(own, rule))
     };
     let mut behind = behind.filter(|own| !alike(own));
     behind.all(|own| place(rule) <= place(own))
+}
+
+/// Whether no packet can match both of two rules: they are for networks that are apart.
+fn are_apart(one: &str, other: &str) -> bool {
+    let network = |rule: &str, key: &str| {
+        let word = rule
+            .split_whitespace()
+            .skip_while(|word| *word != key)
+            .nth(1)?;
+        let whole = if word.contains(':') { "128" } else { "32" };
+        let (address, length) = word.split_once('/').unwrap_or((word, whole));
+        let bits = match address.parse().ok()? {
+            IpAddr::V4(address) => u128::from(u32::from(address)) << 96,
+            IpAddr::V6(address) => u128::from(address),
+        };
+        Some((bits, length.parse::<u32>().ok()?))
+    };
+    ["from", "to"].into_iter().any(|key| {
+        let both = network(one, key).zip(network(other, key));
+        both.is_some_and(|((one, length), (other, length_of_other))| {
+            (one ^ other).leading_zeros() < length.min(length_of_other)
+        })
+    })
 }
 
 /// What is different on one of the other two in the course of some edits; each state is held

@@ -138,13 +138,16 @@ impl Lab {
             }
         }
         bind(None, "/", None, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None);
-        bind(
-            Some("lab"),
-            "/run",
-            Some("tmpfs"),
-            MsFlags::empty(),
-            Some("mode=755"),
-        );
+        // /srv is where a test would put files of an administrator's own.
+        for folder in ["/run", "/srv"] {
+            bind(
+                Some("lab"),
+                folder,
+                Some("tmpfs"),
+                MsFlags::empty(),
+                Some("mode=755"),
+            );
+        }
         for folder in ["etc", "usr", "var"] {
             let (upper, work) = (
                 format!("/run/lab/{folder}"),
