@@ -2,7 +2,7 @@
 //! rules do, or in spite of them: their rules, the wide routes of the tables that these look up,
 //! and the addresses of this host. Decides only; `Kernel::look_around` asks.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::address::{Family, InterfaceAddress, InterfaceName, Prefix, PROTOCOL};
@@ -22,8 +22,9 @@ struct ForeignRule {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Surroundings {
     rules: Vec<ForeignRule>,
-    /// Those of ours that settle what they match, by the sources that they match.
-    ours: HashMap<(Family, Option<Prefix>), Vec<Rule>>,
+    /// Those of ours that settle what they match, by the sources that they match. A hook has an empty
+    /// one, and a hash map, also an empty one, asks the kernel for random bytes.
+    ours: BTreeMap<(Family, Option<Prefix>), Vec<Rule>>,
     /// Priorities that some rule has: a `goto` to another one is passed over.
     priorities: BTreeSet<(Family, u32)>,
     wide: BTreeMap<(Family, TableId), Vec<(Prefix, Kind)>>,
