@@ -31,7 +31,7 @@ const SLACK: u64 = 5;
 const SLACK_OF_ANOTHER: u64 = 30;
 
 /// Most system calls of an up of a known name, beyond those of one that has nothing to do.
-const SYSTEM_CALLS: u64 = 39;
+const SYSTEM_CALLS: u64 = 38;
 
 fn call(direction: &str, options: &str) -> String {
     let (hook, when) = match direction {
