@@ -165,7 +165,7 @@ fn what_a_user_locks_delays_nothing() {
         }
         assert!(holders.len() > 4, "{files}");
         for lock in LOCKS {
-            assert!(lab.ok(&format!("stat -c %a:%U:%s {lock}")) == "600:root:0\n");
+            assert_eq!(lab.ok(&format!("stat -c %a:%U:%s {lock}")), "600:root:0\n");
         }
         let started = Instant::now();
         assert_eq!(lab.sh("ifdown w0").err, "");
