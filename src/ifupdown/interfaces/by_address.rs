@@ -21,20 +21,24 @@ impl Definition {
     /// The calls of a hook that bring up what it says, in their order: one of Debian's ifupdown, of
     /// the others one for each address.
     pub fn calls(&self, interface: &str) -> Vec<HookCall> {
-        if self.caller != Caller::Ifupdown {
-            return calls(self, interface);
-        }
-        let call = HookCall::read(Direction::Up, self.variables_for_us(interface));
-        call.into_iter().collect()
+        self.calls_with(interface, Self::variables_for_us)
     }
 
     /// The calls as far as their addresses and routers are concerned: without options of ours, which
     /// a long line of parents makes many.
     pub fn calls_for_addresses(&self, interface: &str) -> Vec<HookCall> {
+        self.calls_with(interface, Self::variables_for_addresses)
+    }
+
+    fn calls_with(
+        &self,
+        interface: &str,
+        variables: impl Fn(&Self, &str) -> Vec<(OsString, OsString)>,
+    ) -> Vec<HookCall> {
         if self.caller != Caller::Ifupdown {
             return calls(self, interface);
         }
-        let call = HookCall::read(Direction::Up, self.variables_for_addresses(interface));
+        let call = HookCall::read(Direction::Up, variables(self, interface));
         call.into_iter().collect()
     }
 }
