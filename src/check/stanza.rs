@@ -172,7 +172,7 @@ impl Policy {
         if !stanza.asks_address() && !stanza.asks_all() {
             return self.state.clone();
         }
-        let there = around.addresses_of(&stanza.interface).into_iter();
+        let there = around.links.addresses_of(&stanza.interface).into_iter();
         let there = there.filter(|own| own.family() == stanza.family);
         let mut addresses: Vec<InterfaceAddress> = stanza.address.into_iter().collect();
         addresses.extend(there.filter(|own| Some(*own) != stanza.address));

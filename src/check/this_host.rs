@@ -206,7 +206,7 @@ impl ThisHost {
                     state,
                     policy.table,
                     &self.around,
-                    &mut |from, to| self.kernel.leaves_by(from, to),
+                    &mut self.kernel,
                 );
                 // What has no device cuts nothing off.
                 let concerns = |remark: &Remark| is_there || remark.is_warning();

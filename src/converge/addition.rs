@@ -33,16 +33,14 @@ impl Addition<'_> {
         let remark = match self {
             Self::Nothing => return None,
             Self::CutOff => look(kernel, stanza, state, table),
-            Self::CutOffOf(around) => Ok(cut_off(stanza, state, table, around, &mut |from, to| {
-                kernel.leaves_by(from, to)
-            })),
+            Self::CutOffOf(around) => Ok(cut_off(stanza, state, table, around, kernel)),
         };
         remark
             .unwrap_or_else(|error| {
                 debug!("{}: {}", stanza.interface, chain(&error));
                 None
             })
-            .map(|remark| remark.to_string())
+            .map(|remark| format!("{remark}; {}", remark.hint()))
     }
 }
 
@@ -54,13 +52,12 @@ fn look(
     table: TableId,
 ) -> Result<Option<Remark>, KernelError> {
     let mut around = Surroundings::default();
-    around.addresses = kernel.addresses_beside(&stanza.interface.device(), stanza.family)?;
-    for device in around.addresses.keys() {
+    around.links.addresses = kernel.addresses_beside(&stanza.interface.device(), stanza.family)?;
+    for device in around.links.addresses.keys() {
         if !kernel.is_up(device)? {
-            around.down.insert(device.clone());
+            around.links.down.insert(device.clone());
         }
     }
-    Ok(cut_off(stanza, state, table, &around, &mut |from, to| {
-        kernel.leaves_by(from, to)
-    }))
+    kernel.note_on_link(&mut around.links, stanza.family)?;
+    Ok(cut_off(stanza, state, table, &around, kernel))
 }

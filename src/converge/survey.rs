@@ -273,9 +273,7 @@ impl View {
         for (n, (stanza, state)) in policies.iter().enumerate() {
             let status = places.get(n).and_then(|place| stanzas.get(*place));
             let table = status.and_then(|status| Some(status.tables.own()?.0));
-            let all = remarks(stanza, state, table, &self.around, &mut |from, to| {
-                self.kernel.leaves_by(from, to)
-            });
+            let all = remarks(stanza, state, table, &self.around, &mut self.kernel);
             found.extend(all.into_iter().map(|remark| (n, remark)));
         }
         for (n, remark) in found {

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use neli::consts::rtnl::Rtm;
+use neli::consts::rtnl::{Rtm, Rtprot};
 use neli::rtnl::Rtmsg;
 use nix::errno::Errno;
 
@@ -136,6 +136,31 @@ impl Kernel {
             route::decode(payload, |index| kernel.device(index))
         })?;
         routes.retain(|route| route.table == table && route.kind == kind);
+        Ok(routes)
+    }
+
+    /// The routes of main by a device that commands have put in, `ip` by hand and wg-quick: among
+    /// them is none of the hundred thousand that a routing daemon may have.
+    pub(crate) fn routes_by_commands(
+        &mut self,
+        family: Family,
+        device: &InterfaceName,
+    ) -> Result<Vec<Route>, KernelError> {
+        let Some(index) = self.index(device)? else {
+            return Ok(Vec::new());
+        };
+        let encode = || route::encode_dump_by_commands(family, TableId::MAIN, index);
+        let mut routes = self.list(family, TableId::MAIN, encode, |kernel, payload| {
+            route::decode(payload, |index| kernel.device(index))
+        })?;
+        let leaves_by_it = |route: &Route| {
+            let mut hops = route.hops.iter();
+            hops.any(|hop| hop.device.as_ref() == Some(device))
+        };
+        routes.retain(|route| {
+            let by_commands = route.protocol == u8::from(Rtprot::Boot);
+            by_commands && route.table == TableId::MAIN && leaves_by_it(route)
+        });
         Ok(routes)
     }
 

@@ -1,17 +1,21 @@
 //! What others have that decides what becomes of a stanza's packets, asked of the kernel at once.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use neli::consts::rtnl::{Rta, Rtm};
+use neli::consts::rtnl::{RtTable, Rta, Rtm};
+use neli::rtnl::Rtmsg;
 use nix::errno::Errno;
 
 use super::address::{self, Assigned, Standing};
 use super::kernel::{Kernel, KernelError};
-use super::message::{nested, number};
+use super::message::{nested, number, WireError};
 use super::route;
-use crate::routing::{Family, InterfaceAddress, InterfaceName, Surroundings, WIDEST};
+use crate::routing::{
+    Family, InterfaceAddress, InterfaceName, Kind, Links, Prefix, Reach, Route, Surroundings,
+    WIDEST,
+};
 
 impl Kernel {
     /// Adds to rules that are noted already what they look up, and the addresses of all devices.
@@ -32,7 +36,7 @@ impl Kernel {
                 .collect();
             around.note_routes(family, table, &routes);
         }
-        around.down = self.devices_down()?;
+        around.links.down = self.devices_down()?;
         for family in Family::ALL {
             self.filter_dumps()?;
             let what = format!("{} addresses", family.name());
@@ -52,12 +56,13 @@ impl Kernel {
                     let label = assigned.label.and_then(|label| label.parse().ok());
                     if let Some(alias) = label.filter(|label| *label != device) {
                         let key = (device.clone(), assigned.address.address);
-                        around.labels.insert(key, alias);
+                        around.links.labels.insert(key, alias);
                     }
-                    let of_device = around.addresses.entry(device).or_default();
+                    let of_device = around.links.addresses.entry(device).or_default();
                     of_device.push(assigned.address);
                 }
             }
+            self.note_on_link(&mut around.links, family)?;
         }
         Ok(())
     }
@@ -95,16 +100,78 @@ impl Kernel {
         Ok(beside)
     }
 
-    /// The device by which a packet that this host sends leaves now; `None` where there is no way, or
-    /// the kernel does not say.
-    pub fn leaves_by(&mut self, from: IpAddr, to: IpAddr) -> Option<InterfaceName> {
-        let question = route::encode_question(from, to).ok()?;
-        let answer = self.ask("a way", Rtm::Getroute, question, |_, payload| {
-            let mut attributes = nested(payload.get(ROUTE_HEADER..).unwrap_or_default());
-            let out = attributes.find(|(kind, _)| *kind == u16::from(Rta::Oif));
-            Ok(out.and_then(|(_, index)| number(index)))
+    /// Adds what is on the link of devices whose addresses are in no network: the destinations of
+    /// routes by them that need no router, and are none.
+    pub fn note_on_link(&mut self, links: &mut Links, family: Family) -> Result<(), KernelError> {
+        for device in links
+            .without_network(family)
+            .into_iter()
+            .take(WITHOUT_NETWORK)
+        {
+            let routes = self.routes_by_commands(family, &device)?;
+            let hops = || routes.iter().flat_map(|route| &route.hops);
+            let gateways: BTreeSet<IpAddr> = hops().filter_map(|hop| hop.gateway).collect();
+            let is_on_link = |route: &&Route| {
+                let to = route.destination;
+                let is_router = to.is_host() && gateways.contains(&to.address());
+                route.kind == Kind::UNICAST
+                    && route.hops.iter().all(|hop| hop.gateway.is_none())
+                    && to.length() > WIDEST
+                    && !is_link_local(to.address())
+                    && !is_router
+            };
+            let networks = routes.iter().filter(is_on_link).take(MOST);
+            let networks: Vec<Prefix> = networks.map(|route| route.destination).collect();
+            links.on_link.entry(device).or_default().extend(networks);
+        }
+        Ok(())
+    }
+
+    /// What `decode` makes of the kernel's answer to the question which way a packet goes.
+    fn ask_way<T>(
+        &mut self,
+        question: Result<Rtmsg, WireError>,
+        decode: impl Fn(&[u8]) -> Option<T>,
+    ) -> Option<T> {
+        let answer = self.ask("a way", Rtm::Getroute, question.ok()?, |_, payload| {
+            Ok(decode(payload))
         });
-        self.device(answer.ok()??)
+        answer.ok()?
+    }
+}
+
+impl Reach for Kernel {
+    fn leaves_by(&mut self, from: IpAddr, to: IpAddr) -> Option<InterfaceName> {
+        let index = self.ask_way(route::encode_question(from, to), out)?;
+        self.device(index)
+    }
+
+    fn main_has(&mut self, to: IpAddr, device: &InterfaceName) -> bool {
+        let Ok(Some(index)) = self.index(device) else {
+            return false;
+        };
+        let of_main = |payload: &[u8]| {
+            let header = |place: usize| payload.get(place).copied().unwrap_or_default();
+            let is_narrow = header(DESTINATION_LENGTH) > WIDEST;
+            let is_main = header(TABLE) == u8::from(RtTable::Main);
+            (is_narrow && is_main).then(|| out(payload)).flatten()
+        };
+        self.ask_way(route::encode_question_by(to, index), of_main) == Some(index)
+    }
+}
+
+/// The number of the device in a message about a route.
+fn out(payload: &[u8]) -> Option<u32> {
+    let mut attributes = nested(payload.get(ROUTE_HEADER..).unwrap_or_default());
+    let out = attributes.find(|(kind, _)| *kind == u16::from(Rta::Oif));
+    out.and_then(|(_, index)| number(index))
+}
+
+/// Whether an address is of one link and no network.
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
     }
 }
 
@@ -125,5 +192,9 @@ fn is_unknown(errno: Errno) -> bool {
     matches!(errno, Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT)
 }
 
-/// Where `rtm_dst_len` stands in a message about a route.
+/// At how many devices without a network main is asked what is on their links.
+const WITHOUT_NETWORK: usize = 8;
+
+/// Where `rtm_dst_len` and `rtm_table` stand in a message about a route.
 const DESTINATION_LENGTH: usize = 1;
+const TABLE: usize = 4;

@@ -18,6 +18,9 @@ use crate::routing::{Family, Hop, InterfaceName, Kind, Metrics, Prefix, Route, S
 
 /// `RTNH_F_ONLINK`, which shares the flags of a message with `RTM_F_*`.
 const ONLINK: u32 = 4;
+/// `RTM_F_FIB_MATCH`: not the way of a packet, which may end on a link for want of a route, but the
+/// route.
+const FIB_MATCH: u32 = 0x2000;
 /// `RTA_VIA` and `RTA_PREF`, which neli names for glibc only.
 const VIA: u16 = 18;
 const PREF: u16 = 20;
@@ -153,6 +156,21 @@ pub fn encode_dump_of(family: Family, table: TableId, kind: Kind) -> Result<Rtms
         .map_err(WireError::new)
 }
 
+/// As [`encode_dump`], for those that bear the protocol of what commands put in.
+pub fn encode_dump_by_commands(
+    family: Family,
+    table: TableId,
+    index: u32,
+) -> Result<Rtmsg, WireError> {
+    let mut attrs = Attributes::new();
+    attrs.add(Rta::Table, table.number())?;
+    attrs.add(Rta::Oif, index)?;
+    message(family, attrs)
+        .rtm_protocol(Rtprot::Boot)
+        .build()
+        .map_err(WireError::new)
+}
+
 /// The message that asks for the routes of all tables that bear a protocol.
 pub fn encode_dump_by(family: Family, protocol: u8) -> Result<Rtmsg, WireError> {
     message(family, Attributes::new())
@@ -170,6 +188,19 @@ pub fn encode_question(from: IpAddr, to: IpAddr) -> Result<Rtmsg, WireError> {
     message(family, attrs)
         .rtm_dst_len(family.bits())
         .rtm_src_len(family.bits())
+        .build()
+        .map_err(WireError::new)
+}
+
+/// The message that asks which route leads to an address by a device, whatever it comes from.
+pub fn encode_question_by(to: IpAddr, index: u32) -> Result<Rtmsg, WireError> {
+    let family = Family::of(to);
+    let mut attrs = Attributes::new();
+    attrs.add(Rta::Dst, address_bytes(to))?;
+    attrs.add(Rta::Oif, index)?;
+    message(family, attrs)
+        .rtm_dst_len(family.bits())
+        .rtm_flags(RtmF::from_bits_retain(FIB_MATCH))
         .build()
         .map_err(WireError::new)
 }

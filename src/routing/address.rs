@@ -158,27 +158,14 @@ impl InterfaceAddress {
         Prefix::around(self.peer.unwrap_or(self.address), self.length)
     }
 
-    /// An address on the link that is not this one.
-    pub fn somebody_else(&self) -> IpAddr {
-        let network = self.network();
-        let nth = |n: u8| match network.address {
-            IpAddr::V4(first) => IpAddr::V4((u32::from(first) | u32::from(n)).into()),
-            IpAddr::V6(first) => IpAddr::V6((u128::from(first) | u128::from(n)).into()),
-        };
-        let (one, other) = match network.family().bits() - network.length {
-            0 => (nth(0), nth(0)),
-            1 => (nth(0), nth(1)),
-            // The first one is the network's own.
-            _ => (nth(1), nth(2)),
-        };
-        Some(one)
-            .filter(|one| *one != self.address)
-            .unwrap_or(other)
-    }
-
     /// Whether the link has one other end.
     pub fn is_point_to_point(&self) -> bool {
         self.peer.is_some()
+    }
+
+    /// Whether nobody else is in its network.
+    pub fn is_alone(&self) -> bool {
+        self.peer.is_none() && self.network().is_host()
     }
 
     /// The address's family.
@@ -274,6 +261,20 @@ impl Prefix {
             }
             _ => None,
         }
+    }
+
+    /// The first addresses in it that somebody can have.
+    pub fn hosts(self) -> impl Iterator<Item = IpAddr> {
+        let of_hosts = self.family().bits() - self.length;
+        let (first, last) = match 1_u8.checked_shl(of_hosts.into()) {
+            // The first is the network's own, the last of IPv4 for all of them.
+            Some(count @ ..=2) => (0, count - 1),
+            count => (1, count.map_or(254, |count| count - 2)),
+        };
+        (first..=last).map(move |n| match self.address {
+            IpAddr::V4(first) => IpAddr::V4((u32::from(first) | u32::from(n)).into()),
+            IpAddr::V6(first) => IpAddr::V6((u128::from(first) | u128::from(n)).into()),
+        })
     }
 
     /// The broadcast address of an IPv4 network that has one.
@@ -402,19 +403,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn somebody_else_is_on_the_link() {
-        for (own, length, peer, expected) in [
-            ("172.17.0.1", 16, None, "172.17.0.2"),
-            ("172.17.0.9", 16, None, "172.17.0.1"),
-            ("192.0.2.5", 30, None, "192.0.2.6"),
-            ("192.0.2.4", 31, None, "192.0.2.5"),
-            ("10.8.0.2", 32, Some("10.8.0.1"), "10.8.0.1"),
-            ("2001:db8::1", 64, None, "2001:db8::2"),
-            ("2001:db8::1", 127, None, "2001:db8::"),
+    fn hosts_are_what_somebody_can_have() {
+        for (network, first, last, count) in [
+            ("172.17.0.0/16", "172.17.0.1", "172.17.0.254", 254),
+            ("10.0.0.0/24", "10.0.0.1", "10.0.0.254", 254),
+            ("10.0.0.128/25", "10.0.0.129", "10.0.0.254", 126),
+            ("192.0.2.4/30", "192.0.2.5", "192.0.2.6", 2),
+            ("192.0.2.4/31", "192.0.2.4", "192.0.2.5", 2),
+            ("10.8.0.1", "10.8.0.1", "10.8.0.1", 1),
+            ("2001:db8::/64", "2001:db8::1", "2001:db8::fe", 254),
+            ("2001:db8::/127", "2001:db8::", "2001:db8::1", 2),
         ] {
-            let address = InterfaceAddress::new(own.parse().unwrap(), length).unwrap();
-            let address = address.facing(peer.map(|peer: &str| peer.parse().unwrap()));
-            assert_eq!(address.somebody_else().to_string(), expected, "{own}");
+            let hosts: Vec<IpAddr> = network.parse::<Prefix>().unwrap().hosts().collect();
+            let shown = |host: Option<&IpAddr>| host.unwrap().to_string();
+            assert_eq!(hosts.len(), count, "{network}");
+            let ends = (shown(hosts.first()), shown(hosts.last()));
+            assert_eq!(ends, (first.into(), last.into()), "{network}");
         }
     }
 

@@ -162,7 +162,7 @@ fn copies_for(
 
 /// Whether a rule is about packets to an address of this host alone.
 fn is_to_this_host(rule: &Rule, around: &Surroundings) -> bool {
-    let mut all = around.addresses.values().flatten();
+    let mut all = around.links.addresses.values().flatten();
     let is_of = |to: Prefix| to.is_host() && all.any(|own| own.address == to.address());
     rule.to.is_some_and(is_of)
 }

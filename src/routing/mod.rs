@@ -10,6 +10,7 @@
 //! - `once.rs`: a list of things that are there once, and found at once.
 //! - `state.rs`: routes and rules together, each once, in the order in which they are put in.
 //! - `step.rs`: one request to the kernel, and what a state is after it.
+//! - `links.rs`: what is on the links of this host.
 //! - `surroundings.rs`: what rules and addresses of others make of ours: which of their rules a
 //!   packet's walk ends at before it comes to one of ours.
 //! - `copies.rs`: which of ours have to stand once more in front of such a rule.
@@ -29,6 +30,7 @@ pub mod syntax;
 mod once;
 mod state;
 mod step;
+mod links;
 mod surroundings;
 mod copies;
 
@@ -36,6 +38,7 @@ pub use address::{parse_length, Family, InterfaceAddress, InterfaceName, Prefix,
 pub(crate) use address::{parse_number, WordError};
 pub use copies::NoCopy;
 pub(crate) use copies::{copies, Copies};
+pub(crate) use links::{Links, Reach};
 pub use mark::Mark;
 pub(crate) use mark::MarkError;
 pub use route::{Hop, Route, Scope};
@@ -45,5 +48,5 @@ pub use rule::{Action, Rule};
 pub use state::{Object, State};
 pub use step::Step;
 pub(crate) use step::Verb;
-pub(crate) use surroundings::{asks_main, is_inside, Surroundings, WIDEST};
+pub(crate) use surroundings::{is_inside, takes_all_of, Surroundings, WIDEST};
 pub use table::{TableId, TableName};

@@ -1,11 +1,12 @@
 //! What others have in the kernel that decides what becomes of a stanza's packets before its own
 //! rules do, or in spite of them: their rules, the wide routes of the tables that these look up,
-//! and the addresses of this host. Decides only; `Kernel::look_around` asks.
+//! and what is on the links of this host. Decides only; `Kernel::look_around` asks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::address::{Family, InterfaceAddress, InterfaceName, Prefix, PROTOCOL};
+use super::address::{Family, Prefix, PROTOCOL};
+use super::links::Links;
 use super::route::{Kind, Route};
 use super::rule::{Action, Rule};
 use super::table::TableId;
@@ -32,14 +33,8 @@ pub struct Surroundings {
     sources: BTreeSet<Prefix>,
     /// Those that rules of others do.
     sources_of_others: BTreeSet<Prefix>,
-    /// The usable addresses of all devices.
-    pub addresses: BTreeMap<InterfaceName, Vec<InterfaceAddress>>,
-    /// The devices that are down, as far as that was asked for: no network is reached by these.
-    pub down: BTreeSet<InterfaceName>,
-    /// How often it was asked which way a packet goes.
-    pub asked: std::cell::Cell<usize>,
-    /// The aliases whose label an address has.
-    pub labels: BTreeMap<(InterfaceName, IpAddr), InterfaceName>,
+    /// What is on the links of this host.
+    pub links: Links,
 }
 
 /// A destination of this length or shorter may be part of what stands for a default route, in either
@@ -109,18 +104,6 @@ impl Surroundings {
         is_inside(address, &self.sources_of_others)
     }
 
-    /// The usable addresses that an interface calls its own: an alias those that bear its label, a
-    /// device all of them.
-    pub fn addresses_of(&self, interface: &InterfaceName) -> Vec<InterfaceAddress> {
-        let device = interface.device();
-        let is_its_own = |own: &&InterfaceAddress| {
-            device == *interface
-                || self.labels.get(&(device.clone(), own.address)) == Some(interface)
-        };
-        let of_device = self.addresses.get(&device).into_iter().flatten();
-        of_device.filter(is_its_own).copied().collect()
-    }
-
     /// The rule of somebody else at which the walk ends before it comes to a rule of ours: for the
     /// packets that ours is for, to anywhere, without a mark unless ours has one. A rule that looks
     /// up the same table takes nothing away, nor does one that comes behind another of ours.
@@ -160,7 +143,7 @@ impl Surroundings {
     /// this host, so is what can be taken from it.
     fn may_be_sent(&self, probe: &Rule, part: &Rule) -> bool {
         let is_own = |network: Prefix| {
-            let mut all = self.addresses.values().flatten();
+            let mut all = self.links.addresses.values().flatten();
             all.any(|own| network.contains(own.address))
         };
         let is_sent = probe.iif.as_ref().is_some_and(|iif| iif.as_str() == "lo");
@@ -333,7 +316,12 @@ fn probe(own: &Rule) -> Rule {
 
 /// Whether a rule has main looked up for all packets of another one.
 pub fn asks_main(rule: &Rule, own: &Rule) -> bool {
-    rule.action == Action::Lookup(TableId::MAIN) && catches(rule, &probe(own))
+    rule.action == Action::Lookup(TableId::MAIN) && takes_all_of(rule, own)
+}
+
+/// Whether a rule matches all packets of another one, marked ones aside.
+pub fn takes_all_of(rule: &Rule, own: &Rule) -> bool {
+    catches(rule, &probe(own))
 }
 
 /// Whether a rule matches the packets of a probe: any of them, but for those to few destinations or
@@ -401,6 +389,7 @@ fn halves(network: Prefix) -> [Prefix; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::routing::InterfaceAddress;
 
     const OWN: &str = "priority 21000 from 198.51.100.10 lookup 500 proto 157";
 
@@ -482,7 +471,10 @@ mod tests {
         let addresses = addresses.iter().map(|own| own.parse().unwrap());
         let addresses = addresses.map(|own| InterfaceAddress::new(own, 24).unwrap());
         let device = "eth1".parse().unwrap();
-        surroundings.addresses.insert(device, addresses.collect());
+        surroundings
+            .links
+            .addresses
+            .insert(device, addresses.collect());
         let found = surroundings.before_a_part(&own).into_iter();
         let place = |found| rules.iter().position(|rule| rule == found).unwrap();
         found.map(place).collect()

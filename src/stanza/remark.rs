@@ -8,8 +8,8 @@ use std::net::IpAddr;
 
 use super::stanza::{Mode, Source, Stanza};
 use crate::routing::{
-    asks_main, is_inside, Action, Family, InterfaceName, NoCopy, Prefix, Rule, State, Surroundings,
-    TableId,
+    is_inside, takes_all_of, Action, Family, InterfaceName, NoCopy, Prefix, Reach, Rule, State,
+    Surroundings, TableId,
 };
 
 /// What an administrator would otherwise learn from those who use the host.
@@ -135,16 +135,13 @@ fn listed(all: impl Iterator<Item = String>) -> String {
     all.join(", ")
 }
 
-/// The device by which a packet from one address to another leaves now, as far as that can be told.
-type LeavesBy<'a> = dyn FnMut(IpAddr, IpAddr) -> Option<InterfaceName> + 'a;
-
 /// What there is to remark on one stanza, whose own table is known.
 pub fn remarks(
     stanza: &Stanza,
     state: &State,
     table: Option<TableId>,
     around: &Surroundings,
-    leaves_by: &mut LeavesBy<'_>,
+    ways: &mut dyn Reach,
 ) -> Vec<Remark> {
     let mut remarks: Vec<Remark> = Vec::new();
     for own in walked_to(state) {
@@ -160,7 +157,7 @@ pub fn remarks(
         }
     }
     remarks.extend(in_front_of_parts(state, around));
-    remarks.extend(table.and_then(|table| cut_off(stanza, state, table, around, leaves_by)));
+    remarks.extend(table.and_then(|table| cut_off(stanza, state, table, around, ways)));
     remarks
 }
 
@@ -220,58 +217,26 @@ fn confined<'a>(stanza: &Stanza, state: &'a State, table: TableId) -> Option<&'a
 }
 
 /// The networks of other interfaces that the table sends elsewhere, and the kernel to no other end:
-/// somebody else may have put in what leads there.
+/// somebody else may have put in what leads there. What main does not lead to either is no matter of
+/// the mode: a network of a VRF, or one whose route somebody has taken out.
 pub fn cut_off(
     stanza: &Stanza,
     state: &State,
     table: TableId,
     around: &Surroundings,
-    leaves_by: &mut LeavesBy<'_>,
+    ways: &mut dyn Reach,
 ) -> Option<Remark> {
     let own = confined(stanza, state, table)?;
-    let source = match stanza.address {
-        Some(given) => given.address,
-        None => own.from?.address(),
-    };
-    let of_table = || state.routes().iter().filter(|route| route.table == table);
-    let mut is_reached = |from, to, device: &InterfaceName| {
-        // The kernel tries rule after rule, and thousands of stanzas have thousands of rules.
-        around.asked.set(around.asked.get() + 1);
-        let may_ask = around.asked.get() <= QUESTIONS;
-        let found = may_ask.then(|| leaves_by(from, to)).flatten();
-        found.is_some_and(|found| found == *device || found.as_str() == "lo")
-    };
+    let source = source_of(stanza, state, own)?;
     let device = stanza.interface.device();
-    let others = around
-        .addresses
-        .iter()
-        .filter(|(other, _)| **other != device && !around.down.contains(other));
-    let all = others.flat_map(|(other, addresses)| addresses.iter().map(move |own| (own, other)));
     let mut found: Vec<(Prefix, InterfaceName)> = Vec::new();
-    for (address, other) in all.filter(|(address, _)| address.family() == stanza.family) {
-        let network = address.network();
-        let is_alone = network.is_host() && !address.is_point_to_point();
-        let is_in_table = || {
-            of_table().any(|route| {
-                let to = route.destination;
-                !to.is_any() && to.length() <= network.length() && to.contains(network.address())
-            })
-        };
-        let by_own = || {
-            let to_it = Rule {
-                to: Some(network),
-                ..own.clone()
-            };
-            let mut before = state.rules().iter();
-            before.any(|rule| rule.priority < own.priority && asks_main(rule, &to_it))
-        };
-        if is_alone
-            || network.is_any()
+    for (network, other) in around.links.networks(stanza.family) {
+        if *other == device
             || found.iter().any(|(known, _)| *known == network)
-            || is_in_table()
-            || by_own()
+            || is_in_table(state, table, network)
+            || is_decided_on(state, own, network)
             || around.main_is_asked(own, network)
-            || is_reached(source, address.somebody_else(), other)
+            || !is_lost(network, other, source, around, ways)
         {
             continue;
         }
@@ -281,6 +246,67 @@ pub fn cut_off(
         }
     }
     (!found.is_empty()).then_some(Remark::CutOff(found))
+}
+
+/// One of the addresses that packets by a rule come from; a rule for a network tells of none, the
+/// routes for it do.
+fn source_of(stanza: &Stanza, state: &State, own: &Rule) -> Option<IpAddr> {
+    let from = own.from?;
+    let given = stanza.address.map(|given| given.address);
+    let of_routes = state.routes().iter().filter_map(|route| route.source);
+    let mut known = given.into_iter().chain(of_routes);
+    let known = known.find(|address| from.contains(*address));
+    Some(known.unwrap_or_else(|| from.address()))
+}
+
+/// Whether a table has a route of its own to all of a network.
+fn is_in_table(state: &State, table: TableId, network: Prefix) -> bool {
+    let mut routes = state.routes().iter();
+    routes.any(|route| {
+        let to = route.destination;
+        let has_all = to.length() <= network.length() && to.contains(network.address());
+        route.table == table && !to.is_any() && has_all
+    })
+}
+
+/// Whether a rule of the stanza decides on a network before the table is looked up: it has main
+/// looked up, or says where packets to it go.
+fn is_decided_on(state: &State, own: &Rule, network: Prefix) -> bool {
+    let to_it = Rule {
+        to: Some(network),
+        ..own.clone()
+    };
+    let mut rules = state.rules().iter();
+    rules.any(|rule| {
+        let is_about_it = rule.to.is_some() || rule.action == Action::Lookup(TableId::MAIN);
+        rule.priority < own.priority && is_about_it && takes_all_of(rule, &to_it)
+    })
+}
+
+/// Whether packets from an address do not get to a network by its device, while by main they would.
+fn is_lost(
+    network: Prefix,
+    device: &InterfaceName,
+    source: IpAddr,
+    around: &Surroundings,
+    ways: &mut dyn Reach,
+) -> bool {
+    let its_own = around.links.addresses.get(device).into_iter().flatten();
+    let its_own: Vec<IpAddr> = its_own.map(|own| own.address).collect();
+    for host in network.hosts().filter(|host| !its_own.contains(host)) {
+        // The kernel tries rule after rule, and thousands of stanzas have thousands of rules.
+        around.links.asked.set(around.links.asked.get() + 1);
+        if around.links.asked.get() > QUESTIONS {
+            return true;
+        }
+        match ways.leaves_by(source, host) {
+            Some(end) if end == *device => return false,
+            // That is this host itself, and says nothing of the others there.
+            Some(end) if end.as_str() == "lo" => {}
+            _ => return ways.main_has(host, device),
+        }
+    }
+    false
 }
 
 /// The addresses of a device that no rule is about, each family's with the place of a stanza that
@@ -304,7 +330,7 @@ pub fn unserved(
             continue;
         };
         let device = stanza.interface.device();
-        let there = around.addresses.get(&device).into_iter().flatten();
+        let there = around.links.addresses.get(&device).into_iter().flatten();
         let there = there.map(|own| own.address);
         let addresses: Vec<IpAddr> = there
             .filter(|own| Family::of(*own) == family)

@@ -181,10 +181,9 @@ fn connected(stanza: &Stanza, table: TableId, found: &Observed) -> Vec<Route> {
         let network = own.network();
         let known = routes.iter().any(|route| route.destination == network);
         // Of a network that is everything the default route has the place.
-        let alone = network.is_host() && !own.is_point_to_point();
         // The other end of a further address is no network of the stanza's.
         let is_further = stanza.source == Source::All && stanza.address != Some(*own);
-        if known || alone || network.is_any() || is_further && own.is_point_to_point() {
+        if known || own.is_alone() || network.is_any() || is_further && own.is_point_to_point() {
             continue;
         }
         let hop = Hop {

@@ -351,14 +351,18 @@ fn networks_that_strict_cuts_off_are_named_until_main_is_asked() {
         );
         assert_eq!(findings(lab, "PT410").len(), 1);
         let said = lab.ok("policy-table apply eth1");
-        assert!(said
-            .trim_end()
-            .ends_with("; policy-mode strict cuts off 172.17.0.0/16 (docker0)"));
+        assert!(said.trim_end().ends_with(
+            "; policy-mode strict cuts off 172.17.0.0/16 (docker0); policy-mode main lets it \
+                 reach them"
+        ));
         for option in [
             "policy-mode main",
-            "policy-rule to 172.17.0.0/16 lookup main",
+            "policy-rule to 172.16.0.0/12 lookup main",
+            "policy-rule to 172.17.0.0/16 lookup 300
+             policy-route 172.17.0.0/16 dev docker0 table 300",
         ] {
             lab.interfaces(&format!("{STATIC}    {option}\n"));
+            assert_eq!(findings(lab, "PT410"), [""; 0], "before it is in force");
             lab.ok("policy-table apply eth1");
             assert!(notes().is_empty(), "{option}: {:?}", notes());
             assert_eq!(findings(lab, "PT410"), [""; 0]);

@@ -128,7 +128,8 @@ iface eth1 inet6 static
 #[test]
 fn a_network_that_strict_cuts_off_is_named_where_it_is_there() {
     const SUMMARY: &str = "eth1: table 200: 2 routes and 2 rules in force, ";
-    const CUT_OFF: &str = "; policy-mode strict cuts off 172.17.0.0/16 (docker0)";
+    const CUT_OFF: &str = "; policy-mode strict cuts off 172.17.0.0/16 (docker0); \
+                           policy-mode main lets it reach them";
     lab(|lab| {
         prepared(lab, PLAIN);
         let syslog = Syslog::bound();
@@ -154,6 +155,11 @@ fn a_network_that_strict_cuts_off_is_named_where_it_is_there() {
         let route = "172.17.0.0/16 dev docker0 table 200";
         let with_route = format!("ip route add {route}; {again}; ip route del {route}");
         assert_eq!(summary(&with_route), plain);
+        others_networks(lab, again, &|commands| {
+            let named = summary(commands);
+            let named = named.split(" cuts off ").nth(1).unwrap_or_default();
+            named.split(';').next().unwrap_or_default().to_owned()
+        });
         let is_down = format!("ip link set docker0 down; {again}");
         assert_eq!(summary(&is_down), plain);
         assert!(!lab.ok("policy-table status").contains("cuts off"));
@@ -176,10 +182,68 @@ fn a_network_that_strict_cuts_off_is_named_where_it_is_there() {
         ] {
             lab.ok(command);
             let said = syslog.lines().concat();
-            let expected = "; policy-mode strict cuts off 2001:db8:17::/64 (docker0)";
+            let expected = "; policy-mode strict cuts off 2001:db8:17::/64 (docker0); \
+                            policy-mode main lets it reach them";
             assert!(said.ends_with(expected), "{command}: {said}");
         }
     });
+}
+
+/// What else a host may have beside docker0, each with what is named of it, as `ip route get` has it.
+fn others_networks(lab: &Lab, again: &str, named: &dyn Fn(&str) -> String) {
+    lab.ok("ip address flush dev docker0; ip link add wg0 type bridge; ip link set wg0 up");
+    let hundreds = "for n in $(seq 0 255); do
+            echo route add 10.9.$n.0/24 via 10.8.0.9 dev wg0 proto bird
+        done | ip -batch -";
+    for (there, somebody, expected) in [
+        // A tunnel of wg-quick(8): the networks of AllowedIPs are routes; what bird has behind it is not.
+        (
+            format!(
+                "ip address add 10.8.0.2/32 dev wg0; ip route add 10.8.0.0/24 dev wg0; {hundreds}"
+            ),
+            "10.8.0.1",
+            "10.8.0.0/24 (wg0)",
+        ),
+        // A hoster's address, whose network is its router alone.
+        (
+            "ip address add 203.0.113.5/32 dev wg0; ip route add 203.0.113.1 dev wg0
+             ip route add default via 203.0.113.1 dev wg0 metric 9"
+                .to_owned(),
+            "203.0.113.1",
+            "",
+        ),
+        // The first addresses are this host's, as those of keepalived.
+        (
+            "for n in 2 1 3; do ip address add 192.168.1.$n/24 dev wg0; done".to_owned(),
+            "192.168.1.9",
+            "192.168.1.0/24 (wg0)",
+        ),
+        // Nor does main lead there.
+        (
+            "ip address add 192.168.1.2/24 dev wg0 noprefixroute".to_owned(),
+            "192.168.1.9",
+            "",
+        ),
+        (
+            "ip address add 10.8.0.6 peer 10.8.0.5 dev wg0".to_owned(),
+            "10.8.0.5",
+            "10.8.0.5 (wg0)",
+        ),
+        (
+            "ip address add 192.0.2.4/31 dev wg0".to_owned(),
+            "192.0.2.5",
+            "192.0.2.4/31 (wg0)",
+        ),
+    ] {
+        assert_eq!(named(&format!("{there}\n{again}")), expected, "{there}");
+        let way = lab.ok(&format!("ip route get {somebody} from 10.10.0.10"));
+        assert!(way.contains(" dev eth1 table 200 "), "{way}");
+        let status = lab.ok("policy-table status");
+        let note = format!("policy-mode strict cuts off {expected};");
+        assert_eq!(status.contains(&note), !expected.is_empty(), "{status}");
+        lab.ok("ip address flush dev wg0; ip route flush dev wg0");
+    }
+    lab.ok("ip link del wg0; ip address add 172.17.0.1/16 dev docker0");
 }
 
 #[test]
