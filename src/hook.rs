@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use log::{debug, error, info, warn};
 
 use crate::converge;
-use crate::converge::{Addition, DeviceRun, Done, Failure, Leftovers, Patience};
+use crate::converge::{routes_and_rules, Addition, DeviceRun, Done, Failure, Leftovers, Patience};
 use crate::ifupdown::{Caller, Direction, FileCalls, HookCall, InterfaceCall};
 use crate::record::{keeper_is_running, Store};
 use crate::routing::InterfaceName;
@@ -186,7 +186,10 @@ fn down(call: &HookCall) {
 fn take_down(call: &HookCall, interface: &InterfaceName) {
     match converge::down(call, interface) {
         Ok(removal) if removal.removed == 0 => debug!("{interface}: nothing of ours was left"),
-        Ok(removal) => info!("{interface}: {} routes and rules removed", removal.removed),
+        Ok(removal) => {
+            let removed = routes_and_rules(removal.removed);
+            info!("{interface}: {removed} removed");
+        }
         Err(failure) => {
             converge::tell(interface.as_str(), &failure);
             error!(

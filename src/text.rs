@@ -1,5 +1,5 @@
 //! Text from outside made safe to print (`Shown`), "did you mean" (`nearest`, `Hint`), an error with
-//! its causes in one line (`chain`), a time of the clock (`utc`), and the hash that table names and
+//! its causes in one line (`chain`), how many there are of what (`counted`), a time of the clock (`utc`), and the hash that table names and
 //! headings share. Knows nothing of routes, options or files.
 
 use std::error::Error;
@@ -82,6 +82,15 @@ pub fn chain(error: &dyn Error) -> String {
     line
 }
 
+/// How many there are of what: `1 rule`, `2 rules`.
+pub fn counted<N>(count: N, one: &str, many: &str) -> String
+where
+    N: Copy + fmt::Display + PartialEq + From<u8>,
+{
+    let what = if count == N::from(1) { one } else { many };
+    format!("{count} {what}")
+}
+
 /// The FNV-1a hash of a text, of 32 bits.
 pub fn fnv1a(text: &str) -> u32 {
     text.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
@@ -112,6 +121,20 @@ pub fn utc(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_no_plural() {
+        for (count, expected) in [
+            (0, "0 rules"),
+            (1, "1 rule"),
+            (2, "2 rules"),
+            (21, "21 rules"),
+        ] {
+            assert_eq!(counted::<usize>(count, "rule", "rules"), expected);
+        }
+        assert_eq!(counted(1.0, "second", "seconds"), "1 second");
+        assert_eq!(counted(1.5, "second", "seconds"), "1.5 seconds");
+    }
 
     /// As `date -u -d @SECONDS` has them.
     #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::ifupdown::interfaces::{is_blank, LogicalLine};
-use crate::text::{is_hidden, Shown};
+use crate::text::{counted, is_hidden, Shown};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -352,18 +352,15 @@ impl Finding {
 pub fn summary(findings: &[Finding]) -> String {
     let count = |severity| {
         let of = findings.iter().filter(|f| f.code.severity() == severity);
-        match of.count() {
-            0 => None,
-            1 => Some(format!("1 {severity}")),
-            count => Some(format!("{count} {severity}s")),
-        }
+        let (count, one) = (of.count(), severity.to_string());
+        (count > 0).then(|| counted(count, &one, &format!("{one}s")))
     };
     let all = [Severity::Error, Severity::Warning, Severity::Note];
-    let counted: Vec<String> = all.into_iter().filter_map(count).collect();
-    if counted.is_empty() {
+    let counts: Vec<String> = all.into_iter().filter_map(count).collect();
+    if counts.is_empty() {
         "no findings".to_owned()
     } else {
-        counted.join(", ")
+        counts.join(", ")
     }
 }
 

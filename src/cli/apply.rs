@@ -15,8 +15,8 @@ use super::running::Running;
 use super::trial::{patience, GoesBack, Trial, CONFIRM};
 use crate::converge;
 use crate::converge::{
-    remove_orphans, told_chains, Addition, DeviceRun, Done, LeftToDo, Leftovers, OrphanError,
-    Patience, StanzaStatus, View, Wanted,
+    remove_orphans, routes_and_rules, told_chains, Addition, DeviceRun, Done, LeftToDo, Leftovers,
+    OrphanError, Patience, StanzaStatus, View, Wanted,
 };
 use crate::explain::{ssh_replies, warning_of_move, Packet};
 use crate::ifupdown::interfaces::Device;
@@ -304,11 +304,8 @@ fn take_out_orphans(view: &mut View, acted: bool, out: &mut dyn Write) -> Result
         warn!("{warning}");
     }
     if outcome.removed > 0 {
-        writeln!(
-            out,
-            "orphaned: {} routes and rules removed",
-            outcome.removed
-        )?;
+        let removed = routes_and_rules(outcome.removed);
+        writeln!(out, "orphaned: {removed} removed")?;
     }
     if !orphans.chains.is_empty() {
         writeln!(out, "orphaned: {} removed", told_chains(&orphans.chains))?;

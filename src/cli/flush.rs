@@ -9,7 +9,7 @@ use super::command::{
 };
 use super::running::{names_in_records, Running};
 use crate::converge;
-use crate::converge::{take_out, Failure, Removal};
+use crate::converge::{routes_and_rules, take_out, Failure, Removal};
 use crate::ifupdown::HookCall;
 use crate::marks::remove_all;
 use crate::netlink::Kernel;
@@ -38,7 +38,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     match which {
         WhichInterfaces::All => {
             let outcome = flush_all()?;
-            writeln!(out, "{} routes and rules removed", outcome.removed)?;
+            writeln!(out, "{} removed", routes_and_rules(outcome.removed))?;
             Ok(verdict(&outcome))
         }
         WhichInterfaces::Named(interfaces) => {
@@ -51,8 +51,8 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Trouble> {
             for interface in interfaces {
                 match flush(&interface, running.as_ref()) {
                     Ok(outcome) => {
-                        let removed = outcome.removed;
-                        writeln!(said, "{interface}: {removed} routes and rules removed")?;
+                        let removed = routes_and_rules(outcome.removed);
+                        writeln!(said, "{interface}: {removed} removed")?;
                         worst = worst.max(verdict(&outcome));
                     }
                     Err(failure) => {

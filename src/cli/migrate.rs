@@ -19,6 +19,7 @@ use crate::ifupdown::interfaces::{main_file, Interfaces};
 use crate::ifupdown::Caller;
 use crate::migrate::{Draft, HostBits, Rewriting};
 use crate::system::start_logging;
+use crate::text::counted;
 
 /// The command.
 pub const COMMAND: Command = Command {
@@ -246,8 +247,10 @@ fn tell_written(files: &[&(&Path, Rewriting)], kept: &[PathBuf]) {
     for ((path, file), kept) in files.iter().zip(kept) {
         let (removed, added) = file.counts();
         tell(&format!(
-            "{}: {removed} lines gave way to {added} options; the old file is {}",
+            "{}: {} gave way to {}; the old file is {}",
             path.display(),
+            counted(removed, "line", "lines"),
+            counted(added, "option", "options"),
             kept.display()
         ));
     }

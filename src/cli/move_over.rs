@@ -15,7 +15,7 @@ use super::drafted::by_hand;
 use super::replace_files::{holds, rehearse_files, replace_files, NotReplaced, Replacement};
 use super::running::Running;
 use super::trial::GoesBack;
-use crate::converge::{why_left, Snapshot};
+use crate::converge::{routes_and_rules, why_left, Snapshot};
 use crate::ifupdown::interfaces::{Device, Interfaces};
 use crate::ifupdown::Caller;
 use crate::migrate::Draft;
@@ -134,8 +134,8 @@ impl MoveOver {
         bring_in_step(&self.devices, &mut Vec::new())?;
         writeln!(
             said,
-            "what the old lines put in is taken out, {} routes and rules",
-            removal.removed
+            "what the old lines put in is taken out, {}",
+            routes_and_rules(removal.removed)
         )?;
         Ok(Verdict::Good)
     }

@@ -8,6 +8,7 @@ use crate::migrate::verify::{
 };
 use crate::migrate::Draft;
 use crate::system::NAME;
+use crate::text::counted;
 
 /// Tells something beside what is printed.
 pub fn tell(text: &str) {
@@ -89,10 +90,10 @@ pub fn verify(draft: &Draft<'_>) -> Result<Proof, Trouble> {
         ""
     };
     tell(&format!(
-        "--verify: {} routes, {} rules and {} look-ups are {said}{end}",
-        before.routes.len(),
-        before.rules.len(),
-        before.lookups.len(),
+        "--verify: {}, {} and {} are {said}{end}",
+        counted(before.routes.len(), "route", "routes"),
+        counted(before.rules.len(), "rule", "rules"),
+        counted(before.lookups.len(), "look-up", "look-ups"),
     ));
     Ok(proof)
 }

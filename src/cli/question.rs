@@ -19,6 +19,7 @@ use rustix::io::ioctl_fionread;
 use super::command::{say, Trouble};
 use super::guard::TrialGuard;
 use crate::system::{Consent, UnreadOutput, Yes};
+use crate::text::counted;
 
 /// What came of the question.
 #[derive(Debug)]
@@ -163,9 +164,8 @@ impl Question {
             (Some(_), None) => "Press ENTER here",
             (None, _) => "Run 'policy-table confirm' in another session",
         };
-        let seconds = patience.as_secs();
-        let question =
-            format!("{ways} within {seconds} seconds to keep this; otherwise it goes back.\n");
+        let seconds = counted(patience.as_secs(), "second", "seconds");
+        let question = format!("{ways} within {seconds} to keep this; otherwise it goes back.\n");
         outputs.say(question.as_bytes());
         self.wait(deadline, outputs, guard)
     }

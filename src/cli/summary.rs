@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::command::Verdict;
 use crate::converge::{Orphans, StanzaStatus};
+use crate::text::counted;
 
 /// How many there are of what; the first line.
 #[derive(Default)]
@@ -51,10 +52,8 @@ impl fmt::Display for Summary {
             (self.warnings, "warning", "warnings"),
             (self.good, "stanza in step", "stanzas in step"),
         ] {
-            match count {
-                0 => {}
-                1 => said.push(format!("1 {one}")),
-                count => said.push(format!("{count} {many}")),
+            if count > 0 {
+                said.push(counted(count, one, many));
             }
         }
         if said.is_empty() {

@@ -70,7 +70,7 @@ pub(crate) use in_front::put_in_front;
 pub(crate) use marking::{told_chains, Marking};
 pub use orphans::{find_orphans, remove_orphans, OrphanError, Orphans, Why};
 pub use outcome::StepError;
-pub(crate) use outcome::{Failure, Removal, Waiting};
+pub(crate) use outcome::{routes_and_rules, Failure, Removal, Waiting};
 pub(crate) use patience::Patience;
 pub use put_in::{put_in, Known};
 pub(crate) use recorded::RecordedDevice;

@@ -15,7 +15,7 @@ use crate::record::{Lack, Part, Record, Takeover};
 use crate::routing::{Family, InterfaceName, Object, State, Step, TableId};
 use crate::stanza::OptionError;
 use crate::tables::RegistryError;
-use crate::text::chain;
+use crate::text::{chain, counted};
 
 /// Why a step did not succeed.
 #[derive(Debug, Error)]
@@ -200,6 +200,11 @@ impl Outcome {
         self.stuck.extend(removal.stuck.objects());
         self.warnings.extend(removal.warnings);
     }
+}
+
+/// How many routes and rules.
+pub fn routes_and_rules(count: usize) -> String {
+    counted(count, "route or rule", "routes and rules")
 }
 
 /// What was taken out.

@@ -23,7 +23,7 @@ use crate::netlink::Kernel;
 use crate::record::{DeviceRecord, Heading, Part, Record, Store, Takeover};
 use crate::routing::{InterfaceName, Mark, Object, Rule, State, PROTOCOL};
 use crate::stanza::{Notice, Stanza};
-use crate::text::chain;
+use crate::text::{chain, counted};
 
 /// Puts in the routing of the stanza that a hook is called for. The summary says what was done, if
 /// there was anything to do.
@@ -284,9 +284,9 @@ pub fn sum_up(tables: &StanzaTables, outcome: &Outcome) -> String {
         moved => format!(", {moved} put in order"),
     };
     format!(
-        "{tables}{} routes and {} rules in force, {} added, {} removed{moved}",
-        outcome.in_force.routes().len(),
-        outcome.in_force.rules().len(),
+        "{tables}{} and {} in force, {} added, {} removed{moved}",
+        counted(outcome.in_force.routes().len(), "route", "routes"),
+        counted(outcome.in_force.rules().len(), "rule", "rules"),
         outcome.added,
         outcome.removed
     )

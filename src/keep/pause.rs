@@ -6,6 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::routing::InterfaceName;
+use crate::text::counted;
 
 /// A moment, as the time since the host was started, asleep or not.
 pub type Moment = Duration;
@@ -43,7 +44,7 @@ impl Pause {
     pub fn told(&self, now: Moment) -> String {
         let left = self.until.saturating_sub(now).as_secs_f64();
         let left = match left.ceil() {
-            seconds if seconds < 120.0 => format!("{seconds} seconds"),
+            seconds if seconds < 120.0 => counted(seconds, "second", "seconds"),
             seconds => format!("{} minutes", (seconds / 60.0).round()),
         };
         let reason = self.reason.as_ref().map(|reason| format!(": {reason}"));

@@ -12,6 +12,7 @@ use super::address::{Prefix, PROTOCOL};
 use super::rule::{Action, Rule};
 use super::surroundings::Surroundings;
 use super::table::TableId;
+use crate::text::counted;
 
 /// The lowest priority that a copy may have: at 0 and 1 the next rules without a priority would
 /// stand in reversed order (measured on 6.18 with wg-quick's two).
@@ -140,8 +141,8 @@ impl fmt::Display for Copies {
                 before.push(brief);
             }
         }
-        let (count, before) = (self.rules.len(), before.join(", "));
-        write!(f, "{count} rules copied in front of {before}")
+        let count = counted(self.rules.len(), "rule", "rules");
+        write!(f, "{count} copied in front of {}", before.join(", "))
     }
 }
 
@@ -257,7 +258,7 @@ mod tests {
             ..rule(OFFENDER)
         };
         copies.before.push(of_ipv6);
-        let expected = "1 rules copied in front of 20999 (not fwmark 0xca6c lookup 51820)";
+        let expected = "1 rule copied in front of 20999 (not fwmark 0xca6c lookup 51820)";
         assert_eq!(copies.to_string(), expected);
     }
 

@@ -20,6 +20,7 @@ use super::stand_ins::make_missing;
 use super::turns::{each_once_more, from_elsewhere, start_again, turns};
 use crate::ifupdown::Direction;
 use crate::routing::{Family, PROTOCOL};
+use crate::text::counted;
 
 /// The program of ifupdown-multi.
 pub const MULTI: &str = "/usr/lib/ifupdown-multi.py";
@@ -170,7 +171,7 @@ fn run(machine: &Machine, earlier: Option<&Seen>, tell: Tell<'_>) -> Result<Seen
         Some(earlier) => earlier.queries().cloned().collect(),
         None => queries(&seen.routes, &seen.rules, &seen.addresses, &machine.devices),
     };
-    tell(&format!("{} look-ups", queries.len()));
+    tell(&counted(queries.len(), "look-up", "look-ups"));
     for family in Family::ALL {
         let of_family = queries.iter().filter(|query| query.family == family);
         let of_family: Vec<&Query> = of_family.collect();
