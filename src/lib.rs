@@ -32,7 +32,7 @@ pub mod explain;
 // Bringing the kernel to what stanzas ask for, and finding out how far it is from that.
 pub mod converge;
 // Keeping it in force between ifup and ifdown.
-mod keep;
+pub mod keep;
 // What is wrong in a file, between its stanzas, and on this host.
 pub mod check;
 // From post-up lines to options.

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::command::{Arguments, Command, Opt, Trouble, Verdict};
-use crate::keep::{self, LookedOnce, Manner};
+use crate::keep::{become_keeper, keep_once, LookedOnce, Manner};
 use crate::system::{keep_net_admin, start_logging_of_service};
 
 pub const COMMAND: Command = Command {
@@ -35,19 +35,16 @@ fn run(arguments: &Arguments, _: &mut dyn Write) -> Result<Verdict, Trouble> {
         return Err(Trouble::Usage("--once ends, --stay does not".to_owned()));
     }
     let acts = !arguments.has(DRY_RUN.long);
+    if !arguments.has(ONCE.long) {
+        let stays = arguments.has(STAY.long);
+        let failed = become_keeper(Manner { acts, stays });
+        return Err(Trouble::Failed(failed.to_string()));
+    }
     start_logging_of_service();
     keep_net_admin()?;
-    if arguments.has(ONCE.long) {
-        return Ok(match keep::keep_once(acts) {
-            LookedOnce::InForce => Verdict::Good,
-            LookedOnce::Differs => Verdict::Differs,
-            LookedOnce::Trouble => Verdict::Bad,
-        });
-    }
-    let manner = Manner {
-        acts,
-        stays: arguments.has(STAY.long),
-    };
-    keep::keep(manner).map_err(|error| Trouble::Failed(error.to_string()))?;
-    Ok(Verdict::Good)
+    Ok(match keep_once(acts) {
+        LookedOnce::InForce => Verdict::Good,
+        LookedOnce::Differs => Verdict::Differs,
+        LookedOnce::Trouble => Verdict::Bad,
+    })
 }

@@ -1,6 +1,7 @@
 //! What a keeper has in `/run` while it runs: the lock by which there is one, the link that tells the
 //! hooks of it, and its ear for records and pauses. Where somebody removes a folder, it is made anew.
 
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::thread::sleep;
@@ -10,24 +11,20 @@ use log::warn;
 use thiserror::Error;
 
 use super::folder::{be_the_only_one, make, named, FOLDER, LOCK};
+use super::manner::Manner;
 use crate::record::{RunningKeeper, Store, FOLDER as RECORDS};
-use crate::system::{Changed, FolderWatch, Lock};
+use crate::system::{Changed, FolderWatch, Lock, NotPermitted};
 
 /// Who removes a folder begins with what is in it.
 const REMOVAL: Duration = Duration::from_millis(50);
 
-/// How a keeper goes about it.
-#[derive(Debug, Clone, Copy)]
-pub struct Manner {
-    /// Whether it puts back what is lost, or only says what it would do.
-    pub acts: bool,
-    /// Whether it goes on where no interface has a record.
-    pub stays: bool,
-}
-
 /// Why nothing can be kept.
 #[derive(Debug, Error)]
 pub enum KeepError {
+    #[error("unexpected argument {0:?}; expected --dry-run or --stay")]
+    Word(OsString),
+    #[error(transparent)]
+    NotPermitted(#[from] NotPermitted),
     #[error("the records cannot be watched: {0}")]
     Records(io::Error),
     #[error("another keeper runs: {0}")]

@@ -5,6 +5,7 @@
 //!   cannot be opened for want of one.
 //! - `limits.rs`: outliving a limit on the size of files.
 //! - `journal.rs`: where messages go, standard error and syslog.
+//! - `programs.rs`: the package's other programs, and becoming one.
 //! - `processes.rs`: what proc(5) tells of other processes.
 //! - `sysctl.rs`: the settings below `/proc/sys/net`; nothing else reads them.
 //! - `lock.rs`: a lock that one run at a time can have, and who has it if waiting takes too long.
@@ -28,6 +29,7 @@
 mod privileges;
 mod limits;
 mod journal;
+mod programs;
 mod processes;
 mod sysctl;
 mod lock;
@@ -57,6 +59,7 @@ pub(crate) use nft::{has_nft, nft, NftError};
 pub(crate) use old_examples::installed_examples;
 pub(crate) use privileges::{keep_net_admin, permission_hint, NotPermitted};
 pub(crate) use processes::{variable_above, Ancestor};
+pub(crate) use programs::become_program;
 pub(crate) use proxmox::has_proxmox;
 pub(crate) use service::Service;
 pub(crate) use signals::{SignalTold, Signals};

@@ -26,11 +26,20 @@ const NEAR: usize = 4;
 pub fn describe(pid: u32) -> String {
     match fs::read_to_string(format!("/proc/{pid}/comm")) {
         Ok(name) => {
-            let name: String = name.trim_end().chars().map(printable).collect();
+            let name = whole_name(pid, name.trim_end());
+            let name: String = name.chars().map(printable).collect();
             format!("process {pid} ({name})")
         }
         Err(_) => format!("process {pid}"),
     }
+}
+
+/// A name of which the kernel keeps 15 bytes, where the command line has the rest.
+fn whole_name(pid: u32, kept: &str) -> String {
+    let word = words_of(pid).into_iter().next().unwrap_or_default();
+    let path = Path::new(&word).file_name().and_then(OsStr::to_str);
+    let whole = path.filter(|name| kept.len() == 15 && name.starts_with(kept));
+    whole.unwrap_or(kept).to_owned()
 }
 
 /// A process may call itself anything.

@@ -1,5 +1,5 @@
 //! What a run of the hook costs in instructions and system calls, held to the figures in
-//! `tests/cost/figures`. Neither depends on what else the machine does.
+//! `tests/cost/figures`. Neither depends on what else the machine does. And what stays: the keeper's memory.
 //!
 //! Counted are the instructions in the program's own object: those of libc differ from processor
 //! to processor. They still differ between compilers, so that the figures are kept for each
@@ -11,6 +11,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod keepers_memory;
 mod many_stanzas;
 #[path = "../support/mod.rs"]
 mod support;

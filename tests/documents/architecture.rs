@@ -30,8 +30,22 @@ const NOT_THE_HOOKS: [&str; 5] = [
     "src/explain/",
 ];
 
+/// What the keeper's program is linked without.
+const NOT_THE_KEEPERS: [&str; 5] = [
+    "src/hook.rs",
+    "src/cli/",
+    "src/check/",
+    "src/migrate/",
+    "src/explain/",
+];
+
 /// What the programs in `src/bin` may name.
-const ENTRANCES: [&str; 3] = ["src/cli/", "src/hook.rs", "src/ifupdown/call.rs"];
+const ENTRANCES: [&str; 4] = [
+    "src/cli/",
+    "src/hook.rs",
+    "src/ifupdown/call.rs",
+    "src/keep/program.rs",
+];
 
 /// Who may open files, look into `/proc` and start processes, and what for.
 const MAY_TOUCH_FILES: [(&str, &str); 13] = [
@@ -132,7 +146,7 @@ fn is_program(source: &Source) -> bool {
     source.path.starts_with("src/bin/")
 }
 
-/// What the programs name beside hook, cli and what ifupdown tells.
+/// What the programs name beside hook, cli, the keeper and what ifupdown tells.
 fn beside_the_entrances(tree: &Tree) -> Vec<String> {
     let mut wrong = Vec::new();
     for program in tree.files().filter(|source| is_program(source)) {
@@ -306,13 +320,18 @@ fn each_room_uses_only_those_listed_above_it() {
 }
 
 #[test]
-fn the_programs_use_hook_cli_and_the_call_alone() {
+fn the_programs_use_hook_cli_keeper_and_the_call_alone() {
     none(&beside_the_entrances(&tree()));
 }
 
 #[test]
 fn the_hooks_reach_nothing_of_the_commands() {
     none(&reaches(&tree(), "src/hook.rs", &NOT_THE_HOOKS));
+}
+
+#[test]
+fn the_keeper_reaches_nothing_of_the_commands() {
+    none(&reaches(&tree(), "src/keep/program.rs", &NOT_THE_KEEPERS));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use crate::keeper::ours;
-use crate::support::lab::{lab, Lab};
+use crate::support::lab::{lab, Lab, KEEPER};
 use crate::support::needs::{have, STRACE};
 use crate::support::wg_quick;
 
@@ -87,7 +87,7 @@ impl Drop for Running {
 
 /// Starts one under a program that becomes it.
 fn keeper(under: &str) -> Running {
-    let words = format!("{under} policy-table keep");
+    let words = format!("{under} {KEEPER}");
     let mut words = words.split_whitespace();
     let mut command = Command::new(words.next().unwrap());
     // cargo's variable would have the loader look in many places.

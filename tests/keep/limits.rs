@@ -5,7 +5,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::keeper::{ours, signal, up, Keeper, TWO};
-use crate::support::lab::{lab, Lab};
+use crate::support::lab::{lab, Lab, KEEPER};
 use crate::support::needs::{have, STRACE};
 
 const FLUSH: &str = "ip rule flush protocol 157";
@@ -175,7 +175,7 @@ fn there_is_one_keeper_and_it_says_who() {
         let said = lab.sh("policy-table keep");
         assert_eq!(said.code, 2);
         let who = format!(
-            "another keeper runs: process {} (policy-table)",
+            "another keeper runs: process {} (policy-table-keep)",
             keeper.id()
         );
         assert!(said.err.contains(&who), "{}", said.err);
@@ -187,7 +187,18 @@ fn there_is_one_keeper_and_it_says_who() {
         assert_eq!(keeper.killed_and_started(lab).stop(), 0);
         lab.ok("ifdown eth1 eth2");
         // Without a record it need not be started at all.
+        let beside = "/usr/sbin/policy-table-keep";
+        lab.ok(&format!("mv {KEEPER} {beside}"));
         assert_eq!(lab.sh("timeout 15 policy-table keep").code, 0);
+        let said = lab.sh(&format!("{beside} --once"));
+        let what = "unexpected argument \"--once\"; expected --dry-run or --stay";
+        assert_eq!((said.code, said.ours()), (2, vec![what]));
+        lab.ok(&format!("rm {beside}"));
+        let said = lab.sh("policy-table keep");
+        let what =
+            "policy-table-keep, which comes with this program, is neither in /usr/sbin nor in \
+                    /usr/libexec/ifupdown-policy-table";
+        assert_eq!((said.code, said.ours()), (2, vec![what]));
     });
 }
 

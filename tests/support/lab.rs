@@ -54,6 +54,9 @@ impl Said {
 /// Where the links for ifupdown lead to.
 pub const HOOK: &str = "/usr/libexec/ifupdown-policy-table/policy-table-hook";
 
+/// What `policy-table keep` becomes.
+pub const KEEPER: &str = "/usr/libexec/ifupdown-policy-table/policy-table-keep";
+
 /// The links for ifupdown, which `ifup` and `ifdown` run.
 pub const UP: &str = "/etc/network/if-up.d/00-policy-table";
 /// As above.
@@ -189,7 +192,7 @@ impl Lab {
     /// Puts in place what the package installs, and takes out what other packages have for hooks.
     fn install(&self) {
         let top = top();
-        for program in ["/usr/sbin/policy-table", HOOK].map(Path::new) {
+        for program in ["/usr/sbin/policy-table", HOOK, KEEPER].map(Path::new) {
             fs::create_dir_all(program.parent().unwrap()).unwrap();
             fs::copy(programs().join(program.file_name().unwrap()), program).unwrap();
         }
