@@ -9,11 +9,12 @@ use std::fmt;
 
 use super::outcome::{Removal, StepError};
 use super::remove::take_out;
+use super::unnoted::{count_unnoted, Sign};
 use crate::ifupdown::Ifstate;
 use crate::netlink::{Answer, Kernel, KernelError};
 use crate::record::{DeviceRecord, Heading, Part};
 use crate::routing::{
-    Family, InterfaceName, Object, Route, Rule, State, Step, TableId, Verb, PROTOCOL,
+    Family, InterfaceName, Object, Prefix, Route, Rule, State, Step, TableId, Verb, PROTOCOL,
 };
 use crate::text::chain;
 
@@ -259,7 +260,10 @@ impl Former {
         if self.0.is_empty() {
             return (steps, warnings);
         }
-        let ifstate = Ifstate::below("/".as_ref()).ok();
+        let mut ifstate = Ifstate::below("/".as_ref()).ok();
+        if let Some(ifstate) = &mut ifstate {
+            count_unnoted(ifstate, kernel, self.signs());
+        }
         let known = ifstate.filter(|ifstate| ifstate.is_complete);
         let is_up = |line: &&ByHand| {
             let mut up = known.iter().flat_map(|known| &known.up);
@@ -276,6 +280,26 @@ impl Former {
             }
         }
         (steps, warnings)
+    }
+
+    /// What shows of an interface that it is up, where that is not noted.
+    fn signs(&self) -> Vec<(InterfaceName, Sign)> {
+        let each = self.0.iter().flat_map(|found| {
+            let address = match &found.object {
+                Object::Route(route) => route.source,
+                Object::Rule(rule) => (rule.from)
+                    .filter(Prefix::is_host)
+                    .map(|host| host.address()),
+            };
+            let signs = [Some(Sign::Device), address.map(Sign::Address)];
+            let signs = signs.into_iter().flatten();
+            let of_each = signs.flat_map(|sign| {
+                let lines = found.lines.iter();
+                lines.map(move |line| (line.interface.clone(), sign))
+            });
+            of_each.collect::<Vec<_>>()
+        });
+        each.collect()
     }
 
     /// What puts one back, unless it is there, perhaps since the interface was brought up once more,
