@@ -1,10 +1,12 @@
 //! The order among devices whose rules have one priority, or whose routes lead to one destination in
-//! one table: that of the file, as a fresh `ifup -a` leaves it. Whoever calls a hook for a whole
-//! interface says where the file is, and calls it for all of them after an edit, each in its turn.
+//! one table: that of the file, as a fresh `ifup -a` of ifupdown leaves it. Whoever calls a hook for a
+//! whole interface says where the file is.
 //!
-//! So the rules of a device move behind those of the devices before it, and those after it will do the
-//! same. Routes that lead to one destination are few, and where they are out of order, all of their
-//! devices are brought in step: of IPv6 routes the place is in the metric, which the records hold.
+//! Each call lines up what its device has with what the others have: what has to stand behind others
+//! moves there, be it the device's own or that of one that comes later in the file. It may have come up
+//! before: ifupdown2 goes by stanzas and not by `auto` lines, and to a bridge after its ports. Routes
+//! that lead to one destination are few, and where they are out of order, all of their devices are
+//! brought in step: of IPv6 routes the place is in the metric, which the records hold.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -22,9 +24,9 @@ use crate::routing::{
 /// the file, in the order in which a fresh `ifup -a` comes to them.
 /// Errors: something was refused; it is in force, but perhaps not in its order.
 pub fn put_in_file_order(device: &InterfaceName, order: &[InterfaceName]) -> Result<(), Failure> {
-    let Some(place) = order.iter().position(|other| other == device) else {
+    if !order.contains(device) {
         return Ok(());
-    };
+    }
     // Alone it has no order.
     if !order
         .iter()
@@ -34,8 +36,7 @@ pub fn put_in_file_order(device: &InterfaceName, order: &[InterfaceName]) -> Res
     }
     let mut kernel = Kernel::open()?;
     line_up_routes(&mut kernel, device, order)?;
-    let earlier = order.get(..place).unwrap_or_default();
-    move_rules(&mut kernel, device, earlier).map_err(|error| Failure::Steps(vec![error]))
+    line_up_rules(&mut kernel, device, order).map_err(|error| Failure::Steps(vec![error]))
 }
 
 /// What the stanzas of a device have in force. Copies in front of VPN software have an order of their
@@ -51,14 +52,14 @@ fn is_of_stanza(part: &Part) -> bool {
     !part.is_leaving && !part.heading.is_of_copies()
 }
 
-/// Moves the rules of a device behind those of the devices before it.
-fn move_rules(
+/// Gives the rules of a device their place among those of the others.
+fn line_up_rules(
     kernel: &mut Kernel,
     device: &InterfaceName,
-    earlier: &[InterfaceName],
+    order: &[InterfaceName],
 ) -> Result<(), StepError> {
     // Locked, so that no ifdown takes out meanwhile what is put in once more. Without it, nothing moves.
-    let Some(store) = Store::open().ok().filter(|_| !earlier.is_empty()) else {
+    let Ok(store) = Store::open() else {
         return Ok(());
     };
     let record = store.read(device).unwrap_or_default();
@@ -69,64 +70,78 @@ fn move_rules(
         if own.is_empty() {
             continue;
         }
-        let standing = kernel.rules(family)?.into_iter();
-        let standing: Vec<Rule> = standing.filter(|rule| rule.protocol == PROTOCOL).collect();
-        let passed = passed(&own, &standing);
-        if !passed.is_empty() {
-            let standing = standing.into_iter().collect();
-            let moved = passing(kernel, &own, &passed, &standing, earlier);
-            put_behind(kernel, &moved, &standing)?;
+        let priorities: BTreeSet<u32> = own.rules().iter().map(|rule| rule.priority).collect();
+        let mut standing = kernel.rules(family)?;
+        standing.retain(|rule| rule.protocol == PROTOCOL && priorities.contains(&rule.priority));
+        if rules_stand_in_order(&own, &standing, device, order) {
+            continue;
         }
+        let wanted = in_file_order(kernel, &standing, order);
+        let standing: Places = standing.into_iter().collect();
+        let misplaced = misplaced(wanted.rules(), &standing).into_iter();
+        let moved: Vec<Rule> = misplaced.map(|it| it.rule).collect();
+        put_behind(kernel, &moved, &standing)?;
     }
     Ok(())
 }
 
-/// Of a device's rules those that stand in front of some that they have to stand behind, among those
-/// that they have `passed`. What an earlier device has, too, is where that has put it.
-fn passing(
-    kernel: &mut Kernel,
+/// Whether none of a device's rules stands in front of one of a device before it, or behind one of a
+/// device that comes later. Of few hosts any rules depend on that, so records are read last.
+fn rules_stand_in_order(
     own: &State,
-    passed: &State,
-    standing: &Places,
-    earlier: &[InterfaceName],
-) -> Vec<Rule> {
-    let in_question: ObjectLines = passed.objects().chain(own.objects()).collect();
-    let (mut before, mut moved) = (State::default(), Vec::new());
-    for other in earlier {
-        if !Store::mentions(other, &in_question) {
-            continue;
-        }
-        let state = of_stanzas(kernel, &Store::peek(other));
-        before.extend(state.only(passed).objects());
-        before.extend(state.only(own).objects());
-        let own = own.without(&before);
-        let misplaced = misplaced(before.with(&own).rules(), standing);
-        moved = misplaced.into_iter().map(|it| it.rule).collect();
-        moved.retain(|rule| own.rules().contains(rule));
-        // As a rule all move, and what else they have to stand behind is no matter.
-        if moved.len() == own.rules().len() {
-            break;
-        }
-    }
-    moved
+    standing: &[Rule],
+    device: &InterfaceName,
+    order: &[InterfaceName],
+) -> bool {
+    let (ahead, behind) = rivals(own, standing);
+    let has_any = |devices: &[InterfaceName], rules: &State| {
+        let rules: ObjectLines = rules.objects().collect();
+        devices.iter().any(|other| Store::mentions(other, &rules))
+    };
+    let place = order.iter().position(|other| other == device);
+    let (earlier, later) = order.split_at(place.unwrap_or_default());
+    let later = later.get(1..).unwrap_or_default();
+    (behind.is_empty() || !has_any(earlier, &behind))
+        && (ahead.is_empty() || !has_any(later, &ahead))
 }
 
-/// The rules that stand behind some of a device's own, and with which the order matters.
-fn passed(own: &State, standing: &[Rule]) -> State {
-    let own: HashSet<&Rule> = own.rules().iter().collect();
-    let mut in_front: BTreeMap<u32, Vec<&Rule>> = BTreeMap::new();
-    let mut passed = State::default();
-    for rule in standing {
-        if own.contains(rule) {
-            in_front.entry(rule.priority).or_default().push(rule);
-        } else {
-            let mut in_front = in_front.get(&rule.priority).into_iter().flatten();
-            if in_front.any(|own| own.order_matters(rule)) {
-                passed.insert(Object::Rule(rule.clone()));
-            }
+/// The rules in front of some of a device's own, and those behind some, with which the order matters.
+fn rivals(own: &State, standing: &[Rule]) -> (State, State) {
+    let all: HashSet<&Rule> = own.rules().iter().collect();
+    let (own, others): (Vec<_>, Vec<_>) =
+        (standing.iter().enumerate()).partition(|(_, rule)| all.contains(rule));
+    let (mut ahead, mut behind) = (State::default(), State::default());
+    for (place, rule) in others {
+        let rivals = own
+            .iter()
+            .filter(|(_, own)| own.priority == rule.priority && own.order_matters(rule));
+        let (mut is_ahead, mut is_behind) = (false, false);
+        for (own, _) in rivals {
+            is_ahead |= place < *own;
+            is_behind |= *own < place;
+        }
+        let rule = || Object::Rule(rule.clone());
+        if is_ahead {
+            ahead.insert(rule());
+        }
+        if is_behind {
+            behind.insert(rule());
         }
     }
-    passed
+    (ahead, behind)
+}
+
+/// Of the rules that stand, those of stanzas, in the order of the devices. Of two that have one, it is
+/// the first's.
+fn in_file_order(kernel: &mut Kernel, standing: &[Rule], order: &[InterfaceName]) -> State {
+    let standing: State = standing.iter().cloned().map(Object::Rule).collect();
+    let lines: ObjectLines = standing.objects().collect();
+    let mut wanted = State::default();
+    for device in order.iter().filter(|it| Store::mentions(it, &lines)) {
+        let state = of_stanzas(kernel, &Store::peek(device));
+        wanted.extend(state.only(&standing).objects());
+    }
+    wanted
 }
 
 /// A device that has routes to a destination that others have routes to, in the same table.

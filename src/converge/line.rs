@@ -62,12 +62,12 @@ impl<'a> RouteOrder<'a> {
             rivals.filter(|route| route.protocol == wanted.protocol)
         };
         let is_it = |route: &&Route| is_under_higher_metric(route, wanted);
-        // One that asks for the same has found it a place already.
-        if let Some(same) = ours().find(|route| is_it(route) && self.is_before(route)) {
-            return same.clone();
-        }
         let had = |route: &Route| previous.contains(&Object::Route(route.clone()));
         let may_go = |route: &Route| self.may_go(route, previous);
+        // One that asks for the same has found it a place already, be it another device's.
+        if let Some(same) = ours().find(|route| is_it(route) && !may_go(route)) {
+            return same.clone();
+        }
         let before = ours().filter(|route| self.is_before(route));
         let front = before.map(|route| route.metric).max();
         let is_shared = ours().any(|route| !may_go(route) && !self.is_before(route));

@@ -60,6 +60,24 @@ impl Places {
         self.places.get(rule)?.first().copied()
     }
 
+    /// Some rules that are to be put in again, and behind them those that the kernel would take out in
+    /// their place, whosever these are.
+    pub fn with_those_in_the_way(&self, rules: &[Rule]) -> Vec<Rule> {
+        let mut moved = rules.to_vec();
+        let mut next = 0;
+        while let Some(own) = moved.get(next).cloned() {
+            let last = self.places.get(&own).and_then(|places| places.last());
+            let others = self.places.iter().filter(|(other, places)| {
+                places.first() < last && own.may_be_taken_for(other) && !moved.contains(other)
+            });
+            let mut others: Vec<(&Rule, &Vec<usize>)> = others.collect();
+            others.sort_by_key(|(_, places)| *places);
+            moved.extend(others.into_iter().map(|(rule, _)| rule.clone()));
+            next += 1;
+        }
+        moved
+    }
+
     /// Some rules as they stand, each as often as it is there.
     pub fn standing(&self, rules: &[Rule]) -> Vec<Rule> {
         let each = rules.iter().flat_map(|rule| {
@@ -297,6 +315,19 @@ mod tests {
                 format!("{B} behind {A}")
             ]
         );
+    }
+
+    #[test]
+    fn whose_deletion_would_take_another_ones_takes_that_along() {
+        let narrow = "from 10.0.0.0/24 fwmark 0x5 lookup 2";
+        let moved = |standing: &[&str]| {
+            let standing: Places = rules(standing).into_iter().collect();
+            standing.with_those_in_the_way(&rules(&[B]))
+        };
+        assert_eq!(moved(&[A, narrow, B, C]), rules(&[B, narrow]));
+        assert_eq!(moved(&[B, narrow]), rules(&[B]));
+        assert_eq!(moved(&[B, narrow, B]), rules(&[B, narrow]), "twice");
+        assert_eq!(moved(&[narrow]), rules(&[B]), "not there");
     }
 
     #[test]

@@ -49,13 +49,15 @@ pub fn misplaced_here(
 }
 
 /// Puts rules in once more, behind all others of their priority, and then takes out those that
-/// were there. `standing` is what the kernel has before that.
+/// were there. What would be taken out in the place of these moves, too. `standing` is what the kernel
+/// has before that.
 pub fn put_behind(kernel: &mut Kernel, rules: &[Rule], standing: &Places) -> Result<(), StepError> {
     // Without NLM_F_EXCL the kernel puts in what is there already.
     let append = |rule: &Rule| Step {
         verb: Verb::Append,
         object: Object::Rule(rule.clone()),
     };
+    let rules = standing.with_those_in_the_way(rules);
     let adds: Vec<Step> = rules.iter().map(append).collect();
     let answers = kernel.execute(&adds)?;
     for (step, answer) in adds.into_iter().zip(answers) {
@@ -64,7 +66,7 @@ pub fn put_behind(kernel: &mut Kernel, rules: &[Rule], standing: &Places) -> Res
         }
     }
     // From the front: each deletion takes the first that agrees.
-    let former = standing.standing(rules).into_iter().map(Object::Rule);
+    let former = standing.standing(&rules).into_iter().map(Object::Rule);
     let former: Vec<Step> = former.map(Step::delete).collect();
     let answers = kernel.execute(&former)?;
     for (step, answer) in former.into_iter().zip(answers) {

@@ -273,7 +273,9 @@ fn differences_in(
                 println!("{}: {said}", program.package());
                 return None;
             }
-            if !order.is_same(&found, expected) {
+            // What another interface has put in, too, is ours.
+            let is_mistaken = said.contains("proto 157") && said.contains("and not ours");
+            if is_mistaken || !order.is_same(&found, expected) {
                 return Some(format!(
                     "{} at file {} of {}{}:\n{}\n--- Debian's ifupdown\n+++ {0}\n{}\n{said}",
                     program.package(),
@@ -626,33 +628,44 @@ fn a_table_of_two_interfaces() {
 
 #[test]
 fn a_table_of_two_interfaces_for_ipv6() {
-    let two = ETH1_SIX
+    // The same route of all three, whose device is none of theirs, serves all.
+    let first = ETH1_SIX.to_owned() + "\n    policy-route unreachable 2001:db8:f9::/48";
+    let two = first
         .replace("eth1", "eth2")
         .replace("2001:db8:1:", "2001:db8:2:");
     let three = two.replace("eth2", "eth3").replace("db8:2:", "db8:3:");
     let bare = "iface eth2 inet6 static\n    address 2001:db8:2::10/64";
-    let own = ETH1_SIX.replace("rt2", "rt3");
+    let own = first.replace("rt2", "rt3");
     links(&[
-        &[bare, ETH1_SIX, &three],
-        &[&two, ETH1_SIX, &three],
+        &[bare, &first, &three],
+        &[&two, &first, &three],
         &[&two, &own, &three],
-        &[&three, ETH1_SIX, &two],
+        &[&three, &first, &two],
     ]);
 }
 
-/// Each has a table, and the priority of its rules is the one that all have.
+/// Each has a table, and the priority of its rules is the one that all have. First the `auto` lines are
+/// in another order than the stanzas, by which ifupdown2 goes. What the second has of 900 the kernel
+/// takes out only after what the first has, which is narrower and leads to the same table.
 #[test]
 fn a_priority_of_three_interfaces() {
+    let with = |stanza: &str, rule: &str| format!("{stanza}\n    policy-rule {rule} priority 900");
     let two = ETH2.replace("rt2", "rt3");
     let three = two.replace("eth2", "eth3").replace("10.20.", "10.30.");
-    let moved = ETH1.replace("10.10.", "10.15.");
-    links(&[
-        &[ETH1, &two, &three],
-        &[&moved, &two, &three],
-        &[&three, &moved, &two],
-        &[&two, &three],
-        &[ETH1, &two, &three],
-    ]);
+    let one = with(ETH1, "from 10.9.0.0/16 to 198.51.100.0/24 lookup rt5");
+    let two = with(&two, "to 198.51.100.0/24 lookup rt5");
+    let three = with(&three, "fwmark 7");
+    let moved = one.replace("10.10.", "10.15.");
+    let backwards = "auto eth3\nauto eth2\nauto eth1\n".to_owned() + &file(&[&one, &two, &three]);
+    let files = [
+        backwards,
+        file(&[&moved, &two, &three]),
+        file(&[&moved, &three, &two]),
+        file(&[&two, &three]),
+        file(&[&one, &two, &three]),
+    ];
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    same(Network::Links, &files);
 }
 
 /// After it no record, nor what records share, is left either.
