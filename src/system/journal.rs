@@ -20,6 +20,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::socket::{socket, AddressFamily, SockFlag, SockType};
+use nix::sys::stat::fstat;
 use syslog::{Facility, LogFormat, Logger, LoggerBackend, Severity};
 
 /// The tag of each line, and the name in front of each message on standard error.
@@ -50,8 +51,14 @@ pub fn start_logging_beside(verbose: bool, output: Option<OtherOutput>) {
 /// As [`start_logging`], of a program that stays: standard error gets what syslog gets. Where that
 /// is systemd's journal, to which syslog leads too, each message goes there once.
 pub fn start_logging_of_service() {
-    let has_journal = env::var_os("JOURNAL_STREAM").is_some();
-    start((LevelFilter::Info, Level::Info), has_journal, None);
+    start((LevelFilter::Info, Level::Info), is_journal(), None);
+}
+
+/// Whether standard error is systemd's journal. The variable names that by device and inode, since
+/// who starts the program may have led it elsewhere: sd-daemon(3).
+fn is_journal() -> bool {
+    let named = env::var("JOURNAL_STREAM").unwrap_or_default();
+    fstat(io::stderr()).is_ok_and(|own| format!("{}:{}", own.st_dev, own.st_ino) == named)
 }
 
 fn start((most, on_stderr): (LevelFilter, Level), with_levels: bool, beside: Option<OtherOutput>) {
