@@ -192,10 +192,14 @@ impl Lab {
     /// Puts in place what the package installs, and takes out what other packages have for hooks.
     fn install(&self) {
         let top = top();
-        for program in ["/usr/sbin/policy-table", HOOK, KEEPER].map(Path::new) {
+        let built = |program: &Path| programs().join(program.file_name().unwrap());
+        for program in ["/usr/sbin/policy-table", HOOK].map(Path::new) {
             fs::create_dir_all(program.parent().unwrap()).unwrap();
-            fs::copy(programs().join(program.file_name().unwrap()), program).unwrap();
+            fs::copy(built(program), program).unwrap();
         }
+        // Few labs need it, and a copy for each of hundreds takes seconds.
+        let _ = fs::remove_file(KEEPER);
+        symlink(built(Path::new(KEEPER)).canonicalize().unwrap(), KEEPER).unwrap();
         for phase in [
             "if-pre-up.d",
             "if-up.d",
