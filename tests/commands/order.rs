@@ -209,7 +209,10 @@ fn aliases_stand_in_the_order_of_ifup_a() {
     let (one, two) = (alias(1, RULES[0]), alias(2, RULES[4]));
     for (text, by_hand) in [
         (
-            format!("auto eth1 eth1:1 eth1:2\n{first}{one}{two}{second}"),
+            // What is sourced is read where the line stands.
+            format!(
+                "source /etc/network/interfaces.d/more\nauto eth1 eth1:1\n{first}{one}{second}"
+            ),
             "",
         ),
         (
@@ -232,6 +235,8 @@ fn aliases_stand_in_the_order_of_ifup_a() {
         lab(|lab| {
             lab.device("eth1");
             lab.interfaces(&text);
+            let more = format!("auto eth1:2\n{two}");
+            lab.write("/etc/network/interfaces.d/more", &more);
             lab.ok(&format!("ifup -a; {by_hand}"));
             let (fresh, was) = (ours(), ways(lab));
             let fresh = pairs(&fresh);

@@ -644,8 +644,8 @@ fn a_table_of_two_interfaces_for_ipv6() {
     ]);
 }
 
-/// Each has a table, and the priority of its rules is the one that all have. First the `auto` lines are
-/// in another order than the stanzas, by which ifupdown2 goes. What the second has of 900 the kernel
+/// Each has a table, and the priority of its rules is the one that all have. First the `auto` lines, one
+/// in a sourced file, are in another order than the stanzas, by which ifupdown2 goes. What the second has of 900 the kernel
 /// takes out only after what the first has, which is narrower and leads to the same table.
 #[test]
 fn a_priority_of_three_interfaces() {
@@ -656,7 +656,10 @@ fn a_priority_of_three_interfaces() {
     let two = with(&two, "to 198.51.100.0/24 lookup rt5");
     let three = with(&three, "fwmark 7");
     let moved = one.replace("10.10.", "10.15.");
-    let backwards = "auto eth3\nauto eth2\nauto eth1\n".to_owned() + &file(&[&one, &two, &three]);
+    let sourced = format!("{SOURCED}auto eth3\n{three}\n");
+    let backwards = "source /etc/network/interfaces.d/more\nauto eth2\nauto eth1\n".to_owned()
+        + &file(&[&one, &two])
+        + &sourced;
     let files = [
         backwards,
         file(&[&moved, &two, &three]),

@@ -14,6 +14,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::continued::is_template;
@@ -66,6 +67,9 @@ pub struct Interfaces {
     pub caller: Caller,
     /// The files, in the order in which they begin to be read; the main one is the first.
     pub files: Vec<InterfacesFile>,
+    /// How they are read: of which file which of its blocks come next. A file goes on behind what it
+    /// sources.
+    runs: Vec<(usize, Range<usize>)>,
     /// The files that could not be read, and why; the main one may be among them.
     pub unread: Vec<(PathBuf, io::Error)>,
     /// The files that ifupdown2 makes others of by templates; what these say is not known here.
@@ -138,7 +142,18 @@ impl Interfaces {
 
     /// The blocks of all files, in the order in which they are read.
     pub fn blocks(&self) -> impl Iterator<Item = &Block> {
-        self.files.iter().flat_map(|file| &file.text.blocks)
+        self.blocks_of_files().map(|(_, block)| block)
+    }
+
+    /// The same, each with its file.
+    pub fn blocks_of_files(&self) -> impl Iterator<Item = (&InterfacesFile, &Block)> {
+        self.runs.iter().flat_map(|(file, run)| {
+            let file = self.files.get(*file);
+            file.into_iter().flat_map(|file| {
+                let blocks = file.text.blocks.get(run.clone()).unwrap_or_default();
+                blocks.iter().map(move |block| (file, block))
+            })
+        })
     }
 
     /// The stanzas in force, in order.
@@ -212,6 +227,7 @@ impl Interfaces {
             stop: None,
         });
         let mut late = Vec::new();
+        let mut unread = 0;
         let mut stop = stops(&text.faults).next();
         for (index, block) in text.blocks.iter().enumerate() {
             let start = block.lines.start;
@@ -247,10 +263,15 @@ impl Interfaces {
                         }
                     }
                 }
-                BlockKind::Source(source) if reached => self.source(path, source, depth),
+                BlockKind::Source(source) if reached => {
+                    self.runs.push((file, unread..index + 1));
+                    unread = index + 1;
+                    self.source(path, source, depth);
+                }
                 _ => {}
             }
         }
+        self.runs.push((file, unread..text.blocks.len()));
         text.faults.extend(late);
         text.faults.sort_by_key(|fault| fault.line);
         if let Some(file) = self.files.get_mut(file) {

@@ -68,12 +68,11 @@ impl Interfaces {
 
     /// The names and patterns behind a keyword: `auto`, `allow-hotplug`, `no-scripts` …
     pub fn selected<'a>(&'a self, keyword: &'a str) -> impl Iterator<Item = &'a str> {
-        let read = self.files.iter().flat_map(|file| {
+        let read = self.blocks_of_files().filter(|(file, block)| {
             let stop = file.stop.unwrap_or(usize::MAX);
-            let blocks = file.text.blocks.iter();
-            blocks.filter(move |block| block.lines.start < stop)
+            block.lines.start < stop
         });
-        let names = read.filter_map(move |block| match &block.kind {
+        let names = read.filter_map(move |(_, block)| match &block.kind {
             BlockKind::Selection(word, names) if word == keyword => Some(names),
             _ => None,
         });
