@@ -53,7 +53,7 @@ fn sourced(lab: &Lab, line: &str) -> Vec<String> {
     found
 }
 
-/// With what each line leads to.
+/// With what each line leads to, with one release or the other.
 fn each(program: Ifupdown, expected: &[(&str, &str)]) {
     lab(|lab| {
         if !program.install(lab) {
@@ -65,7 +65,11 @@ fn each(program: Ifupdown, expected: &[(&str, &str)]) {
         lab.write("/etc/network/d/with.dot", &file("eth2", 102));
         lab.write("/etc/network/beside", &file("eth3", 103));
         for (line, tables) in expected {
-            assert_eq!(sourced(lab, line).join(" "), *tables, "{line}");
+            let found = sourced(lab, line).join(" ");
+            assert!(
+                tables.split('|').any(|either| found == either),
+                "{line}: {found}"
+            );
         }
     });
 }
@@ -84,13 +88,17 @@ fn ifupdown2_takes_the_first_pattern() {
 }
 
 #[test]
-fn ifupdown_ng_takes_the_first_path() {
+fn ifupdown_ng_takes_the_first_word() {
+    // Debian's 0.12.1 expands it.
     each(
         Ifupdown::Ng,
         &[
             ("source /etc/network/d/plain /etc/network/beside", "101"),
             ("source network/beside", "103"),
-            ("source /etc/network/d/*", ""),
+            ("source /etc/network/d/*", "|101 102"),
+            ("source network/d/w* /etc/network/beside", "|102"),
+            ("source \"/etc/network/beside\"", "|103"),
+            ("source /etc/network/{beside,d/plain}", ""),
             ("source-directory /etc/network/d", "101 102"),
             ("source-directory /etc/network/d*", ""),
             ("source beside", ""),

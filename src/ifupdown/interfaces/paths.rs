@@ -75,15 +75,19 @@ pub fn is_missing(path: &Path) -> bool {
 }
 
 /// The paths that a `source` line of a file names; wildcards in C order. With the others the first word
-/// alone counts, as it stands, and is looked up from where the program was started; wildcards are of
-/// ifupdown2 (measured on 3.0.0, and 0.11.4 and 0.12.1 of ifupdown-ng).
+/// alone counts, and is looked up from where the program was started. To ifupdown2 it is a pattern
+/// (measured on 3.0.0), and to ifupdown-ng a word as to ifupdown (on Debian's 0.12.1-7; 0.11.4 takes it
+/// as it stands, and does not bring up what a pattern leads to).
 pub fn sourced(file: &Path, line: &OsStr, caller: Caller) -> Vec<PathBuf> {
     let mut words = line.as_bytes().split(u8::is_ascii_whitespace);
     let first = words.find(|word| !word.is_empty());
     match caller {
-        Caller::Ifupdown => expanded(file, line),
+        Caller::Ifupdown => expanded(&in_folder_of(file, line)),
         Caller::Ifupdown2 => first.map(matches_of_python).unwrap_or_default(),
-        Caller::IfupdownNg => first.map(path_of).into_iter().collect(),
+        Caller::IfupdownNg => first
+            .map(OsStr::from_bytes)
+            .map(expanded)
+            .unwrap_or_default(),
     }
 }
 
@@ -111,19 +115,24 @@ pub fn with_single_stars(pattern: &str) -> String {
     single
 }
 
-/// What wordexp(3) makes of a line, from the folder of its file.
-fn expanded(file: &Path, line: &OsStr) -> Vec<PathBuf> {
-    let mut pattern = OsString::new();
+/// A line as ifupdown looks it up: what does not begin with a slash, in the folder of its file.
+fn in_folder_of(file: &Path, line: &OsStr) -> OsString {
+    let mut whole = OsString::new();
     if !line.as_bytes().starts_with(b"/") {
-        pattern.push(folder(file));
-        pattern.push("/");
+        whole.push(folder(file));
+        whole.push("/");
     }
-    pattern.push(line);
+    whole.push(line);
+    whole
+}
+
+/// What wordexp(3) makes of a line.
+fn expanded(line: &OsStr) -> Vec<PathBuf> {
     // A path that is no text has no wildcards for the crate; it may name a file all the same.
-    let Ok(text) = pattern.clone().into_string() else {
-        return vec![PathBuf::from(pattern)];
+    let Some(text) = line.to_str() else {
+        return vec![PathBuf::from(line)];
     };
-    let words = wordexp::words(&text, |name| std::env::var(name).ok());
+    let words = wordexp::words(text, |name| std::env::var(name).ok());
     let mut paths = Vec::new();
     for word in words.unwrap_or_default() {
         let found = if word.wild {
@@ -211,16 +220,26 @@ mod tests {
     }
 
     #[test]
-    fn the_others_take_the_first_word_as_it_stands() {
+    fn with_the_others_the_first_word_counts() {
+        let of = |line: &str, caller| sourced(Path::new("/x/y"), OsStr::new(line), caller);
         for caller in [Caller::Ifupdown2, Caller::IfupdownNg] {
-            let paths = |line: &str| sourced(Path::new("/x/y"), OsStr::new(line), caller);
-            assert_eq!(paths("a /b"), [Path::new("a")]);
-            assert_eq!(paths("\"/a b\""), [Path::new("\"/a")]);
-            assert_eq!(paths("$HOME/{a,b}"), [Path::new("$HOME/{a,b}")]);
-            assert_eq!(paths(" "), [Path::new("a")][..0]);
+            assert_eq!(of("a /b", caller), [Path::new("a")]);
+            assert_eq!(of(" ", caller), [Path::new("a")][..0]);
         }
-        let of = |caller| sourced(Path::new("/x/y"), OsStr::new("/proc/sel[f]**"), caller);
-        assert_eq!(of(Caller::Ifupdown2), [Path::new("/proc/self")]);
-        assert_eq!(of(Caller::IfupdownNg), [Path::new("/proc/sel[f]**")]);
+        for (line, of_2, of_ng) in [
+            ("\"/a b\"", &["\"/a"][..], &[][..]),
+            ("'/a'", &["'/a'"], &["/a"]),
+            ("$NONE/{a,b}", &["$NONE/{a,b}"], &[]),
+            ("/proc/sel[f]**", &["/proc/self"], &["/proc/self"]),
+        ] {
+            assert_eq!(
+                of(line, Caller::Ifupdown2),
+                of_2.iter().map(Path::new).collect::<Vec<_>>()
+            );
+            assert_eq!(
+                of(line, Caller::IfupdownNg),
+                of_ng.iter().map(Path::new).collect::<Vec<_>>()
+            );
+        }
     }
 }
