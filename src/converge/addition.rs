@@ -53,11 +53,6 @@ fn look(
 ) -> Result<Option<Remark>, KernelError> {
     let mut around = Surroundings::default();
     around.links.addresses = kernel.addresses_beside(&stanza.interface.device(), stanza.family)?;
-    for device in around.links.addresses.keys() {
-        if !kernel.is_up(device)? {
-            around.links.down.insert(device.clone());
-        }
-    }
     kernel.note_on_link(&mut around.links, stanza.family)?;
     Ok(cut_off(stanza, state, table, &around, kernel))
 }

@@ -49,6 +49,17 @@ impl Kernel {
         Ok(rules.iter().any(by_others))
     }
 
+    /// Takes a dump, again and again where a change overtakes it (`NLM_F_DUMP_INTR`).
+    pub(crate) fn dump<T, P: neli::Size + neli::ToBytes>(
+        &mut self,
+        what: &str,
+        kind: Rtm,
+        encode: impl Fn() -> Result<P, WireError>,
+        decode: impl Fn(&mut Self, &[u8]) -> Result<Option<T>, WireError>,
+    ) -> Result<Vec<T>, KernelError> {
+        self.dump_first(usize::MAX, what, kind, encode, decode)
+    }
+
     /// As [`Kernel::dump`], of one family. A kernel that has IPv6 switched off answers with what it
     /// has of IPv4 when it is asked for that of IPv6.
     pub(crate) fn dump_of<T, P: neli::Size + neli::ToBytes>(

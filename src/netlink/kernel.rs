@@ -81,12 +81,16 @@ const IN_FLIGHT: usize = 64;
 /// How often a dump that was overtaken by a change is taken again.
 const ATTEMPTS: usize = 5;
 
+fn connect() -> io::Result<NlSocket> {
+    let socket = NlSocket::connect(NlFamily::Route, None, Groups::empty())?;
+    socket.enable_ext_ack(true)?;
+    Ok(socket)
+}
+
 impl Kernel {
     pub fn open() -> Result<Self, KernelError> {
-        let socket = NlSocket::connect(NlFamily::Route, None, Groups::empty())?;
-        socket.enable_ext_ack(true)?;
         Ok(Self {
-            socket,
+            socket: connect()?,
             sequence: 0,
             buffer: Vec::new(),
             devices: Devices::default(),
@@ -167,9 +171,11 @@ impl Kernel {
         Ok(self.socket.enable_strict_checking(true)?)
     }
 
-    /// Takes a dump, again and again where a change overtakes it (`NLM_F_DUMP_INTR`).
-    pub(crate) fn dump<T, P: neli::Size + neli::ToBytes>(
+    /// Takes the first of a dump, no fewer than `most` if there are as many; again where a change
+    /// overtakes it (`NLM_F_DUMP_INTR`).
+    pub(crate) fn dump_first<T, P: neli::Size + neli::ToBytes>(
         &mut self,
+        most: usize,
         what: &str,
         kind: Rtm,
         encode: impl Fn() -> Result<P, WireError>,
@@ -180,7 +186,7 @@ impl Kernel {
             self.sequence += 1;
             let message = request(kind, NlmF::DUMP, self.sequence, encode()?)?;
             self.socket.send(&message, Msg::empty())?;
-            if let Some(found) = self.read_dump(what, &decode)? {
+            if let Some(found) = self.read_dump(most, what, &decode)? {
                 return Ok(found);
             }
         }
@@ -199,13 +205,15 @@ impl Kernel {
         self.sequence += 1;
         let message = request(kind, NlmF::ACK, self.sequence, payload)?;
         self.socket.send(&message, Msg::empty())?;
-        let answer = self.read_dump(what, decode)?;
+        let answer = self.read_dump(usize::MAX, what, decode)?;
         Ok(answer.into_iter().flatten().next())
     }
 
-    /// The parts of one dump, or `None` if it cannot be trusted.
+    /// The parts of one dump, or `None` if it cannot be trusted. With `most` of them the rest is not
+    /// read; since a socket takes no other dump before it has given all of one, another takes its place.
     fn read_dump<T>(
         &mut self,
+        most: usize,
         what: &str,
         decode: impl Fn(&mut Self, &[u8]) -> Result<Option<T>, WireError>,
     ) -> Result<Option<Vec<T>>, KernelError> {
@@ -228,6 +236,10 @@ impl Kernel {
                     }
                     None => found.extend(decode(self, reply.payload)?),
                 }
+            }
+            if found.len() >= most {
+                self.socket = connect()?;
+                return Ok(steady.then_some(found));
             }
         }
     }

@@ -1,6 +1,5 @@
 //! What others have that decides what becomes of a stanza's packets, asked of the kernel at once.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -10,7 +9,7 @@ use nix::errno::Errno;
 
 use super::address::{self, Assigned, Standing};
 use super::kernel::{Kernel, KernelError};
-use super::message::{nested, number, WireError};
+use super::message::{family_number, nested, number, WireError};
 use super::route;
 use crate::routing::{
     Family, InterfaceAddress, InterfaceName, Kind, Links, Prefix, Reach, Route, Surroundings,
@@ -75,23 +74,20 @@ impl Kernel {
     ) -> Result<BTreeMap<InterfaceName, Vec<InterfaceAddress>>, KernelError> {
         let own = self.index(device)?;
         let what = format!("{} addresses", family.name());
-        let read = Cell::new(0);
-        let encode = || {
-            read.set(0);
-            address::encode_dump(family, 0)
-        };
-        let found = self.dump_of(family, &what, Rtm::Getaddr, encode, |_, payload| {
+        let encode = || address::encode_dump(family, 0);
+        let found = self.dump_first(MOST, &what, Rtm::Getaddr, encode, |_, payload| {
             // Most hosts have no other than that of lo, which is of the host alone.
-            let is_of_use = payload.get(SCOPE) == Some(&UNIVERSE)
+            let is_of_use = payload.first() == Some(&u8::from(family_number(family)))
+                && payload.get(SCOPE) == Some(&UNIVERSE)
                 && payload.get(INDEX..INDEX + 4).and_then(number) != own;
-            if !is_of_use || read.get() == MOST {
-                return Ok(None);
+            if is_of_use {
+                address::decode_any(payload)
+            } else {
+                Ok(None)
             }
-            read.set(read.get() + 1);
-            address::decode_any(payload)
         })?;
         let mut beside: BTreeMap<InterfaceName, Vec<InterfaceAddress>> = BTreeMap::new();
-        for (index, assigned) in found {
+        for (index, assigned) in found.into_iter().take(MOST) {
             let device = self.device(index);
             if let Some(device) = device.filter(|_| assigned.standing == Standing::Usable) {
                 beside.entry(device).or_default().push(assigned.address);
