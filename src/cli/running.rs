@@ -78,8 +78,13 @@ impl Running {
             let kind = &fault.kind;
             return Err(Trouble::Failed(format!("{path}:{line}: {kind}")));
         }
-        // Whoever may not read a sourced file would take its stanzas for deleted.
-        let denied = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+        // Whoever may not read a sourced file, or will not, would take its stanzas for deleted.
+        let denied = |error: &io::Error| {
+            matches!(
+                error.kind(),
+                io::ErrorKind::PermissionDenied | io::ErrorKind::Other
+            )
+        };
         let mut unread = file.unread.iter();
         if let Some((path, error)) =
             unread.find(|(_, error)| file.files.is_empty() || denied(error))

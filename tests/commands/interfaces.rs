@@ -262,7 +262,20 @@ fn a_file_that_sources_itself_under_ever_new_names_has_an_end() {
         lab.interfaces("iface eth0 inet manual\nsource ./interfaces\n");
         let interfaces = Interfaces::read(Path::new(FILE));
         let (path, error) = &interfaces.unread[0];
-        assert!(path.starts_with("/etc/network") && error.to_string().contains("sources itself"));
+        let is_told = |error: &std::io::Error| error.to_string().contains("more than 100 deep");
+        assert!(path.starts_with("/etc/network") && is_told(error));
+        // Each of many leads to all of them: told once, and each is read or passed over once.
+        lab.ok("mkdir /srv/d; for n in $(seq 400); do echo 'source /srv/d/*' > /srv/d/$n; done");
+        let interfaces = Interfaces::read(Path::new("/srv/d/1"));
+        let unread: Vec<_> = interfaces.unread.iter().collect();
+        assert!(unread.len() == 1 && is_told(&unread[0].1), "{unread:?}");
+        assert_eq!(interfaces.files.len(), 101);
+        // What stands there is not known, and so not gone.
+        let said = lab.sh("policy-table apply --all -i /srv/d/1");
+        assert!(
+            said.code == 2 && said.err.contains("more than 100 deep"),
+            "{said:?}"
+        );
         // ifupdown does not tell either, but goes on until it can open no more.
         let said = lab.sh(&format!("ulimit -n 200; ifquery --list -i {FILE}"));
         assert!(said.err.contains("couldn't open"), "{said:?}");

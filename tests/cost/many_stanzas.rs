@@ -77,6 +77,20 @@ fn line_of_parents(many: usize) -> String {
     })
 }
 
+/// The same with a line of each, which stays.
+fn line_of_parents_by_hand(many: usize) -> String {
+    let first = "iface x0 inet static\n    address 10.10.0.10/24\n".to_owned();
+    (1..many).fold(first, |mut text, n| {
+        write!(
+            text,
+            "iface x{n} inherits x{}\n    up ip rule add fwmark {n} lookup 100\n",
+            n - 1
+        )
+        .unwrap();
+        text
+    })
+}
+
 /// Interfaces of which each has what the first says.
 fn heirs(many: usize) -> String {
     let first = "iface x0 inet static\n    address 10.10.0.10/24\n    policy-table rt2\n    \
@@ -110,7 +124,7 @@ fn a_file_of_twice_as_many_stanzas_is_twice_the_work() {
         return;
     }
     lab(|lab| {
-        let cases: [(&str, File, usize, &str); 5] = [
+        let cases: [(&str, File, usize, &str); 8] = [
             ("migrate", by_hand, 150, "policy-table"),
             ("migrate", behind_guards, 200, "policy-rule from"),
             ("migrate", that_stays, 250, "up ip route add"),
@@ -121,6 +135,14 @@ fn a_file_of_twice_as_many_stanzas_is_twice_the_work() {
                 "rules without a priority in one",
             ),
             ("check", heirs, 250, "is also an address of"),
+            ("migrate", line_of_parents, 200, "policy-rule-199 fwmark"),
+            (
+                "migrate --as ifupdown-ng",
+                line_of_parents,
+                200,
+                "policy-rule-199 fwmark",
+            ),
+            ("migrate", line_of_parents_by_hand, 150, "inherits"),
         ];
         for (command, file, many, expected) in cases {
             let [one, two] = [many, 2 * many].map(|many| instructions(lab, command, &file(many)));

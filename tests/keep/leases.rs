@@ -1,7 +1,7 @@
 //! Leases that change between `ifup` and `ifdown`, and those that come late.
 
 use crate::keeper::{ours, Keeper};
-use crate::support::lab::{lab, Lab};
+use crate::support::lab::{lab, Lab, Said};
 use crate::support::needs::have;
 use crate::support::router::{addresses, only_client, up, Router};
 
@@ -80,12 +80,22 @@ fn a_new_lease_is_followed_and_the_same_one_changes_nothing() {
     }
 }
 
+/// `ifup` of what gets no address. It takes something else for the keeper, beside which it waits for
+/// two seconds instead of six.
+fn up_in_vain(lab: &Lab) -> Said {
+    lab.ok("mkdir -p /run/policy-table; sleep 60 > /dev/null 2>&1 & echo $! > /run/sleeper");
+    lab.ok("ln -s /proc/$(cat /run/sleeper) /run/policy-table/.keeper:");
+    let said = lab.sh("ifup eth1");
+    lab.ok("rm /run/policy-table/.keeper:; kill $(cat /run/sleeper)");
+    said
+}
+
 #[test]
 fn a_lease_that_comes_after_ifup_is_put_in_force() {
     lab(|lab| {
         lab.device("eth1");
         lab.interfaces("iface eth1 inet manual\n    up ip link set eth1 up\n    policy-table rt2\n    policy-gateway 10.10.0.77\n");
-        let said = lab.sh("ifup eth1");
+        let said = up_in_vain(lab);
         assert_eq!(said.code, 0);
         assert!(ours(lab).is_empty(), "{:?}", ours(lab));
         let mut keeper = Keeper::start(lab);
@@ -109,21 +119,32 @@ fn as_of_a_fresh_ifup(lab: &Lab) -> Vec<String> {
 }
 
 #[test]
-fn an_advertised_network_that_is_renumbered_is_followed() {
+fn an_advertised_network_that_comes_late_and_is_renumbered_is_followed() {
     if !have(&["dnsmasq of dnsmasq-base"]) {
         return;
     }
     lab(|lab| {
         let router = Router::new(lab);
         lab.interfaces("iface eth1 inet6 auto\n    policy-table rt2\n");
+        // The switch takes its time, and the advertisement comes when ifup is over.
+        let said = up_in_vain(lab);
+        let waiting = "eth1: waiting for an IPv6 address: none came in 2 seconds; policy routing \
+                       is not in force until then; the keeper finishes it";
+        assert_eq!((said.ours(), ours(lab)), (vec![waiting], Vec::new()));
+        let said = lab.sh("policy-table status eth1");
+        assert!(
+            said.code == 1 && said.out.contains("waiting for an IPv6 address"),
+            "{said:?}"
+        );
+        let mut keeper = Keeper::start(lab);
         router.serve("--enable-ra --ra-param=r1,4 --dhcp-range=::,constructor:r1,ra-only,64,120");
-        up(lab, "eth1");
         let has = |lab: &Lab, network: &str| {
             let from = format!("from {network}");
             ours(lab).iter().any(|line| line.contains(&from))
         };
-        assert!(has(lab, "2001:db8:1:"), "{:?}", ours(lab));
-        let mut keeper = Keeper::start(lab);
+        keeper.until("the advertised network", || has(lab, "2001:db8:1:"));
+        keeper.quiet();
+        assert_eq!(lab.sh("policy-table status eth1").code, 0);
         // Another network is advertised, and the old one as no longer preferred.
         router.ok("ip addr add 2001:db8:2::77/64 dev r1");
         router.ok("ip addr del 2001:db8:1::77/64 dev r1");

@@ -15,37 +15,34 @@ use std::os::unix::ffi::OsStringExt;
 use super::definition::Definition;
 use super::family_of_line::{family_of_line, is_line, FamilyOfLine};
 use super::shared_stanza::{family_of_gateway, text, ServedAddress, SharedStanza};
+use super::variable_names::OptionKind;
 use crate::ifupdown::{Caller, Direction, HookCall};
 
 impl Definition {
     /// The calls of a hook that bring up what it says, in their order: one of Debian's ifupdown, of
     /// the others one for each address.
     pub fn calls(&self, interface: &str) -> Vec<HookCall> {
-        self.calls_with(interface, Self::variables_for_us)
+        self.calls_of(interface, &[OptionKind::Addresses, OptionKind::Other])
     }
 
     /// The calls as far as their addresses and routers are concerned: without options of ours, which
     /// a long line of parents makes many.
     pub fn calls_for_addresses(&self, interface: &str) -> Vec<HookCall> {
-        self.calls_with(interface, Self::variables_for_addresses)
+        self.calls_of(interface, &[OptionKind::Addresses])
     }
 
-    fn calls_with(
-        &self,
-        interface: &str,
-        variables: impl Fn(&Self, &str) -> Vec<(OsString, OsString)>,
-    ) -> Vec<HookCall> {
+    fn calls_of(&self, interface: &str, kinds: &[OptionKind]) -> Vec<HookCall> {
         if self.caller != Caller::Ifupdown {
-            return calls(self, interface);
+            return calls(self, interface, kinds);
         }
-        let call = HookCall::read(Direction::Up, variables(self, interface));
+        let call = HookCall::read(Direction::Up, self.variables_for_us(interface, kinds));
         call.into_iter().collect()
     }
 }
 
 /// The calls for an interface, in the order of its addresses.
-fn calls(definition: &Definition, interface: &str) -> Vec<HookCall> {
-    let stanza = SharedStanza::of(definition);
+fn calls(definition: &Definition, interface: &str, kinds: &[OptionKind]) -> Vec<HookCall> {
+    let stanza = SharedStanza::of(definition, kinds);
     let places = stanza.places(&definition.family);
     let metric = definition.option("metric");
     let calls = places.iter().enumerate().map(|(n, place)| {

@@ -16,6 +16,7 @@ use super::iface_stanza::{IfaceStanza, OptionLine};
 use super::inherited::InheritedOptions;
 use super::methods;
 use super::methods::{ipv4, Conversion};
+use super::variable_names::{mangled, matters, OptionKind};
 use crate::ifupdown::Caller;
 
 /// A logical interface as one stanza defines it.
@@ -116,23 +117,24 @@ impl Definition {
     /// The variables that a hook in `if-up.d` gets for it, those of the caller aside (`PATH`,
     /// `VERBOSITY`, `CLASS` and the locks `IFUPDOWN_…`).
     pub fn variables(&self, interface: &str) -> Vec<(OsString, OsString)> {
-        self.some_variables(interface, |_| true)
+        use OptionKind::{Addresses, Other};
+        self.some_variables(interface, &[Addresses, Other], |_| true)
     }
 
-    /// Those variables that matter to policy routing. In a long line of parents each stanza has the
-    /// options of all before it, few of which do.
-    pub fn variables_for_us(&self, interface: &str) -> Vec<(OsString, OsString)> {
-        self.some_variables(interface, matters)
-    }
-
-    /// Those of them that say which addresses and routers it has.
-    pub fn variables_for_addresses(&self, interface: &str) -> Vec<(OsString, OsString)> {
-        self.some_variables(interface, is_of_addresses)
+    /// Those variables of some kinds that matter to policy routing. In a long line of parents each
+    /// stanza has the options of all before it, few of which do.
+    pub fn variables_for_us(
+        &self,
+        interface: &str,
+        kinds: &[OptionKind],
+    ) -> Vec<(OsString, OsString)> {
+        self.some_variables(interface, kinds, matters)
     }
 
     fn some_variables(
         &self,
         interface: &str,
+        kinds: &[OptionKind],
         wanted: impl Fn(&str) -> bool,
     ) -> Vec<(OsString, OsString)> {
         let mut variables: Vec<Option<(String, Vec<u8>)>> = Vec::new();
@@ -146,10 +148,7 @@ impl Definition {
             variables.push(Some((name, value)));
         };
         let converted = self.converted(interface);
-        for (name, value) in converted.options.those(wanted) {
-            if is_command(name) {
-                continue;
-            }
+        for (name, value) in converted.options.those(kinds, wanted) {
             // The first "=" ends the name, also where the option has one.
             let (name, value) = match name.split_once('=') {
                 Some((name, rest)) => (name, [rest.as_bytes(), b"=", value].concat()),
@@ -178,16 +177,14 @@ impl Definition {
         self.options.all()
     }
 
-    /// Those of them that matter to policy routing.
-    pub fn all_for_us(&self) -> Vec<(&str, &[u8])> {
-        self.options
-            .those(|name| matters(name) || name == "point-to-point")
+    /// Those of some kinds that matter to policy routing.
+    pub fn all_for_us(&self, kinds: &[OptionKind]) -> Vec<(&str, &[u8])> {
+        self.options.those(kinds, matters)
     }
 
     /// Whether an option has a value, among others.
     pub fn says(&self, name: &str, value: &str) -> bool {
-        let all = self.options.those(|other| other == name);
-        all.contains(&(name, value.as_bytes()))
+        self.options.says(name, value.as_bytes())
     }
 
     /// The stanza with the method's defaults and conversions.
@@ -255,43 +252,6 @@ pub fn listed<'a>(own: impl Iterator<Item = &'a OptionLine>) -> InheritedOptions
         options.push(&option.name.replace('_', "-"), option.value.as_bytes());
     }
     options
-}
-
-/// Whether a hook of ours looks at the variable that an option becomes.
-fn matters(name: &str) -> bool {
-    is_of_addresses(name)
-        || begins_with_one_of(name, b"p") && name_of_variable(name).starts_with("POLICY_")
-}
-
-fn is_of_addresses(name: &str) -> bool {
-    const THOSE: [&str; 5] = ["ADDRESS", "NETMASK", "GATEWAY", "POINTOPOINT", "DSTADDR"];
-    begins_with_one_of(name, b"adgnp") && THOSE.contains(&name_of_variable(name).as_str())
-}
-
-/// Tells most names apart without making another text of each.
-fn begins_with_one_of(name: &str, letters: &[u8]) -> bool {
-    let kept = name.bytes().find(u8::is_ascii_alphanumeric);
-    kept.is_some_and(|byte| letters.contains(&byte.to_ascii_lowercase()))
-}
-
-/// The name of its variable, without "IF_".
-fn name_of_variable(name: &str) -> String {
-    mangled(name.split('=').next().unwrap_or(name))
-}
-
-/// Whether an option is a command, which is in no environment.
-fn is_command(name: &str) -> bool {
-    Phase::of(name).is_some_and(|phase| phase.option() == name)
-}
-
-/// An option's name as the hooks' environment has it.
-pub fn mangled(name: &str) -> String {
-    let kept = name.chars().filter_map(|c| match c {
-        '-' => Some('_'),
-        c if c.is_ascii_alphanumeric() || c == '_' => Some(c.to_ascii_uppercase()),
-        _ => None,
-    });
-    kept.collect()
 }
 
 #[cfg(test)]

@@ -1,106 +1,151 @@
-//! The options of a stanza above those of another one that it inherits from. A stanza begins with
+//! The options of a stanza with those of another one that it inherits from. A stanza begins with
 //! all that its parent has; kept as a copy, a long line of parents would take memory, and time, with
-//! the square of its length.
+//! the square of its length, and so would a look at each parent for what it says.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::commands::Phase;
-
-type Named = (String, Vec<u8>);
+use super::shared_map::SharedMap;
+use super::variable_names::OptionKind;
 
 /// Options and commands in their order: names as ifupdown has them (`up` for `post-up`), values
 /// joined.
 #[derive(Debug, Clone, Default)]
-pub struct InheritedOptions(Arc<Layer>);
+pub struct InheritedOptions {
+    // By kind: of the many that a long line of parents has, few are about addresses.
+    of_addresses: SharedMap<Arc<Said>>,
+    commands: SharedMap<Arc<Said>>,
+    others: SharedMap<Arc<Said>>,
+    /// How many there are.
+    count: usize,
+    /// From how many stanzas they are.
+    stanzas: usize,
+}
 
-/// What one stanza says.
-#[derive(Debug, Clone, Default)]
-struct Layer {
-    below: Option<Arc<Layer>>,
-    /// What none below has; and commands, which repeat.
-    added: Vec<Named>,
-    /// New values of what one below has.
-    changed: Vec<Named>,
+/// What is said last under a name; commands repeat.
+#[derive(Debug, Clone)]
+struct Said {
+    value: Vec<u8>,
+    /// Its place among all options.
+    place: usize,
+    /// Which of the stanzas says it.
+    stanza: usize,
+    before: Option<Arc<Self>>,
+}
+
+impl Said {
+    /// This, and what is said before under the same name.
+    fn and_before(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |said| said.before.as_deref())
+    }
+
+    /// The first that the same stanza says under that name.
+    fn first_of_stanza(&self) -> &Self {
+        let same = self.and_before().take_while(|it| it.stanza == self.stanza);
+        same.last().unwrap_or(self)
+    }
+
+    /// The same with another value there.
+    fn with_first_of_stanza(&self, value: Vec<u8>) -> Self {
+        let first = self.first_of_stanza();
+        let later = self.and_before().take_while(|it| it.place > first.place);
+        let later: Vec<&Self> = later.collect();
+        let mut changed = first.clone();
+        changed.value = value;
+        later.into_iter().rev().fold(changed, |before, said| {
+            let mut said = said.clone();
+            said.before = Some(Arc::new(before));
+            said
+        })
+    }
+}
+
+impl Drop for Said {
+    /// One after the other: each inside the one behind it, they would fill the stack.
+    fn drop(&mut self) {
+        let mut before = self.before.take();
+        while let Some(mut said) = before.and_then(Arc::into_inner) {
+            before = said.before.take();
+        }
+    }
 }
 
 impl InheritedOptions {
     /// Options that begin with these.
     pub fn inherited(&self) -> Self {
-        // One that says nothing itself is nothing to look through.
-        let below = match &self.0.below {
-            Some(below) if self.0.says_nothing() => below,
-            _ => &self.0,
-        };
-        Self(Arc::new(Layer {
-            below: Some(Arc::clone(below)),
-            added: Vec::new(),
-            changed: Vec::new(),
-        }))
+        Self {
+            stanzas: self.stanzas + 1,
+            ..self.clone()
+        }
     }
 
-    /// An option's value; the first of a command that is there several times.
+    /// An option's value; the first one of those that the last stanza with it has.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        let mut first = None;
-        for layer in self.layers() {
-            if let Some(value) = find(&layer.changed, name) {
-                return Some(value);
-            }
-            first = find(&layer.added, name).or(first);
-            if first.is_some() && Phase::of(name).is_none() {
-                break;
-            }
-        }
-        first
+        let said = self.of_kind(OptionKind::of(name)).get(name)?;
+        Some(&said.first_of_stanza().value)
     }
 
     /// Puts an option behind the others.
     pub fn push(&mut self, name: &str, value: &[u8]) {
-        let own = Arc::make_mut(&mut self.0);
-        own.added.push((name.to_owned(), value.to_vec()));
+        let (place, stanza) = (self.count, self.stanzas);
+        self.count += 1;
+        let there = self.of_kind_mut(OptionKind::of(name));
+        let said = Said {
+            value: value.to_vec(),
+            place,
+            stanza,
+            before: there.get(name).cloned(),
+        };
+        there.set(name, Arc::new(said));
     }
 
     /// Gives an option that is there another value; another one stays out.
     pub fn change(&mut self, name: &str, value: Vec<u8>) {
-        let is_there = self.get(name).is_some();
-        let own = Arc::make_mut(&mut self.0);
-        let mut entries = own.added.iter_mut().chain(&mut own.changed);
-        match entries.find(|(there, _)| there == name) {
-            Some((_, there)) => *there = value,
-            None if is_there => own.changed.push((name.to_owned(), value)),
-            None => {}
+        let there = self.of_kind_mut(OptionKind::of(name));
+        if let Some(said) = there.get(name) {
+            let changed = said.with_first_of_stanza(value);
+            there.set(name, Arc::new(changed));
         }
     }
 
     /// All of them, in their order.
     pub fn all(&self) -> Vec<(&str, &[u8])> {
-        self.those(|_| true)
+        use OptionKind::{Addresses, Command, Other};
+        self.those(&[Addresses, Command, Other], |_| true)
     }
 
-    /// Those of some names, in their order.
-    pub fn those(&self, wanted: impl Fn(&str) -> bool) -> Vec<(&str, &[u8])> {
-        let mut layers: Vec<&Layer> = self.layers().collect();
-        layers.reverse();
-        let mut all: Vec<(&str, &[u8])> = Vec::new();
-        let mut places: HashMap<&str, usize> = HashMap::new();
-        for layer in layers {
-            for (name, value) in layer.changed.iter().filter(|(name, _)| wanted(name)) {
-                let place = places.get(name.as_str());
-                if let Some((_, there)) = place.and_then(|place| all.get_mut(*place)) {
-                    *there = value;
-                }
-            }
-            for (name, value) in layer.added.iter().filter(|(name, _)| wanted(name)) {
-                places.entry(name).or_insert(all.len());
-                all.push((name, value));
-            }
+    /// Those of some kinds and names, in their order.
+    pub fn those(&self, kinds: &[OptionKind], wanted: impl Fn(&str) -> bool) -> Vec<(&str, &[u8])> {
+        let names = kinds.iter().flat_map(|kind| self.of_kind(*kind).iter());
+        let names = names.filter(|(name, _)| wanted(name));
+        let all = names.flat_map(|(name, said)| said.and_before().map(move |said| (name, said)));
+        let mut all: Vec<(&str, &Said)> = all.collect();
+        all.sort_unstable_by_key(|(_, said)| said.place);
+        let all = all.into_iter();
+        all.map(|(name, said)| (name, said.value.as_slice()))
+            .collect()
+    }
+
+    /// Whether an option has a value, among others.
+    pub fn says(&self, name: &str, value: &[u8]) -> bool {
+        let said = self.of_kind(OptionKind::of(name)).get(name);
+        let mut all = said.into_iter().flat_map(|said| said.and_before());
+        all.any(|said| said.value == value)
+    }
+
+    fn of_kind(&self, kind: OptionKind) -> &SharedMap<Arc<Said>> {
+        match kind {
+            OptionKind::Addresses => &self.of_addresses,
+            OptionKind::Command => &self.commands,
+            OptionKind::Other => &self.others,
         }
-        all
     }
 
-    /// From its own to the first.
-    fn layers(&self) -> impl Iterator<Item = &Layer> {
-        std::iter::successors(Some(&*self.0), |layer| layer.below.as_deref())
+    fn of_kind_mut(&mut self, kind: OptionKind) -> &mut SharedMap<Arc<Said>> {
+        match kind {
+            OptionKind::Addresses => &mut self.of_addresses,
+            OptionKind::Command => &mut self.commands,
+            OptionKind::Other => &mut self.others,
+        }
     }
 }
 
@@ -111,27 +156,6 @@ impl PartialEq for InheritedOptions {
 }
 
 impl Eq for InheritedOptions {}
-
-impl Layer {
-    fn says_nothing(&self) -> bool {
-        self.added.is_empty() && self.changed.is_empty()
-    }
-}
-
-impl Drop for Layer {
-    /// One after the other: each inside the one above it, they would fill the stack.
-    fn drop(&mut self) {
-        let mut below = self.below.take();
-        while let Some(mut layer) = below.and_then(Arc::into_inner) {
-            below = layer.below.take();
-        }
-    }
-}
-
-fn find<'a>(options: &'a [Named], name: &str) -> Option<&'a [u8]> {
-    let found = options.iter().find(|(there, _)| there == name);
-    found.map(|(_, value)| value.as_slice())
-}
 
 #[cfg(test)]
 mod tests {
@@ -160,22 +184,20 @@ mod tests {
         assert_eq!(shown(&first), "a=1 up=x");
         assert_eq!(shown(&second), "a=2 up=x up=y");
         assert_eq!(shown(&third), "a=3 up=x up=y b=5");
-        assert_eq!(third.get("up"), Some(&b"x"[..]));
+        assert_eq!(third.get("up"), Some(&b"y"[..]));
         assert_eq!((third.get("a"), third.get("c")), (Some(&b"3"[..]), None));
         assert!(first != second && first == first.clone());
-    }
-
-    #[test]
-    fn what_says_nothing_is_not_looked_through() {
-        let mut first = InheritedOptions::default();
-        first.push("a", b"1");
-        let mut last = first.clone();
-        for _ in 0..1000 {
-            last = last.inherited();
-        }
-        assert_eq!(last.layers().count(), 2);
-        last.change("a", b"2".to_vec());
-        assert_eq!((shown(&last), shown(&first)), ("a=2".into(), "a=1".into()));
+        // As ifupdown-ng has it: each line counts, also of one name.
+        third.push("c", b"6");
+        third.push("c", b"7");
+        let mut fourth = third.inherited();
+        fourth.push("c", b"8");
+        fourth.push("c", b"9");
+        assert_eq!(third.get("c"), Some(&b"6"[..]));
+        fourth.change("c", b"0".to_vec());
+        assert_eq!(fourth.get("c"), Some(&b"0"[..]));
+        assert_eq!(shown(&fourth), "a=3 up=x up=y b=5 c=6 c=7 c=0 c=9");
+        assert!(fourth.says("c", b"7") && !third.says("c", b"9"));
     }
 
     #[test]
@@ -184,6 +206,12 @@ mod tests {
         for n in 0..100_000 {
             last = last.inherited();
             last.push(&n.to_string(), b"");
+        }
+        assert_eq!(last.all().len(), 100_000);
+        let mut last = InheritedOptions::default();
+        for _ in 0..100_000 {
+            last = last.inherited();
+            last.push("up", b"");
         }
         assert_eq!(last.all().len(), 100_000);
     }

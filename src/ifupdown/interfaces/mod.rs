@@ -4,12 +4,12 @@
 //! - `line.rs`, `continued.rs`: lines with their continuations, and where a byte came from: of
 //!   Debian's ifupdown, and of the two others;
 //! - `methods.rs`: families and methods, and what a method makes of the options;
-//! - `commands.rs`: `up`, `post-up` and their like: when they run, and what they are about;
+//! - `commands.rs`, `variable_names.rs`: when `up` and its like run; a hook's variables for options;
 //! - `fault.rs`, `iface_stanza.rs`, `keywords.rs`, `names.rs`: what each of the three refuses; a
 //!   stanza as written; what a line begins; ranges and aliases;
 //! - `parts.rs`: one file, in blocks: stanzas, mappings, `auto`, `source`, comments;
 //! - `selection.rs`: which names `auto` and `allow-` select, and which are models for others;
-//! - `inherited.rs`, `definition.rs`, `models.rs`: a stanza with all that it inherits;
+//! - `shared_map.rs`, `inherited.rs`, `definition.rs`, `models.rs`: it with all that it inherits;
 //! - `shared_stanza.rs`, `family_of_line.rs`, `by_address.rs`: the hook's calls, one for each address;
 //! - `wordexp.rs`, `paths.rs`, `sourced.rs`, `mention.rs`: what a `source` line leads to;
 //! - `with_hooks.rs`, `devices.rs`: the stanzas that hooks are run for, by name and by device.
@@ -39,6 +39,8 @@ mod keywords;
 mod names;
 mod parts;
 mod selection;
+mod variable_names;
+mod shared_map;
 mod inherited;
 mod definition;
 mod models;
@@ -53,7 +55,7 @@ mod with_hooks;
 mod devices;
 
 pub(crate) use commands::{about, About, Phase};
-pub(crate) use definition::{mangled, Definition};
+pub(crate) use definition::Definition;
 pub use devices::Device;
 pub(crate) use fault::FaultKind;
 pub(crate) use iface_stanza::{IfaceStanza, OptionLine};
@@ -65,3 +67,4 @@ pub use paths::FILE;
 pub(crate) use selection::Selection;
 pub use sourced::Interfaces;
 pub(crate) use sourced::StanzaInForce;
+pub(crate) use variable_names::mangled;

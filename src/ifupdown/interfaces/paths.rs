@@ -37,6 +37,18 @@ fn named_in(settings: &str) -> Option<&str> {
 /// The longest file that is read, in bytes: thousands of interfaces take a few hundred thousand.
 const LONGEST: u64 = 16 << 20;
 
+/// How many files may stand above one that is sourced. ifupdown sets no limit: a file that
+/// sources itself as `./x` is read until no more files can be opened (measured).
+pub const DEPTH: usize = 100;
+
+/// Why a file below so many is not read.
+pub fn too_deep() -> io::Error {
+    io::Error::other(format!(
+        "files source one another, or one itself under ever new names, more than {DEPTH} deep; it is \
+         not read, nor is what else stands as deep"
+    ))
+}
+
 /// Reads a file of interfaces(5). A named pipe would be waited for, and a device may never end, which
 /// is as little a configuration as a folder is. The `main` file may be an input of this process, as
 /// `/dev/stdin` and `<(…)` are, whatever is behind it.

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::definition::{mangled, Definition};
+use super::definition::Definition;
+use super::variable_names::{mangled, OptionKind};
 use crate::ifupdown::Caller;
 use crate::routing::{parse_length, Family, InterfaceAddress};
 
@@ -42,14 +43,15 @@ pub fn text(value: &[u8]) -> &str {
 }
 
 impl<'a> SharedStanza<'a> {
-    pub fn of(definition: &'a Definition) -> Self {
+    /// Of a definition, as far as options of some kinds say it.
+    pub fn of(definition: &'a Definition, kinds: &[OptionKind]) -> Self {
         let is_ng = definition.caller == Caller::IfupdownNg;
         let mut stanza = Self {
             lengths: if is_ng { OF_NG } else { OF_IFUPDOWN2 },
             ..Self::default()
         };
         let (mut netmask, mut peers) = (None, Vec::new());
-        for (name, value) in definition.all_for_us() {
+        for (name, value) in definition.all_for_us(kinds) {
             match name {
                 "address" => stanza.addresses.push((text(value), None, None)),
                 // ifupdown2: of the address above; ifupdown-ng: of all that have no length.

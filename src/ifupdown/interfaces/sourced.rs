@@ -25,12 +25,8 @@ use super::line::LogicalLine;
 use super::models::Models;
 use super::names::names_of_ifupdown2;
 use super::parts::{Block, BlockKind, SourceLine, Text};
-use super::paths::{is_missing, names, read_interfaces, sourced};
+use super::paths::{is_missing, names, read_interfaces, sourced, too_deep, DEPTH};
 use crate::ifupdown::Caller;
-
-/// How many files may stand above one that is sourced. ifupdown sets no limit: a file that
-/// sources itself as `./x` is read until no more files can be opened (measured).
-const DEPTH: usize = 100;
 
 /// The main file, or one that is sourced.
 #[derive(Debug, Clone)]
@@ -86,6 +82,8 @@ pub struct Interfaces {
     /// The files that were read, by their spelling: two paths that differ in a `./` are equal to
     /// the standard library.
     seen: HashSet<OsString>,
+    /// Whether files source one another too deep.
+    is_too_deep: bool,
     /// What is read in the place of files, by their spelling.
     instead: HashMap<OsString, Vec<u8>>,
 }
@@ -194,12 +192,15 @@ impl Interfaces {
         if self.seen.contains(path.as_os_str()) {
             return;
         }
+        self.seen.insert(path.as_os_str().to_owned());
         if depth > DEPTH {
-            let error = io::Error::other("the file sources itself under ever new names");
-            self.unread.push((path.to_owned(), error));
+            // Told once: each of thousands of files may lead to all of them.
+            if !self.is_too_deep {
+                self.is_too_deep = true;
+                self.unread.push((path.to_owned(), too_deep()));
+            }
             return;
         }
-        self.seen.insert(path.as_os_str().to_owned());
         let instead = self.instead.remove(path.as_os_str());
         let read = instead.map_or_else(|| read_interfaces(path, depth == 0), Ok);
         match read {
