@@ -1,11 +1,12 @@
 //! What is on the links of this host: the addresses that its devices have, and the networks that
 //! these are in. Decides only; `Kernel::look_around` asks.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::address::{Family, InterfaceAddress, InterfaceName, Prefix};
+use super::table::TableId;
 
 /// The devices, as far as they were asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,8 +19,9 @@ pub struct Links {
     pub down: BTreeSet<InterfaceName>,
     /// The networks on the links of those whose addresses are in none, as far as main says.
     pub on_link: BTreeMap<InterfaceName, Vec<Prefix>>,
-    /// How often it was asked which way a packet goes.
-    pub asked: Cell<usize>,
+    /// The networks that somebody has asked about, by the table that was to lead there, and whether
+    /// nothing does.
+    pub lost: RefCell<BTreeMap<(TableId, Prefix), bool>>,
 }
 
 impl Links {

@@ -8,8 +8,8 @@ use std::net::IpAddr;
 
 use super::stanza::{Mode, Source, Stanza};
 use crate::routing::{
-    is_inside, takes_all_of, Action, Family, InterfaceName, NoCopy, Prefix, Reach, Rule, State,
-    Surroundings, TableId,
+    is_inside, takes_all_of, Action, Family, InterfaceName, Links, NoCopy, Prefix, Reach, Rule,
+    State, Surroundings, TableId,
 };
 
 /// What an administrator would otherwise learn from those who use the host.
@@ -40,7 +40,7 @@ pub enum Remark {
 /// How many of many things a sentence has.
 const LISTED: usize = 8;
 
-/// Most questions about the way of a packet on a host.
+/// Most networks that a host is asked for the way to.
 const QUESTIONS: usize = 500;
 
 impl Remark {
@@ -236,7 +236,9 @@ pub fn cut_off(
             || is_in_table(state, table, network)
             || is_decided_on(state, own, network)
             || around.main_is_asked(own, network)
-            || !is_lost(network, other, source, around, ways)
+            || !is_known_as_lost(table, network, &around.links, &mut || {
+                is_lost(network, other, source, &around.links, ways)
+            })
         {
             continue;
         }
@@ -283,22 +285,37 @@ fn is_decided_on(state: &State, own: &Rule, network: Prefix) -> bool {
     })
 }
 
+/// Whether nothing leads to a network by a table. The kernel tries rule after rule for an answer, and
+/// thousands of stanzas have thousands of rules: it is asked once for each, and not without end, since
+/// a network that is not named does less harm than one that is reached and named.
+fn is_known_as_lost(
+    table: TableId,
+    network: Prefix,
+    links: &Links,
+    ask: &mut dyn FnMut() -> bool,
+) -> bool {
+    let known = links.lost.borrow().get(&(table, network)).copied();
+    known.unwrap_or_else(|| {
+        let may_ask = links.lost.borrow().len() < QUESTIONS;
+        let is_lost = may_ask && ask();
+        if may_ask {
+            links.lost.borrow_mut().insert((table, network), is_lost);
+        }
+        is_lost
+    })
+}
+
 /// Whether packets from an address do not get to a network by its device, while by main they would.
 fn is_lost(
     network: Prefix,
     device: &InterfaceName,
     source: IpAddr,
-    around: &Surroundings,
+    links: &Links,
     ways: &mut dyn Reach,
 ) -> bool {
-    let its_own = around.links.addresses.get(device).into_iter().flatten();
+    let its_own = links.addresses.get(device).into_iter().flatten();
     let its_own: Vec<IpAddr> = its_own.map(|own| own.address).collect();
     for host in network.hosts().filter(|host| !its_own.contains(host)) {
-        // The kernel tries rule after rule, and thousands of stanzas have thousands of rules.
-        around.links.asked.set(around.links.asked.get() + 1);
-        if around.links.asked.get() > QUESTIONS {
-            return true;
-        }
         match ways.leaves_by(source, host) {
             Some(end) if end == *device => return false,
             // That is this host itself, and says nothing of the others there.
