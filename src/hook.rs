@@ -214,7 +214,7 @@ fn whole_interface(call: InterfaceCall, comes_up: bool) {
 }
 
 fn whole_interface_up(call: &InterfaceCall) {
-    let FileCalls { calls, devices } = call.calls();
+    let FileCalls { calls, order } = call.calls();
     let device = call.interface.device();
     if calls.iter().all(|call| call.options.is_empty()) && !Store::has(&device) {
         return;
@@ -234,7 +234,7 @@ fn whole_interface_up(call: &InterfaceCall) {
     };
     let wishes_failure = calls.iter().any(|call| on_error(call) == OnError::Fail);
     run.bring_in_step(|done| tell_of(call, &done, wishes_failure));
-    if let Err(error) = converge::put_in_file_order(&device, &devices) {
+    if let Err(error) = converge::put_in_file_order(&device, &order) {
         warn!("{device}: it does not stand in the order of the file: {error}");
     }
 }

@@ -20,18 +20,17 @@ use crate::routing::{
     Family, InterfaceName, Object, Route, RoutePlace, Rule, State, TableId, PROTOCOL,
 };
 
-/// Gives what a device has in force its place among what the others have. `order` are the devices of
-/// the file, in the order in which a fresh `ifup -a` comes to them.
+/// Gives what a device has in force its place among what the others have. `order` are the interfaces
+/// of the file, aliases among them, in the order in which a fresh `ifup -a` comes to them.
 /// Errors: something was refused; it is in force, but perhaps not in its order.
 pub fn put_in_file_order(device: &InterfaceName, order: &[InterfaceName]) -> Result<(), Failure> {
-    if !order.contains(device) {
+    let is_own = |other: &InterfaceName| is_on(other, device);
+    if !order.iter().any(is_own) {
         return Ok(());
     }
     // Alone it has no order.
-    if !order
-        .iter()
-        .any(|other| other != device && Store::has(other))
-    {
+    let mut others = order.iter().filter(|other| !is_own(other));
+    if !others.any(|other| Store::has(&other.device())) {
         return Ok(());
     }
     let mut kernel = Kernel::open()?;
@@ -39,13 +38,33 @@ pub fn put_in_file_order(device: &InterfaceName, order: &[InterfaceName]) -> Res
     line_up_rules(&mut kernel, device, order).map_err(|error| Failure::Steps(vec![error]))
 }
 
+/// Whether an interface is this device, or an alias on it.
+fn is_on(interface: &InterfaceName, device: &InterfaceName) -> bool {
+    let rest = interface.as_str().strip_prefix(device.as_str());
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+}
+
 /// What the stanzas of a device have in force. Copies in front of VPN software have an order of their
 /// own.
 fn of_stanzas(kernel: &mut Kernel, record: &Record) -> State {
     let parts = record.parts().iter();
-    let stanzas = parts.filter(|part| is_of_stanza(part));
-    let state = stanzas.flat_map(|part| part.state.objects()).collect();
+    state_of(kernel, parts.filter(|part| is_of_stanza(part)))
+}
+
+/// The same of an interface, without its aliases, or of an alias.
+fn of_interface(kernel: &mut Kernel, interface: &InterfaceName) -> State {
+    let record = Store::peek(&interface.device());
+    let parts = record.parts().iter();
+    state_of(kernel, parts.filter(|part| is_stanza_of(part, interface)))
+}
+
+fn state_of<'a>(kernel: &mut Kernel, parts: impl Iterator<Item = &'a Part>) -> State {
+    let state = parts.flat_map(|part| part.state.objects()).collect();
     kernel.devices().same_in(state)
+}
+
+fn is_stanza_of(part: &Part, interface: &InterfaceName) -> bool {
+    is_of_stanza(part) && part.heading.interface() == interface.as_str()
 }
 
 fn is_of_stanza(part: &Part) -> bool {
@@ -94,15 +113,17 @@ fn rules_stand_in_order(
     order: &[InterfaceName],
 ) -> bool {
     let (ahead, behind) = rivals(own, standing);
-    let has_any = |devices: &[InterfaceName], rules: &State| {
+    let has_any = |interfaces: Option<&[InterfaceName]>, rules: &State| {
         let rules: ObjectLines = rules.objects().collect();
-        devices.iter().any(|other| Store::mentions(other, &rules))
+        let mut others = interfaces.unwrap_or_default().iter();
+        others.any(|other| mentions(other, &rules))
     };
-    let place = order.iter().position(|other| other == device);
-    let (earlier, later) = order.split_at(place.unwrap_or_default());
-    let later = later.get(1..).unwrap_or_default();
-    (behind.is_empty() || !has_any(earlier, &behind))
-        && (ahead.is_empty() || !has_any(later, &ahead))
+    // An alias may come up long behind its device.
+    let is_own = |other: &InterfaceName| is_on(other, device);
+    let first = order.iter().position(is_own).unwrap_or_default();
+    let last = order.iter().rposition(is_own).unwrap_or_default();
+    (behind.is_empty() || !has_any(order.get(..last), &behind))
+        && (ahead.is_empty() || !has_any(order.get(first + 1..), &ahead))
 }
 
 /// The rules in front of some of a device's own, and those behind some, with which the order matters.
@@ -131,26 +152,31 @@ fn rivals(own: &State, standing: &[Rule]) -> (State, State) {
     (ahead, behind)
 }
 
-/// Of the rules that stand, those of stanzas, in the order of the devices. Of two that have one, it is
-/// the first's.
+/// Of the rules that stand, those of stanzas, in the order of the interfaces. Of two that have one, it
+/// is the first's.
 fn in_file_order(kernel: &mut Kernel, standing: &[Rule], order: &[InterfaceName]) -> State {
     let standing: State = standing.iter().cloned().map(Object::Rule).collect();
     let lines: ObjectLines = standing.objects().collect();
     let mut wanted = State::default();
-    for device in order.iter().filter(|it| Store::mentions(it, &lines)) {
-        let state = of_stanzas(kernel, &Store::peek(device));
+    for interface in order.iter().filter(|it| mentions(it, &lines)) {
+        let state = of_interface(kernel, interface);
         wanted.extend(state.only(&standing).objects());
     }
     wanted
 }
 
-/// A device that has routes to a destination that others have routes to, in the same table.
+/// Whether the record of an interface's device has one of some objects.
+fn mentions(interface: &InterfaceName, objects: &ObjectLines) -> bool {
+    Store::mentions(&interface.device(), objects)
+}
+
+/// An interface that has routes to a destination that others have routes to, in the same table.
 struct Sharer<'a> {
-    device: &'a InterfaceName,
+    interface: &'a InterfaceName,
     routes: State,
 }
 
-/// Gives the routes of all devices that share a destination with this one their order.
+/// Gives the routes of all interfaces that share a destination with this one their order.
 fn line_up_routes(
     kernel: &mut Kernel,
     device: &InterfaceName,
@@ -165,13 +191,13 @@ fn line_up_routes(
     let held = contested.iter().cloned().map(Object::Route);
     let held: ObjectLines = held.collect();
     let mut sharers = Vec::new();
-    for device in order.iter().filter(|it| Store::mentions(it, &held)) {
-        let state = of_stanzas(kernel, &Store::peek(device));
+    for interface in order.iter().filter(|it| mentions(it, &held)) {
+        let state = of_interface(kernel, interface);
         let routes = state.routes().iter();
         let routes = routes.filter(|route| places.contains(&route.place()));
         let routes: State = routes.cloned().map(Object::Route).collect();
         if !routes.is_empty() {
-            sharers.push(Sharer { device, routes });
+            sharers.push(Sharer { interface, routes });
         }
     }
     if sharers.len() < 2 || stand_in_order(&contested, &sharers) {
@@ -181,7 +207,7 @@ fn line_up_routes(
     for (place, sharer) in sharers.iter().enumerate() {
         let others = sharers.iter().skip(place + 1);
         let later = others.flat_map(|other| other.routes.objects()).collect();
-        bring_in_step(sharer.device, &mut before, &later)?;
+        bring_in_step(sharer.interface, &mut before, &later)?;
     }
     Ok(())
 }
@@ -205,7 +231,7 @@ fn contested(kernel: &mut Kernel, own: &State) -> Result<Vec<Route>, KernelError
     Ok(contested)
 }
 
-/// Whether routes stand in the order of their devices; those of IPv6 also under the metrics that a
+/// Whether routes stand in the order of their interfaces; those of IPv6 also under the metrics that a
 /// fresh start gives them, unless they name some.
 fn stand_in_order(contested: &[Route], sharers: &[Sharer<'_>]) -> bool {
     let place_of = |route: &Route| {
@@ -233,20 +259,25 @@ fn stand_in_order(contested: &[Route], sharers: &[Sharer<'_>]) -> bool {
     })
 }
 
-/// Brings the stanzas of a device in step, behind those before it, to which they are added.
-fn bring_in_step(device: &InterfaceName, before: &mut State, later: &State) -> Result<(), Failure> {
-    let record = Store::peek(device);
+/// Brings the stanzas of an interface in step, behind those before it, to which they are added.
+fn bring_in_step(
+    interface: &InterfaceName,
+    before: &mut State,
+    later: &State,
+) -> Result<(), Failure> {
+    let device = interface.device();
+    let record = Store::peek(&device);
     let recorded = RecordedDevice {
-        device,
+        device: &device,
         record: &record,
     };
-    for part in record.parts().iter().filter(|part| is_of_stanza(part)) {
+    for part in (record.parts().iter()).filter(|part| is_stanza_of(part, interface)) {
         match recorded.mend_among(part, before, later) {
             // Another run sees to it, or will when it is there.
             Ok(()) | Err(Failure::Overtaken | Failure::Waiting(_)) => {}
             Err(failure) => return Err(failure),
         }
-        let now = Store::peek(device).of_stanza(&part.heading);
+        let now = Store::peek(&device).of_stanza(&part.heading);
         let routes = now.routes().iter().cloned();
         before.extend(routes.map(Object::Route));
     }

@@ -36,8 +36,8 @@ pub struct FileCalls {
     /// The calls for its stanzas, those of aliases included that the caller brings up with it, in the
     /// order of the file.
     pub calls: Vec<HookCall>,
-    /// All devices in the order of a fresh start; none where the file does not say.
-    pub devices: Vec<InterfaceName>,
+    /// All interfaces in the order of a fresh start; none where the file does not say.
+    pub order: Vec<InterfaceName>,
 }
 
 impl InterfaceCall {
@@ -105,7 +105,7 @@ impl InterfaceCall {
     pub fn calls(&self) -> FileCalls {
         self.of_file().unwrap_or_else(|| FileCalls {
             calls: vec![self.told()],
-            devices: Vec::new(),
+            order: Vec::new(),
         })
     }
 
@@ -125,7 +125,7 @@ impl InterfaceCall {
         up.sort_by_key(|up| up.interface != self.interface);
         let calls = (!up.is_empty()).then(|| FileCalls {
             calls: file.calls_of(&up),
-            devices: file.devices_in_order(),
+            order: file.interfaces_in_order(),
         });
         // A run ends soon, and giving thousands of lines back one by one takes a fifth of the reading.
         std::mem::forget(file);

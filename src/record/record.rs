@@ -188,13 +188,21 @@ impl Record {
         }
     }
 
-    /// The record with its parts in the order of some stanzas; what is of none of them stands last.
+    /// The record with the parts of some stanzas in their order; what is of none of them, as an alias's
+    /// that comes up by itself, stays where it is.
     pub fn in_order(&self, stanzas: &[&Heading]) -> Self {
+        let place = |part: &Part| stanzas.iter().position(|of| **of == part.heading);
+        let mut own: Vec<&Part> = self.parts.iter().filter(|it| place(it).is_some()).collect();
+        own.sort_by_key(|part| place(part));
+        let mut own = own.into_iter();
         let mut ordered = self.clone();
-        ordered.parts.sort_by_key(|part| {
-            let place = stanzas.iter().position(|of| **of == part.heading);
-            place.unwrap_or(stanzas.len())
-        });
+        for part in &mut ordered.parts {
+            if place(part).is_some() {
+                if let Some(next) = own.next() {
+                    *part = next.clone();
+                }
+            }
+        }
         ordered
     }
 
@@ -359,6 +367,13 @@ mod tests {
             (going.state(), staying.state().rules().len()),
             (rule("10.0.0.2"), 2)
         );
+    }
+
+    #[test]
+    fn what_is_of_other_stanzas_stays_where_it_is() {
+        let [first, alias, last] = record().parts.try_into().unwrap();
+        let ordered = record().in_order(&[&last.heading, &first.heading]);
+        assert_eq!(ordered.parts, [last, alias, first]);
     }
 
     #[test]

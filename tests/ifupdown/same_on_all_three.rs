@@ -266,7 +266,11 @@ fn differences_in(
             old = Some(file);
             let found = state(lab);
             let has_alias = file.contains("iface eth1:1 ");
-            let order = if has_alias { order } else { Order::Kept };
+            let order = if has_alias && program == Ifupdown::Two {
+                order
+            } else {
+                Order::Kept
+            };
             // Seen on a busy machine: ifupdown2 deletes an address that has gone with the first one of
             // its network already, and ends before it adds those that are missing.
             if said.contains(": cannot delete address ") {
@@ -547,6 +551,9 @@ fn an_alias() {
     let bare = "iface eth1 inet static\n    address 10.10.0.10/24";
     links(&[&[bare, alias]]);
     links(&[&[ETH1, alias], &[ETH1], &[ETH1, alias]]);
+    // With ifupdown2 it comes up with its interface.
+    let behind = file(&[ETH1, ETH2, alias]);
+    same_on(&[Ifupdown::Ng], Network::Links, &[&behind]);
 }
 
 #[test]

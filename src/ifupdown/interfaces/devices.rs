@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::selection::Selection;
 use super::sourced::{Interfaces, StanzaInForce};
-use crate::ifupdown::{HookCall, UpInterface};
+use crate::ifupdown::{Caller, HookCall, UpInterface};
 use crate::routing::InterfaceName;
 
 /// A device, with all that is up on it.
@@ -90,15 +90,26 @@ impl Interfaces {
         up
     }
 
-    /// The devices of the file in the order in which a fresh `ifup -a` of ifupdown comes to them:
-    /// first those behind `auto`, then by their stanzas.
-    pub fn devices_in_order(&self) -> Vec<InterfaceName> {
-        let stanzas = self.stanzas().map(|stanza| &stanza.definition.name);
-        let names = self.selected("auto").chain(stanzas.map(String::as_str));
+    /// The interfaces of the file in the order in which a fresh `ifup -a` of ifupdown comes to them:
+    /// first those behind `auto`, then by their stanzas. Where it is ifupdown2 that reads the file, an
+    /// alias comes up with its device.
+    pub fn interfaces_in_order(&self) -> Vec<InterfaceName> {
+        let stanzas = self.stanzas().map(|stanza| stanza.definition.name.as_str());
+        let names = self.selected("auto").chain(stanzas);
         let mut seen = HashSet::new();
-        let devices = names.map(|name| name.split(':').next().unwrap_or(name));
-        let new = devices.filter(|device| seen.insert(*device));
-        new.filter_map(|device| device.parse().ok()).collect()
+        let names = names.filter(|name| seen.insert(*name));
+        let mut all: Vec<InterfaceName> = names.filter_map(|name| name.parse().ok()).collect();
+        if self.caller == Caller::Ifupdown2 && all.iter().any(|it| it.as_str().contains(':')) {
+            let mut places: HashMap<InterfaceName, usize> = HashMap::new();
+            for (place, interface) in all.iter().enumerate() {
+                places.entry(interface.device()).or_insert(place);
+            }
+            all.sort_by_cached_key(|it| {
+                let device = it.device();
+                (places.get(&device).copied(), device != *it)
+            });
+        }
+        all
     }
 
     /// The hook's calls for what is up, one after another.
