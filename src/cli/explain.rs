@@ -31,9 +31,9 @@ the client --from to DESTINATION, or DESTINATION:PORT: the packet that comes
 in, what rp_filter makes of it, and the answer. The last line says which
 interface that leaves by.
 
-Exit code 0: they agree, also that there is no way; 1: they do not; 2: the
-kernel could not be asked, or the command line is wrong. With --reply, 0: the
-connection is answered by the interface that it comes in by; 1: it is not.",
+Exit status: 0 if they agree, also that there is no way, 1 if they do not, 2
+in trouble. With --reply, 0 if the connection is answered by the interface
+that it comes in by, 1 if it is not.",
     options: &[
         Opt::flag("reply", "how a connection is answered (--iif, --from)"),
         Opt::value("from", "ADDRESS", "the source, if it is chosen already"),

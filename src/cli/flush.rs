@@ -24,8 +24,7 @@ pub const COMMAND: Command = Command {
     about: "\
 Takes out the routes and rules that were put in for the interfaces, which stay
 up; with --all, every route and rule that bears the protocol of policy-table.
-Table names stay registered. ifup --force, or policy-table apply, puts them
-in again.",
+Table names stay registered. policy-table apply puts them in again.",
     options: &[ALL, AS, INTERFACES],
     example: "policy-table flush eth1",
     run,

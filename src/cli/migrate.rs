@@ -34,8 +34,9 @@ the same routes and rules. So it does with the options of ifupdown-multi. All
 else stays as it is, byte for byte. What no option can say stays, too, and is
 named with the reason.
 
-Prints the new file. The exit code is 0 if no such line stays, 1 if some do or
---verify could not prove all of it, 2 in case of an error.
+Prints the new file.
+Exit status: 0 if no such line stays, 1 if some do or --verify could not prove
+all of it, 2 in case of an error.
 
 With --write --now what is up moves over at once, without ifdown: what the
 lines put in is taken out, and the options are in force. It asks whether that
