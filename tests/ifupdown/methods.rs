@@ -4,13 +4,12 @@
 use std::time::Duration;
 
 use crate::support::lab::{lab, Lab};
-use crate::support::needs::{have, or_skip};
+use crate::support::needs::{have, or_skip, DHCLIENT};
 use crate::support::router::{
     addresses, down, lasting, only_client, up, Broom, Router, ROUTER, ROUTER6,
 };
 
 const DNSMASQ: &str = "dnsmasq of dnsmasq-base";
-const DHCLIENT: &str = "dhclient of isc-dhcp-client";
 const DHCPCD: &str = "dhcpcd of dhcpcd-base";
 
 /// The rules that `policy-table rt2` derives for a source.

@@ -8,6 +8,7 @@ use std::fmt::Write;
 use std::net::IpAddr;
 
 use crate::support::lab::{lab, lines, Lab, Said};
+use crate::support::needs::{have, DHCLIENT};
 use crate::support::others::Ifupdown;
 use crate::support::router::{only_client, Broom, Router};
 
@@ -349,6 +350,9 @@ fn same(network: Network, files: &[&str]) {
 }
 
 fn same_on(programs: &[Ifupdown], network: Network, files: &[&str]) {
+    if network == Network::Leases && !have(&[DHCLIENT]) {
+        return;
+    }
     let states: Vec<(String, String)> = files
         .iter()
         .map(|file| ((*file).to_owned(), of_debian(network, file).0))

@@ -2,13 +2,10 @@
 
 use crate::keeper::{ours, Keeper};
 use crate::support::lab::{lab, Lab, Said};
-use crate::support::needs::have;
+use crate::support::needs::{have, DHCLIENT};
 use crate::support::router::{addresses, only_client, up, Router};
 
-const CLIENTS: [(&str, &str); 2] = [
-    ("dhclient", "dhclient of isc-dhcp-client"),
-    ("dhcpcd", "dhcpcd of dhcpcd-base"),
-];
+const CLIENTS: [(&str, &str); 2] = [("dhclient", DHCLIENT), ("dhcpcd", "dhcpcd of dhcpcd-base")];
 
 const FILE: &str = "iface eth1 inet dhcp\n    policy-table rt2\n";
 
