@@ -40,7 +40,6 @@ struct Monitor {
 
 impl Monitor {
     fn start(lab: &Lab) -> Self {
-        lab.write("/run/monitor", "");
         let shell = "exec ip monitor rule >>/run/monitor";
         let child = Command::new("/bin/sh").args(["-c", shell]).spawn().unwrap();
         let monitor = Self {
@@ -48,10 +47,17 @@ impl Monitor {
             file: "/run/monitor",
         };
         // It listens once it tells of something.
-        monitor.until(lab, "lookup 77", || {
+        monitor.forget(lab);
+        monitor
+    }
+
+    /// Forgets what was changed up to now, which it may not have told yet.
+    fn forget(&self, lab: &Lab) {
+        lab.write(self.file, "");
+        self.until(lab, "lookup 77", || {
             lab.ok("ip rule add pref 9999 lookup 77; ip rule del pref 9999");
         });
-        monitor
+        lab.write(self.file, "");
     }
 
     fn until(&self, lab: &Lab, text: &str, meanwhile: impl Fn()) {
@@ -143,7 +149,7 @@ fn a_full_pipe() {
         lab.ok("mkfifo /run/full");
         let fill = "exec 3<>/run/full; dd if=/dev/zero of=/run/full oflag=nonblock status=none";
         for output in ["", "2>&1"] {
-            lab.write("/run/monitor", "");
+            monitor.forget(lab);
             let shell = format!(
                 "{fill}; policy-table apply --confirm 2 eth1 </dev/null >/run/full {output}; \
                  echo ended $? >&2"
