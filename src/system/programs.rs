@@ -1,10 +1,13 @@
 //! The package's other programs, which are in nobody's `PATH`.
 
+use std::convert::Infallible;
 use std::env;
+use std::ffi::CString;
 use std::io::{self, ErrorKind};
-use std::os::unix::process::CommandExt;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::process::Command;
+
+use nix::unistd::execv;
 
 /// Where they are installed.
 const FOLDER: &str = "/usr/libexec/ifupdown-policy-table";
@@ -18,7 +21,7 @@ pub fn become_program(name: &str, words: impl IntoIterator<Item = &'static str>)
     let words: Vec<&str> = words.into_iter().collect();
     for folder in &folders {
         let path = folder.join(name);
-        let error = Command::new(&path).args(&words).exec();
+        let Err(error) = executed(&path, &words);
         if error.kind() != ErrorKind::NotFound {
             return io::Error::new(error.kind(), format!("{}: {error}", path.display()));
         }
@@ -29,4 +32,15 @@ pub fn become_program(name: &str, words: impl IntoIterator<Item = &'static str>)
         ErrorKind::NotFound,
         format!("{name}, which comes with this program, is neither in {folders}"),
     )
+}
+
+/// Not by `CommandExt::exec`: that gives to a shell what the kernel takes for no program, and an empty
+/// file, as a full disk leaves one, would be a keeper that ends without a word.
+fn executed(path: &Path, words: &[&str]) -> io::Result<Infallible> {
+    let program = CString::new(path.as_os_str().as_bytes())?;
+    let mut line = vec![program.clone()];
+    for word in words {
+        line.push(CString::new(*word)?);
+    }
+    Ok(execv(&program, &line)?)
 }

@@ -193,6 +193,11 @@ fn there_is_one_keeper_and_it_says_who() {
         let said = lab.sh(&format!("{beside} --once"));
         let what = "unexpected argument \"--once\"; expected --dry-run or --stay";
         assert_eq!((said.code, said.ours()), (2, vec![what]));
+        // What a full disk leaves of it is no script of a shell's.
+        lab.ok(&format!("truncate --size 0 {beside}"));
+        let said = lab.sh("policy-table keep");
+        let what = format!("{beside}: Exec format error (os error 8)");
+        assert_eq!((said.code, said.ours()), (2, vec![what.as_str()]));
         lab.ok(&format!("rm {beside}"));
         let said = lab.sh("policy-table keep");
         let what =
