@@ -17,6 +17,7 @@ use super::running::Running;
 use crate::converge::Former;
 use crate::ifupdown::interfaces::main_file;
 use crate::ifupdown::Caller;
+use crate::keep::Truce;
 use crate::migrate::Draft;
 use crate::netlink::Kernel;
 use crate::routing::InterfaceName;
@@ -100,6 +101,7 @@ pub fn put_back(caller: Caller) -> Result<Vec<InterfaceName>, Trouble> {
         );
     }
     forget();
+    Truce::end();
     Ok(up)
 }
 

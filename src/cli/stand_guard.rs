@@ -20,6 +20,7 @@ use super::migrate::files_of;
 use super::move_over::{write_files, NewFile};
 use super::trial::{go_back, GoesBack};
 use crate::converge::Snapshot;
+use crate::keep::Truce;
 use crate::migrate::Draft;
 use crate::system::{hold_messages, start_logging};
 
@@ -101,6 +102,7 @@ impl OnGuard {
         }
         self.act(is_confirmed);
         cut_short::forget();
+        Truce::end();
         Ok(())
     }
 

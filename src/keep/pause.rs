@@ -123,12 +123,10 @@ impl Pauses {
         ended
     }
 
-    /// Takes one out, unless somebody has put another one in its place.
-    pub fn withdraw(&mut self, own: &Pause) {
-        // The moment is written in decimal, and may have come back as another.
-        self.0.retain(|it| {
-            (&it.interface, &it.who, &it.reason) != (&own.interface, &own.who, &own.reason)
-        });
+    /// Takes out what somebody has put in for a reason.
+    pub fn withdraw(&mut self, who: &str, reason: &str) {
+        self.0
+            .retain(|it| (it.who.as_str(), it.reason.as_deref()) != (who, Some(reason)));
     }
 
     /// Takes out those that are over; returns them.

@@ -11,9 +11,17 @@ use crate::system::since_start;
 /// Longer than the question by this, for what goes back. Should the run be killed, it ends by then.
 const MARGIN: Duration = Duration::from_secs(10);
 
-/// A pause of a run of its own, which ends with this.
+/// Whose pauses these are: those of the one run that may ask at a time.
+const WHO: &str = "policy-table";
+
+/// Why.
+const REASON: &str = "a change waits to be confirmed";
+
+/// The pauses of a run, which end with this.
 #[derive(Debug)]
-pub struct Truce(Vec<Pause>);
+pub struct Truce {
+    _of_this_run: (),
+}
 
 impl Truce {
     /// For interfaces, or with `None` for all, as long as a question may take. Whose own pause
@@ -22,30 +30,29 @@ impl Truce {
         let pause = |interface: &Option<InterfaceName>| Pause {
             interface: interface.clone(),
             until: since_start() + time + MARGIN,
-            who: "apply".to_owned(),
-            reason: Some("a change waits to be confirmed".to_owned()),
+            who: WHO.to_owned(),
+            reason: Some(REASON.to_owned()),
         };
         let mut wanted: Vec<Pause> = interfaces.iter().map(pause).collect();
-        let noted = change_pauses(|all| {
+        let _ = change_pauses(|all| {
+            all.withdraw(WHO, REASON);
             wanted.retain(|pause| all.iter().all(|other| other.interface != pause.interface));
-            for pause in &wanted {
-                all.add(pause.clone());
+            for pause in wanted {
+                all.add(pause);
             }
         });
-        Self(noted.map_or_else(|_| Vec::new(), |()| wanted))
+        Self { _of_this_run: () }
+    }
+
+    /// Ends those of the run that asks, also for it where it was killed.
+    pub fn end() {
+        // Where that fails they end by themselves.
+        let _ = change_pauses(|all| all.withdraw(WHO, REASON));
     }
 }
 
 impl Drop for Truce {
     fn drop(&mut self) {
-        if self.0.is_empty() {
-            return;
-        }
-        // Where that fails they end by themselves.
-        let _ = change_pauses(|all| {
-            for pause in &self.0 {
-                all.withdraw(pause);
-            }
-        });
+        Self::end();
     }
 }

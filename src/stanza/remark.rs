@@ -73,7 +73,7 @@ impl Remark {
                 "an alias serves addresses that bear its label; policy-table and policy-source all \
                  in a stanza of the interface itself serve the others"
             }
-            Self::CutOff(_) => "policy-mode main lets it reach them",
+            Self::CutOff(_) => "policy-mode main cuts off none",
         }
     }
 }

@@ -352,8 +352,8 @@ fn networks_that_strict_cuts_off_are_named_until_main_is_asked() {
         assert_eq!(findings(lab, "PT410").len(), 1);
         let said = lab.ok("policy-table apply eth1");
         assert!(said.trim_end().ends_with(
-            "; policy-mode strict cuts off 172.17.0.0/16 (docker0); policy-mode main lets it \
-                 reach them"
+            "; policy-mode strict cuts off 172.17.0.0/16 (docker0); policy-mode main cuts off \
+                 none"
         ));
         for option in [
             "policy-mode main",

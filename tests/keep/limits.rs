@@ -1,6 +1,6 @@
 //! How far the keeper goes: what it lets be, how often it acts, how it ends.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -194,7 +194,7 @@ fn there_is_one_keeper_and_it_says_who() {
         let what = "unexpected argument \"--once\"; expected --dry-run or --stay";
         assert_eq!((said.code, said.ours()), (2, vec![what]));
         // What a full disk leaves of it is no script of a shell's.
-        lab.ok(&format!("truncate --size 0 {beside}"));
+        lab.ok(&format!("rm {beside}; install /dev/null {beside}"));
         let said = lab.sh("policy-table keep");
         let what = format!("{beside}: Exec format error (os error 8)");
         assert_eq!((said.code, said.ours()), (2, vec![what.as_str()]));
@@ -302,6 +302,17 @@ fn while_a_change_waits_to_be_confirmed_nothing_is_repaired() {
         assert!(!is_paused());
         drop(apply.kill());
         drop(apply.wait());
+        // Where the run is killed it is over once the guard has gone back.
+        let mut killed = Command::new("/usr/sbin/policy-table")
+            .args(["apply", "--confirm", "60", "eth1"])
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        keeper.until("paused", is_paused);
+        killed.kill().unwrap();
+        killed.wait().unwrap();
+        keeper.until("no more paused", || !is_paused());
+        assert_eq!(ours(lab), before);
         // A pause of somebody's own stays.
         lab.ok("policy-table pause --reason mine eth1");
         lab.sh("policy-table apply --confirm 1 eth1 </dev/null");
