@@ -16,7 +16,7 @@
 //! - `share.rs`: which addresses `policy-source all` leaves to others; `table_ids.rs`: IDs of tables.
 //! - `intent.rs`: what a stanza asks for, as the record has it; what it waits for.
 //! - `settle.rs`: one part of a record and what the kernel has of it brought to what it shall be.
-//! - `stanza.rs`: the story of a stanza: up and down; `addition.rs`: what its summary says is cut off.
+//! - `stanza.rs`: the story of a stanza: up and down; `addition.rs`: what is cut off from it.
 //! - `marking.rs`: how the marks of connections stand; `stanza_status.rs`: how one stanza stands;
 //!   `in_front.rs`: copies in front of VPN software.
 //! - `device.rs`: the stanzas of a device brought in step, one after another.
@@ -61,7 +61,7 @@ mod among_devices;
 mod former;
 mod snapshot;
 
-pub(crate) use addition::Addition;
+pub(crate) use addition::{Addition, CutOffLooks};
 pub(crate) use among_devices::put_in_file_order;
 pub(crate) use device::{DeviceRun, Done, Leftovers};
 pub(crate) use drift::{Condition, Item};

@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::netlink::{Assigned, Heard, HeardRoute, Standing};
-use crate::routing::{InterfaceAddress, InterfaceName, Object, Rule, State, TableId, PROTOCOL};
+use crate::routing::{
+    Family, InterfaceAddress, InterfaceName, Object, Rule, State, TableId, PROTOCOL,
+};
 
 /// What the record of a device has, as far as it matters to whom a change concerns.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,7 +24,12 @@ pub struct KeptRecord {
     pub has_marks: bool,
     /// Whether it has copies in front of VPN software: of rules of any device's.
     pub has_copies: bool,
+    /// The stanzas whose packets may not get to networks of other devices.
+    pub confined: Vec<Confined>,
 }
+
+/// A stanza, by its interface and family.
+pub type Confined = (InterfaceName, Family);
 
 impl KeptRecord {
     /// Whether a rule is one that its copies may be of.
@@ -117,6 +124,13 @@ impl Interests {
     pub fn has_marks(&self) -> bool {
         let mut devices = self.devices.values();
         devices.any(|interest| interest.recorded.has_marks)
+    }
+
+    /// The devices that have stanzas whose packets may not get everywhere, with those.
+    pub fn confined(&self) -> impl Iterator<Item = (&InterfaceName, &[Confined])> {
+        let each = self.devices.iter();
+        let each = each.map(|(device, interest)| (device, &interest.recorded.confined[..]));
+        each.filter(|(_, stanzas)| !stanzas.is_empty())
     }
 
     /// The devices that a change concerns. It is noted.

@@ -16,6 +16,9 @@ use crate::routing::InterfaceName;
 const BETWEEN_FULL: Duration = Duration::from_secs(10);
 /// What no event tells is found after about this time.
 const PERIOD: Duration = Duration::from_secs(15 * 60);
+/// A network that has come is looked at after this: its address is there before its link is up and
+/// its routes are.
+const SETTLING: Duration = Duration::from_secs(2);
 /// Where the kernel gave no answer that counts, it is asked again after this.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
 
@@ -38,6 +41,8 @@ pub struct Look {
     pub devices: Vec<InterfaceName>,
     /// Whether all that is known beside the records is to be asked anew.
     pub full: bool,
+    /// Whether a network has come.
+    pub network: bool,
 }
 
 /// What is known of an interface that has a record.
@@ -63,6 +68,8 @@ pub struct Judgement {
     full: Option<Burst>,
     last_full: Option<Moment>,
     next_full: Moment,
+    /// When to look at networks that have come.
+    network: Option<Moment>,
     random: u64,
 }
 
@@ -76,6 +83,7 @@ impl Judgement {
             full: Some(Burst::due_at(now)),
             last_full: None,
             next_full: now,
+            network: None,
             random: seed | 1,
         }
     }
@@ -102,6 +110,11 @@ impl Judgement {
     /// Something may have been missed.
     pub fn missed(&mut self, now: Moment) {
         self.full = Some(Burst::heard(self.full, now));
+    }
+
+    /// A network has come that may be cut off from an interface.
+    pub fn network_came(&mut self, now: Moment) {
+        self.network.get_or_insert(now + SETTLING);
     }
 
     /// These are the pauses now. Where one was ended there is a full look.
@@ -136,7 +149,12 @@ impl Judgement {
                 devices.push(device.clone());
             }
         }
-        Look { devices, full }
+        let network = self.network.take_if(|due| *due <= now).is_some();
+        Look {
+            devices,
+            full,
+            network,
+        }
     }
 
     /// What a look at an interface came to.
@@ -160,7 +178,8 @@ impl Judgement {
             kept.due().filter(|_| !is_paused)
         });
         let ends = self.pauses.next_end();
-        looks.chain(ends).fold(self.full_due(), Moment::min)
+        let others = ends.into_iter().chain(self.network);
+        looks.chain(others).fold(self.full_due(), Moment::min)
     }
 
     /// The pauses, as far as they are not over.
@@ -257,6 +276,8 @@ mod tests {
         paused: BTreeMap<Option<InterfaceName>, Moment>,
         repairs: BTreeMap<InterfaceName, Vec<Moment>>,
         full: Vec<Moment>,
+        /// When the first of the networks has come that are not looked at.
+        network: Option<Moment>,
         looks: u64,
     }
 
@@ -271,6 +292,7 @@ mod tests {
                 paused: BTreeMap::new(),
                 repairs: BTreeMap::new(),
                 full: Vec::new(),
+                network: None,
                 looks: 0,
             };
             world.judgement.keep(world.recorded.clone(), now);
@@ -313,6 +335,11 @@ mod tests {
                     assert!(self.now >= *last + BETWEEN_FULL);
                 }
                 self.full.push(self.now);
+            }
+            if look.network {
+                self.looks += 1;
+                let due = self.network.take().expect("one has come");
+                assert_eq!(self.now, due + SETTLING);
             }
             for device in look.devices {
                 self.looks += 1;
@@ -411,7 +438,10 @@ mod tests {
                     self.judgement.heard(&device, self.now);
                     self.pass(ms(random.below(2500)));
                 }),
-                _ => {}
+                _ => {
+                    self.network.get_or_insert(self.now);
+                    self.judgement.network_came(self.now);
+                }
             }
         }
 
@@ -442,6 +472,7 @@ mod tests {
             world.pass(Duration::from_secs(600));
             let kept = |device: &InterfaceName| world.recorded.contains(device);
             assert!(!world.lost.keys().any(kept));
+            assert_eq!(world.network, None);
             let (before, looks) = (world.full.len(), world.looks);
             world.pass(Duration::from_secs(3600));
             let full = world.full.len() - before;

@@ -16,6 +16,7 @@ use super::judgement::{Judgement, LookResult};
 use super::main_rules::MainRules;
 use super::manner::Manner;
 use super::marks_watch::MarksWatch;
+use super::networks::Networks;
 use super::pause::Moment;
 use super::place::{KeepError, KeeperPlace};
 use super::repair::{recorded, Looked, Looks};
@@ -59,6 +60,7 @@ pub fn keep(manner: Manner) -> Result<(), KeepError> {
         empty_since: None,
         has_more: false,
         main_rules: MainRules::default(),
+        networks: Networks::default(),
         manner,
     };
     let everything = Changed {
@@ -100,6 +102,7 @@ struct Keeper {
     /// Whether the kernel has more to tell.
     has_more: bool,
     main_rules: MainRules,
+    networks: Networks,
     manner: Manner,
 }
 
@@ -177,6 +180,7 @@ impl Keeper {
         }
         let kept: BTreeSet<InterfaceName> = self.interests.devices().cloned().collect();
         self.telling.keep(&kept);
+        self.networks.keep(&kept);
         let may_end = kept.is_empty() && !self.manner.stays;
         self.empty_since = may_end.then(|| self.empty_since.unwrap_or(now));
         self.judgement.keep(kept, now);
@@ -217,10 +221,14 @@ impl Keeper {
             interests,
             judgement,
             main_rules,
+            networks,
             ..
         } = self;
         let hearing = watch.hear(MESSAGES, |heard| {
             main_rules.note(&heard);
+            if networks.is_new(&heard) {
+                judgement.network_came(now);
+            }
             for device in interests.concerned(&heard) {
                 judgement.heard(&device, now);
             }
@@ -257,6 +265,9 @@ impl Keeper {
             }
             self.tell(device, seen, now);
         }
+        let pauses = self.judgement.pauses();
+        let is_paused = |device: &InterfaceName| pauses.of(device, now).is_some();
+        self.networks.look(&look, &self.interests, &is_paused);
         if look.full || !look.devices.is_empty() {
             self.report();
         }
@@ -269,9 +280,13 @@ impl Keeper {
             watch,
             interests,
             judgement,
+            networks,
             ..
         } = self;
         let heard = watch.hear(MESSAGES, |heard| {
+            if networks.is_new(&heard) {
+                judgement.network_came(now);
+            }
             let is_ours = match &heard {
                 Heard::Rule(rule) | Heard::RuleGone(rule) => rule.protocol == PROTOCOL,
                 Heard::Route(route) => route.is_ours,

@@ -13,6 +13,7 @@
 //! - `place.rs`: what a keeper has in `/run` while it runs.
 //! - `truce.rs`: interfaces let be while somebody is asked about a change to them.
 //! - `repair.rs`: one look at a device, by its record, and the repair.
+//! - `networks.rs`: names networks that come and that `policy-mode strict` cuts off.
 //! - `once.rs`: one look at all of them.
 //! - `keeper.rs`: the loop around all that.
 //! - `program.rs`: the program that has the loop, and how `policy-table keep` becomes it.
@@ -34,6 +35,7 @@ mod manner;
 mod place;
 mod truce;
 mod repair;
+mod networks;
 mod once;
 mod keeper;
 mod program;

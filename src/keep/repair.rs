@@ -49,6 +49,9 @@ pub fn recorded(record: &Record) -> KeptRecord {
         let stanza = part.call().map(|call| Stanza::parse(&call));
         if let Some(Ok(Some(stanza))) = stanza {
             recorded.asks_gateway |= stanza.asks_gateway();
+            if is_kept(part) && stanza.may_cut_off() {
+                recorded.confined.push((stanza.interface, stanza.family));
+            }
         }
     }
     // Main is everybody's; of it only the default routes matter.
@@ -57,7 +60,7 @@ pub fn recorded(record: &Record) -> KeptRecord {
 }
 
 /// Whether the keeper has anything to do with a part.
-fn is_kept(part: &Part) -> bool {
+pub fn is_kept(part: &Part) -> bool {
     !part.is_leaving
         && !part.heading.is_of_copies()
         && part.call().is_none_or(|call| keep(&call) != Keep::No)

@@ -22,6 +22,8 @@ pub struct Links {
     /// The networks that somebody has asked about, by the table that was to lead there, and whether
     /// nothing does.
     pub lost: RefCell<BTreeMap<(TableId, Prefix), bool>>,
+    /// The networks that somebody was told of: they are none to look at.
+    pub told: BTreeSet<Prefix>,
 }
 
 impl Links {
@@ -49,7 +51,8 @@ impl Links {
         let by_route = by_route
             .flat_map(|(device, networks)| networks.iter().map(move |network| (*network, device)));
         by_address.chain(by_route).filter(move |(network, device)| {
-            network.family() == family && !network.is_any() && !self.down.contains(*device)
+            let is_of_matter = !network.is_any() && !self.told.contains(network);
+            network.family() == family && is_of_matter && !self.down.contains(*device)
         })
     }
 
@@ -117,5 +120,10 @@ mod tests {
         let expected = "172.17.0.0/16 docker0, 10.8.0.5 tun0, 10.9.0.0/24 wg0";
         assert_eq!(shown(Family::Inet), expected);
         assert_eq!(shown(Family::Inet6), "2001:db8::/64 wg0");
+        links.told.insert("10.8.0.5/32".parse().unwrap());
+        let expected = "172.17.0.0/16 docker0, 10.9.0.0/24 wg0";
+        let shown = links.networks(Family::Inet);
+        let shown = shown.map(|(network, device)| format!("{network} {device}"));
+        assert_eq!(shown.collect::<Vec<_>>().join(", "), expected);
     }
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::net::IpAddr;
 
-use super::stanza::{Mode, Source, Stanza};
+use super::stanza::{Source, Stanza};
 use crate::routing::{
     is_inside, takes_all_of, Action, Family, InterfaceName, Links, NoCopy, Prefix, Reach, Rule,
     State, Surroundings, TableId,
@@ -201,7 +201,7 @@ pub fn is_confined(stanza: &Stanza, state: &State, table: TableId) -> bool {
 
 /// The rule that has them do so.
 fn confined<'a>(stanza: &Stanza, state: &'a State, table: TableId) -> Option<&'a Rule> {
-    if !stanza.derives() || stanza.mode != Mode::Strict {
+    if !stanza.may_cut_off() {
         return None;
     }
     let derived = |rule: &&Rule| {

@@ -177,6 +177,11 @@ impl Stanza {
         self.table.is_some() && self.method != "loopback"
     }
 
+    /// Whether it may be that its packets go by its own table whatever they are for.
+    pub fn may_cut_off(&self) -> bool {
+        self.derives() && self.mode == Mode::Strict
+    }
+
     /// Whether the connections that come in by its interface are to be marked.
     pub fn asks_for_marks(&self) -> bool {
         self.derives() && self.connmark != Connmark::No

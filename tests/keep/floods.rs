@@ -1,7 +1,7 @@
 //! Many messages, too many, and none.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::keeper::{ours, signal, Keeper};
 use crate::support::lab::{lab, Lab};
@@ -53,13 +53,49 @@ fn routes_of_others_do_not_wake_it() {
     });
 }
 
+/// Networks that come are named once to those that do not get there, however often they go.
+fn networks_are_named_once(lab: &Lab, keeper: &mut Keeper) {
+    let named = |network: &str| {
+        let line =
+            format!("eth1: policy-mode strict cuts off {network}; policy-mode main cuts off none");
+        let all = Keeper::log().matches("strict cuts off").count();
+        (Keeper::log().matches(&line).count(), all)
+    };
+    let flaps = "for _ in 1 2 3; do
+        ip address del 172.17.0.1/16 dev docker0; ip address add 172.17.0.1/16 dev docker0
+    done";
+    lab.ok("ip link add docker0 type bridge; ip address add 172.17.0.1/16 dev docker0");
+    lab.ok(&format!("ip link set docker0 up; {flaps}"));
+    keeper.until("it is named", || named("172.17.0.0/16 (docker0)") == (1, 1));
+    lab.ok(&format!("{flaps}; ifdown eth1; ifup eth1"));
+    keeper.quiet();
+    // What ifup has named the keeper does not, what comes then it does.
+    lab.ok("ip address add 172.18.0.1/16 dev docker0");
+    keeper.until("so is one that comes then", || {
+        named("172.18.0.0/16 (docker0)") == (1, 2)
+    });
+    lab.ok(&format!(
+        "ip address add 2001:db8::1/64 dev docker0 nodad; {flaps}"
+    ));
+}
+
 #[test]
 fn what_it_cannot_hear_makes_it_look_at_everything() {
     lab(|lab| {
-        let before = up(lab);
+        lab.device("eth2");
+        let other = [("eth1", "eth2"), ("10.10", "10.20"), ("rt2", "rt3")];
+        let other = other
+            .iter()
+            .fold(FILE.to_owned(), |text, (from, to)| text.replace(from, to));
+        up(lab);
+        lab.interfaces(&format!("{FILE}{other}    policy-mode main\n"));
+        lab.ok("ifup eth2");
+        let before = ours(lab);
         let mut keeper = Keeper::start(lab);
         // A full look was just made, and the next is ten seconds later at the earliest.
-        std::thread::sleep(Duration::from_secs(10));
+        let next = Instant::now() + Duration::from_secs(10);
+        networks_are_named_once(lab, &mut keeper);
+        std::thread::sleep(next.saturating_duration_since(Instant::now()));
         signal(keeper.id(), "STOP");
         // These pass the filter: they are in its table.
         lab.write("/run/batch", &lines("add", 20_000, "20611"));
@@ -83,7 +119,11 @@ fn what_it_cannot_hear_makes_it_look_at_everything() {
         lab.ok("ip -batch /run/batch");
         keeper.quiet();
         assert_eq!(ours(lab), before);
-        lab.ok("ifdown eth1");
+        // Neither that look nor that of a keeper that starts has named a network again.
+        let keeper = keeper.killed_and_started(lab);
+        assert_eq!(Keeper::log().matches("strict cuts off").count(), 2);
+        drop(keeper);
+        lab.ok("ifdown eth1 eth2");
     });
 }
 
