@@ -4,13 +4,13 @@
 //! which one that was. Where it was another one than meant, that is put back (`set_right`). What it
 //! refuses to take out is looked for: it refuses also what it never took in.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::{BTreeMap, Entry};
 
 use nix::errno::Errno;
 
 use super::outcome::{Removal, StepError};
 use crate::netlink::{Answer, Kernel, KernelError, Refusal};
-use crate::routing::{Family, Hop, Object, Route, State, Step, TableId, Verb};
+use crate::routing::{Family, Hop, Object, Route, Rule, State, Step, TableId, Verb};
 use crate::text::chain;
 
 /// Deletes objects, as far as it can: rules first, so that none leads into a table that is half
@@ -173,7 +173,11 @@ fn delete_doubles(
     mut rules: Vec<Step>,
     removal: &mut Removal,
 ) -> Result<(), KernelError> {
-    while !rules.is_empty() {
+    loop {
+        rules = without_gone(kernel, rules)?;
+        if rules.is_empty() {
+            return Ok(());
+        }
         let answers = kernel.execute_unlogged(&rules)?;
         let mut round = Round::default();
         for (step, answer) in rules.into_iter().zip(answers) {
@@ -184,7 +188,34 @@ fn delete_doubles(
         set_right(kernel, &mut round, removal)?;
         rules = round.deleted;
     }
-    Ok(())
+}
+
+/// Leaves out rules without a protocol that are not there any more. In their place the kernel would take
+/// out one with any, as that of ours which serves instead, and until it is back packets go elsewhere.
+fn without_gone(kernel: &mut Kernel, rules: Vec<Step>) -> Result<Vec<Step>, KernelError> {
+    let mut there: BTreeMap<Family, State> = BTreeMap::new();
+    let mut left = Vec::with_capacity(rules.len());
+    for step in rules {
+        if let Object::Rule(Rule {
+            protocol: 0,
+            family,
+            ..
+        }) = step.object
+        {
+            let of_family = match there.entry(family) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => {
+                    let rules = kernel.rules(family)?.into_iter();
+                    unknown.insert(rules.map(Object::Rule).collect())
+                }
+            };
+            if !of_family.contains(&step.object) {
+                continue;
+            }
+        }
+        left.push(step);
+    }
+    Ok(left)
 }
 
 /// What the kernel says of an object that is not there, or whose device or table is not.

@@ -422,6 +422,7 @@ fn packets_flow_on() {
             lab.ok(&format!("until {there}; do sleep 0.1; done"));
             lab.ok(&from(to, source));
         }
+        lab.ok("ip monitor rule >/run/told 2>&1 </dev/null & echo $! >/run/pid; sleep 0.2");
         for typed in ["no\n", "no\n", "\n"] {
             let mut run = InTerminal::start(NOW);
             asked(&mut run);
@@ -429,8 +430,10 @@ fn packets_flow_on() {
             run.end();
         }
         assert!(lab.text("/etc/network/interfaces").contains("policy-table"));
-        lab.ok("sleep 0.2; kill -INT $(ip netns pids r2)
-                while [ \"$(ip netns pids r2)\" ]; do sleep 0.05; done");
+        lab.ok(
+            "sleep 0.2; kill $(cat /run/pid); kill -INT $(ip netns pids r2)
+                while [ \"$(ip netns pids r2)\" ]; do sleep 0.05; done",
+        );
         for source in [four.1, six.1] {
             let said = lab.text(&format!("/run/{source}"));
             // What came behind the last one that was read was on its way as it ended.
@@ -441,6 +444,16 @@ fn packets_flow_on() {
             let answered: Vec<usize> = answered.collect();
             let all: Vec<usize> = (1..=answered.len()).collect();
             assert!(answered == all && all.len() > 10, "{said}");
+        }
+        // Nor is that luck: the kernel is never without a rule, however short.
+        let told = lab.text("/run/told");
+        for rule in ["10.20.0.10 lookup 103", "2001:db8:20::10 lookup 103"] {
+            let mut there = 1;
+            for line in told.lines().filter(|line| line.contains(rule)) {
+                there += if line.starts_with("Deleted") { -1 } else { 1 };
+                assert!(there > 0, "{rule}:\n{told}");
+            }
+            assert!(there == 1 && told.contains(rule), "{rule}:\n{told}");
         }
     });
 }
