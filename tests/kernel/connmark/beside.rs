@@ -4,8 +4,8 @@
 use std::net::IpAddr;
 
 use super::net::{
-    all, answered, asks, host, marking_lab, publish_by_nft, published_to, stanza, up, while_served,
-    CONTAINER, MARKED, PROTOCOLS, PUBLISHED, SERVED,
+    all, asks, assert_answered, host, marking_lab, publish_by_nft, published_to, stanza, up,
+    while_served, CONTAINER, MARKED, PROTOCOLS, PUBLISHED, SERVED,
 };
 use crate::packets::{addresses, inside};
 use crate::support::lab::Lab;
@@ -91,7 +91,7 @@ fn tunnels_hand_no_mark_on() {
         lab.ok("nft add rule ip engine postrouting oifname tun0 masquerade
             nft add rule ip6 engine postrouting oifname tun0 masquerade");
         while_served(Some("router0"), SERVED, || {
-            assert_eq!(answered(2, PUBLISHED, 100), all([0, 1]));
+            assert_answered(2, PUBLISHED, 100, &all([0, 1]));
         });
     });
 }
@@ -114,7 +114,7 @@ fn filters_that_ask_for_the_way_back_let_all_through() {
             }
 EOF");
         while_served(Some("container"), SERVED, || {
-            assert_eq!(answered(2, PUBLISHED, 100), all([0, 1]));
+            assert_answered(2, PUBLISHED, 100, &all([0, 1]));
         });
     });
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use nix::sys::socket::{setsockopt, sockopt};
 
 use super::net::{
-    all, answered, counted, host, marking_lab, publish_by_nft, stanza, up, while_served, within,
-    MARKED, PUBLISHED, SERVED,
+    all, assert_answered, counted, host, marking_lab, publish_by_nft, stanza, up, while_served,
+    within, MARKED, PUBLISHED, SERVED,
 };
 
 /// Who saves and restores marks without a mask, as scripts for several uplinks do, saves ours, too.
@@ -30,7 +30,7 @@ fn who_saves_all_bits_saves_ours() {
             }
 EOF");
         while_served(Some("container"), SERVED, || {
-            assert_eq!(answered(2, PUBLISHED, 3000), all([0, 1]));
+            assert_answered(2, PUBLISHED, 3000, &all([0, 1]));
         });
     });
 }
@@ -68,7 +68,7 @@ fn bits_of_others_stay() {
             }
 EOF");
         while_served(Some("container"), SERVED, || {
-            assert_eq!(answered(2, PUBLISHED, 3000), all([0, 1]));
+            assert_answered(2, PUBLISHED, 3000, &all([0, 1]));
         });
         assert!(counted(lab, "kept") > 20);
         assert_eq!(counted(lab, "lost"), 0);

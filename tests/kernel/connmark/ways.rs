@@ -5,8 +5,8 @@ use std::net::{IpAddr, UdpSocket};
 use std::time::Duration;
 
 use super::net::{
-    all, answered, asks, counted, host, marking_lab, publish_by_nft, published_to, stanza, up,
-    while_served, within, Protocol, MARKED, PROTOCOLS, PUBLISHED, SERVED,
+    all, asks, assert_answered, counted, host, marking_lab, publish_by_nft, published_to, stanza,
+    up, while_served, within, Protocol, MARKED, PROTOCOLS, PUBLISHED, SERVED,
 };
 use crate::packets::{addresses, inside};
 
@@ -131,7 +131,7 @@ fn a_server_behind_the_interface_itself_is_answered_for_by_main() {
         );
         up(lab, 2, &(stanza(0, MARKED) + &stanza(1, MARKED)));
         while_served(Some("router1"), SERVED, || {
-            assert_eq!(answered(2, PUBLISHED, 100), all([0]));
+            assert_answered(2, PUBLISHED, 100, &all([0]));
         });
     });
 }
@@ -185,7 +185,7 @@ fn connections_older_than_the_rules_and_younger() {
             lab.interfaces(&(stanza(0, "") + &stanza(1, MARKED).replace("rt1", "other")));
             lab.ok("policy-table apply eth1");
             assert!(!answers());
-            assert_eq!(answered(2, PUBLISHED, 100), all([0, 1]));
+            assert_answered(2, PUBLISHED, 100, &all([0, 1]));
         });
     });
 }
