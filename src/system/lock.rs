@@ -26,6 +26,10 @@ const LONGEST: Duration = Duration::from_secs(10);
 /// Pause between attempts.
 const PAUSE: Duration = Duration::from_millis(2);
 
+/// How many times the longest wait is waited where one holder follows another: on a busy machine many
+/// runs may have their turn before this one.
+const TURNS: u32 = 6;
+
 /// A lock that this run alone has, until it is dropped.
 #[derive(Debug)]
 pub struct Lock {
@@ -35,8 +39,8 @@ pub struct Lock {
 impl Lock {
     /// Takes the lock that a file stands for, making the file if it is missing. It stays, empty: a
     /// run that removed it could take it away from under one that waits for it.
-    /// Errors: the file cannot be opened or made; or, as [`io::ErrorKind::TimedOut`], others hold
-    /// it for longer than ten seconds; who, the error says.
+    /// Errors: the file cannot be opened or made; or, as [`io::ErrorKind::TimedOut`], another holds
+    /// it for ten seconds, or others do in turn for a minute; who, the error says.
     pub fn exclusive(path: &Path) -> io::Result<Self> {
         Self::within(path, LONGEST)
     }
@@ -46,14 +50,15 @@ impl Lock {
         let file = open(path)?;
         // Where the lock is free the clock is not looked at: the first look alone is two page
         // faults.
-        let mut started = None;
-        let mut waited = || started.get_or_insert_with(Instant::now).elapsed();
+        let mut queue = None;
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => return Ok(Self { file }),
-                Err(Errno::WOULDBLOCK | Errno::INTR) if waited() < longest => sleep(PAUSE),
                 Err(Errno::WOULDBLOCK | Errno::INTR) => {
-                    return Err(timed_out(path, &file, longest))
+                    let queue = queue.get_or_insert_with(|| Queue::begin(longest));
+                    queue
+                        .wait(&file)
+                        .map_err(|who| timed_out(path, &who, longest))?;
                 }
                 Err(errno) => return Err(errno.into()),
             }
@@ -81,8 +86,46 @@ impl Lock {
     }
 }
 
-fn timed_out(path: &Path, file: &File, longest: Duration) -> io::Error {
-    let (holder, seconds) = (holder(file), longest.as_secs());
+/// A wait for a lock.
+struct Queue {
+    longest: Duration,
+    since: Instant,
+    /// Who held it when this turn had hardly begun.
+    holder: Option<String>,
+    turns: u32,
+}
+
+impl Queue {
+    fn begin(longest: Duration) -> Self {
+        Self {
+            longest,
+            since: Instant::now(),
+            holder: None,
+            turns: 0,
+        }
+    }
+
+    /// Waits a moment.
+    /// Errors: who has held it for too long.
+    fn wait(&mut self, file: &File) -> Result<(), String> {
+        let waited = self.since.elapsed();
+        if waited >= self.longest {
+            let now = holder(file);
+            self.turns += 1;
+            if self.holder.as_ref() == Some(&now) || self.turns == TURNS {
+                return Err(now);
+            }
+            (self.since, self.holder) = (Instant::now(), Some(now));
+        } else if waited >= self.longest / 10 && self.holder.is_none() {
+            self.holder = Some(holder(file));
+        }
+        sleep(PAUSE);
+        Ok(())
+    }
+}
+
+fn timed_out(path: &Path, holder: &str, longest: Duration) -> io::Error {
+    let seconds = longest.as_secs();
     let path = path.display();
     let message = format!("{holder} has held {path} for {seconds} seconds");
     io::Error::new(io::ErrorKind::TimedOut, message)
