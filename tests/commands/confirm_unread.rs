@@ -156,6 +156,7 @@ fn a_full_pipe() {
             );
             let shell = Command::new("/bin/sh")
                 .args(["-c", &shell])
+                .stdout(Stdio::null()) // if it is left over, tests/run waits for no more of it
                 .stderr(Stdio::piped())
                 .spawn()
                 .unwrap();
