@@ -265,8 +265,9 @@ impl Interfaces {
                     }
                 }
                 BlockKind::Source(source) if reached => {
-                    self.runs.push((file, unread..index + 1));
-                    unread = index + 1;
+                    let next = index + 1;
+                    self.runs.push((file, unread..next));
+                    unread = next;
                     self.source(path, source, depth);
                 }
                 _ => {}
