@@ -28,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(2);
 
 /// How many times the longest wait is waited where one holder follows another: on a busy machine many
 /// runs may have their turn before this one.
-const TURNS: u32 = 6;
+const MOST: u32 = 6;
 
 /// A lock that this run alone has, until it is dropped.
 #[derive(Debug)]
@@ -50,13 +50,13 @@ impl Lock {
         let file = open(path)?;
         // Where the lock is free the clock is not looked at: the first look alone is two page
         // faults.
-        let mut queue = None;
+        let mut turns = None;
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => return Ok(Self { file }),
                 Err(Errno::WOULDBLOCK | Errno::INTR) => {
-                    let queue = queue.get_or_insert_with(|| Queue::begin(longest));
-                    queue
+                    let turns = turns.get_or_insert_with(|| Turns::begin(longest));
+                    turns
                         .wait(&file)
                         .map_err(|who| timed_out(path, &who, longest))?;
                 }
@@ -86,22 +86,23 @@ impl Lock {
     }
 }
 
-/// A wait for a lock.
-struct Queue {
+/// A wait for a lock, by the turns that others have.
+struct Turns {
     longest: Duration,
     since: Instant,
     /// Who held it when this turn had hardly begun.
     holder: Option<String>,
-    turns: u32,
+    /// How many times the longest wait was waited.
+    number: u32,
 }
 
-impl Queue {
+impl Turns {
     fn begin(longest: Duration) -> Self {
         Self {
             longest,
             since: Instant::now(),
             holder: None,
-            turns: 0,
+            number: 0,
         }
     }
 
@@ -111,8 +112,8 @@ impl Queue {
         let waited = self.since.elapsed();
         if waited >= self.longest {
             let now = holder(file);
-            self.turns += 1;
-            if self.holder.as_ref() == Some(&now) || self.turns == TURNS {
+            self.number += 1;
+            if self.holder.as_ref() == Some(&now) || self.number == MOST {
                 return Err(now);
             }
             (self.since, self.holder) = (Instant::now(), Some(now));
