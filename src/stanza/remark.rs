@@ -236,13 +236,17 @@ pub fn cut_off(
             || is_in_table(state, table, network)
             || is_decided_on(state, own, network)
             || around.main_is_asked(own, network)
-            || !is_known_as_lost(table, network, &around.links, &mut || {
-                is_lost(network, other, source, &around.links, ways)
-            })
         {
             continue;
         }
-        found.push((network, other.clone()));
+        let ask = &mut || is_lost(network, other, source, &around.links, ways);
+        // Of thousands of stanzas each would go on through thousands of networks to no end.
+        let Some(is_lost) = known_as_lost(table, network, &around.links, ask) else {
+            break;
+        };
+        if is_lost {
+            found.push((network, other.clone()));
+        }
         if found.len() > LISTED {
             break;
         }
@@ -285,24 +289,23 @@ fn is_decided_on(state: &State, own: &Rule, network: Prefix) -> bool {
     })
 }
 
-/// Whether nothing leads to a network by a table. The kernel tries rule after rule for an answer, and
-/// thousands of stanzas have thousands of rules: it is asked once for each, and not without end, since
-/// a network that is not named does less harm than one that is reached and named.
-fn is_known_as_lost(
+/// Whether nothing leads to a network by a table; `None` where nobody may be asked any more. The kernel
+/// tries rule after rule for an answer, and thousands of stanzas have thousands of rules: it is asked
+/// once for each, and not without end, since a network that is not named does less harm than one that
+/// is reached and named.
+fn known_as_lost(
     table: TableId,
     network: Prefix,
     links: &Links,
     ask: &mut dyn FnMut() -> bool,
-) -> bool {
+) -> Option<bool> {
     let known = links.lost.borrow().get(&(table, network)).copied();
-    known.unwrap_or_else(|| {
-        let may_ask = links.lost.borrow().len() < QUESTIONS;
-        let is_lost = may_ask && ask();
-        if may_ask {
-            links.lost.borrow_mut().insert((table, network), is_lost);
-        }
-        is_lost
-    })
+    if known.is_some() || links.lost.borrow().len() >= QUESTIONS {
+        return known;
+    }
+    let is_lost = ask();
+    links.lost.borrow_mut().insert((table, network), is_lost);
+    Some(is_lost)
 }
 
 /// Whether packets from an address do not get to a network by its device, while by main they would.
