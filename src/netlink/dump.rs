@@ -70,8 +70,21 @@ impl Kernel {
         encode: impl Fn() -> Result<P, WireError>,
         decode: impl Fn(&mut Self, &[u8]) -> Result<Option<T>, WireError>,
     ) -> Result<Vec<T>, KernelError> {
+        self.dump_first_of(usize::MAX, family, what, kind, encode, decode)
+    }
+
+    /// As [`Kernel::dump_first`], of one family.
+    pub(crate) fn dump_first_of<T, P: neli::Size + neli::ToBytes>(
+        &mut self,
+        most: usize,
+        family: Family,
+        what: &str,
+        kind: Rtm,
+        encode: impl Fn() -> Result<P, WireError>,
+        decode: impl Fn(&mut Self, &[u8]) -> Result<Option<T>, WireError>,
+    ) -> Result<Vec<T>, KernelError> {
         let own = u8::from(family_number(family));
-        self.dump(what, kind, encode, |kernel, payload| {
+        self.dump_first(most, what, kind, encode, |kernel, payload| {
             // Each object's message begins with its family.
             if payload.first() == Some(&own) {
                 decode(kernel, payload)

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 
 use super::address::{self, Assigned, Standing};
 use super::kernel::{Kernel, KernelError};
-use super::message::{family_number, nested, number, WireError};
+use super::message::{nested, number, WireError};
 use super::route;
 use crate::routing::{
     Family, InterfaceAddress, InterfaceName, Kind, Links, Prefix, Reach, Route, Surroundings,
@@ -75,17 +75,17 @@ impl Kernel {
         let own = self.index(device)?;
         let what = format!("{} addresses", family.name());
         let encode = || address::encode_dump(family, 0);
-        let found = self.dump_first(MOST, &what, Rtm::Getaddr, encode, |_, payload| {
-            // Most hosts have no other than that of lo, which is of the host alone.
-            let is_of_use = payload.first() == Some(&u8::from(family_number(family)))
-                && payload.get(SCOPE) == Some(&UNIVERSE)
-                && payload.get(INDEX..INDEX + 4).and_then(number) != own;
-            if is_of_use {
-                address::decode_any(payload)
-            } else {
-                Ok(None)
-            }
-        })?;
+        let found =
+            self.dump_first_of(MOST, family, &what, Rtm::Getaddr, encode, |_, payload| {
+                // Most hosts have no other than that of lo, which is of the host alone.
+                let is_of_use = payload.get(SCOPE) == Some(&UNIVERSE)
+                    && payload.get(INDEX..INDEX + 4).and_then(number) != own;
+                if is_of_use {
+                    address::decode_any(payload)
+                } else {
+                    Ok(None)
+                }
+            })?;
         let mut beside: BTreeMap<InterfaceName, Vec<InterfaceAddress>> = BTreeMap::new();
         for (index, assigned) in found.into_iter().take(MOST) {
             let device = self.device(index);
