@@ -39,6 +39,8 @@ pub struct Build {
     pub hook: String,
     /// The program with the commands.
     pub commands: String,
+    /// The keeper's.
+    pub keeper: String,
     /// Empty programs, with what they are called; the first is the measure.
     pub empty: [(String, String); 2],
 }
@@ -65,6 +67,7 @@ fn build(kind: &str) -> Option<Build> {
         kind: kind.to_owned(),
         hook: path("policy-table-hook"),
         commands: path("policy-table"),
+        keeper: path("policy-table-keep"),
         empty: [
             (format!("empty Rust program, {kind}"), path("empty")),
             (
@@ -80,10 +83,12 @@ fn sizes(build: &Build) -> Vec<(String, u64)> {
     let [(_, _), (empty, path)] = &build.empty;
     let hook = format!("`policy-table-hook`, {}", build.kind);
     let commands = format!("`policy-table`, {}", build.kind);
+    let keeper = format!("`policy-table-keep`, {}", build.kind);
     let programs = [
         (empty, path),
         (&hook, &build.hook),
         (&commands, &build.commands),
+        (&keeper, &build.keeper),
     ];
     let size = |path: &String| fs::metadata(path).unwrap().len();
     programs

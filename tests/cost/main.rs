@@ -77,6 +77,16 @@ fn register_names(lab: &Lab) {
     lab.write(FEW, &few);
 }
 
+/// Counts the instructions of the command that follows.
+const COUNTED: &str = "valgrind --quiet --tool=callgrind --callgrind-out-file=/run/profile";
+
+/// The instructions of all objects, of what callgrind wrote.
+fn all_instructions(profile: &str) -> u64 {
+    let mut lines = profile.lines();
+    let total = lines.find_map(|line| line.strip_prefix("totals: "));
+    total.unwrap().trim().parse().unwrap()
+}
+
 /// The instructions of the program's own object, of what callgrind wrote.
 fn own_instructions(profile: &str) -> u64 {
     let mut names: BTreeMap<&str, &str> = BTreeMap::new();
@@ -112,8 +122,7 @@ fn instructions(lab: &Lab) -> BTreeMap<String, u64> {
     let mut counted = BTreeMap::new();
     for (name, before, run) in runs() {
         lab.ok(&before.replace("TOOL ", ""));
-        let tool = "valgrind --quiet --tool=callgrind --callgrind-out-file=/run/profile ";
-        lab.ok(&run.replace("TOOL ", tool));
+        lab.ok(&run.replace("TOOL ", &format!("{COUNTED} ")));
         let sum = own_instructions(&lab.text("/run/profile"));
         assert!(sum > 1000, "{name}: {sum} instructions cannot be all");
         counted.insert(name.to_owned(), sum);
@@ -180,13 +189,10 @@ fn a_call_for_an_interface_reads_a_thousand_stanzas_in_no_time() {
             ] {
                 lab.ok(&format!(
                     "env -i PATH=/usr/bin:/bin IFACE=x500 METHOD=none {when} \
-                     INTERFACES_FILE=/etc/network/interfaces valgrind --quiet --tool=callgrind \
-                     --callgrind-out-file=/run/profile /etc/network/{folder}-policy-table"
+                     INTERFACES_FILE=/etc/network/interfaces {COUNTED} \
+                     /etc/network/{folder}-policy-table"
                 ));
-                let profile = lab.text("/run/profile");
-                let mut lines = profile.lines();
-                let total = lines.find_map(|line| line.strip_prefix("totals: "));
-                let counted: u64 = total.unwrap().trim().parse().unwrap();
+                let counted = all_instructions(&lab.text("/run/profile"));
                 println!("{folder}: {counted} instructions");
                 assert!(
                     counted <= most,

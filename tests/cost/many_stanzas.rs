@@ -3,8 +3,8 @@
 
 use std::fmt::Write;
 
-use crate::is_release;
 use crate::support::lab::{lab, Lab};
+use crate::{all_instructions, is_release, COUNTED};
 
 /// Most that twice as many may cost, in tenths: lists that are sorted cost some more than twice, and
 /// a part that grows with the square shows as soon as it is a fifth of it all.
@@ -107,15 +107,10 @@ type File = fn(usize) -> String;
 fn instructions(lab: &Lab, command: &str, text: &str) -> u64 {
     lab.write("/run/file", text);
     let said = lab.sh(&format!(
-        "valgrind --quiet --tool=callgrind --callgrind-out-file=/run/profile \
-         policy-table {command} /run/file >/run/said 2>&1"
+        "{COUNTED} policy-table {command} /run/file >/run/said 2>&1"
     ));
     assert!(said.code <= 2, "{command}: {said:?}");
-    let profile = lab.text("/run/profile");
-    let total = profile
-        .lines()
-        .find_map(|line| line.strip_prefix("totals: "));
-    total.unwrap().trim().parse().unwrap()
+    all_instructions(&lab.text("/run/profile"))
 }
 
 #[test]
