@@ -3,23 +3,15 @@
 
 use std::fmt::Write;
 
+use crate::support::callgrind::{all_instructions, COUNTED, PROFILE};
 use crate::support::lab::{lab, Lab};
 use crate::support::needs::{have, STRACE};
 
-/// The instructions of a run of the program, libc's included.
+/// The instructions of a run of the program.
 fn instructions(lab: &Lab, arguments: &str) -> u64 {
-    let tool = "valgrind --quiet --tool=callgrind --callgrind-out-file=/run/profile";
-    let said = lab.sh(&format!("{tool} {arguments} >/run/said"));
+    let said = lab.sh(&format!("{COUNTED} {arguments} >/run/said"));
     assert!(said.code <= 1, "{arguments}: {}", said.err);
-    let profile = lab.text("/run/profile");
-    let mut lines = profile.lines();
-    let total = lines.find_map(|line| {
-        let total = line
-            .strip_prefix("totals: ")
-            .or(line.strip_prefix("summary: "));
-        total.and_then(|total| total.trim().parse().ok())
-    });
-    total.unwrap_or_else(|| panic!("{arguments}: no total in {} bytes", profile.len()))
+    all_instructions(&lab.text(PROFILE))
 }
 
 /// Most that twice as many may cost, in tenths: less than in a quadratic half of it all.

@@ -23,6 +23,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+use support::callgrind::{all_instructions, COUNTED, PROFILE};
 use support::lab::{lab, Lab, DOWN, NAMES, UP};
 use support::tree::top;
 
@@ -77,16 +78,6 @@ fn register_names(lab: &Lab) {
     lab.write(FEW, &few);
 }
 
-/// Counts the instructions of the command that follows.
-const COUNTED: &str = "valgrind --quiet --tool=callgrind --callgrind-out-file=/run/profile";
-
-/// The instructions of all objects, of what callgrind wrote.
-fn all_instructions(profile: &str) -> u64 {
-    let mut lines = profile.lines();
-    let total = lines.find_map(|line| line.strip_prefix("totals: "));
-    total.unwrap().trim().parse().unwrap()
-}
-
 /// The instructions of the program's own object, of what callgrind wrote.
 fn own_instructions(profile: &str) -> u64 {
     let mut names: BTreeMap<&str, &str> = BTreeMap::new();
@@ -123,7 +114,7 @@ fn instructions(lab: &Lab) -> BTreeMap<String, u64> {
     for (name, before, run) in runs() {
         lab.ok(&before.replace("TOOL ", ""));
         lab.ok(&run.replace("TOOL ", &format!("{COUNTED} ")));
-        let sum = own_instructions(&lab.text("/run/profile"));
+        let sum = own_instructions(&lab.text(PROFILE));
         assert!(sum > 1000, "{name}: {sum} instructions cannot be all");
         counted.insert(name.to_owned(), sum);
     }
@@ -192,7 +183,7 @@ fn a_call_for_an_interface_reads_a_thousand_stanzas_in_no_time() {
                      INTERFACES_FILE=/etc/network/interfaces {COUNTED} \
                      /etc/network/{folder}-policy-table"
                 ));
-                let counted = all_instructions(&lab.text("/run/profile"));
+                let counted = all_instructions(&lab.text(PROFILE));
                 println!("{folder}: {counted} instructions");
                 assert!(
                     counted <= most,

@@ -3,8 +3,9 @@
 
 use std::fmt::Write;
 
+use crate::is_release;
+use crate::support::callgrind::{all_instructions, COUNTED, PROFILE};
 use crate::support::lab::{lab, Lab};
-use crate::{all_instructions, is_release, COUNTED};
 
 /// Most that twice as many may cost, in tenths: lists that are sorted cost some more than twice, and
 /// a part that grows with the square shows as soon as it is a fifth of it all.
@@ -110,7 +111,7 @@ fn instructions(lab: &Lab, command: &str, text: &str) -> u64 {
         "{COUNTED} policy-table {command} /run/file >/run/said 2>&1"
     ));
     assert!(said.code <= 2, "{command}: {said:?}");
-    all_instructions(&lab.text("/run/profile"))
+    all_instructions(&lab.text(PROFILE))
 }
 
 #[test]

@@ -11,6 +11,7 @@
     clippy::print_stderr
 )]
 
+pub mod callgrind;
 pub mod ip_json;
 pub mod lab;
 pub mod needs;
