@@ -104,6 +104,12 @@ fn mail_leaves_by_one_uplink() {
             assert_eq!(connect("", 80), "r0\n");
             assert_eq!(connect("-s 198.51.100.10", 25), "r1\n");
             assert_eq!(way(lab, "10.1.2.3 ipproto tcp dport 25"), "eth0");
+            // All that goes to one destination.
+            assert_eq!(way(lab, FAR), "eth0");
+            let rule = format!("    policy-rule to {FAR}");
+            lab.interfaces(&format!("{}{rule}\n", without(example, "policy-rule")));
+            lab.ok("policy-table apply eth1");
+            assert_eq!(way(lab, FAR), "eth1");
         });
     }
 }

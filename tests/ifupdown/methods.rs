@@ -968,10 +968,10 @@ exec /usr/bin/ip "$@"
 const PON: &str = r#"#!/bin/sh
 (
     sleep 0.3
-    ip tuntap add "$1" mode tun
-    ip addr add 10.64.0.2 peer 10.64.0.1 dev "$1"
+    ip tuntap add ppp0 mode tun
+    ip addr add 10.64.0.2 peer 10.64.0.1 dev ppp0
     sleep 0.2
-    ip link set "$1" up
+    ip link set ppp0 up
 ) >/dev/null 2>&1 &
 "#;
 
@@ -1100,7 +1100,10 @@ fn a_ppp_device_is_waited_for_until_it_is_up() {
     tunnels(|lab| {
         lab.script("/usr/bin/pon", PON);
         lab.script("/usr/bin/poff", "#!/bin/sh\nip link del ppp0\n");
-        assert_eq!(up_tunnel(lab, "ppp0 inet ppp", "provider ppp0"), [""; 0]);
+        assert_eq!(
+            up_tunnel(lab, "ppp0 inet ppp", "provider dsl-provider"),
+            [""; 0]
+        );
         assert_eq!(
             table(lab, "-4"),
             [
