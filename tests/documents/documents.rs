@@ -13,10 +13,11 @@ const INTERFACES: &str = "man/policy-table-interfaces.5";
 const PACKAGE: &str = "debian/ifupdown-policy-table.README.Debian";
 
 /// Names that start as an option does and are none: a page's, and what is in the page's name.
-const NO_OPTIONS: [&str; 6] = [
+const NO_OPTIONS: [&str; 7] = [
     "policy-table-keep",
     "policy-table-confirm",
     "policy-table-move",
+    "policy-table-marks",
     "policy-table-interfaces",
     "policy-table-hook",
     "policy-tabel",
