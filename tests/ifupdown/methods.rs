@@ -965,7 +965,7 @@ exec /usr/bin/ip "$@"
 
 /// `pon` and `pppd` in one: the device appears after `pon` is gone, has its addresses next, and
 /// is up at last, the order of pppd's ipcp.c.
-const PON: &str = r#"#!/bin/sh
+const PON: &str = r"#!/bin/sh
 (
     sleep 0.3
     ip tuntap add ppp0 mode tun
@@ -973,7 +973,7 @@ const PON: &str = r#"#!/bin/sh
     sleep 0.2
     ip link set ppp0 up
 ) >/dev/null 2>&1 &
-"#;
+";
 
 /// A lab with tunnels.
 fn tunnels(test: impl FnOnce(&Lab) + Send) {
