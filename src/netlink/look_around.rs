@@ -13,7 +13,7 @@ use super::message::{nested, number, WireError};
 use super::route;
 use crate::routing::{
     Family, InterfaceAddress, InterfaceName, Kind, Links, Prefix, Reach, Route, Surroundings,
-    WIDEST,
+    TableId, WIDEST,
 };
 
 impl Kernel {
@@ -137,9 +137,10 @@ impl Kernel {
 }
 
 impl Reach for Kernel {
-    fn leaves_by(&mut self, from: IpAddr, to: IpAddr) -> Option<InterfaceName> {
-        let index = self.ask_way(route::encode_question(from, to), out)?;
-        self.device(index)
+    fn way(&mut self, from: IpAddr, to: IpAddr) -> Option<(InterfaceName, TableId)> {
+        let way = |payload: &[u8]| Some((out(payload)?, table(payload)?));
+        let (index, table) = self.ask_way(route::encode_question(from, to), way)?;
+        Some((self.device(index)?, table))
     }
 
     fn main_has(&mut self, to: IpAddr, device: &InterfaceName) -> bool {
@@ -158,9 +159,18 @@ impl Reach for Kernel {
 
 /// The number of the device in a message about a route.
 fn out(payload: &[u8]) -> Option<u32> {
+    attribute(payload, Rta::Oif)
+}
+
+/// The table in one.
+fn table(payload: &[u8]) -> Option<TableId> {
+    attribute(payload, Rta::Table).map(TableId::numbered)
+}
+
+fn attribute(payload: &[u8], wanted: Rta) -> Option<u32> {
     let mut attributes = nested(payload.get(ROUTE_HEADER..).unwrap_or_default());
-    let out = attributes.find(|(kind, _)| *kind == u16::from(Rta::Oif));
-    out.and_then(|(_, index)| number(index))
+    let found = attributes.find(|(kind, _)| *kind == u16::from(wanted));
+    found.and_then(|(_, value)| number(value))
 }
 
 /// Whether an address is of one link and no network.

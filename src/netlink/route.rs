@@ -21,6 +21,8 @@ const ONLINK: u32 = 4;
 /// `RTM_F_FIB_MATCH`: not the way of a packet, which may end on a link for want of a route, but the
 /// route.
 const FIB_MATCH: u32 = 0x2000;
+/// `RTM_F_LOOKUP_TABLE`: in the answer stands the table that has the route.
+const LOOKUP_TABLE: u32 = 0x1000;
 /// `RTA_VIA` and `RTA_PREF`, which neli names for glibc only.
 const VIA: u16 = 18;
 const PREF: u16 = 20;
@@ -188,6 +190,7 @@ pub fn encode_question(from: IpAddr, to: IpAddr) -> Result<Rtmsg, WireError> {
     message(family, attrs)
         .rtm_dst_len(family.bits())
         .rtm_src_len(family.bits())
+        .rtm_flags(RtmF::from_bits_retain(LOOKUP_TABLE))
         .build()
         .map_err(WireError::new)
 }

@@ -71,9 +71,9 @@ impl Links {
 
 /// What is asked of the kernel about single packets.
 pub trait Reach {
-    /// The device by which a packet that this host sends leaves now; `None` where there is no way, or
-    /// the kernel does not say.
-    fn leaves_by(&mut self, from: IpAddr, to: IpAddr) -> Option<InterfaceName>;
+    /// The device by which a packet that this host sends leaves now, and the table that says so; `None`
+    /// where there is no way, or the kernel does not say.
+    fn way(&mut self, from: IpAddr, to: IpAddr) -> Option<(InterfaceName, TableId)>;
 
     /// Whether main has a route to an address by a device, one that is none of those that stand for
     /// a default route.

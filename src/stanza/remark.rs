@@ -239,7 +239,7 @@ pub fn cut_off(
         {
             continue;
         }
-        let ask = &mut || is_lost(network, other, source, &around.links, ways);
+        let ask = &mut || is_lost(network, other, (source, table), &around.links, ways);
         // Of thousands of stanzas each would go on through thousands of networks to no end.
         let Some(is_lost) = known_as_lost(table, network, &around.links, ask) else {
             break;
@@ -300,7 +300,7 @@ fn known_as_lost(
     ask: &mut dyn FnMut() -> bool,
 ) -> Option<bool> {
     let known = links.lost.borrow().get(&(table, network)).copied();
-    if known.is_some() || links.lost.borrow().len() >= QUESTIONS {
+    if known.is_some() || !may_ask(links) {
         return known;
     }
     let is_lost = ask();
@@ -308,21 +308,28 @@ fn known_as_lost(
     Some(is_lost)
 }
 
-/// Whether packets from an address do not get to a network by its device, while by main they would.
+/// Whether the kernel may be asked about one more network.
+pub fn may_ask(links: &Links) -> bool {
+    links.lost.borrow().len() < QUESTIONS
+}
+
+/// Whether a table keeps packets from an address from a network, while by main they get there.
 fn is_lost(
     network: Prefix,
     device: &InterfaceName,
-    source: IpAddr,
+    (source, table): (IpAddr, TableId),
     links: &Links,
     ways: &mut dyn Reach,
 ) -> bool {
     let its_own = links.addresses.get(device).into_iter().flatten();
     let its_own: Vec<IpAddr> = its_own.map(|own| own.address).collect();
     for host in network.hosts().filter(|host| !its_own.contains(host)) {
-        match ways.leaves_by(source, host) {
-            Some(end) if end == *device => return false,
+        match ways.way(source, host) {
+            Some((end, _)) if end == *device => return false,
             // That is this host itself, and says nothing of the others there.
-            Some(end) if end.as_str() == "lo" => {}
+            Some((end, _)) if end.as_str() == "lo" => {}
+            // By a rule of somebody else.
+            Some((_, by)) if by != table => return false,
             _ => return ways.main_has(host, device),
         }
     }

@@ -350,6 +350,13 @@ fn networks_that_strict_cuts_off_are_named_until_main_is_asked() {
             ["policy-mode strict cuts off 172.17.0.0/16 (docker0)"]
         );
         assert_eq!(findings(lab, "PT410").len(), 1);
+        // Where somebody else's rule leads elsewhere, main would not be asked either.
+        let elsewhere = "to 172.17.0.0/16 lookup 77 priority 20000";
+        lab.ok(&format!(
+            "ip rule add {elsewhere}; ip route add 172.17.0.0/16 dev eth1 table 77"
+        ));
+        assert!(notes().is_empty(), "{:?}", notes());
+        lab.ok(&format!("ip rule del {elsewhere}; ip route flush table 77"));
         let said = lab.ok("policy-table apply eth1");
         assert!(said.trim_end().ends_with(
             "; policy-mode strict cuts off 172.17.0.0/16 (docker0); policy-mode main cuts off \
