@@ -9,8 +9,8 @@ use log::debug;
 
 use crate::netlink::{Kernel, KernelError};
 use crate::record::Part;
-use crate::routing::{Prefix, State, Surroundings, TableId};
-use crate::stanza::{cut_off, is_confined, Remark, Stanza};
+use crate::routing::{Family, InterfaceName, Links, Prefix, State, Surroundings, TableId};
+use crate::stanza::{cut_off, is_confined, may_ask, Remark, Stanza};
 use crate::text::chain;
 
 /// What is added to the summary of a stanza.
@@ -53,6 +53,8 @@ pub struct CutOffLooks {
     kernel: Kernel,
     /// What has been asked for one part needs not be asked for another.
     around: Surroundings,
+    /// The families whose networks are in it.
+    asked: BTreeSet<Family>,
 }
 
 impl CutOffLooks {
@@ -61,32 +63,55 @@ impl CutOffLooks {
         Ok(Self {
             kernel: Kernel::open()?,
             around: Surroundings::default(),
+            asked: BTreeSet::new(),
         })
     }
 
-    /// What the stanza of a part does not get to of networks that nobody was `told` of, and the line
-    /// that says so.
+    /// What the stanza of a part does not get to of networks that nobody was told of, as far as the
+    /// line names it that says so.
     /// Errors: the kernel did not say.
     pub fn at(
         &mut self,
         part: &Part,
         stanza: &Stanza,
-        told: &BTreeSet<Prefix>,
+        told: impl Iterator<Item = Prefix>,
     ) -> Result<Option<(Vec<Prefix>, String)>, KernelError> {
         let table = part.table_ids(stanza).and_then(|ids| ids.own());
         let Some(table) = table.filter(|table| is_confined(stanza, &part.state, *table)) else {
             return Ok(None);
         };
-        self.around.links.told.clone_from(told);
-        let Self { kernel, around } = self;
-        let remark = look(kernel, around, stanza, &part.state, table)?;
-        let Some(Remark::CutOff(networks)) = &remark else {
-            return Ok(None);
-        };
-        let networks = networks.iter().map(|(network, _)| *network).collect();
-        Ok(remark.map(|remark| (networks, line(&remark))))
+        let Self {
+            kernel,
+            around,
+            asked,
+        } = self;
+        if !asked.contains(&stanza.family) {
+            note_networks(kernel, &mut around.links, None, stanza.family, OF_ALL)?;
+            asked.insert(stanza.family);
+        }
+        around.links.told = told.collect();
+        let remark = cut_off(stanza, &part.state, table, around, kernel);
+        Ok(remark.map(|remark| (remark.named().collect(), line(&remark))))
+    }
+
+    /// All networks that there are, where nobody could be asked about each.
+    pub fn unasked(mut self) -> Option<BTreeSet<Prefix>> {
+        if may_ask(&self.around.links) {
+            return None;
+        }
+        self.around.links.told.clear();
+        let links = &self.around.links;
+        let all = Family::ALL
+            .into_iter()
+            .flat_map(|family| links.networks(family));
+        Some(all.map(|(network, _)| network).collect())
     }
 }
+
+/// In how many networks of others a hook reads addresses, on a host of thousands, and who looks for
+/// all stanzas at once.
+const OF_ONE: usize = 64;
+const OF_ALL: usize = 1024;
 
 /// How a remark stands behind something else.
 fn line(remark: &Remark) -> String {
@@ -101,8 +126,27 @@ fn look(
     state: &State,
     table: TableId,
 ) -> Result<Option<Remark>, KernelError> {
-    around.links.addresses = kernel.addresses_beside(&stanza.interface.device(), stanza.family)?;
-    around.links.on_link.clear();
-    kernel.note_on_link(&mut around.links, stanza.family)?;
+    let device = stanza.interface.device();
+    note_networks(
+        kernel,
+        &mut around.links,
+        Some(&device),
+        stanza.family,
+        OF_ONE,
+    )?;
     Ok(cut_off(stanza, state, table, around, kernel))
+}
+
+/// Notes what networks of a family devices have on their links, but for one of them.
+fn note_networks(
+    kernel: &mut Kernel,
+    links: &mut Links,
+    beside: Option<&InterfaceName>,
+    family: Family,
+    most: usize,
+) -> Result<(), KernelError> {
+    for (device, addresses) in kernel.addresses_beside(beside, family, most)? {
+        links.addresses.entry(device).or_default().extend(addresses);
+    }
+    kernel.note_on_link(links, family)
 }

@@ -260,8 +260,13 @@ impl Keeper {
         for device in &look.devices {
             let seen = looks.at(device);
             self.judgement.found(device, seen.finding, since_start());
-            if seen.finding == LookResult::Refused {
-                self.pass_over(device);
+            match seen.finding {
+                LookResult::Refused => self.pass_over(device),
+                // What has come while its packets went by main is cut off from now on.
+                LookResult::Repaired if self.networks.matter() => {
+                    self.judgement.network_came(now);
+                }
+                _ => {}
             }
             self.tell(device, seen, now);
         }

@@ -15,27 +15,46 @@ use crate::record::{Part, Store};
 use crate::routing::{InterfaceName, Prefix};
 use crate::stanza::Stanza;
 use crate::system::is_enabled;
+use crate::text::counted;
 
-/// How many are noted, of those heard of and of those that a stanza does not get to.
+/// How many are noted of those heard of, between two looks at all, and of those named to a stanza.
 const MOST: usize = 256;
+
+/// How many lines a look makes: a host may have a thousand stanzas.
+const LINES: usize = 8;
 
 /// What is known of them.
 #[derive(Debug, Default)]
 pub struct Networks {
     /// Those of the addresses that were heard of.
     heard: BTreeSet<Prefix>,
-    /// Those that the administrator was told of, by stanza.
-    told: BTreeMap<Confined, BTreeSet<Prefix>>,
+    /// What the administrator was told, by stanza.
+    told: BTreeMap<Confined, Told>,
+    /// Those that were there when the kernel could not be asked about each: they are new to nobody.
+    unasked: BTreeSet<Prefix>,
+}
+
+/// What the administrator was told of a stanza.
+#[derive(Debug, Clone, Default)]
+struct Told {
+    networks: BTreeSet<Prefix>,
+    /// How many of these were named here.
+    named: usize,
 }
 
 impl Networks {
+    /// Whether there is a stanza that may not get to one.
+    pub fn matter(&self) -> bool {
+        !self.told.is_empty()
+    }
+
     /// Notes a change; returns whether it brings a network that was not heard of before, where a
     /// stanza may not get there.
     pub fn is_new(&mut self, heard: &Heard) -> bool {
         let Heard::Address { assigned, .. } = heard else {
             return false;
         };
-        let is_of_matter = assigned.standing == Standing::Usable && !self.told.is_empty();
+        let is_of_matter = assigned.standing == Standing::Usable && self.matter();
         is_of_matter && self.heard.len() < MOST && self.heard.insert(assigned.address.network())
     }
 
@@ -43,6 +62,9 @@ impl Networks {
     pub fn keep(&mut self, devices: &BTreeSet<InterfaceName>) {
         let has_record = |interface: &InterfaceName| devices.contains(&interface.device());
         self.told.retain(|(interface, _), _| has_record(interface));
+        if self.told.is_empty() {
+            self.unasked.clear();
+        }
     }
 
     /// Whether one of these stanzas was never looked at.
@@ -59,6 +81,9 @@ impl Networks {
         interests: &Interests,
         is_paused: &dyn Fn(&InterfaceName) -> bool,
     ) {
+        if look.full {
+            self.heard.clear();
+        }
         let all = look.full || look.network;
         if !all && look.devices.is_empty() {
             return;
@@ -71,14 +96,30 @@ impl Networks {
         if devices.is_empty() || !is_enabled() {
             return;
         }
-        match CutOffLooks::open() {
-            Ok(mut looks) => devices.iter().for_each(|it| self.look_at(it, &mut looks)),
-            Err(error) => debug!("{error}"),
+        let mut looks = match CutOffLooks::open() {
+            Ok(looks) => looks,
+            Err(error) => return debug!("{error}"),
+        };
+        let mut lines = Vec::new();
+        for device in &devices {
+            self.look_at(device, &mut looks, &mut lines);
+        }
+        if let Some(unasked) = looks.unasked() {
+            self.unasked = unasked;
+        }
+        for line in shown(lines) {
+            info!("{line}");
         }
     }
 
-    fn look_at(&mut self, device: &InterfaceName, looks: &mut CutOffLooks) {
-        let mut told: BTreeMap<Confined, BTreeSet<Prefix>> = BTreeMap::new();
+    /// Adds a line for each stanza of a device that does not get to what nobody was told of.
+    fn look_at(
+        &mut self,
+        device: &InterfaceName,
+        looks: &mut CutOffLooks,
+        lines: &mut Vec<String>,
+    ) {
+        let mut first = BTreeSet::new();
         for part in Store::peek(device).parts().iter().filter(|it| is_kept(it)) {
             let Some(stanza) = part.call().and_then(|call| Stanza::parse(&call).ok()?) else {
                 continue;
@@ -87,40 +128,59 @@ impl Networks {
                 continue;
             }
             let key = (stanza.interface.clone(), stanza.family);
-            let before = self.told.get(&key);
-            let is_first = before.is_none();
-            let known = told.get(&key).or(before).cloned().unwrap_or_default();
-            match name(part, &stanza, known, is_first, looks) {
-                Ok(known) => {
-                    told.insert(key, known);
+            // There may be several of a family.
+            if !self.told.contains_key(&key) {
+                first.insert(key.clone());
+            }
+            let told = self.told.get(&key).cloned().unwrap_or_default();
+            let is_first = first.contains(&key);
+            match self.name(part, &stanza, told, is_first, looks) {
+                Ok((told, line)) => {
+                    lines.extend(line.map(|line| format!("{}: {line}", stanza.interface)));
+                    self.told.insert(key, told);
                 }
                 Err(error) => debug!("{}: {error}", stanza.interface),
             }
         }
-        self.told.extend(told);
+    }
+
+    /// The line that names what a stanza does not get to, unless it is looked at for the first time,
+    /// with all that the administrator knows of then.
+    fn name(
+        &self,
+        part: &Part,
+        stanza: &Stanza,
+        mut told: Told,
+        is_first: bool,
+        looks: &mut CutOffLooks,
+    ) -> Result<(Told, Option<String>), KernelError> {
+        while told.named < MOST {
+            let known = told.networks.iter().chain(&self.unasked).copied();
+            let Some((networks, line)) = looks.at(part, stanza, known)? else {
+                break;
+            };
+            if !is_first {
+                told.named += networks.len();
+                told.networks.extend(networks);
+                return Ok((told, Some(line)));
+            }
+            told.networks.extend(networks);
+        }
+        Ok((told, None))
     }
 }
 
-/// Names what a stanza does not get to, unless it is looked at for the first time; returns all that
-/// the administrator knows of.
-fn name(
-    part: &Part,
-    stanza: &Stanza,
-    mut told: BTreeSet<Prefix>,
-    is_first: bool,
-    looks: &mut CutOffLooks,
-) -> Result<BTreeSet<Prefix>, KernelError> {
-    while told.len() < MOST {
-        let Some((networks, line)) = looks.at(part, stanza, &told)? else {
-            break;
-        };
-        told.extend(networks);
-        if !is_first {
-            info!("{}: {line}", stanza.interface);
-            break;
-        }
-    }
-    Ok(told)
+/// The first of some lines, and how many more there are.
+fn shown(mut lines: Vec<String>) -> Vec<String> {
+    let more = lines.len().saturating_sub(LINES);
+    lines.truncate(LINES);
+    let stanzas = counted(more, "more stanza", "more stanzas");
+    let rest = format!(
+        "policy-mode strict of {stanzas} cuts off networks that have come; policy-table status \
+         names them"
+    );
+    lines.extend((more > 0).then_some(rest));
+    lines
 }
 
 #[cfg(test)]
@@ -150,7 +210,7 @@ mod tests {
         assert!(!networks.is_new(&address(0, Standing::Usable)));
         let key = (eth1.clone(), Family::Inet);
         assert!(networks.lacks(from_ref(&key)));
-        networks.told.insert(key.clone(), BTreeSet::new());
+        networks.told.insert(key.clone(), Told::default());
         assert!(!networks.lacks(from_ref(&key)));
         assert!(!networks.is_new(&address(0, Standing::Tentative)));
         assert!(networks.is_new(&address(0, Standing::Usable)));
@@ -158,9 +218,25 @@ mod tests {
         // However many come, there is an end.
         let new = (0..1000).filter(|n| networks.is_new(&address(*n, Standing::Usable)));
         assert_eq!(new.count(), MOST - 1);
+        // But it hears again once it has looked at all.
+        let full = Look {
+            full: true,
+            ..Look::default()
+        };
+        networks.look(&full, &Interests::default(), &|_| false);
+        assert!(networks.is_new(&address(1000, Standing::Usable)));
         networks.keep(&BTreeSet::from([eth1]));
         assert_eq!(networks.told.len(), 1);
         networks.keep(&BTreeSet::new());
         assert!(networks.told.is_empty());
+    }
+
+    #[test]
+    fn a_thousand_stanzas_make_nine_lines() {
+        let lines = |count: usize| shown(vec!["a line".to_owned(); count]);
+        assert_eq!(lines(LINES), ["a line"; LINES]);
+        assert_eq!(lines(1000).len(), LINES + 1);
+        let last = lines(1000).pop().unwrap();
+        assert!(last.starts_with("policy-mode strict of 992 more stanzas cuts off"));
     }
 }

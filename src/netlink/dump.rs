@@ -57,7 +57,7 @@ impl Kernel {
         encode: impl Fn() -> Result<P, WireError>,
         decode: impl Fn(&mut Self, &[u8]) -> Result<Option<T>, WireError>,
     ) -> Result<Vec<T>, KernelError> {
-        self.dump_first(usize::MAX, what, kind, encode, decode)
+        self.dump_first(|_| false, what, kind, encode, decode)
     }
 
     /// As [`Kernel::dump`], of one family. A kernel that has IPv6 switched off answers with what it
@@ -70,13 +70,13 @@ impl Kernel {
         encode: impl Fn() -> Result<P, WireError>,
         decode: impl Fn(&mut Self, &[u8]) -> Result<Option<T>, WireError>,
     ) -> Result<Vec<T>, KernelError> {
-        self.dump_first_of(usize::MAX, family, what, kind, encode, decode)
+        self.dump_first_of(|_| false, family, what, kind, encode, decode)
     }
 
     /// As [`Kernel::dump_first`], of one family.
     pub(crate) fn dump_first_of<T, P: neli::Size + neli::ToBytes>(
         &mut self,
-        most: usize,
+        is_enough: impl Fn(&[T]) -> bool,
         family: Family,
         what: &str,
         kind: Rtm,
@@ -84,7 +84,7 @@ impl Kernel {
         decode: impl Fn(&mut Self, &[u8]) -> Result<Option<T>, WireError>,
     ) -> Result<Vec<T>, KernelError> {
         let own = u8::from(family_number(family));
-        self.dump_first(most, what, kind, encode, |kernel, payload| {
+        self.dump_first(is_enough, what, kind, encode, |kernel, payload| {
             // Each object's message begins with its family.
             if payload.first() == Some(&own) {
                 decode(kernel, payload)

@@ -171,11 +171,11 @@ impl Kernel {
         Ok(self.socket.enable_strict_checking(true)?)
     }
 
-    /// Takes the first of a dump, no fewer than `most` if there are as many; again where a change
-    /// overtakes it (`NLM_F_DUMP_INTR`).
+    /// Takes the first of a dump, until they are enough; again where a change overtakes it
+    /// (`NLM_F_DUMP_INTR`).
     pub(crate) fn dump_first<T, P: neli::Size + neli::ToBytes>(
         &mut self,
-        most: usize,
+        is_enough: impl Fn(&[T]) -> bool,
         what: &str,
         kind: Rtm,
         encode: impl Fn() -> Result<P, WireError>,
@@ -186,7 +186,7 @@ impl Kernel {
             self.sequence += 1;
             let message = request(kind, NlmF::DUMP, self.sequence, encode()?)?;
             self.socket.send(&message, Msg::empty())?;
-            if let Some(found) = self.read_dump(most, what, &decode)? {
+            if let Some(found) = self.read_dump(&is_enough, what, &decode)? {
                 return Ok(found);
             }
         }
@@ -205,15 +205,15 @@ impl Kernel {
         self.sequence += 1;
         let message = request(kind, NlmF::ACK, self.sequence, payload)?;
         self.socket.send(&message, Msg::empty())?;
-        let answer = self.read_dump(usize::MAX, what, decode)?;
+        let answer = self.read_dump(|_| false, what, decode)?;
         Ok(answer.into_iter().flatten().next())
     }
 
-    /// The parts of one dump, or `None` if it cannot be trusted. With `most` of them the rest is not
+    /// The parts of one dump, or `None` if it cannot be trusted. Once they are enough the rest is not
     /// read; since a socket takes no other dump before it has given all of one, another takes its place.
     fn read_dump<T>(
         &mut self,
-        most: usize,
+        is_enough: impl Fn(&[T]) -> bool,
         what: &str,
         decode: impl Fn(&mut Self, &[u8]) -> Result<Option<T>, WireError>,
     ) -> Result<Option<Vec<T>>, KernelError> {
@@ -237,7 +237,7 @@ impl Kernel {
                     None => found.extend(decode(self, reply.payload)?),
                 }
             }
-            if found.len() >= most {
+            if is_enough(&found) {
                 self.socket = connect()?;
                 return Ok(steady.then_some(found));
             }

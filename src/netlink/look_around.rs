@@ -66,30 +66,52 @@ impl Kernel {
         Ok(())
     }
 
-    /// The usable addresses of a family that devices other than one have; of hundreds the first ones.
+    /// The usable addresses of a family that devices have, but for one of them; where they are in
+    /// more networks than `most`, those in the first of these.
     pub fn addresses_beside(
         &mut self,
-        device: &InterfaceName,
+        device: Option<&InterfaceName>,
         family: Family,
+        most: usize,
     ) -> Result<BTreeMap<InterfaceName, Vec<InterfaceAddress>>, KernelError> {
-        let own = self.index(device)?;
+        let own = device.map(|device| self.index(device)).transpose()?;
+        let own = own.flatten();
+        // A server of web sites has hundreds in one, or in none.
+        let network = |(index, assigned): &(u32, Assigned)| {
+            let own = assigned.address;
+            (*index, (!own.is_alone()).then(|| own.network()))
+        };
+        let is_enough = |found: &[(u32, Assigned)]| {
+            found.len() >= most && found.iter().map(network).collect::<BTreeSet<_>>().len() >= most
+        };
         let what = format!("{} addresses", family.name());
         let encode = || address::encode_dump(family, 0);
-        let found =
-            self.dump_first_of(MOST, family, &what, Rtm::Getaddr, encode, |_, payload| {
+        let found = self.dump_first_of(
+            is_enough,
+            family,
+            &what,
+            Rtm::Getaddr,
+            encode,
+            |_, payload| {
                 // Most hosts have no other than that of lo, which is of the host alone.
                 let is_of_use = payload.get(SCOPE) == Some(&UNIVERSE)
                     && payload.get(INDEX..INDEX + 4).and_then(number) != own;
-                if is_of_use {
-                    address::decode_any(payload)
-                } else {
-                    Ok(None)
+                if !is_of_use {
+                    return Ok(None);
                 }
-            })?;
+                let found = address::decode_any(payload)?;
+                Ok(found.filter(|(_, assigned)| assigned.standing == Standing::Usable))
+            },
+        )?;
         let mut beside: BTreeMap<InterfaceName, Vec<InterfaceAddress>> = BTreeMap::new();
-        for (index, assigned) in found.into_iter().take(MOST) {
-            let device = self.device(index);
-            if let Some(device) = device.filter(|_| assigned.standing == Standing::Usable) {
+        let mut networks = BTreeSet::new();
+        for found in &found {
+            networks.insert(network(found));
+            if networks.len() > most {
+                break;
+            }
+            let (index, assigned) = found;
+            if let Some(device) = self.device(*index) {
                 beside.entry(device).or_default().push(assigned.address);
             }
         }
@@ -116,7 +138,7 @@ impl Kernel {
                     && !is_link_local(to.address())
                     && !is_router
             };
-            let networks = routes.iter().filter(is_on_link).take(MOST);
+            let networks = routes.iter().filter(is_on_link).take(ON_LINK);
             let networks: Vec<Prefix> = networks.map(|route| route.destination).collect();
             links.on_link.entry(device).or_default().extend(networks);
         }
@@ -190,8 +212,8 @@ const INDEX: usize = 4;
 /// `RT_SCOPE_UNIVERSE`.
 const UNIVERSE: u8 = 0;
 
-/// How many addresses a hook reads on a host of thousands.
-const MOST: usize = 64;
+/// How many networks are read that one device has on its link.
+const ON_LINK: usize = 64;
 
 /// What a kernel says of a family that it was booted without.
 fn is_unknown(errno: Errno) -> bool {

@@ -22,7 +22,7 @@ pub struct Links {
     /// The networks that somebody has asked about, by the table that was to lead there, and whether
     /// nothing does.
     pub lost: RefCell<BTreeMap<(TableId, Prefix), bool>>,
-    /// The networks that somebody was told of: they are none to look at.
+    /// The networks that somebody was told of, or that are taken for such: they are none to look at.
     pub told: BTreeSet<Prefix>,
 }
 

@@ -41,7 +41,7 @@ pub use observed::Observed;
 pub use options::OPTIONS;
 pub(crate) use parse::keep;
 pub use parse::on_error;
-pub(crate) use remark::{cut_off, is_confined, remarks, unserved, Remark};
+pub(crate) use remark::{cut_off, is_confined, may_ask, remarks, unserved, Remark};
 pub(crate) use stanza::{Connmark, Keep, Mode, OnError, Source, PRIORITY};
 pub use stanza::{Stanza, Table};
 pub use table_ids::TableIds;

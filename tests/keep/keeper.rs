@@ -93,6 +93,15 @@ impl Keeper {
         fs::read_to_string(LOG).unwrap_or_default()
     }
 
+    /// The networks that it has named to an interface, a text for each line.
+    pub fn named_to(interface: &str) -> Vec<String> {
+        let lead = format!("{interface}: policy-mode strict cuts off ");
+        let log = Self::log();
+        let told = log.lines().filter_map(|line| line.split_once(&lead));
+        let told = told.map(|(_, told)| told.replace("; policy-mode main cuts off none", ""));
+        told.collect()
+    }
+
     /// How often it has repaired something, as it tells systemd.
     pub fn repairs() -> u64 {
         let text = fs::read_to_string("/run/policy-table-keep/repairs").unwrap_or_default();

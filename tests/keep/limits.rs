@@ -10,6 +10,8 @@ use crate::support::needs::{have, STRACE};
 
 const FLUSH: &str = "ip rule flush protocol 157";
 
+const DOCKER: &str = "ip link add docker0 up type bridge; ip address add 172.17.0.1/16 dev docker0";
+
 fn has_rule_from(lab: &Lab, address: &str) -> bool {
     let from = format!("from {address} ");
     ours(lab).iter().any(|line| line.contains(&from))
@@ -59,11 +61,16 @@ fn a_fight_is_bounded_and_never_given_up() {
 #[test]
 fn a_pause_stops_repairs_and_nothing_else_and_its_end_brings_all_back() {
     lab(|lab| {
+        // More than the kernel is asked about: none of them is new.
+        lab.ok("ip link add lan0 type bridge; ip link set lan0 up
+            for n in $(seq 0 255); do
+                echo address add 10.30.$n.1/24 dev lan0; echo address add 10.31.$n.1/24 dev lan0
+            done | ip -batch -");
         let before = up(lab, TWO);
         let mut keeper = Keeper::start(lab);
         let said = lab.ok("policy-table pause --for 30m --reason 'works on it' eth1");
         assert!(said.contains("eth1: paused for 30 minutes by") && said.contains(": works on it"));
-        lab.ok(FLUSH);
+        lab.ok(&format!("{FLUSH}; {DOCKER}"));
         eth2_alone_comes_back(lab, &mut keeper);
         // status says so, and how often the other one was repaired; neither is drift of its own.
         let shown = lab.sh("policy-table status").out;
@@ -86,6 +93,10 @@ fn a_pause_stops_repairs_and_nothing_else_and_its_end_brings_all_back() {
         // apply acts as ever, and does not end it.
         lab.ok("policy-table apply eth1");
         assert_eq!(ours(lab), before);
+        // Nor is a network named to it that comes.
+        let named = ["172.17.0.0/16 (docker0)"];
+        keeper.until("named to the other", || Keeper::named_to("eth2") == named);
+        assert_eq!(Keeper::named_to("eth1"), [""; 0]);
         lab.ok("ip rule del pref 21000 from 10.10.0.10 lookup 20611 protocol 157");
         keeper.quiet();
         assert_ne!(ours(lab), before);
@@ -93,6 +104,8 @@ fn a_pause_stops_repairs_and_nothing_else_and_its_end_brings_all_back() {
             .ok("policy-table resume eth1")
             .contains("eth1: no more paused"));
         keeper.until("all", || ours(lab) == before);
+        keeper.until("named now", || Keeper::named_to("eth1") == named);
+        assert_eq!(Keeper::named_to("eth2"), named);
         // All of them, for a second.
         lab.ok("policy-table pause --for 2s");
         lab.ok(FLUSH);
@@ -117,8 +130,22 @@ fn a_stanza_says_that_it_is_not_to_be_kept() {
         let file = TWO.replace("table rt2\n", "table rt2\n    policy-keep no\n");
         up(lab, &file);
         let mut keeper = Keeper::start(lab);
+        // Nor is it told of networks that come; nor is anybody where all is switched off.
+        lab.ok(DOCKER);
+        let named = ["172.17.0.0/16 (docker0)"];
+        keeper.until("named to the other", || Keeper::named_to("eth2") == named);
+        assert_eq!(Keeper::named_to("eth1"), [""; 0]);
         lab.ok(FLUSH);
         eth2_alone_comes_back(lab, &mut keeper);
+        lab.write("/etc/default/ifupdown-policy-table", "ENABLED=no\n");
+        lab.ok("ip address add 172.18.0.1/16 dev docker0");
+        sleep(Duration::from_millis(2500));
+        assert_eq!(Keeper::named_to("eth2"), named);
+        lab.ok("rm /etc/default/ifupdown-policy-table; ip address add 172.19.0.1/16 dev docker0");
+        keeper.until("switched on", || {
+            let named = Keeper::named_to("eth2").concat();
+            named.contains("172.18.0.0/16") && named.contains("172.19.0.0/16")
+        });
         lab.ok("ifdown eth1 eth2");
         assert!(ours(lab).is_empty());
     });
