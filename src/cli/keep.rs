@@ -17,7 +17,8 @@ apply does; but by what the last ifup or apply was told, never by the file,
 which may be half edited. What others have, and what ifdown took out, it lets
 be. It ends when it is told to, or, without --stay, when no interface has a
 record any more. With --once it looks once at every interface, as for cron(8).
-Exit status of that: 0 if all is in force, 1 if something waits, 2 in trouble.",
+Exit status of that: 0 if all is in force, 1 if something waits or, with
+--dry-run, would be put back, 2 in trouble.",
     options: &[DRY_RUN, ONCE, STAY],
     example: "policy-table keep --once",
     run,
