@@ -35,6 +35,11 @@ impl Observed {
         };
         Some(hop).filter(|hop| hop.gateway.is_none_or(is_reached))
     }
+
+    /// Whether that way leads through a router, and not just to what is at the other end.
+    pub fn keeps_router(&self, table: TableId) -> bool {
+        self.kept(table).is_some_and(|hop| hop.gateway.is_some())
+    }
 }
 
 /// Whether an address is of a link alone, so that it is reached whatever the network is.

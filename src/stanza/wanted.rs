@@ -311,11 +311,12 @@ fn gateway(
         Gateway::Auto(Some(gateway)) => checked("gateway", gateway),
         Gateway::Auto(None) => Ok(match (&found.default, first) {
             (Some(hop), _) => Some(Way::by(hop)),
+            // The other end is the router, whether main named it once or never.
+            (None, _) if own.is_point_to_point() && !found.keeps_router(table) => Some(Way::Device),
             (None, _) if found.kept(table).is_some() => found.kept(table).map(|hop| {
                 notices.push(Notice::Kept(stanza.interface.device(), hop.clone()));
                 Way::by(hop)
             }),
-            (None, _) if own.is_point_to_point() => Some(Way::Device),
             (None, Ok(first)) => {
                 notices.push(Notice::Guessed(first));
                 Some(Way::Via(first))

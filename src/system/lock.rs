@@ -56,9 +56,8 @@ impl Lock {
                 Ok(()) => return Ok(Self { file }),
                 Err(Errno::WOULDBLOCK | Errno::INTR) => {
                     let turns = turns.get_or_insert_with(|| Turns::begin(longest));
-                    turns
-                        .wait(&file)
-                        .map_err(|who| timed_out(path, &who, longest))?;
+                    let waited = turns.wait(&file, path);
+                    waited.map_err(|why| io::Error::new(io::ErrorKind::TimedOut, why))?;
                 }
                 Err(errno) => return Err(errno.into()),
             }
@@ -107,14 +106,21 @@ impl Turns {
     }
 
     /// Waits a moment.
-    /// Errors: who has held it for too long.
-    fn wait(&mut self, file: &File) -> Result<(), String> {
+    /// Errors: who has held it for too long, or has it now after many others.
+    fn wait(&mut self, file: &File, path: &Path) -> Result<(), String> {
         let waited = self.since.elapsed();
         if waited >= self.longest {
-            let now = holder(file);
+            let (now, path) = (holder(file), path.display());
+            let seconds = self.longest.as_secs();
             self.number += 1;
-            if self.holder.as_ref() == Some(&now) || self.number == MOST {
-                return Err(now);
+            if self.holder.as_ref() == Some(&now) {
+                return Err(format!("{now} has held {path} for {seconds} seconds"));
+            }
+            if self.number == MOST {
+                let all = seconds * u64::from(MOST);
+                return Err(format!(
+                    "{path} was others' in turn for {all} seconds, and {now} has it now"
+                ));
             }
             (self.since, self.holder) = (Instant::now(), Some(now));
         } else if waited >= self.longest / 10 && self.holder.is_none() {
@@ -123,13 +129,6 @@ impl Turns {
         sleep(PAUSE);
         Ok(())
     }
-}
-
-fn timed_out(path: &Path, holder: &str, longest: Duration) -> io::Error {
-    let seconds = longest.as_secs();
-    let path = path.display();
-    let message = format!("{holder} has held {path} for {seconds} seconds");
-    io::Error::new(io::ErrorKind::TimedOut, message)
 }
 
 /// Opened to be read, so that one that is there serves on a disk that takes nothing, too.
@@ -213,6 +212,20 @@ mod tests {
         let told = holder(&file);
         let own = format!("process {} (", std::process::id());
         assert!(told.starts_with(&own), "{told}");
+        let mut turns = Turns::begin(Duration::ZERO);
+        assert_eq!(turns.wait(&file, &path), Ok(()));
+        let stays = turns.wait(&file, &path).unwrap_err();
+        let held = format!("{told} has held {} for 0 seconds", path.display());
+        assert_eq!(stays, held);
+        let mut turns = Turns {
+            longest: Duration::ZERO,
+            holder: Some("process 1 (init)".to_owned()),
+            number: MOST - 1,
+            ..turns
+        };
+        let after_others = turns.wait(&file, &path).unwrap_err();
+        let now = format!("in turn for 0 seconds, and {told} has it now");
+        assert!(after_others.ends_with(&now), "{after_others}");
         drop(locked);
         assert_eq!(holder(&file), "another process");
         assert_eq!(file.metadata().unwrap().mode() & 0o7777, 0o600);

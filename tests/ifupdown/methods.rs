@@ -1112,6 +1112,13 @@ fn a_ppp_device_is_waited_for_until_it_is_up() {
             ]
         );
         assert_eq!(lab.rules("-4"), derived("10.64.0.2"));
+        // The other end is the router: main never had to name one.
+        let told = lab.sh("policy-table status");
+        assert_eq!(
+            (told.code, told.out.contains("keeps")),
+            (0, false),
+            "{told:?}"
+        );
         down_tunnel(lab, "ppp0");
     });
 }
