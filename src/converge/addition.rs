@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use log::debug;
 
-use crate::netlink::{Kernel, KernelError};
+use crate::netlink::{Extent, Kernel, KernelError};
 use crate::record::Part;
 use crate::routing::{Family, InterfaceName, Links, Prefix, State, Surroundings, TableId};
 use crate::stanza::{cut_off, is_confined, may_ask, Remark, Stanza};
@@ -86,7 +86,13 @@ impl CutOffLooks {
             asked,
         } = self;
         if !asked.contains(&stanza.family) {
-            note_networks(kernel, &mut around.links, None, stanza.family, OF_ALL)?;
+            note_networks(
+                kernel,
+                &mut around.links,
+                None,
+                stanza.family,
+                Extent::OF_ALL,
+            )?;
             asked.insert(stanza.family);
         }
         around.links.told = told.collect();
@@ -108,11 +114,6 @@ impl CutOffLooks {
     }
 }
 
-/// In how many networks of others a hook reads addresses, on a host of thousands, and who looks for
-/// all stanzas at once.
-const OF_ONE: usize = 64;
-const OF_ALL: usize = 1024;
-
 /// How a remark stands behind something else.
 fn line(remark: &Remark) -> String {
     format!("{remark}; {}", remark.hint())
@@ -132,7 +133,7 @@ fn look(
         &mut around.links,
         Some(&device),
         stanza.family,
-        OF_ONE,
+        Extent::OF_ONE,
     )?;
     Ok(cut_off(stanza, state, table, around, kernel))
 }
@@ -143,10 +144,10 @@ fn note_networks(
     links: &mut Links,
     beside: Option<&InterfaceName>,
     family: Family,
-    most: usize,
+    extent: Extent,
 ) -> Result<(), KernelError> {
-    for (device, addresses) in kernel.addresses_beside(beside, family, most)? {
+    for (device, addresses) in kernel.addresses_beside(beside, family, extent)? {
         links.addresses.entry(device).or_default().extend(addresses);
     }
-    kernel.note_on_link(links, family)
+    kernel.note_on_link(links, family, extent)
 }

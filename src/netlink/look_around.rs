@@ -16,6 +16,29 @@ use crate::routing::{
     TableId, WIDEST,
 };
 
+/// How far a look goes for networks of others, on a host of thousands.
+#[derive(Debug, Clone, Copy)]
+pub struct Extent {
+    /// In how many networks addresses are read.
+    networks: usize,
+    /// Of how many devices without one main is asked what is on their links, for each of which the
+    /// kernel goes through it.
+    tunnels: usize,
+}
+
+impl Extent {
+    /// In a hook, for one stanza.
+    pub const OF_ONE: Self = Self {
+        networks: 64,
+        tunnels: 8,
+    };
+    /// Once for all stanzas.
+    pub const OF_ALL: Self = Self {
+        networks: 1024,
+        tunnels: 64,
+    };
+}
+
 impl Kernel {
     /// Adds to rules that are noted already what they look up, and the addresses of all devices.
     pub fn look_around(&mut self, around: &mut Surroundings) -> Result<(), KernelError> {
@@ -61,19 +84,20 @@ impl Kernel {
                     of_device.push(assigned.address);
                 }
             }
-            self.note_on_link(&mut around.links, family)?;
+            self.note_on_link(&mut around.links, family, Extent::OF_ALL)?;
         }
         Ok(())
     }
 
     /// The usable addresses of a family that devices have, but for one of them; where they are in
-    /// more networks than `most`, those in the first of these.
+    /// too many networks, those in the first of these.
     pub fn addresses_beside(
         &mut self,
         device: Option<&InterfaceName>,
         family: Family,
-        most: usize,
+        extent: Extent,
     ) -> Result<BTreeMap<InterfaceName, Vec<InterfaceAddress>>, KernelError> {
+        let most = extent.networks;
         let own = device.map(|device| self.index(device)).transpose()?;
         let own = own.flatten();
         // A server of web sites has hundreds in one, or in none.
@@ -120,11 +144,16 @@ impl Kernel {
 
     /// Adds what is on the link of devices whose addresses are in no network: the destinations of
     /// routes by them that need no router, and are none.
-    pub fn note_on_link(&mut self, links: &mut Links, family: Family) -> Result<(), KernelError> {
+    pub fn note_on_link(
+        &mut self,
+        links: &mut Links,
+        family: Family,
+        extent: Extent,
+    ) -> Result<(), KernelError> {
         for device in links
             .without_network(family)
             .into_iter()
-            .take(WITHOUT_NETWORK)
+            .take(extent.tunnels)
         {
             let routes = self.routes_by_commands(family, &device)?;
             let hops = || routes.iter().flat_map(|route| &route.hops);
@@ -219,9 +248,6 @@ const ON_LINK: usize = 64;
 fn is_unknown(errno: Errno) -> bool {
     matches!(errno, Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT)
 }
-
-/// At how many devices without a network main is asked what is on their links.
-const WITHOUT_NETWORK: usize = 8;
 
 /// Where `rtm_dst_len` and `rtm_table` stand in a message about a route.
 const DESTINATION_LENGTH: usize = 1;

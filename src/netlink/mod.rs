@@ -39,6 +39,7 @@ pub(crate) use advice::advice;
 pub(crate) use heard::{Heard, HeardRoute};
 pub(crate) use kernel::KernelError;
 pub use kernel::{Answer, Kernel};
+pub(crate) use look_around::Extent;
 pub use message::{replies, request, Reply, WireError};
 pub(crate) use nft_watch::NftWatch;
 pub use route::{decode as decode_route, encode as encode_route, encode_dump as encode_route_dump};

@@ -350,6 +350,17 @@ fn networks_that_strict_cuts_off_are_named_until_main_is_asked() {
             ["policy-mode strict cuts off 172.17.0.0/16 (docker0)"]
         );
         assert_eq!(findings(lab, "PT410").len(), 1);
+        // A tunnel behind many that have an address alone, as containers with routes of their own.
+        lab.ok("for n in $(seq 20); do
+                echo link add a$n up type bridge; echo address add 169.254.0.1/32 dev a$n
+            done | ip -batch -
+            ip link add wg0 up type bridge
+            ip address add 10.8.0.2/32 dev wg0; ip route add 10.8.0.0/24 dev wg0");
+        assert_eq!(
+            notes(),
+            ["policy-mode strict cuts off 172.17.0.0/16 (docker0), 10.8.0.0/24 (wg0)"]
+        );
+        lab.ok("ip link del wg0");
         // Where somebody else's rule leads elsewhere, main would not be asked either.
         let elsewhere = "to 172.17.0.0/16 lookup 77 priority 20000";
         lab.ok(&format!(
