@@ -67,8 +67,8 @@ impl CutOffLooks {
         })
     }
 
-    /// What the stanza of a part does not get to of networks that nobody was told of, as far as the
-    /// line names it that says so.
+    /// What the stanza of a part does not get to of networks that nobody was told of, of many the first
+    /// ones, and the line that says so.
     /// Errors: the kernel did not say.
     pub fn at(
         &mut self,
@@ -97,7 +97,11 @@ impl CutOffLooks {
         }
         around.links.told = told.collect();
         let remark = cut_off(stanza, &part.state, table, around, kernel);
-        Ok(remark.map(|remark| (remark.named().collect(), line(&remark))))
+        let Some(Remark::CutOff(networks)) = &remark else {
+            return Ok(None);
+        };
+        let networks = networks.iter().map(|(network, _)| *network).collect();
+        Ok(remark.map(|remark| (networks, line(&remark))))
     }
 
     /// All networks that there are, where nobody could be asked about each.

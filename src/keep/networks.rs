@@ -17,8 +17,11 @@ use crate::stanza::Stanza;
 use crate::system::is_enabled;
 use crate::text::counted;
 
-/// How many are noted of those heard of, between two looks at all, and of those named to a stanza.
+/// How many are noted of those heard of between two looks, and how many lines a stanza gets.
 const MOST: usize = 256;
+
+/// How many are noted of those that a stanza does not get to.
+const TOLD: usize = 1024;
 
 /// How many lines a look makes: a host may have a thousand stanzas.
 const LINES: usize = 8;
@@ -38,8 +41,8 @@ pub struct Networks {
 #[derive(Debug, Clone, Default)]
 struct Told {
     networks: BTreeSet<Prefix>,
-    /// How many of these were named here.
-    named: usize,
+    /// How many lines named some of these.
+    lines: usize,
 }
 
 impl Networks {
@@ -81,10 +84,10 @@ impl Networks {
         interests: &Interests,
         is_paused: &dyn Fn(&InterfaceName) -> bool,
     ) {
-        if look.full {
+        let all = look.full || look.network;
+        if look.full || all && self.heard.len() >= MOST {
             self.heard.clear();
         }
-        let all = look.full || look.network;
         if !all && look.devices.is_empty() {
             return;
         }
@@ -145,7 +148,8 @@ impl Networks {
     }
 
     /// The line that names what a stanza does not get to, unless it is looked at for the first time,
-    /// with all that the administrator knows of then.
+    /// with all that the administrator knows of then: those that the line calls others, too, which
+    /// would stand before what comes next.
     fn name(
         &self,
         part: &Part,
@@ -154,19 +158,17 @@ impl Networks {
         is_first: bool,
         looks: &mut CutOffLooks,
     ) -> Result<(Told, Option<String>), KernelError> {
-        while told.named < MOST {
+        let mut named = None;
+        while told.lines < MOST && told.networks.len() < TOLD {
             let known = told.networks.iter().chain(&self.unasked).copied();
             let Some((networks, line)) = looks.at(part, stanza, known)? else {
                 break;
             };
-            if !is_first {
-                told.named += networks.len();
-                told.networks.extend(networks);
-                return Ok((told, Some(line)));
-            }
             told.networks.extend(networks);
+            named = named.or((!is_first).then_some(line));
         }
-        Ok((told, None))
+        told.lines += usize::from(named.is_some());
+        Ok((told, named))
     }
 }
 
@@ -218,12 +220,12 @@ mod tests {
         // However many come, there is an end.
         let new = (0..1000).filter(|n| networks.is_new(&address(*n, Standing::Usable)));
         assert_eq!(new.count(), MOST - 1);
-        // But it hears again once it has looked at all.
-        let full = Look {
-            full: true,
+        // But it hears again once it has looked for them.
+        let look = Look {
+            network: true,
             ..Look::default()
         };
-        networks.look(&full, &Interests::default(), &|_| false);
+        networks.look(&look, &Interests::default(), &|_| false);
         assert!(networks.is_new(&address(1000, Standing::Usable)));
         networks.keep(&BTreeSet::from([eth1]));
         assert_eq!(networks.told.len(), 1);

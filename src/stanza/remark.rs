@@ -44,15 +44,6 @@ const LISTED: usize = 8;
 const QUESTIONS: usize = 500;
 
 impl Remark {
-    /// The networks that the sentence says are cut off; "others" are none of them.
-    pub fn named(&self) -> impl Iterator<Item = Prefix> + '_ {
-        let networks = match self {
-            Self::CutOff(networks) => &networks[..],
-            _ => &[],
-        };
-        networks.iter().take(LISTED).map(|(network, _)| *network)
-    }
-
     /// Whether packets go another way than the stanza says. A rule for a part of them is somebody's
     /// intent, more often than not.
     pub fn is_warning(&self) -> bool {

@@ -77,13 +77,17 @@ fn networks_are_named_once(lab: &Lab, keeper: &mut Keeper) {
     keeper.until("so is one that comes then", || {
         named("172.18.0.0/16 (docker0)") == (1, 2)
     });
-    // Of many at once the others wait for a look at all.
+    // Of many at once the others are not named, nor are they in the way of what comes next.
     lab.ok(&format!(
         "ip address add 2001:db8::1/64 dev docker0 nodad; {flaps}
          for n in $(seq 20 29); do echo address add 172.$n.0.1/16 dev docker0; done | ip -batch -"
     ));
     keeper.until("the first of ten", || {
         Keeper::named_to("eth1").len() == 3 && Keeper::log().contains(" and others;")
+    });
+    lab.ok("ip address add 172.30.0.1/16 dev docker0");
+    keeper.until("the next", || {
+        Keeper::named_to("eth1").get(3).map(String::as_str) == Some("172.30.0.0/16 (docker0)")
     });
 }
 
@@ -131,10 +135,6 @@ fn what_it_cannot_hear_makes_it_look_at_everything() {
         let keeper = keeper.killed_and_started(lab);
         let named = Keeper::named_to("eth1");
         assert_eq!(named.len(), 4, "{named:?}");
-        for n in 20..30 {
-            let network = format!("172.{n}.0.0/16 (docker0)");
-            assert_eq!(named.concat().matches(&network).count(), 1, "{named:?}");
-        }
         drop(keeper);
         lab.ok("ifdown eth1 eth2");
     });
