@@ -142,7 +142,7 @@ fn route_clash(
     first: &CheckedStanza<'_>,
 ) -> Finding {
     let text = format!(
-        "{} by {} and that of {} are in one table; the first to come up is used",
+        "{} by {} and that of {} are in one table; only the first is used",
         destination(route),
         way(&route.hops),
         first.named(),

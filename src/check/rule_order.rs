@@ -74,7 +74,7 @@ fn have_one_address(a: &CheckedStanza<'_>, b: &CheckedStanza<'_>) -> bool {
 fn order(own: StanzaRule<'_>, other: StanzaRule<'_>) -> Finding {
     let text = format!(
         "the rule \"{}\" and \"{}\" of {} have priority {} and can match the same packet; \
-         the first to come up is used",
+         only the first is used",
         own.rule.selectors(),
         other.rule.selectors(),
         other.stanza.named(),

@@ -268,7 +268,7 @@ fn of_tables() -> Vec<Case> {
             Code::SamePlace,
             both(A, "policy-table a; policy-gateway 10.2.0.1"),
             "interfaces:9:18: warning: the default route by 10.2.0.1 dev eth2 and that of eth1 \
-             (interfaces:2) are in one table; the first to come up is used [PT303]\n    \
+             (interfaces:2) are in one table; only the first is used [PT303]\n    \
              policy-table a\n                 ^\nhint: give each interface a table of its own, or \
              one of the routes a metric\n",
             both(
@@ -283,8 +283,8 @@ fn of_tables() -> Vec<Case> {
                 &format!("{B}; policy-rule from 10.8.9.0/24"),
             ),
             "interfaces:12:17: warning: the rule \"from 10.8.9.0/24\" and \"from 10.8.0.0/16\" of \
-             eth1 (interfaces:2) have priority 20701 and can match the same packet; the first to \
-             come up is used [PT304]\n    policy-rule from 10.8.9.0/24\n                \
+             eth1 (interfaces:2) have priority 20701 and can match the same packet; only the \
+             first is used [PT304]\n    policy-rule from 10.8.9.0/24\n                \
              ^~~~~~~~~~~~~~~~\nhint: write priority in both rules\n",
             both(
                 &format!("{A}; policy-rule from 10.8.0.0/16 fwmark 1"),
