@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{Read, Write as _};
+use std::io::{self, Read, Write as _};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -176,10 +176,24 @@ fn probes(uplinks: impl IntoIterator<Item = usize>) -> Vec<(IpAddr, Probe)> {
         .collect()
 }
 
+/// A socket at a port that another had a moment ago: what a test beside this one starts has that one
+/// open, too, until it runs its program.
+pub fn bound<T>(bind: impl Fn() -> io::Result<T>) -> T {
+    for _ in 0..500 {
+        match bind() {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            done => return done.unwrap(),
+        }
+    }
+    bind().unwrap()
+}
+
 /// Which of the probes of `uplinks` the client gets an answer to; all are made at once.
 fn answered(lab: &Lab, uplinks: usize) -> Vec<(IpAddr, Probe)> {
     settle(lab, uplinks);
-    let listener = TcpListener::bind(("::", PORT)).unwrap();
+    let listener = bound(|| TcpListener::bind(("::", PORT)));
     listener.set_nonblocking(true).unwrap();
     let over = AtomicBool::new(false);
     thread::scope(|scope| {

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use super::net::{
     counted, host, marking_lab, publish_by_nft, stanza, up, within, MARKED, PUBLISHED, SERVED,
 };
-use crate::packets::{addresses, inside};
+use crate::packets::{addresses, bound, inside};
 use crate::support::lab::Lab;
 use crate::support::needs::or_skip;
 
 /// Nothing here is expected to take so long.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 const CLIENT: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 100);
 const SERVER: Ipv4Addr = Ipv4Addr::new(172, 17, 0, 2);
@@ -86,7 +86,7 @@ EOF");
 /// A server that hears one line, and answers with one; then it says `data` in a second connection.
 fn served(asked: (IpAddr, u16), client: impl FnOnce(TcpStream) -> IpAddr) -> IpAddr {
     let server = within(Some("container"), || {
-        TcpListener::bind((SERVER, SERVED)).unwrap()
+        bound(|| TcpListener::bind((SERVER, SERVED)))
     });
     thread::scope(|scope| {
         scope.spawn(|| {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use nix::sched::{setns, CloneFlags};
 
-use crate::packets::{addresses, inside, routers, settle, wire};
+use crate::packets::{addresses, bound, inside, routers, settle, wire};
 use crate::support::lab::{lab, Lab};
 use crate::support::needs::have;
 
@@ -169,8 +169,8 @@ pub fn within<T: Send>(namespace: Option<&str>, deed: impl FnOnce() -> T + Send)
 /// Answers at a port of a namespace, over both protocols and families, while something is done.
 pub fn while_served<T>(namespace: Option<&str>, port: u16, deed: impl FnOnce() -> T) -> T {
     let (listener, socket) = within(namespace, || {
-        let listener = TcpListener::bind(("::", port)).unwrap();
-        (listener, UdpSocket::bind(("::", port)).unwrap())
+        let listener = bound(|| TcpListener::bind(("::", port)));
+        (listener, bound(|| UdpSocket::bind(("::", port))))
     });
     listener.set_nonblocking(true).unwrap();
     socket
