@@ -191,6 +191,8 @@ impl Lab {
 
     /// Puts in place what the package installs, and takes out what other packages have for hooks.
     fn install(&self) {
+        // Which may be switched off on the machine itself.
+        let _ = fs::remove_file("/etc/default/ifupdown-policy-table");
         let top = top();
         let built = |program: &Path| programs().join(program.file_name().unwrap());
         for program in ["/usr/sbin/policy-table", HOOK].map(Path::new) {
