@@ -248,3 +248,17 @@ fn a_command_that_runs_no_test_is_found() {
         assert_eq!(found(bad), 1, "{bad}");
     }
 }
+
+/// Where flags would be split, and what fails then says something else.
+#[test]
+fn a_folder_with_a_blank_in_its_path_is_refused_by_name() {
+    let folder = std::env::temp_dir().join(format!("a blank {}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let mut make = std::process::Command::new("make");
+    make.args(["--dry-run", "--file"])
+        .arg(top().join("debian/rules"));
+    let said = make.arg("clean").current_dir(&folder).output().unwrap();
+    fs::remove_dir(&folder).unwrap();
+    let error = String::from_utf8_lossy(&said.stderr);
+    assert!(error.contains("path of this folder has a blank"), "{error}");
+}
