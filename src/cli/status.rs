@@ -14,7 +14,7 @@ use super::summary::Summary;
 use crate::converge::{Condition, Item, Marking, Orphans, StanzaStatus, View};
 use crate::routing::{InterfaceName, State};
 use crate::stanza::Remark;
-use crate::system::{installed_examples, is_enabled, DEFAULTS};
+use crate::system::{installed_examples, is_enabled, not_understood, DEFAULTS};
 
 pub const COMMAND: Command = Command {
     name: "status",
@@ -151,7 +151,7 @@ impl Footer {
                 path.display()
             )
         });
-        examples.chain(templates).collect()
+        examples.chain(templates).chain(not_understood()).collect()
     }
 }
 

@@ -9,22 +9,41 @@ pub const DEFAULTS: &str = "/etc/default/ifupdown-policy-table";
 /// Whether up hooks and the keeper may put anything in. What cannot be read says nothing.
 pub fn is_enabled() -> bool {
     // One open(2) where there is none, as nearly everywhere.
-    match fs::read(DEFAULTS) {
-        Ok(text) => !says_no(&String::from_utf8_lossy(&text)),
-        Err(_) => true,
-    }
+    !said().is_some_and(|word| is_one_of(&word, &NO))
 }
 
-/// Whether the last word of a file of assignments, as a shell would source it, is a no.
-fn says_no(text: &str) -> bool {
-    let mut values = text
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("ENABLED="));
-    let last = values.next_back().map(|value| {
-        let value = value.split('#').next().unwrap_or_default();
-        value.trim().trim_matches(['"', '\''])
+/// Says what is neither a yes nor a no there, and switches nothing off.
+pub fn not_understood() -> Option<String> {
+    let word = said().filter(|word| !is_one_of(word, &NO) && !is_one_of(word, &YES))?;
+    Some(format!(
+        "{DEFAULTS}: ENABLED={word}: expected yes or no; taken for yes"
+    ))
+}
+
+const NO: [&str; 5] = ["no", "false", "0", "off", "n"];
+const YES: [&str; 6] = ["yes", "true", "1", "on", "y", ""];
+
+fn is_one_of(word: &str, words: &[&str]) -> bool {
+    words.iter().any(|one| one.eq_ignore_ascii_case(word))
+}
+
+fn said() -> Option<String> {
+    last_word(&String::from_utf8_lossy(&fs::read(DEFAULTS).ok()?))
+}
+
+/// The last word of a file of assignments. The blanks that a shell would not take leave no doubt
+/// of what is meant.
+fn last_word(text: &str) -> Option<String> {
+    let mut values = text.lines().filter_map(|line| {
+        let line = line.trim();
+        let (name, value) = line
+            .strip_prefix("export ")
+            .unwrap_or(line)
+            .split_once('=')?;
+        is_one_of(name.trim(), &["ENABLED"]).then_some(value)
     });
-    last.is_some_and(|value| ["no", "false", "0"].contains(&value.to_lowercase().as_str()))
+    let value = values.next_back()?.split('#').next().unwrap_or_default();
+    Some(value.trim().trim_matches(['"', '\'']).to_owned())
 }
 
 #[cfg(test)]
@@ -33,18 +52,29 @@ mod tests {
 
     #[test]
     fn only_a_no_is_one() {
-        for (text, expected) in [
-            ("ENABLED=no\n", true),
-            ("# why\n  ENABLED=\"no\"  # until the move\n", true),
-            ("ENABLED='NO'", true),
-            ("ENABLED=false\nENABLED=yes\n", false),
-            ("ENABLED=yes\nENABLED=0\n", true),
-            ("#ENABLED=no\n", false),
-            ("ENABLED=\n", false),
-            ("ENABLED=nothing\n", false),
-            ("", false),
+        for (text, no, unclear) in [
+            ("ENABLED=no\n", true, false),
+            ("# why\n  ENABLED=\"no\"  # until the move\n", true, false),
+            ("ENABLED='NO'", true, false),
+            ("ENABLED=false\nENABLED=yes\n", false, false),
+            ("ENABLED=yes\nENABLED=0\n", true, false),
+            ("ENABLED = no\r\n", true, false),
+            ("export enabled=off", true, false),
+            ("#ENABLED=no\n", false, false),
+            ("NOT_ENABLED=no\n", false, false),
+            ("ENABLED=\n", false, false),
+            ("ENABLED=nothing\n", false, true),
+            ("ENABLED=yes, no\n", false, true),
+            ("", false, false),
         ] {
-            assert_eq!(says_no(text), expected, "{text}");
+            let word = last_word(text);
+            let found = |words: &[&str]| word.as_deref().is_some_and(|word| is_one_of(word, words));
+            assert_eq!(found(&NO), no, "{text}");
+            assert_eq!(
+                word.is_some() && !found(&NO) && !found(&YES),
+                unclear,
+                "{text}"
+            );
         }
     }
 }

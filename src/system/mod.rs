@@ -47,7 +47,7 @@ mod proxmox;
 
 pub(crate) use clock::{since_start, slept};
 pub(crate) use consent::{nobody_asks, say_yes, Consent, Yes};
-pub(crate) use enabled::{is_enabled, DEFAULTS};
+pub(crate) use enabled::{is_enabled, not_understood, DEFAULTS};
 pub(crate) use folder_watch::{Changed, FolderWatch};
 pub(crate) use journal::{
     hold_messages, start_logging, start_logging_beside, start_logging_of_service, OtherOutput, NAME,

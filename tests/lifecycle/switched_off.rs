@@ -46,12 +46,15 @@ fn nothing_is_put_in_and_status_says_why() {
 
 #[test]
 fn without_the_no_all_is_as_ever() {
-    for text in ["", "#ENABLED=no\n", "ENABLED=yes\n"] {
+    for text in ["", "#ENABLED=no\n", "ENABLED=nein\n"] {
         lab(|lab| {
             lab.write(DEFAULTS, text);
             up(lab);
             assert_eq!(lab.tagged().len(), 4, "{text}");
-            assert!(!lab.sh("policy-table status").out.contains("switched off"));
+            let status = lab.sh("policy-table status").out;
+            assert!(!status.contains("switched off"), "{status}");
+            let told = format!("{DEFAULTS}: ENABLED=nein: expected yes or no; taken for yes");
+            assert_eq!(status.contains(&told), text.contains("nein"), "{status}");
         });
     }
 }
