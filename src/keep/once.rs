@@ -7,7 +7,7 @@ use super::judgement::LookResult;
 use super::repair::{recorded, Looked, Looks};
 use crate::record::Store;
 use crate::routing::InterfaceName;
-use crate::system::{is_enabled, since_start};
+use crate::system::{is_enabled, since_start, DEFAULTS};
 
 /// What one look at all records came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,7 +20,11 @@ pub enum LookedOnce {
 
 /// Looks once at every record, and puts back what is lost where it acts. A pause is kept.
 pub fn keep_once(acts: bool) -> LookedOnce {
-    let acts = acts && is_enabled();
+    let is_switched_off = acts && !is_enabled();
+    if is_switched_off {
+        info!("switched off by ENABLED=no in {DEFAULTS}; nothing is put back");
+    }
+    let acts = acts && !is_switched_off;
     let (pauses, now) = (pauses(), since_start());
     let mut devices: Vec<InterfaceName> = Store::devices().collect();
     devices.retain(|device| pauses.of(device, now).is_none());

@@ -36,7 +36,9 @@ fn nothing_is_put_in_and_status_says_why() {
         assert_eq!(lab.tagged().len(), 4);
         // And what is in force is not put back by the keeper, and leaves with ifdown.
         lab.ok("ip rule flush protocol 157");
-        assert_eq!(lab.sh("policy-table keep --once").code, 1);
+        let said = lab.sh("policy-table keep --once");
+        let why = format!("switched off by ENABLED=no in {DEFAULTS}; nothing is put back");
+        assert!(said.code == 1 && said.err.contains(&why), "{said:?}");
         assert_eq!(lab.tagged().len(), 2);
         lab.ok("ifdown eth1");
         assert_eq!(lab.tagged(), [""; 0]);
