@@ -36,7 +36,7 @@ impl Addition<'_> {
         let table = table.filter(|table| is_confined(stanza, state, *table))?;
         let remark = match self {
             Self::Nothing => return None,
-            Self::CutOff => look(kernel, &mut Surroundings::default(), stanza, state, table),
+            Self::CutOff => look(kernel, stanza, state, table),
             Self::CutOffOf(around) => Ok(cut_off(stanza, state, table, around, kernel)),
         };
         remark
@@ -126,11 +126,11 @@ fn line(remark: &Remark) -> String {
 /// What a stanza's packets do not get to.
 fn look(
     kernel: &mut Kernel,
-    around: &mut Surroundings,
     stanza: &Stanza,
     state: &State,
     table: TableId,
 ) -> Result<Option<Remark>, KernelError> {
+    let mut around = Surroundings::default();
     let device = stanza.interface.device();
     note_networks(
         kernel,
@@ -139,7 +139,7 @@ fn look(
         stanza.family,
         Extent::OF_ONE,
     )?;
-    Ok(cut_off(stanza, state, table, around, kernel))
+    Ok(cut_off(stanza, state, table, &around, kernel))
 }
 
 /// Notes what networks of a family devices have on their links, but for one of them.

@@ -216,31 +216,11 @@ impl Keeper {
     }
 
     fn hear(&mut self, now: Moment) -> io::Result<()> {
-        let Self {
-            watch,
-            interests,
-            judgement,
-            main_rules,
-            networks,
-            ..
-        } = self;
-        let hearing = watch.hear(MESSAGES, |heard| {
-            main_rules.note(&heard);
-            if networks.is_new(&heard) {
-                judgement.network_came(now);
-            }
-            for device in interests.concerned(&heard) {
-                judgement.heard(&device, now);
-            }
-        })?;
-        self.has_more = hearing.more;
+        self.has_more = self.hear_all(now, |_, _| true)?;
         if self.marks.hear()? {
             for device in self.interests.concerned(&Heard::Marks) {
                 self.judgement.heard(&device, now);
             }
-        }
-        if hearing.missed {
-            self.judgement.missed(now);
         }
         Ok(())
     }
@@ -278,34 +258,49 @@ impl Keeper {
         }
     }
 
-    /// What was refused was tried and undone: that is heard again, and would be tried for ever.
-    fn pass_over(&mut self, device: &InterfaceName) {
-        let now = since_start();
+    /// Hears what has come up to now; what of it counts for a device that it concerns, `counts` says.
+    /// Returns whether there is more.
+    fn hear_all(
+        &mut self,
+        now: Moment,
+        counts: impl Fn(&Heard, &InterfaceName) -> bool,
+    ) -> io::Result<bool> {
         let Self {
             watch,
             interests,
             judgement,
+            main_rules,
             networks,
             ..
         } = self;
-        let heard = watch.hear(MESSAGES, |heard| {
+        let hearing = watch.hear(MESSAGES, |heard| {
+            main_rules.note(&heard);
             if networks.is_new(&heard) {
                 judgement.network_came(now);
             }
-            let is_ours = match &heard {
-                Heard::Rule(rule) | Heard::RuleGone(rule) => rule.protocol == PROTOCOL,
-                Heard::Route(route) => route.is_ours,
-                _ => false,
-            };
-            for concerned in interests.concerned(&heard) {
-                if !is_ours || concerned != *device {
-                    judgement.heard(&concerned, now);
+            for device in interests.concerned(&heard) {
+                if counts(&heard, &device) {
+                    judgement.heard(&device, now);
                 }
             }
-        });
-        if heard.is_ok_and(|hearing| hearing.missed) {
-            self.judgement.missed(now);
+        })?;
+        if hearing.missed {
+            judgement.missed(now);
         }
+        Ok(hearing.more)
+    }
+
+    /// What was refused was tried and undone: that is heard again, and would be tried for ever.
+    fn pass_over(&mut self, device: &InterfaceName) {
+        let is_ours = |heard: &Heard| match heard {
+            Heard::Rule(rule) | Heard::RuleGone(rule) => rule.protocol == PROTOCOL,
+            Heard::Route(route) => route.is_ours,
+            _ => false,
+        };
+        // What could not be heard now is heard in its turn.
+        let _ = self.hear_all(since_start(), |heard, concerned| {
+            !is_ours(heard) || concerned != device
+        });
     }
 
     fn tell(&mut self, device: &InterfaceName, seen: Looked, now: Moment) {

@@ -6,18 +6,42 @@ use std::fs;
 /// The file that says so, where there is one.
 pub const DEFAULTS: &str = "/etc/default/ifupdown-policy-table";
 
-/// Whether up hooks and the keeper may put anything in. What cannot be read says nothing.
-pub fn is_enabled() -> bool {
-    // One open(2) where there is none, as nearly everywhere.
-    !said().is_some_and(|word| is_one_of(&word, &NO))
+/// What the file says.
+#[derive(Debug, PartialEq, Eq)]
+enum Switch {
+    On,
+    Off,
+    /// A word that is neither a yes nor a no, and switches nothing off.
+    Unclear(String),
 }
 
-/// Says what is neither a yes nor a no there, and switches nothing off.
+/// Whether up hooks and the keeper may put anything in. What cannot be read says nothing.
+pub fn is_enabled() -> bool {
+    switch() != Switch::Off
+}
+
+/// Says what is neither a yes nor a no there.
 pub fn not_understood() -> Option<String> {
-    let word = said().filter(|word| !is_one_of(word, &NO) && !is_one_of(word, &YES))?;
-    Some(format!(
-        "{DEFAULTS}: ENABLED={word}: expected yes or no; taken for yes"
-    ))
+    match switch() {
+        Switch::Unclear(word) => Some(format!(
+            "{DEFAULTS}: ENABLED={word}: expected yes or no; taken for yes"
+        )),
+        Switch::On | Switch::Off => None,
+    }
+}
+
+fn switch() -> Switch {
+    // One open(2) where there is none, as nearly everywhere.
+    let text = fs::read(DEFAULTS);
+    text.map_or(Switch::On, |text| said_by(&String::from_utf8_lossy(&text)))
+}
+
+fn said_by(text: &str) -> Switch {
+    match last_word(text) {
+        Some(word) if is_one_of(word, &NO) => Switch::Off,
+        Some(word) if !is_one_of(word, &YES) => Switch::Unclear(word.to_owned()),
+        _ => Switch::On,
+    }
 }
 
 const NO: [&str; 5] = ["no", "false", "0", "off", "n"];
@@ -27,13 +51,9 @@ fn is_one_of(word: &str, words: &[&str]) -> bool {
     words.iter().any(|one| one.eq_ignore_ascii_case(word))
 }
 
-fn said() -> Option<String> {
-    last_word(&String::from_utf8_lossy(&fs::read(DEFAULTS).ok()?))
-}
-
 /// The last word of a file of assignments. The blanks that a shell would not take leave no doubt
 /// of what is meant.
-fn last_word(text: &str) -> Option<String> {
+fn last_word(text: &str) -> Option<&str> {
     let mut values = text.lines().filter_map(|line| {
         let line = line.trim();
         let (name, value) = line
@@ -43,7 +63,7 @@ fn last_word(text: &str) -> Option<String> {
         is_one_of(name.trim(), &["ENABLED"]).then_some(value)
     });
     let value = values.next_back()?.split('#').next().unwrap_or_default();
-    Some(value.trim().trim_matches(['"', '\'']).to_owned())
+    Some(value.trim().trim_matches(['"', '\'']))
 }
 
 #[cfg(test)]
@@ -67,14 +87,9 @@ mod tests {
             ("ENABLED=yes, no\n", false, true),
             ("", false, false),
         ] {
-            let word = last_word(text);
-            let found = |words: &[&str]| word.as_deref().is_some_and(|word| is_one_of(word, words));
-            assert_eq!(found(&NO), no, "{text}");
-            assert_eq!(
-                word.is_some() && !found(&NO) && !found(&YES),
-                unclear,
-                "{text}"
-            );
+            let said = said_by(text);
+            assert_eq!(said == Switch::Off, no, "{text}");
+            assert_eq!(matches!(said, Switch::Unclear(_)), unclear, "{text}");
         }
     }
 }
